@@ -1,0 +1,64 @@
+"""How Alembic reaches the database, and what it may not do to it.
+
+All pending migrations run in one transaction. On SQLite it is rolled back when a row is missing
+afterwards, or refers to nothing.
+"""
+
+import os
+from collections.abc import Mapping
+
+from alembic import context
+from alembic.util import CommandError
+from sqlalchemy import Connection, inspect, text
+
+from models import Base
+from models.database import migration_engine
+
+
+def database_url(environ: Mapping[str, str]) -> str:
+    """What `smsconvo.py` hands over; from the command line, DATABASE_URL."""
+    if url := context.config.attributes.get("url") or environ.get("DATABASE_URL"):
+        return url
+    if "DATABASE_URL_FILE" in environ or "CREDENTIALS_DIRECTORY" in environ:
+        raise CommandError("Alembic reads DATABASE_URL only. Run: python smsconvo.py upgrade")
+    return "sqlite:///smsconvo.db"
+
+
+def count_rows(connection: Connection) -> dict[str, int]:
+    tables = inspect(connection).get_table_names()
+    return {
+        table: connection.scalar(text(f'SELECT count(*) FROM "{table}"'))
+        for table in tables
+        if table != "alembic_version"
+    }
+
+
+def migrate(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+        transactional_ddl=True,
+        compare_type=True,
+    )
+    context.run_migrations()
+
+
+def migrate_counting_rows(connection: Connection) -> None:
+    before = count_rows(connection)
+    migrate(connection)
+    after = count_rows(connection)
+    lost = [table for table in before if after.get(table, before[table]) < before[table]]
+    orphans = connection.execute(text("PRAGMA foreign_key_check")).fetchall()
+    if lost or orphans:
+        names = sorted({*lost, *(table for table, *_ in orphans)})
+        raise CommandError(f"Rows of {', '.join(names)} would be lost. Nothing was changed.")
+
+
+engine = migration_engine(database_url(os.environ))
+with engine.begin() as connection:
+    if connection.dialect.name == "sqlite":
+        migrate_counting_rows(connection)
+    else:
+        migrate(connection)
+engine.dispose()

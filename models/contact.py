@@ -1,0 +1,60 @@
+"""Who texts: the contacts we have met, and the people whose names we know."""
+
+import re
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.database import Base
+
+ADDRESS = re.compile(r"([a-z]+:)?(\+?[0-9]+|[A-Za-z0-9._-]+)")
+
+
+class Contact(Base):
+    """A phone that has texted us, by the name we know it under."""
+
+    __tablename__ = "contacts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    phone: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str | None]
+    opted_out_at: Mapped[datetime | None]
+
+    @classmethod
+    def find(cls, db: Session, phone: str, name: str | None) -> "Contact":
+        """The contact with this phone, made when new, under the name it is known by now."""
+        contact = db.scalar(select(cls).where(cls.phone == phone))
+        if contact is None:
+            contact = cls(phone=phone, name=name)
+            db.add(contact)
+        contact.name = name
+        return contact
+
+
+class People(dict[str, str]):
+    """The names in `people.toml`, by phone."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the file, if there is one; ValueError names the place and the cure."""
+        if not path.exists():
+            return cls()
+        try:
+            entries = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} cannot be read: {error}") from None
+        for phone, name in entries.items():
+            if not isinstance(name, str) or not ADDRESS.fullmatch(phone):
+                raise ValueError(
+                    f'{path}: write each line as "+14158675308" = "Rey", without spaces or dashes'
+                    f" in the number; {phone!r} is not."
+                )
+        return cls(entries)
+
+    def name_of(self, sender: str) -> str | None:
+        """The name for a sender as it came, or for the number behind its channel prefix."""
+        return self.get(sender) or self.get(sender.partition(":")[2])

@@ -1,0 +1,315 @@
+"""Where everything is kept: the declarative base, the column types and the database.
+
+All writes go through `Database.write`. On SQLite one thread owns the one connection that writes,
+so writers wait in a fair queue of ours and never meet SQLite's own back-off, which starves the
+ones that wait longest.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    Text,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeEngine
+
+try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
+    import pysqlite3.dbapi2 as sqlite3
+except ImportError:
+    import sqlite3
+
+T = TypeVar("T")
+Work = Callable[[Session], T]
+
+TOGETHER = 64  # texts that one commit, so one fsync, may serve
+PATIENCE_SECONDS = 12  # Twilio hangs up after 15
+TRIES = 5  # on PostgreSQL, for works that met each other
+
+PRAGMAS: dict[str, Any] = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL: with NORMAL a commit that was acknowledged can be lost with the power
+    "foreign_keys": 1,
+    "busy_timeout": 5000,
+    "journal_size_limit": 64 * 1024 * 1024,
+    "mmap_size": 0,
+    "trusted_schema": 0,
+    "secure_delete": 1,
+}
+WRITER = {"wal_autocheckpoint": 1000}
+# Rebuilding a table deletes the rows that refer to it, silently, when foreign keys are on.
+MIGRATOR = WRITER | {"foreign_keys": 0}
+READER = {"wal_autocheckpoint": 0, "query_only": 1}
+
+
+class Moment(TypeDecorator[datetime]):
+    """A UTC datetime; on SQLite ISO 8601 text of one width, whose order is that of time."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        kind = Text() if dialect.name == "sqlite" else DateTime(timezone=True)
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+class Words(TypeDecorator[str]):
+    """Text that strangers wrote. PostgreSQL cannot hold U+0000 in it; there it becomes U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+class Base(DeclarativeBase):
+    """Every table, with named constraints: SQLite cannot drop what has no name."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        datetime: Moment(),
+        str: Words(),
+        int: BigInteger().with_variant(Integer, "sqlite"),
+    }
+
+
+class Database:
+    """The database behind a URL: `read()` to look, `write(work)` for everything else."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> "Database":
+        """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL."""
+        location = _location(url)
+        kind = SQLite if location.get_backend_name() == "sqlite" else PostgreSQL
+        return kind(location)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with Session(self.engine, expire_on_commit=False) as db:
+            yield db
+
+    def write(self, work: Work[T]) -> T:
+        """Run `work(db)` in one transaction and return its result once that is on disk.
+
+        `work` may run more than once and must be safe to. It returns plain values or entities
+        whose attributes it has loaded.
+        """
+        raise NotImplementedError
+
+    def back_up(self, ending: str) -> str:
+        """Copy the database to a file of its name with this ending, and return the copy's path.
+
+        The copy is whole and on disk, or there is a ValueError that says what to do.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class SQLite(Database):
+    """Readers that can only read, and one connection for writes."""
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(_sqlite_engine(url, READER, begin="BEGIN"))
+        self._writer = Writer(_sqlite_engine(url, WRITER, begin="BEGIN IMMEDIATE"))
+
+    def write(self, work: Work[T]) -> T:
+        return self._writer.submit(work).result(timeout=PATIENCE_SECONDS)
+
+    def back_up(self, ending: str) -> str:
+        path = f"{self.engine.url.database}.{ending}"
+        source = self.engine.raw_connection()
+        with closing(source), closing(sqlite3.connect(path)) as copy:
+            source.driver_connection.backup(copy)
+            (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
+        if verdict != "ok":
+            raise ValueError(f"The backup {path} is not whole: {verdict}. Nothing was changed.")
+        _sync(path)
+        return path
+
+    def close(self) -> None:
+        super().close()
+        self._writer.close()
+
+
+class Writer:
+    """The thread that writes: first come first served, and one commit for those that wait."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: SimpleQueue[tuple[Work[Any], Future[Any]] | None] = SimpleQueue()
+        self._starting = Lock()
+        self._thread: Thread | None = None
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        turn: Future[T] = Future()
+        self._queue.put((work, turn))
+        with self._starting:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="writer", daemon=True)
+                self._thread.start()
+        return turn
+
+    def close(self) -> None:
+        if self._thread:
+            self._queue.put(None)
+            self._thread.join()
+        self._engine.dispose()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            self._commit(batch)
+
+    def _next_batch(self) -> list[tuple[Work[Any], Future[Any]]]:
+        """All that waits, up to the bound; empty when the writer is closed."""
+        batch = []
+        waiting = self._queue.get()
+        while waiting is not None:
+            batch.append(waiting)
+            if len(batch) == TOGETHER:
+                break
+            try:
+                waiting = self._queue.get_nowait()
+            except Empty:
+                break
+        else:
+            if batch:
+                self._queue.put(None)
+        return batch
+
+    def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
+        """One transaction for all; if it fails, one each, so that none fails for another."""
+        try:
+            with Session(self._engine, expire_on_commit=False) as db, db.begin():
+                results = [work(db) for work, _ in batch]
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0][1].set_exception(error)
+            else:
+                for turn in batch:
+                    self._commit([turn])
+        else:
+            for (_, turn), result in zip(batch, results, strict=True):
+                turn.set_result(result)
+
+
+class PostgreSQL(Database):
+    """A transaction for each work; works that meet are told so by a unique index and run again."""
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(create_engine(url, hide_parameters=True, pool_size=16, pool_pre_ping=True))
+
+    def write(self, work: Work[T]) -> T:
+        for _ in range(TRIES - 1):
+            try:
+                return self._commit(work)
+            except IntegrityError:
+                continue
+        return self._commit(work)
+
+    def back_up(self, ending: str) -> str:
+        raise ValueError(
+            "smsconvo makes no backup of PostgreSQL. Make one with pg_dump, and run:"
+            " python smsconvo.py upgrade --no-backup"
+        )
+
+    def _commit(self, work: Work[T]) -> T:
+        with Session(self.engine, expire_on_commit=False) as db, db.begin():
+            return work(db)
+
+
+def migration_engine(url: str) -> Engine:
+    """The engine that migrations run on: one transaction for all of them, DDL included."""
+    location = _location(url)
+    if location.get_backend_name() == "sqlite":
+        return _sqlite_engine(location, MIGRATOR, begin="BEGIN IMMEDIATE")
+    return create_engine(location, hide_parameters=True)
+
+
+def _location(url: str) -> URL:
+    try:
+        location = make_url(url)
+    except Exception:  # its message would show the password
+        raise ValueError("is not a database URL") from None
+    if location.get_backend_name() == "postgresql":
+        return location.set(drivername="postgresql+psycopg")
+    if location.drivername != "sqlite":
+        raise ValueError("is neither sqlite:///… nor postgresql://…")
+    if location.database in (None, "", ":memory:"):
+        raise ValueError("names no file, and a conversation in memory is lost with the program")
+    return location
+
+
+def _sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:
+    engine = create_engine(url, module=sqlite3, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: Any, _: Any) -> None:
+        # The driver must not begin transactions by itself: it leaves out SELECT and DDL.
+        connection.isolation_level = None
+        for name, wanted in (PRAGMAS | pragmas).items():
+            connection.execute(f"PRAGMA {name}={wanted}")
+            (found,) = connection.execute(f"PRAGMA {name}").fetchone()
+            if found != wanted:
+                raise sqlite3.OperationalError(f"PRAGMA {name} is {found}, not {wanted}")
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _sync(path: str) -> None:
+    """Have the file and its name on disk."""
+    for name in (path, os.path.dirname(os.path.abspath(path))):
+        handle = os.open(name, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)

@@ -1,0 +1,66 @@
+"""The audit: every text in and out, as it was."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Optional
+
+from sqlalchemy import CheckConstraint, ForeignKey, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from models.database import Base
+
+if TYPE_CHECKING:
+    from models.conversation import Conversation
+
+# What Twilio reports of a message, by how final it is. Reports arrive in any order.
+FINALITY = {"queued": 0, "accepted": 0, "sending": 1, "sent": 2, "read": 4}
+FINALITY |= dict.fromkeys(("delivered", "undelivered", "failed"), 3)
+
+
+class Message(Base):
+    """One text. Rows are only added; an outbound one learns its sid and status later."""
+
+    __tablename__ = "messages"
+    __table_args__ = (CheckConstraint("direction IN ('inbound', 'outbound')", "direction"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"), index=True)
+    direction: Mapped[str]
+    sid: Mapped[str | None] = mapped_column(unique=True)
+    sender: Mapped[str]
+    recipient: Mapped[str]
+    body: Mapped[str]
+    params: Mapped[str | None]
+    cookie: Mapped[str | None]
+    reply_to_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id"), unique=True)
+    status: Mapped[str | None]
+    error_code: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+    conversation: Mapped[Optional["Conversation"]] = relationship()
+    reply_to: Mapped[Optional["Message"]] = relationship(remote_side=[id])
+
+    @classmethod
+    def find(cls, db: Session, sid: str) -> Optional["Message"]:
+        return db.scalar(select(cls).where(cls.sid == sid))
+
+    def find_reply(self, db: Session) -> Optional["Message"]:
+        """What was said in reply to this text; None for silence."""
+        return db.scalar(select(Message).where(Message.reply_to_id == self.id))
+
+    def reply(self, body: str, now: datetime) -> "Message":
+        """The outbound message that answers this text."""
+        return Message(
+            conversation=self.conversation,
+            direction="outbound",
+            sender=self.recipient,
+            recipient=self.sender,
+            body=body,
+            reply_to=self,
+            created_at=now,
+        )
+
+    def report(self, status: str, sid: str | None, error_code: str | None) -> None:
+        """Note what became of an outbound message, unless something more final is known already."""
+        self.sid = self.sid or sid
+        if FINALITY.get(status, 0) >= FINALITY.get(self.status or "", 0):
+            self.status, self.error_code = status, error_code

@@ -1,0 +1,138 @@
+import pytest
+
+from models import InvalidQuestionnaire, Questionnaires
+
+ONE = 'title = "T"\nthanks = "Thanks"\n[[questions]]\nask = "One?"\n'
+COUNTS = 'title = "C"\nreply = "{count}"\n'
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(**files: str) -> Questionnaires:
+        for name, content in files.items():
+            (tmp_path / f"{name}.toml").write_text(content, "utf-8")
+        return Questionnaires.load(tmp_path)
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "cure"),
+    [
+        ("title = ", "is not TOML", "Invalid value"),
+        ("title = 'T'\n?", "is not TOML", "line 2"),
+        (ONE.replace('title = "T"\n', ""), "`title`", "Add it."),
+        ("colour = 'red'\n" + ONE, "`colour`", "Remove it"),
+        (ONE + "colour = 'red'", "question 1: ", "Remove it"),
+        (ONE.replace('"One?"', "1"), "question 1, ask", "got `int`"),
+        (ONE.replace('"One?"', '" "'), "question 1, ask", "Write something"),
+        ("expires = '4 hours'\n" + ONE, "expires", 'like "4h"'),
+        ("expires = '0h'\n" + ONE, "expires", 'like "4h"'),
+        (ONE + "key = 'a b'", "question 1, key", "Write letters"),
+        (ONE + "key = 'Event'", "question 1, key: Event is taken", "Choose another"),
+        (ONE + "key = 'Question2'\n[[questions]]\nask = 'x'", "question 2, key", "Choose another"),
+        (
+            ONE + "key = 'a'\n[[questions]]\nask = 'x'\nkey = 'a'",
+            "question 2, key",
+            "Choose another",
+        ),
+        (ONE.replace("One?", "{colour}?"), "question 1, ask: {colour}", "There can be {name}"),
+        (
+            ONE.replace("One?", "{Question1}?"),
+            "question 1, ask: {Question1}",
+            "There can be {name}",
+        ),
+        (ONE.replace('"Thanks"', '"{nmae}"'), "thanks: {nmae}", "{event}, {Question1}"),
+        ("stranger = '{name}'\n" + ONE, "stranger: {name}", "no placeholder"),
+        ('title = "T"', "asks nothing and says nothing", "Add [[questions]]"),
+        (ONE.replace('thanks = "Thanks"', ""), "has no thanks", "thanks = "),
+        ("reply = 'x'\n" + ONE, "reply: belongs to a counter", "Remove one"),
+        ("thanks = 'x'\n" + COUNTS, "thanks: belongs to questions", "Remove one"),
+        (
+            COUNTS + "[results]\nurl = 'https://example.org'",
+            "results: belongs to questions",
+            "Remove",
+        ),
+        (ONE + "[results]\nurl = 'example.org'", "results, url", "https://"),
+        (ONE + "[results]\nurl = 'http://[::1'", "results, url", "https://"),
+        (
+            ONE + "[results]\nurl = 'http://a'\nformat = 'xml'",
+            "results, format",
+            '"form" or "json"',
+        ),
+        (
+            ONE + "[results]\nurl = 'http://a'\n[results.fields]\nQuestion2 = 'x'",
+            "results, fields: Question2",
+            "There can be From, Event, Question1",
+        ),
+        (
+            ONE + "[results]\nurl = 'http://a'\n[results.fields]\nFrom = 'x'\nEvent = 'x'",
+            "results, fields: x would be sent twice",
+            "a field of its own",
+        ),
+        (
+            ONE + "[results]\nurl = 'http://a'\nformat = 'json'\n[results.fields]\nFrom = 'x'",
+            "results, fields",
+            'format = "form"',
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_file_place_and_cure(load, content, place, cure):
+    with pytest.raises(InvalidQuestionnaire) as mistake:
+        load(party=content)
+    assert "party.toml: " in str(mistake.value)
+    assert place in str(mistake.value)
+    assert cure in str(mistake.value)
+
+
+def test_all_mistakes_are_named_at_once(load):
+    with pytest.raises(InvalidQuestionnaire) as mistake:
+        load(a="title = ", b=ONE.replace("One?", "{x} {y}"), c=COUNTS + "colour = 1")
+    assert len(str(mistake.value).splitlines()) == 4
+
+
+def test_a_directory_without_questionnaires_is_a_mistake(load):
+    with pytest.raises(InvalidQuestionnaire, match=r"Put a \.toml file there"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("", ""),
+        ("event = 'Mats BBQ'\n", "event = 'mats  bbq'\n"),
+        ("to = ['+1', '+2']\n", "to = ['+2', '+3']\n"),
+    ],
+)
+def test_two_that_one_text_opens_are_a_mistake(load, one, other):
+    with pytest.raises(InvalidQuestionnaire, match=r"a\.toml and b\.toml: .* opens both\. Give"):
+        load(a=one + ONE, b=other + COUNTS)
+
+
+def test_those_that_name_the_number_come_first_and_then_an_exact_event(load):
+    loaded = load(
+        anything=ONE,
+        party="event = 'Party'\n" + ONE,
+        ours="to = ['+1']\n" + ONE,
+        our_party="to = ['+1']\nevent = 'Party'\n" + ONE,
+        theirs="to = ['+2']\nevent = 'Picnic'\n" + ONE,
+    )
+    assert loaded.opened_by("hello", "+9") == "anything"
+    assert loaded.opened_by(" PARTY ", "+9") == "party"
+    assert loaded.opened_by("hello", "+1") == "ours"
+    assert loaded.opened_by("party", "+1") == "our_party"
+    assert loaded.opened_by("picnic", "+2") == "theirs"
+    assert loaded.opened_by("party", "+2") == "party"
+
+
+def test_nothing_opens_for_a_text_that_is_no_event(load):
+    assert load(party="event = 'Party'\n" + ONE).opened_by("hello", "+1") is None
+
+
+def test_questions_without_a_key_are_numbered_by_their_place(load):
+    loaded = load(a=ONE + "[[questions]]\nask = 'x'\nkey = 'meal'\n[[questions]]\nask = 'y'")
+    assert [question.key for question in loaded["a"].questions] == [
+        "Question1",
+        "meal",
+        "Question3",
+    ]
