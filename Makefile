@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test lint format
+
+help:  ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/run.done  ## Rehearse a conversation on this machine: no Twilio account needed
+	@$(BIN)/python smsconvo.py rehearse
+
+test: $(VENV)/dev.done  ## Run all tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.done  ## Check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(VENV)/dev.done  ## Mend style and formatting
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# pip may not read a text that is waiting in the pipe to `make run`.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check < /dev/null
+
+$(BIN)/python:
+	@echo "Setting up $(VENV) (once)" >&2
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("smsconvo needs Python 3.11 or newer. Say which: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.done: requirements.txt | $(BIN)/python
+	@$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.done: requirements-dev.txt requirements.txt | $(BIN)/python
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@ $(VENV)/run.done
