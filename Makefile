@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint format
+.PHONY: help run setup test bench lint format
 
 help:  ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,8 +10,13 @@ help:  ## Say what there is to make
 run: $(VENV)/run.done  ## Rehearse a conversation on this machine: no Twilio account needed
 	@$(BIN)/python smsconvo.py rehearse
 
+setup: $(VENV)/run.done  ## Set up .venv with what smsconvo runs on
+
 test: $(VENV)/dev.done  ## Run all tests
 	@$(BIN)/python -m pytest
+
+bench: $(VENV)/run.done  ## Measure turns per second, their time, and memory
+	@$(BIN)/python bench/turns.py
 
 lint: $(VENV)/dev.done  ## Check style and formatting
 	@$(BIN)/ruff check .

@@ -1065,7 +1065,7 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_server(environ: dict[str, str], receiver: str) -> Iterator[None]:
+def running_server(environ: dict[str, str], receiver: str) -> Iterator[subprocess.Popen]:
     arguments = [sys.executable, str(HERE / "smsconvo.py"), "serve", "--results-to", receiver]
     with open(SERVER_LOG, "w+b") as log_file:
         # In a session of its own, so that Ctrl-C reaches it only through us.
@@ -1074,7 +1074,7 @@ def running_server(environ: dict[str, str], receiver: str) -> Iterator[None]:
         )
         try:
             wait_for_server(server, Settings.from_env(environ).listen)
-            yield
+            yield server
         finally:
             server.terminate()
             server.wait(STOP_SECONDS + 5)

@@ -1,0 +1,43 @@
+import re
+from dataclasses import fields
+
+import click
+import pytest
+
+from smsconvo import HERE, Settings, cli
+
+README = (HERE / "README.md").read_text("utf-8")
+SOURCE = (HERE / "smsconvo.py").read_text("utf-8")
+
+
+def commands(group=cli, path=()):
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+def test_every_command_is_in_the_readme_and_has_help():
+    for path, command in commands():
+        assert f"| `{' '.join(path)}" in README or f", `{' '.join(path)}" in README, path
+        assert command.help, path
+        for option in command.params:
+            assert isinstance(option, click.Argument) or option.help, (path, option.name)
+
+
+def test_every_setting_is_in_the_readme():
+    names = re.findall(r'read\(\s*"([A-Z_]+)"', SOURCE)
+    assert len(names) == len(fields(Settings)) - 1
+    for name in names:
+        assert f"| `{name}` |" in README, name
+
+
+@pytest.mark.parametrize("target", ["run", "test", "lint", "format", "help"])
+def test_every_make_target_says_what_it_is_for(target):
+    assert re.search(rf"^{target}:.*## \w", (HERE / "Makefile").read_text("utf-8"), re.M)
+
+
+def test_links_between_the_documents_lead_somewhere():
+    for page in [HERE / "README.md", *(HERE / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
