@@ -35,6 +35,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from bottle import Bottle, FormsDict, HTTPError, HTTPResponse, request, response
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
@@ -57,8 +58,8 @@ from models import (
     Message,
     People,
     Questionnaires,
+    Version,
 )
-from models.questionnaire import Version
 from phone import Phone, TwilioError
 
 __version__ = "0.1.0"
@@ -716,13 +717,18 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (SettingsError, InvalidQuestionnaire) as error:
+        except (SettingsError, InvalidQuestionnaire, CommandError) as error:
             fail(str(error))
         except DBAPIError as error:
+            why = " ".join(str(error.orig).split()).rstrip(".?")
             fail(
-                f"The database cannot be used: {' '.join(str(error.orig).split())}."
+                f"The database cannot be used: {why}."
                 " Check DATABASE_URL, and the rights on its directory."
             )
+        except BrokenPipeError:
+            raise  # whoever read our output has gone; click knows what to do
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}. Run it where it may read and write this.")
 
 
 def fail(sentence: str) -> NoReturn:
@@ -910,7 +916,8 @@ def retry(ids: tuple[int, ...], everything: bool) -> None:
     with ready_database() as database:
         again = database.write(lambda db: redeliver(db, ids, now))
     if missing := set(ids) - set(again):
-        fail(f"Not in the outbox, or delivered already: {', '.join(map(str, sorted(missing)))}.")
+        names = ", ".join(map(str, sorted(missing)))
+        raise click.ClickException(f"Not in the outbox, or delivered already: {names}.")
     click.echo(f"To be tried again now: {len(again)}.")
 
 

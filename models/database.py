@@ -8,7 +8,7 @@ ones that wait longest.
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -204,24 +204,18 @@ class Writer:
         self._engine.dispose()
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            self._commit(batch)
+        closed = False
+        while not closed:
+            batch = self._next_batch()
+            closed = None in batch
+            self._commit([turn for turn in batch if turn is not None])
 
-    def _next_batch(self) -> list[tuple[Work[Any], Future[Any]]]:
-        """All that waits, up to the bound; empty when the writer is closed."""
-        batch = []
-        waiting = self._queue.get()
-        while waiting is not None:
-            batch.append(waiting)
-            if len(batch) == TOGETHER:
-                break
-            try:
-                waiting = self._queue.get_nowait()
-            except Empty:
-                break
-        else:
-            if batch:
-                self._queue.put(None)
+    def _next_batch(self) -> list[tuple[Work[Any], Future[Any]] | None]:
+        """What waits, up to the bound; None in it stands for the end."""
+        batch = [self._queue.get()]
+        with suppress(Empty):
+            while len(batch) < TOGETHER:
+                batch.append(self._queue.get_nowait())
         return batch
 
     def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
