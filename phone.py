@@ -1,13 +1,13 @@
 """The other side of the wire: a handset and Twilio in one, texting a webhook as Twilio does.
 
-What it sends, signs, keeps as cookies and refuses is Twilio's behaviour as documented, with the
-names and numbers of Twilio's errors. It is as strict as Twilio where an operator could not see it.
+Where Twilio would only log an error, and the texter would wait in vain, `text` raises TwilioError.
 """
 
 import mimetypes
 import re
 import secrets
 import time
+from collections import UserDict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,23 +21,26 @@ from xml.etree.ElementTree import Element
 
 import requests
 from twilio.request_validator import RequestValidator
-from urllib3 import HTTPHeaderDict, HTTPResponse, Timeout
+from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.exceptions import HTTPError
 
 CONNECT_SECONDS = 5
+COOKIE_SECONDS = 4 * 60 * 60
 LARGEST_ANSWER = 64 * 1024
 LONGEST_MESSAGE = 1600
 MOST_MESSAGES = 10
-COOKIE_SECONDS = 4 * 60 * 60
-API_VERSION = "2010-04-01"
 
 
 class TwilioError(Exception):
-    """What Twilio would log, texting nothing. Where only this phone gives up, the code is 0."""
+    """What Twilio logs, texting nothing. The code is 0 where Twilio could and this phone cannot."""
 
     def __init__(self, code: int, sentence: str) -> None:
         super().__init__(f"{code}: {sentence}" if code else sentence)
         self.code = code
+
+
+def new_sid(prefix: str = "SM") -> str:
+    return prefix + secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,12 @@ class Reply:
 
     body: str
     status_callback: str | None = None
-    sid: str = field(default_factory=lambda: new_sid("SM"))
+    sid: str = field(default_factory=new_sid)
 
 
 @dataclass
 class Exchange:
-    """One request and its answer. Without an answer the status is None."""
+    """One request and its answer. The status is None while there is no answer."""
 
     sid: str
     status: int | None = None
@@ -61,9 +64,9 @@ class Exchange:
 
 
 class Phone:
-    """One phone that texts one number of ours, and Twilio between them."""
+    """A phone that texts one number of ours, and Twilio between the two."""
 
-    patience = 15.0  # seconds for a whole exchange, the connection included
+    patience = 15.0  # seconds for a whole exchange, connecting included
 
     def __init__(
         self,
@@ -75,11 +78,11 @@ class Phone:
         number: str = "+14155550100",
         fallback_url: str | None = None,
     ) -> None:
-        # Twilio keeps its connection settings in the fragment, and neither sends nor signs it.
+        # Twilio is told how to connect in the fragment, which it neither sends nor signs.
         self.url = urldefrag(url).url
         self.fallback_url = fallback_url and urldefrag(fallback_url).url
         self.account_sid, self.sender, self.number = account_sid, sender, number
-        self.cookies = CookieJar(self.url)
+        self.cookies = CookieJar()
         self.last: Exchange | None = None
         self._validator = RequestValidator(auth_token)
         self._http = new_http()
@@ -93,27 +96,26 @@ class Phone:
         now: datetime | None = None,
         **params: str | list[str] | None,
     ) -> list[str]:
-        """Send one text and return what is texted back; TwilioError where Twilio would log one.
+        """Send one text; return what is texted back.
 
-        `media` are URLs. `params` replace form fields: a list repeats one, None removes it.
+        `media` are URLs. `params` are more form fields, or other values for them: a list repeats
+        the field, None leaves it out.
         """
         now = now or datetime.now(UTC)
         form = self._form(body, list(media), sid) | params
         try:
-            replies = self._exchange(self.url, form, now)
+            return self._exchange(self.url, form, now)
         except TwilioError as error:
-            if not (self.fallback_url and error.code):
+            if not self.fallback_url or not error.code:
                 raise
             form |= {"ErrorCode": str(error.code), "ErrorUrl": self.url}
-            replies = self._exchange(self.fallback_url, form, now)
-        return [reply.body for reply in replies]
+            return self._exchange(self.fallback_url, form, now)
 
     def report(self, reply: Reply, status: str, error_code: int | None = None) -> int:
         """Tell the webhook what became of a reply; return the HTTP status of its answer."""
         if reply.status_callback is None:
             raise ValueError("This reply asked for no status callback.")
-        form = self._common(reply.sid, self.number, self.sender, status)
-        form["MessageStatus"] = status
+        form = self._fields(reply.sid, self.number, self.sender, status) | {"MessageStatus": status}
         if error_code is not None:
             form["ErrorCode"] = str(error_code)
         if status in ("delivered", "undelivered"):
@@ -121,107 +123,72 @@ class Phone:
         return self._post(urldefrag(reply.status_callback).url, form)[0]
 
     def _form(self, body: str, media: list[str], sid: str | None) -> dict[str, str]:
-        form = self._common(
-            sid or new_sid("MM" if media else "SM"), self.sender, self.number, "received"
-        )
-        form |= {"SmsMessageSid": form["MessageSid"], "Body": body, "NumMedia": str(len(media))}
+        sid = sid or new_sid("MM" if media else "SM")
+        form = self._fields(sid, self.sender, self.number, "received")
+        form |= {"SmsMessageSid": sid, "Body": body, "NumMedia": str(len(media))}
         for n, url in enumerate(media):
             kind = mimetypes.guess_type(url)[0] or "application/octet-stream"
             form |= {f"MediaUrl{n}": url, f"MediaContentType{n}": kind}
-        if self.sender.startswith("whatsapp:"):
-            number = self.sender.removeprefix("whatsapp:")
-            return form | {"NumSegments": "1", "ProfileName": number, "WaId": number.lstrip("+")}
-        form["NumSegments"] = "1" if media else str(count_segments(body))
+        channel, _, number = self.sender.rpartition(":")
+        if channel == "whatsapp":
+            form |= {"ProfileName": number, "WaId": number.removeprefix("+")}
+        sms = not channel and not media
+        form["NumSegments"] = str(count_segments(body)) if sms else "1"
         places = ("City", "State", "Zip", "Country")
         return form | {f"{end}{place}": "" for end in ("From", "To") for place in places}
 
-    def _common(self, sid: str, sender: str, recipient: str, status: str) -> dict[str, str]:
-        return {
-            "MessageSid": sid,
-            "SmsSid": sid,
-            "AccountSid": self.account_sid,
-            "From": sender,
-            "To": recipient,
-            "SmsStatus": status,
-            "ApiVersion": API_VERSION,
-        }
+    def _fields(self, sid: str, sender: str, recipient: str, status: str) -> dict[str, str]:
+        form = {"MessageSid": sid, "SmsSid": sid, "AccountSid": self.account_sid}
+        form |= {"From": sender, "To": recipient, "SmsStatus": status}
+        return form | {"ApiVersion": "2010-04-01"}
 
-    def _exchange(self, url: str, form: dict, now: datetime) -> list[Reply]:
+    def _exchange(self, url: str, form: dict, now: datetime) -> list[str]:
         last = self.last = Exchange(form["MessageSid"])
-        last.status, last.headers, last.content = self._post(
-            url, form, self.cookies.header(url, now)
-        )
-        self.cookies.take(last.headers.getlist("Set-Cookie"), url, now)
+        cookie = self.cookies.header(urlsplit(url), now)
+        last.status, last.headers, last.content = self._post(url, form, cookie)
+        self.cookies.take(last.headers.getlist("Set-Cookie"), urlsplit(url), now)
         last.replies = read_answer(last, url)
-        return last.replies
+        return [reply.body for reply in last.replies]
 
     def _post(self, url: str, form: dict, cookie: str = "") -> tuple[int, HTTPHeaderDict, bytes]:
         fields = Fields({name: value for name, value in form.items() if value is not None})
         headers = {
-            "X-Twilio-Signature": self._validator.compute_signature(signed_url(url), fields),
+            "X-Twilio-Signature": self._validator.compute_signature(url, fields),
             "I-Twilio-Idempotency-Token": str(uuid4()),
-        }
-        if cookie:
-            headers["Cookie"] = cookie
-        return self._send(url, fields, headers)
-
-    def _send(self, url: str, fields: "Fields", headers: dict[str, str]) -> tuple:
+        } | ({"Cookie": cookie} if cookie else {})
         deadline = time.monotonic() + self.patience
-        timeout = Timeout(connect=min(CONNECT_SECONDS, self.patience), total=self.patience)
+        options = {"timeout": (CONNECT_SECONDS, self.patience), "allow_redirects": False}
         try:
-            with self._http.post(
-                url,
-                data=fields,
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                content = read_body(answer.raw, deadline)
-        except (requests.Timeout, TimeoutError) as error:
-            raise TwilioError(11205, f"No answer within {self.patience:g} s in all.") from error
-        except requests.ConnectionError as error:
-            raise TwilioError(11205, "The connection was refused or broke off.") from error
-        except (requests.RequestException, HTTPError, OSError) as error:
-            raise TwilioError(11200, f"No whole answer came ({type(error).__name__}).") from error
-        return answer.status_code, answer.raw.headers, content
+            with self._http.post(url, fields, headers=headers, stream=True, **options) as answer:
+                return answer.status_code, answer.raw.headers, read_body(answer.raw, deadline)
+        except (OSError, HTTPError) as error:
+            sentence = f"No connection, or no whole answer within {self.patience:g} s"
+            raise TwilioError(11205, f"{sentence} ({type(error).__name__}).") from error
 
 
 class Fields(dict[str, str | list[str]]):
-    """Form fields, perhaps repeated, in the way that RequestValidator asks for them."""
+    """Form fields, some perhaps repeated, in the way RequestValidator asks for them."""
 
     def getlist(self, name: str) -> list[str]:
-        value = self[name]
-        return value if isinstance(value, list) else [value]
+        return self[name] if isinstance(self[name], list) else [self[name]]
 
 
 def new_http() -> requests.Session:
     http = requests.Session()
     http.trust_env = False  # no proxy and no .netrc of the environment's
-    # Its own jar goes by the clock of the machine, which cannot be passed; ours replaces it.
+    # The jar of requests goes by the machine's clock, which cannot be passed: it takes no cookie.
     http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     http.headers.update({"User-Agent": "TwilioProxy/1.1", "X-Home-Region": "us1"})
     http.headers.update({"Accept": "*/*", "Accept-Encoding": "gzip"})
     return http
 
 
-def new_sid(prefix: str) -> str:
-    return prefix + secrets.token_hex(16)
-
-
-def signed_url(url: str) -> str:
-    """Messaging webhooks are signed without user and password, but with the port."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
 def read_body(raw: HTTPResponse, deadline: float) -> bytes:
-    """The body, to its end or just beyond what Twilio reads."""
+    """The body, to its end or to where it is too long."""
     content = b""
     while len(content) <= LARGEST_ANSWER:
         chunk = raw.read1(LARGEST_ANSWER, decode_content=True)
-        # A timeout of the socket begins anew with every byte that drips in.
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline:  # a socket's timeout begins anew with every byte
             raise TimeoutError
         if not chunk:
             break
@@ -252,186 +219,146 @@ def count_segments(body: str) -> int:
     return segments
 
 
-###############################################################################
-# Cookies #####################################################################
-###############################################################################
-
-
 @dataclass(frozen=True)
 class Cookie:
-    """One cookie, and where and how long it is sent."""
+    """What is sent back, where, and until when."""
 
-    name: str
     value: str
-    host: str
+    expires_at: datetime = datetime.max.replace(tzinfo=UTC)
     path: str = "/"
     secure: bool = False
-    expires_at: datetime = datetime.max.replace(tzinfo=UTC)
-
-    @classmethod
-    def read(cls, header: str, url: SplitResult, now: datetime) -> "Cookie":
-        """Read a Set-Cookie header as browsers do; SimpleCookie drops what browsers keep."""
-        (name, value), *rest = (split_pair(part) for part in header.split(";"))
-        if not name or re.search(r"[\t\r\n\v\f]", header):
-            raise TwilioError(11206, "A cookie has no name, or white space that breaks headers.")
-        attributes = {attribute.lower(): value for attribute, value in rest}
-        path = attributes.get("path", "")
-        if not path.startswith("/"):
-            path = url.path.rpartition("/")[0] or "/"
-        expires_at = expiry(attributes, now)
-        return cls(name, value, url.hostname or "", path, "secure" in attributes, expires_at)
 
     def goes_to(self, url: SplitResult, now: datetime) -> bool:
-        below = (url.path or "/").startswith(self.path.removesuffix("/") + "/")
-        return (
-            self.host == url.hostname
-            and (below or self.path == url.path)
-            and (url.scheme == "https" or not self.secure)  # loopback is no exception
-            and now < self.expires_at
-        )
+        below = url.path.startswith(self.path.removesuffix("/") + "/")
+        here = below or self.path == (url.path or "/")
+        safe = url.scheme == "https" or not self.secure  # loopback is no exception
+        return here and safe and now < self.expires_at
 
 
-def split_pair(part: str) -> tuple[str, str]:
-    name, _, value = part.partition("=")
-    return name.strip(), value.strip()
+class CookieJar(UserDict[str, str]):
+    """The cookies of one sender and one number, by name.
+
+    What Twilio does where hosts differ (a fallback's, say) is not known; here they do not matter.
+    """
+
+    def take(self, headers: Iterable[str], url: SplitResult, now: datetime) -> None:
+        """Keep what the Set-Cookie headers say, and nothing of it when one is bad."""
+        self.data |= [read_cookie(header, url, now) for header in headers]
+        self.data = {name: cookie for name, cookie in self.data.items() if now < cookie.expires_at}
+
+    def header(self, url: SplitResult, now: datetime) -> str:
+        sent = [(name, c.value) for name, c in self.data.items() if c.goes_to(url, now)]
+        return "; ".join(f"{name}={value}" for name, value in sent)
+
+    def __getitem__(self, name: str) -> str:
+        """The value, expired or not: no clock is read here."""
+        return self.data[name].value
+
+    def __setitem__(self, name: str, value: str) -> None:
+        """Forge a cookie; it is never forgotten."""
+        self.data[name] = Cookie(value)
+
+
+def read_cookie(header: str, url: SplitResult, now: datetime) -> tuple[str, Cookie]:
+    """Read a Set-Cookie as browsers do; the standard library's SimpleCookie keeps fewer."""
+    pairs = [part.partition("=") for part in header.split(";")]
+    (name, value), *rest = [(name.strip(), value.strip()) for name, _, value in pairs]
+    if not name or not pairs[0][1] or re.search(r"[\t\r\n\v\f]", header):
+        raise TwilioError(11206, "A cookie has no name, or white space other than blanks.")
+    attributes = {attribute.lower(): value for attribute, value in rest}
+    path = attributes.get("path", "")
+    if not path.startswith("/"):
+        path = url.path.rpartition("/")[0] or "/"
+    return name, Cookie(value, expiry(attributes, now), path, "secure" in attributes)
 
 
 def expiry(attributes: dict[str, str], now: datetime) -> datetime:
     """Max-Age goes before Expires, and neither beyond four hours."""
     latest = now + timedelta(seconds=COOKIE_SECONDS)
-    if re.fullmatch("-?[0-9]+", attributes.get("max-age", "")):
-        seconds = min(max(int(attributes["max-age"]), 0), COOKIE_SECONDS)
-        return now + timedelta(seconds=seconds)
+    max_age = attributes.get("max-age", "")
+    if re.fullmatch("-?[0-9]+", max_age):
+        return now + timedelta(seconds=min(max(int(max_age), 0), COOKIE_SECONDS))
     with suppress(ValueError):
         expires_at = parsedate_to_datetime(attributes.get("expires", ""))
         return min(latest, expires_at.replace(tzinfo=expires_at.tzinfo or UTC))
     return latest
 
 
-class CookieJar:
-    """The cookies of one sender and one number. Twilio's signature does not cover them."""
-
-    def __init__(self, url: str) -> None:
-        self._host = urlsplit(url).hostname or ""
-        self._cookies: dict[tuple[str, str, str], Cookie] = {}
-
-    def take(self, headers: Iterable[str], url: str, now: datetime) -> None:
-        """Keep what an answer sets, or nothing of it where a cookie is bad."""
-        for cookie in [Cookie.read(header, urlsplit(url), now) for header in headers]:
-            self._cookies.pop((cookie.name, cookie.host, cookie.path), None)
-            if cookie.expires_at > now:
-                self._keep(cookie)
-
-    def header(self, url: str, now: datetime) -> str:
-        """The Cookie header for a request, the most specific paths first; perhaps empty."""
-        sent = [cookie for cookie in self._cookies.values() if cookie.goes_to(urlsplit(url), now)]
-        sent.sort(key=lambda cookie: -len(cookie.path))
-        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in sent)
-
-    def __getitem__(self, name: str) -> str:
-        """The value last set, even if it has expired: no clock is read here."""
-        return {cookie.name: cookie.value for cookie in self._cookies.values()}[name]
-
-    def __contains__(self, name: str) -> bool:
-        return any(cookie.name == name for cookie in self._cookies.values())
-
-    def __setitem__(self, name: str, value: str) -> None:
-        """Forge a cookie that goes to the webhook for ever."""
-        for key in [key for key in self._cookies if key[0] == name]:
-            del self._cookies[key]
-        self._keep(Cookie(name, value, self._host))
-
-    def clear(self) -> None:
-        self._cookies.clear()
-
-    def _keep(self, cookie: Cookie) -> None:
-        self._cookies[cookie.name, cookie.host, cookie.path] = cookie
-
-
-###############################################################################
-# Answers #####################################################################
-###############################################################################
-
-TWIML = ("text/xml", "application/xml", "text/html")
-GRAMMAR = {  # the attributes and children that Twilio knows, names being case-sensitive
-    "Response": (set(), {"Message", "Redirect"}),
-    "Message": ({"to", "from", "action", "statusCallback", "method"}, {"Body", "Media"}),
-    "Redirect": ({"method"}, set()),
-    "Body": (set(), set()),
-    "Media": (set(), set()),
-}
-
-
 def read_answer(answer: Exchange, url: str) -> list[Reply]:
-    """The messages that an answer texts back; TwilioError for an answer that Twilio refuses."""
-    check_http(answer)
+    """The messages that an answer texts back."""
+    check_status(answer)
+    if answer.status == 204:
+        return []
+    if len(answer.content) > LARGEST_ANSWER:
+        raise TwilioError(11750, f"The answer is longer than {LARGEST_ANSWER} bytes.")
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind == "text/plain":
-        replies = [Reply(answer.content.decode("utf-8", "replace"))]
-        check_length(replies[0].body)
-    elif kind in TWIML:
-        replies = [read_message(message, url) for message in read_twiml(answer.content)]
-    else:
+        return [Reply(checked(answer.content.decode("utf-8", "replace")))]
+    if kind not in ("text/xml", "application/xml", "text/html"):
         raise TwilioError(12300, f"The Content-Type is {kind or 'missing'}, not text/xml.")
+    replies = [read_message(message, url) for message in read_twiml(answer.content)]
     if len(replies) > MOST_MESSAGES:
-        raise TwilioError(14109, f"{len(replies)} messages; at most {MOST_MESSAGES} are texted.")
+        raise TwilioError(14109, f"{len(replies)} messages; Twilio texts {MOST_MESSAGES}.")
     return replies
 
 
-def check_http(answer: Exchange) -> None:
+def check_status(answer: Exchange) -> None:
     if answer.status >= 400:
         raise TwilioError(11217, f"The webhook answered HTTP {answer.status}.")
     if answer.status >= 300:
-        # Twilio follows some, and then mostly as a GET. None leads to a conversation.
-        place = answer.headers.get("Location", "nowhere")
-        raise TwilioError(
-            11216,
-            f"HTTP {answer.status} redirects to {place}. Give Twilio that address instead:"
-            " a redirect loses the form.",
-        )
-    if len(answer.content) > LARGEST_ANSWER:
-        raise TwilioError(11750, f"The answer is longer than {LARGEST_ANSWER} bytes.")
+        # Twilio follows 301, 302, 303 and 307, all but the last as a GET without the form.
+        cure = "Give Twilio the address it redirects to: a redirect can lose the form."
+        raise TwilioError(11216, f"The webhook answered HTTP {answer.status}. {cure}")
+
+
+GRAMMAR = {  # attributes and children of each element; case matters
+    "Response": ((), ("Message", "Redirect")),
+    "Message": (("to", "from", "action", "statusCallback", "method"), ("Body", "Media")),
+    "Redirect": (("method",), ()),
+    "Body": ((), ()),
+    "Media": ((), ()),
+}
 
 
 def read_twiml(content: bytes) -> list[Element]:
     """The <Message> elements."""
     try:
         response = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
+    except (SyntaxError, LookupError, ValueError) as error:
         raise TwilioError(12100, f"The answer is not well-formed XML: {error}.") from error
     if response.tag != "Response":
         raise TwilioError(12102, f"The root is <{response.tag}>, not <Response>.")
     check_grammar(response)
-    if any(text and text.strip() for text in [response.text, *(verb.tail for verb in response)]):
-        raise TwilioError(12200, "<Response> holds text outside of any verb.")
     if response.find("Redirect") is not None:
-        raise TwilioError(0, "Twilio follows <Redirect>, but this phone does not.")
+        raise TwilioError(0, "Twilio would follow <Redirect>; this phone does not.")
     return list(response)
 
 
 def check_grammar(element: Element) -> None:
     attributes, children = GRAMMAR[element.tag]
-    for name in element.attrib:
-        if name not in attributes:
-            raise TwilioError(12200, f"<{element.tag}> knows no attribute {name}.")
+    wrong = [f"an attribute {name}" for name in element.attrib if name not in attributes]
+    wrong += [f"<{child.tag}>" for child in element if child.tag not in children]
+    texts = [element.text, *(child.tail for child in element)]
+    if element.tag == "Response" and "".join(filter(None, texts)).strip():
+        wrong.append("text")
+    if wrong:
+        raise TwilioError(12200, f"<{element.tag}> may not have {', '.join(wrong)}.")
     for child in element:
-        if child.tag not in children:
-            raise TwilioError(12200, f"<{element.tag}> knows no <{child.tag}>.")
         check_grammar(child)
 
 
 def read_message(message: Element, url: str) -> Reply:
-    texts = [message.text]
-    for noun in message:
-        texts += [noun.text if noun.tag == "Body" else "", noun.tail]
-    body = "".join(text or "" for text in texts).strip()
-    check_length(body, alone=message.find("Media") is None)
+    media = message.findall("Media")
+    for noun in media:
+        noun.text = ""
+    body = "".join(text for text in message.itertext() if text.strip()).strip()
     callback = message.get("statusCallback") or message.get("action")
-    return Reply(body, callback and urljoin(url, callback))
+    return Reply(checked(body, bool(media)), callback and urljoin(url, callback))
 
 
-def check_length(body: str, alone: bool = True) -> None:
-    if alone and not body.strip():
+def checked(body: str, has_media: bool = False) -> str:
+    if not body.strip() and not has_media:
         raise TwilioError(14103, "A message is empty.")
     if len(body) > LONGEST_MESSAGE:
         raise TwilioError(14103, f"A message is longer than {LONGEST_MESSAGE} characters.")
+    return body
