@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from threading import Event, Thread, Timer
 from typing import NamedTuple, NoReturn
@@ -164,9 +165,15 @@ def _public_url(value: str) -> str:
 
 def _listen(value: str) -> tuple[str, int]:
     host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise SettingsError("SMSCONVO_LISTEN is not HOST:PORT. Set it to one, like 127.0.0.1:8080.")
-    return host.strip("[]"), int(port)
+    try:
+        address = ip_address(host.removeprefix("[").removesuffix("]"))
+        if not 0 < int(port) < 65536:
+            raise ValueError
+    except ValueError:
+        raise SettingsError(
+            "SMSCONVO_LISTEN is not IP-ADDRESS:PORT. Set it to one, like 127.0.0.1:8080."
+        ) from None
+    return str(address), int(port)
 
 
 ###############################################################################
