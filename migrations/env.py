@@ -56,9 +56,11 @@ def migrate_counting_rows(connection: Connection) -> None:
 
 
 engine = migration_engine(database_url(os.environ))
-with engine.begin() as connection:
-    if connection.dialect.name == "sqlite":
-        migrate_counting_rows(connection)
-    else:
-        migrate(connection)
-engine.dispose()
+try:
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            migrate_counting_rows(connection)
+        else:
+            migrate(connection)
+finally:
+    engine.dispose()

@@ -5,7 +5,7 @@ from models.conversation import Answer, Conversation
 from models.database import Base, Database
 from models.delivery import Delivery
 from models.message import Message
-from models.questionnaire import InvalidQuestionnaire, Questionnaire, Questionnaires, Version
+from models.questionnaire import InvalidQuestionnaire, Questionnaire, Questionnaires
 
 __all__ = [
     "Answer",
@@ -19,5 +19,4 @@ __all__ = [
     "People",
     "Questionnaire",
     "Questionnaires",
-    "Version",
 ]

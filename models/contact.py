@@ -26,12 +26,17 @@ class Contact(Base):
 
     @classmethod
     def find(cls, db: Session, phone: str, name: str | None) -> "Contact":
-        """The contact with this phone, made when new, under the name it is known by now."""
-        contact = db.scalar(select(cls).where(cls.phone == phone))
+        """The contact with this phone, made when new, under the name it is known by now.
+
+        Its row is locked where a database has such locks, so that texts of one sender take effect
+        one after the other; two first texts meet in the unique index.
+        """
+        contact = db.scalar(select(cls).where(cls.phone == phone).with_for_update())
         if contact is None:
-            contact = cls(phone=phone, name=name)
+            contact = cls(phone=phone)
             db.add(contact)
         contact.name = name
+        db.flush()
         return contact
 
 

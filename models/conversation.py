@@ -24,7 +24,7 @@ from models.contact import Contact
 from models.database import Base
 from models.delivery import Delivery
 from models.message import Message
-from models.questionnaire import PLACEHOLDER, Questionnaire, Version
+from models.questionnaire import PLACEHOLDER, Questionnaire, Questionnaires, Version
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
@@ -81,7 +81,6 @@ class Conversation(Base):
             )
             .order_by(cls.id.desc())
             .limit(1)
-            .with_for_update(of=cls)
         )
         return live, cls._judge(db, cookie, live, sender, number)
 
@@ -106,14 +105,37 @@ class Conversation(Base):
         return "stale" if (other.sender, other.number) == (sender, number) else "foreign"
 
     @classmethod
+    def go_on_or_start(
+        cls,
+        db: Session,
+        live: Optional["Conversation"],
+        said: Message,
+        questionnaires: Questionnaires,
+        contact: Contact,
+        now: datetime,
+    ) -> Optional["Conversation"]:
+        """The conversation that takes a text: the live one, or a new one if the text opens one.
+
+        A live one gives way to an event while no question waits for its answer.
+        """
+        opened = questionnaires.opened_by(said.body, said.recipient)
+        if opened is None or (live and not live._gives_way_to(questionnaires[opened], said.body)):
+            return live
+        if live and live.state == "open":
+            live.expire(now)
+        version = Version.find(db, opened, questionnaires[opened], now)
+        return cls.start(db, version, contact, said.recipient, said.body, now)
+
+    @classmethod
     def start(
         cls, db: Session, version: Version, contact: Contact, number: str, event: str, now: datetime
     ) -> "Conversation":
-        """Begin anew; a conversation of this pair that is still open ends here."""
-        cls._end_open(db, contact.phone, number, now)
+        """Begin anew; one that fell asleep open ends here."""
+        cls._end_asleep(db, contact.phone, number, now)
         conversation = cls(
             token=secrets.token_hex(16),
             contact=contact,
+            sender=contact.phone,
             number=number,
             version=version,
             event=version.definition.event or event,
@@ -125,11 +147,14 @@ class Conversation(Base):
         return conversation
 
     @classmethod
-    def _end_open(cls, db: Session, sender: str, number: str, now: datetime) -> None:
-        still_open = select(cls).where(
-            cls.sender == sender, cls.number == number, cls.state == "open"
+    def _end_asleep(cls, db: Session, sender: str, number: str, now: datetime) -> None:
+        asleep = select(cls).where(
+            cls.sender == sender,
+            cls.number == number,
+            cls.state == "open",
+            cls.expires_at <= now,
         )
-        for conversation in db.scalars(still_open):
+        for conversation in db.scalars(asleep):
             conversation.expire(now)
         db.flush()  # only one may be open, and an insert would go before the update
 
@@ -137,8 +162,7 @@ class Conversation(Base):
     def questionnaire(self) -> Questionnaire:
         return self.version.definition
 
-    def gives_way_to(self, opened: Questionnaire, said: str) -> bool:
-        """Whether a text that is an event starts something else, as no question waits for it."""
+    def _gives_way_to(self, opened: Questionnaire, said: str) -> bool:
         if not opened.is_opened_by(said):
             return False
         if self.questionnaire.is_counter:

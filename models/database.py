@@ -80,7 +80,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 class Words(TypeDecorator[str]):
-    """Text that strangers wrote. PostgreSQL cannot hold U+0000 in it; there it becomes U+FFFD."""
+    """Text that strangers wrote. PostgreSQL has no U+0000 in text, and holds U+FFFE for it."""
 
     impl = Text
     cache_ok = True
@@ -88,7 +88,12 @@ class Words(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         if value is None or dialect.name != "postgresql":
             return value
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return value.replace("\0", "\ufffe")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\ufffe", "\0")
 
 
 class Base(DeclarativeBase):
@@ -165,14 +170,22 @@ class SQLite(Database):
 
     def back_up(self, ending: str) -> str:
         path = f"{self.engine.url.database}.{ending}"
+        try:
+            verdict = self._copy(path)
+        except (sqlite3.Error, OSError) as error:
+            verdict = str(error)
+        if verdict != "ok":
+            raise ValueError(f"The backup {path} is not whole: {verdict}. Nothing was changed.")
+        return path
+
+    def _copy(self, path: str) -> str:
+        """Copy to `path`; "ok", or what SQLite finds wrong with the copy."""
         source = self.engine.raw_connection()
         with closing(source), closing(sqlite3.connect(path)) as copy:
             source.driver_connection.backup(copy)
             (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
-        if verdict != "ok":
-            raise ValueError(f"The backup {path} is not whole: {verdict}. Nothing was changed.")
         _sync(path)
-        return path
+        return verdict
 
     def close(self) -> None:
         super().close()

@@ -284,7 +284,7 @@ def _wrong_results(questionnaire: Questionnaire) -> Iterator[str]:
     if questionnaire.results is None:
         return
     results = questionnaire.results
-    if not _is_web_address(results.url):
+    if not is_web_address(results.url):
         yield "results, url: is not a web address. Write it whole, like https://example.org/results."
     ours = ["From", "Event", *(question.key for question in questionnaire.questions)]
     for name in results.fields:
@@ -297,7 +297,8 @@ def _wrong_results(questionnaire: Questionnaire) -> Iterator[str]:
         yield 'results, fields: are names for format = "form". Remove them, or the format.'
 
 
-def _is_web_address(url: str) -> bool:
+def is_web_address(url: str) -> bool:
+    """Whether this is a whole http or https URL."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

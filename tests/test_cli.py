@@ -1,0 +1,668 @@
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from select import select
+from urllib.parse import parse_qsl
+
+import click
+import psycopg
+import pytest
+from click.testing import CliRunner
+from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS
+
+from phone import Phone, TwilioError, new_sid
+from smsconvo import HERE, claim_due, cli, deliver_one
+
+TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
+PIPED = "".join(f"{said}\n" for said in TEXTS)
+REPLIES = (*QUESTIONS, THANKS)
+TRANSCRIPT = [
+    row
+    for said, words in zip(TEXTS, REPLIES, strict=True)
+    for row in (("inbound", said), ("outbound", words))
+]
+RESULT = [
+    ("From", REY),
+    ("Event", "Mats BBQ"),
+    ("Question1", "Blue"),
+    ("Question2", "Pizza 🍕"),
+    ("Question3", "Cola"),
+    ("Question4", "Yes"),
+]
+HEAD = sorted((HERE / "migrations" / "versions").glob("*.py"))[-1].name[:4]
+# Root may write anywhere, unless it gives that right away.
+BOUND = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+# Where an operator runs the program: questionnaires, people, and no database yet.
+@pytest.fixture
+def folder(tmp_path, questionnaires) -> Path:
+    (tmp_path / "people.toml").write_text(f'"{REY}" = "Rey"\n', "utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return {
+        "PATH": os.environ["PATH"],
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "SMSCONVO_LISTEN": address,
+        "SMSCONVO_PUBLIC_URL": f"http://{address}",
+    }
+
+
+@pytest.fixture
+def database_file(folder, migrated) -> Path:
+    return Path(shutil.copy(migrated, folder / "smsconvo.db"))
+
+
+# The program as it will be after a migration that does `body`.
+@pytest.fixture
+def next_program(tmp_path) -> Callable:
+    def make(body: str = "op.add_column('answers', sa.Column('note', sa.Text()))") -> Path:
+        copy = tmp_path / "next"
+        copy.mkdir()
+        for name in ("smsconvo.py", "phone.py", "alembic.ini"):
+            shutil.copy(HERE / name, copy)
+        for name in ("models", "migrations"):
+            shutil.copytree(HERE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        lines = ["import sqlalchemy as sa", "from alembic import op", "revision = '9999'"]
+        lines += [f"down_revision = '{HEAD}'", "def upgrade():", f"    {body}"]
+        (copy / "migrations/versions/9999_next.py").write_text("\n".join(lines), "utf-8")
+        return copy / "smsconvo.py"
+
+    return make
+
+
+def run(
+    folder: Path,
+    environ: dict[str, str],
+    *arguments: str,
+    program: Path = HERE / "smsconvo.py",
+    under: tuple[str, ...] = (),
+    said: str = "",
+) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*under, sys.executable, str(program), *arguments],
+        cwd=folder,
+        env=environ,
+        input=said,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+
+@contextmanager
+def started(
+    folder: Path, environ: dict[str, str], *arguments: str, **streams
+) -> Iterator[subprocess.Popen]:
+    with open(folder / "stderr.log", "wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "smsconvo.py"), *arguments],
+            cwd=folder,
+            env=environ,
+            start_new_session=True,
+            **{"stdout": stderr, "stderr": stderr} | streams,
+        )
+    try:
+        yield process
+        process.wait(20)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def serving(folder: Path, environ: dict[str, str]) -> Iterator[subprocess.Popen]:
+    with started(folder, environ, "serve") as process:
+        until(lambda: is_listening(environ))
+        yield process
+        process.terminate()
+
+
+def is_listening(environ: dict[str, str]) -> bool:
+    host, port = environ["SMSCONVO_LISTEN"].split(":")
+    with suppress(OSError), socket.create_connection((host, int(port)), 1):
+        return True
+    return False
+
+
+def until(condition: Callable) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def phone_of(environ: dict[str, str]) -> Phone:
+    url = f"{environ['SMSCONVO_PUBLIC_URL']}/sms"
+    return Phone(url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, sender=REY, number=NUMBER)
+
+
+def send_results(questionnaires: Path, url: str) -> None:
+    results = f'\n[results]\nurl = "{url}"\n'
+    (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
+
+
+def rows(path: Path, statement: str) -> list[tuple]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def assert_refused(ended: subprocess.CompletedProcess, *parts: str) -> None:
+    assert ended.returncode == os.EX_CONFIG, ended.stderr
+    for part in parts:
+        assert part in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert "Traceback" not in ended.stderr
+
+
+# serve #######################################################################
+
+
+def test_serve_makes_its_database_converses_and_delivers_until_stopped(folder, environ, receiver):
+    send_results(folder / "questionnaires", receiver.url)
+    database = folder / "smsconvo.db"
+    with serving(folder, environ) as process:
+        phone = phone_of(environ)
+        assert [phone.text(said) for said in TEXTS] == [[words] for words in REPLIES]
+        until(lambda: rows(database, "SELECT state FROM outbox") == [("delivered",)])
+        assert rows(database, "SELECT direction, body FROM transcript") == TRANSCRIPT
+    assert process.returncode == 0
+    assert not is_listening(environ)
+    ((_, body),) = receiver.requests
+    assert parse_qsl(body.decode()) == RESULT
+
+
+def test_a_conversation_goes_on_after_a_restart(folder, environ):
+    phone = phone_of(environ)
+    with serving(folder, environ):
+        phone.text(TEXTS[0])
+    with serving(folder, environ):
+        assert phone.text(TEXTS[1]) == [QUESTIONS[1]]
+
+
+def test_serve_works_on_an_empty_postgresql(folder, environ, receiver, postgresql):
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgresql.format("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    environ["DATABASE_URL"] = postgresql.format(name)
+    send_results(folder / "questionnaires", receiver.url)
+    with serving(folder, environ) as process:
+        phone = phone_of(environ)
+        assert [phone.text(said) for said in TEXTS] == [[words] for words in REPLIES]
+        until(lambda: receiver.requests)
+    assert process.returncode == 0
+
+
+def test_a_worker_that_is_killed_is_replaced_and_texting_goes_on(folder, environ):
+    with serving(folder, environ) as process:
+        phone = phone_of(environ)
+        assert phone.text(TEXTS[0]) == [QUESTIONS[0]]
+        (worker,) = workers(process)
+        os.kill(worker, signal.SIGKILL)
+        sid = new_sid()
+        until(lambda: text_again(phone, TEXTS[1], sid) == [QUESTIONS[1]])
+        assert [phone.text(said) for said in TEXTS[2:]] == [[words] for words in REPLIES[2:]]
+        (replacement,) = workers(process)
+        assert replacement != worker
+    assert rows(folder / "smsconvo.db", "SELECT direction, body FROM transcript") == TRANSCRIPT
+
+
+def workers(process: subprocess.Popen) -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in children.read_text().split()]
+
+
+# As Twilio does when it got no answer.
+def text_again(phone: Phone, said: str, sid: str) -> list[str] | None:
+    with suppress(TwilioError):
+        return phone.text(said, sid=sid)
+
+
+def forget_the_token(folder: Path, environ: dict[str, str]) -> None:
+    del environ["TWILIO_AUTH_TOKEN"]
+
+
+def break_a_questionnaire(folder: Path, environ: dict[str, str]) -> None:
+    (folder / "questionnaires/party.toml").write_text('title = "Party"\n', "utf-8")
+
+
+def remove_the_questionnaires(folder: Path, environ: dict[str, str]) -> None:
+    shutil.rmtree(folder / "questionnaires")
+
+
+def break_the_people(folder: Path, environ: dict[str, str]) -> None:
+    (folder / "people.toml").write_text('"+1 (415) 867" = "Rey"\n', "utf-8")
+
+
+def choose_another_database(folder: Path, environ: dict[str, str]) -> None:
+    environ["DATABASE_URL"] = "mysql://me:mine@host/smsconvo"
+
+
+def miss_a_directory(folder: Path, environ: dict[str, str]) -> None:
+    environ["DATABASE_URL"] = f"sqlite:///{folder}/missing/smsconvo.db"
+
+
+def lose_postgresql(folder: Path, environ: dict[str, str]) -> None:
+    environ["DATABASE_URL"] = f"postgresql://me:mine@/smsconvo?host={folder}"
+
+
+def write_garbage(folder: Path, environ: dict[str, str]) -> None:
+    (folder / "smsconvo.db").write_bytes(b"This is no database. " * 1000)
+
+
+def make_foreign_tables(folder: Path, environ: dict[str, str]) -> None:
+    change(folder / "smsconvo.db", "CREATE TABLE photos (id INTEGER)")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "what", "cure"),
+    [
+        (forget_the_token, "TWILIO_AUTH_TOKEN is not set.", "Copy it from the Twilio console."),
+        (break_a_questionnaire, "party.toml: asks nothing", "Add [[questions]]"),
+        (remove_the_questionnaires, "SMSCONVO_QUESTIONNAIRES: there is no directory", "Make it"),
+        (break_the_people, "SMSCONVO_PEOPLE: people.toml: ", "write each line as"),
+        (choose_another_database, "DATABASE_URL is neither", "like sqlite:///smsconvo.db."),
+        (miss_a_directory, "The database cannot be used: ", "Check DATABASE_URL, and the rights"),
+        (lose_postgresql, "The database cannot be used: ", "Check DATABASE_URL"),
+        (write_garbage, "file is not a database.", "Check DATABASE_URL"),
+        (make_foreign_tables, "the tables there are not smsconvo's.", "Name another database."),
+    ],
+)
+def test_serve_refuses_what_cannot_work(folder, environ, mistake, what, cure):
+    mistake(folder, environ)
+    before = {path: path.read_bytes() for path in folder.rglob("*.*ml")}
+    tables = (folder / "smsconvo.db").exists() and (folder / "smsconvo.db").read_bytes()[100:]
+    ended = run(folder, environ, "serve")
+    assert_refused(ended, what, cure)
+    assert "mine" not in ended.stderr
+    assert {path: path.read_bytes() for path in folder.rglob("*.*ml")} == before
+    if tables:
+        assert (folder / "smsconvo.db").read_bytes()[100:] == tables
+
+
+def test_serve_refuses_a_port_that_is_taken(folder, environ):
+    host, port = environ["SMSCONVO_LISTEN"].split(":")
+    with socket.create_server((host, int(port))):
+        ended = run(folder, environ, "serve")
+    assert_refused(
+        ended, f"SMSCONVO_LISTEN: {host}:{port} cannot be listened on: ", "choose another"
+    )
+
+
+def test_serve_refuses_a_directory_that_may_not_be_written(folder, environ):
+    kept = folder / "kept"
+    kept.mkdir()
+    kept.chmod(0o555)
+    environ["DATABASE_URL"] = f"sqlite:///{kept}/smsconvo.db"
+    ended = run(folder, environ, "serve", under=BOUND)
+    assert_refused(ended, "The database cannot be used: ", "the rights on its directory.")
+    assert list(kept.iterdir()) == []
+
+
+def test_serve_refuses_a_database_that_may_not_be_written(folder, environ, database_file):
+    database_file.chmod(0o444)
+    ended = run(folder, environ, "serve", under=("timeout", "5", *BOUND))
+    assert_refused(ended, "The database cannot be used: ", "Check DATABASE_URL")
+
+
+def test_serve_refuses_an_older_database(folder, environ, database_file, next_program):
+    ended = run(folder, environ, "serve", program=next_program())
+    assert_refused(ended, f"version {HEAD} and this program needs 9999", "smsconvo.py upgrade")
+    assert rows(database_file, "SELECT * FROM alembic_version") == [(HEAD,)]
+
+
+@pytest.mark.parametrize("command", [["serve"], ["upgrade"]])
+def test_a_newer_database_is_refused(folder, environ, database_file, command):
+    change(database_file, "UPDATE alembic_version SET version_num = '9999'")
+    ended = run(folder, environ, *command)
+    assert_refused(ended, "at version 9999, newer than this program", "Run the newer program")
+    assert rows(database_file, "SELECT * FROM alembic_version") == [("9999",)]
+
+
+@pytest.mark.parametrize("command", [["deliver"], ["outbox"]])
+def test_only_serve_and_upgrade_make_a_database(folder, environ, command):
+    assert_refused(run(folder, environ, *command), "Run: python smsconvo.py upgrade")
+    assert rows(folder / "smsconvo.db", "SELECT * FROM sqlite_master") == []
+
+
+# upgrade #####################################################################
+
+
+def test_upgrade_makes_a_database_once(folder, environ):
+    first, second = (run(folder, environ, "upgrade") for _ in range(2))
+    assert (first.returncode, first.stdout) == (0, f"The database is at version {HEAD} now.\n")
+    assert (second.returncode, second.stdout) == (
+        0,
+        f"The database is at version {HEAD} already.\n",
+    )
+    assert list(folder.glob("*.bak")) == []
+
+
+@pytest.fixture
+def older(phone, webhook, tmp_path) -> Path:
+    for said in TEXTS:
+        phone.text(said)
+    return tmp_path / "smsconvo.db"
+
+
+@on_sqlite
+def test_upgrade_keeps_a_backup_to_go_back_to(folder, environ, older, next_program):
+    before = dump(older)
+    ended = run(folder, environ, "upgrade", program=next_program())
+    assert ended.returncode == 0, ended.stderr
+    (backup,) = folder.glob(f"smsconvo.db.{HEAD}.*.bak")
+    assert f"The backup is {backup.name}. To go back: " in ended.stdout
+    assert ended.stdout.endswith("The database is at version 9999 now.\n")
+    assert dump(backup) == before
+    assert rows(older, "SELECT direction, body FROM transcript") == TRANSCRIPT
+    assert rows(older, "SELECT text, note FROM answers")[0] == ("Blue", None)
+    for path in folder.glob("smsconvo.db*"):
+        if path != backup:
+            path.unlink()
+    backup.rename(older)
+    assert run(folder, environ, "outbox").stdout == "Everything is delivered.\n"
+
+
+@on_sqlite
+def test_upgrade_can_leave_the_backup_out(folder, environ, older, next_program):
+    ended = run(folder, environ, "upgrade", "--no-backup", program=next_program())
+    assert (ended.returncode, ended.stdout) == (0, "The database is at version 9999 now.\n")
+    assert list(folder.glob("*.bak")) == []
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (
+            "op.execute('DELETE FROM answers')",
+            "Rows of answers would be lost. Nothing was changed.",
+        ),
+        ("op.execute('nonsense')", "syntax error"),
+    ],
+)
+def test_an_upgrade_that_fails_changes_nothing(folder, environ, older, next_program, body, why):
+    before = dump(older)
+    ended = run(folder, environ, "upgrade", program=next_program(body))
+    assert_refused(ended, why)
+    assert dump(older) == before
+
+
+@on_sqlite
+def test_an_upgrade_without_room_for_its_backup_changes_nothing(
+    folder, environ, older, next_program
+):
+    before = dump(older)
+    full = ("prlimit", "--fsize=50000")
+    ended = run(folder, environ, "upgrade", program=next_program(), under=full)
+    assert_refused(ended)
+    assert dump(older) == before
+
+
+@on_postgresql
+def test_upgrade_leaves_the_backup_of_postgresql_to_the_operator(
+    folder, environ, database_url, next_program
+):
+    environ["DATABASE_URL"] = database_url
+    program = next_program()
+    assert_refused(run(folder, environ, "upgrade", program=program), "pg_dump", "--no-backup")
+    ended = run(folder, environ, "upgrade", "--no-backup", program=program)
+    assert (ended.returncode, ended.stdout) == (0, "The database is at version 9999 now.\n")
+
+
+# outbox, deliver #############################################################
+
+
+# Two results are owed. One could not be delivered yet; the other was not tried.
+@pytest.fixture
+def owing(serve, questionnaires, receiver, clock):
+    clock.now = datetime.now(UTC)
+    send_results(questionnaires, receiver.url)
+    webhook = serve()
+    for said in TEXTS:
+        webhook.phone(REY).text(said)
+    receiver.answers = [(500, {"Retry-After": "7200"})]
+    (one,) = claim_due(webhook.app.database, clock(), 8)
+    deliver_one(webhook.app.database, one, clock)
+    for said in TEXTS:
+        webhook.phone(STRANGER).text(said)
+    return webhook
+
+
+@on_sqlite
+def test_outbox_lists_what_is_owed_and_why(folder, environ, owing, receiver, clock):
+    ended = run(folder, environ, "outbox")
+    later, now = clock() + timedelta(hours=2), clock()
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines() == [
+        f"1  pending, 1 attempts, next attempt at {later:%Y-%m-%d %H:%M:%S} UTC, to {receiver.url}",
+        "    HTTP 500",
+        f"2  pending, 0 attempts, next attempt at {now:%Y-%m-%d %H:%M:%S} UTC, to {receiver.url}",
+    ]
+
+
+@on_sqlite
+@pytest.mark.parametrize(("arguments", "again"), [(["1"], [1]), (["--all"], [1, 2])])
+def test_outbox_retry_tries_again_now(folder, environ, owing, arguments, again):
+    before = datetime.now(UTC)
+    ended = run(folder, environ, "outbox", "retry", *arguments)
+    assert (ended.returncode, ended.stdout) == (0, f"To be tried again now: {len(again)}.\n")
+    due = dict(owing.rows("SELECT id, next_attempt_at FROM outbox"))
+    for id in again:
+        assert before <= datetime.fromisoformat(due[id]) <= datetime.now(UTC)
+
+
+@on_sqlite
+def test_outbox_retry_names_what_is_not_owed(folder, environ, owing):
+    ended = run(folder, environ, "outbox", "retry", "1", "7", "9")
+    assert ended.returncode != 0
+    assert "Not in the outbox, or delivered already: 7, 9." in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["1", "--all"], ["one"]])
+def test_outbox_retry_wants_either_ids_or_all(arguments):
+    ended = CliRunner().invoke(cli, ["outbox", "retry", *arguments])
+    assert ended.exit_code == 2
+    assert "Usage: " in ended.stderr
+
+
+def test_outbox_says_when_everything_is_delivered(folder, environ, database_file):
+    ended = run(folder, environ, "outbox")
+    assert (ended.returncode, ended.stdout) == (0, "Everything is delivered.\n")
+
+
+@on_sqlite
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_deliver_delivers_until_stopped(folder, environ, owing, receiver, stop):
+    receiver.requests.clear()
+    for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "SMSCONVO_PUBLIC_URL"):
+        del environ[name]
+    with started(folder, environ, "deliver") as process:
+        until(lambda: owing.rows("SELECT state FROM outbox WHERE id = 2") == [("delivered",)])
+        process.send_signal(stop)
+    assert process.returncode == 0
+    ((_, body),) = receiver.requests
+    assert parse_qsl(body.decode())[0] == ("From", STRANGER)
+
+
+# check, phone ################################################################
+
+
+def test_check_says_what_opens_each_questionnaire(folder, environ):
+    party = 'title = "Party"\nevent = "Party"\nto = ["+1", "+2"]\nthanks = "Thanks"\n'
+    (folder / "questionnaires/party.toml").write_text(f"{party}[[questions]]\nask = 'Who?'\n")
+    ended = run(folder, environ, "check")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == [
+        'counter: Message counter (counter), opened by the text "Count"',
+        "feedback: Guest feedback (4 questions), opened by any text",
+        'party: Party (1 questions), opened by the text "Party" to +1, +2',
+    ]
+
+
+def test_check_names_every_mistake(folder, environ):
+    break_a_questionnaire(folder, environ)
+    (folder / "questionnaires/picnic.toml").write_text("title = \n", "utf-8")
+    ended = run(folder, environ, "check")
+    assert ended.returncode == os.EX_CONFIG
+    assert len(ended.stderr.splitlines()) == 2
+    assert "party.toml: " in ended.stderr and "picnic.toml: " in ended.stderr
+
+
+@on_sqlite
+def test_phone_texts_a_running_webhook(folder, environ, webhook):
+    ended = run(folder, environ, "phone", "--url", webhook.url, "--from", STRANGER, said=PIPED)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == [
+        line
+        for said, words in zip(TEXTS, REPLIES, strict=True)
+        for line in (f"> {said}", f"< {words}")
+    ]
+    assert webhook.rows("SELECT sender, number FROM conversations") == [(STRANGER, NUMBER)]
+
+
+@on_sqlite
+def test_phone_shows_what_twilio_would_log(folder, environ, webhook):
+    environ["TWILIO_AUTH_TOKEN"] = AUTH_TOKEN[::-1]
+    ended = run(folder, environ, "phone", "--url", webhook.url, said="Hello\n")
+    assert ended.stdout.splitlines() == [
+        "> Hello",
+        "! 11217: The webhook answered HTTP 403.",
+    ]
+
+
+def test_phone_needs_what_twilio_signs_with(folder, environ):
+    forget_the_token(folder, environ)
+    ended = run(folder, environ, "phone", "--url", "http://127.0.0.1:9/sms")
+    assert_refused(ended, "Set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN")
+
+
+# rehearse ####################################################################
+
+
+def test_rehearse_holds_the_conversation_that_is_piped(folder):
+    ended = run(folder, {"PATH": os.environ["PATH"]}, "rehearse", said=PIPED)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    shown = ended.stdout.splitlines()
+    assert [line[2:] for line in shown if line.startswith("< ")] == list(REPLIES)
+    delivered = shown.index("* The result was delivered:")
+    assert shown[delivered + 1 : delivered + 7] == [f"    {name}: {said}" for name, said in RESULT]
+    transcript = rows(folder / "rehearsal.db", "SELECT direction, body FROM transcript")
+    assert transcript == TRANSCRIPT
+
+
+def test_a_rehearsal_begins_anew_touches_nothing_else_and_ends_its_server(folder, environ):
+    environ["DATABASE_URL"] = f"sqlite:///{folder}/smsconvo.db"
+    send_results(folder / "questionnaires", "http://127.0.0.1:9/never")
+    (folder / "rehearsal.db").write_bytes(b"from last time")
+    ended = run(folder, environ, "rehearse", said="Mats BBQ\n\nBlue\r\n")
+    assert ended.returncode == 0, ended.stderr
+    assert [line for line in ended.stdout.splitlines() if line[:2] in ("> ", "< ")] == [
+        "> Mats BBQ",
+        f"< {QUESTIONS[0]}",
+        "> Blue",
+        f"< {QUESTIONS[1]}",
+    ]
+    assert not (folder / "smsconvo.db").exists()
+    (listen,) = re.findall(r'"listen":"([0-9.:]+)"', (folder / "rehearsal.log").read_text("utf-8"))
+    assert not is_listening({"SMSCONVO_LISTEN": listen})
+
+
+@pytest.mark.parametrize("end", ["Ctrl-D", "Ctrl-C"])
+def test_rehearse_in_a_terminal_prompts_shows_results_and_ends(folder, environ, end):
+    terminal, theirs = pty.openpty()
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    try:
+        with started(folder, environ, "rehearse", **streams) as process:
+            os.close(theirs)
+            shown = read_until(terminal, "> ")
+            assert f"You are {REY}, texting {NUMBER}." in shown
+            for said, words in zip(TEXTS, REPLIES, strict=True):
+                os.write(terminal, f"{said}\n".encode())
+                shown = read_until(terminal, f"< {words}\n")
+                assert said in shown
+            shown = read_until(terminal, "Question4: Yes\n> ")
+            assert "* The result was delivered:\n    From: +14158675308\n" in shown
+            if end == "Ctrl-D":
+                os.write(terminal, b"\x04")
+            else:
+                process.send_signal(signal.SIGINT)
+            assert "Every message is in rehearsal.db" in read_until(terminal, "transcript'\n")
+        assert process.returncode == 0
+    finally:
+        os.close(terminal)
+
+
+def read_until(terminal: int, words: str) -> str:
+    shown, deadline = b"", time.monotonic() + 20
+    while words not in plain(shown):
+        ready, _, _ = select([terminal], [], [], max(0, deadline - time.monotonic()))
+        assert ready, plain(shown)
+        shown += os.read(terminal, 4096)
+    return plain(shown)
+
+
+def plain(shown: bytes) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode("utf-8", "replace")).replace("\r\n", "\n")
+
+
+def test_rehearse_refuses_a_broken_questionnaire(folder, environ):
+    break_a_questionnaire(folder, environ)
+    ended = run(folder, environ, "rehearse", said=PIPED)
+    assert_refused(ended, "party.toml: asks nothing and says nothing.", "Add [[questions]]")
+    assert ended.stdout == ""
+
+
+def test_rehearse_refuses_a_folder_that_may_not_be_written(folder, environ):
+    folder.chmod(0o555)
+    assert_refused(run(folder, environ, "rehearse", said=PIPED, under=BOUND), "rehearsal.log")
+
+
+# help ########################################################################
+
+
+def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", [(), *commands()], ids=" ".join)
+def test_every_command_has_help(path):
+    shown = CliRunner().invoke(cli, [*path, "--help"])
+    assert shown.exit_code == 0
+    assert re.search(r"\n\n  [A-Z].+\.\n", shown.output)

@@ -1,0 +1,314 @@
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Barrier, Event
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+import models.database
+from models import Contact, Database
+
+PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "busy_timeout": 5000,
+    "journal_size_limit": 64 * 1024 * 1024,
+    "mmap_size": 0,
+    "trusted_schema": 0,
+    "secure_delete": 1,
+}
+
+
+@pytest.fixture
+def sqlite(tmp_path, migrated) -> Iterator[Database]:
+    shutil.copy(migrated, tmp_path / "smsconvo.db")
+    with Database.open(f"sqlite:///{tmp_path}/smsconvo.db") as database:
+        yield database
+
+
+def add(phone: str) -> Callable:
+    return lambda db: db.add(Contact(phone=phone))
+
+
+def phones(database: Database) -> list[str]:
+    with database.read() as db:
+        return list(db.scalars(select(Contact.phone).order_by(Contact.id)))
+
+
+def pragmas(db, names) -> dict:
+    connection = db.connection()
+    return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
+
+
+# Works that come while this one holds the writer wait together, so that one commit serves them.
+def hold(database: Database) -> Event:
+    holding, go_on = Event(), Event()
+
+    def work(db) -> None:
+        holding.set()
+        go_on.wait(10)
+
+    database._writer.submit(work)
+    assert holding.wait(10)
+    return go_on
+
+
+# What is promised of the disk ################################################
+
+
+def test_the_writer_is_set_up_to_lose_nothing(sqlite):
+    wanted = PRAGMAS | {"wal_autocheckpoint": 1000, "query_only": 0}
+    assert sqlite.write(lambda db: pragmas(db, wanted)) == wanted
+
+
+def test_readers_are_set_up_to_read_only(sqlite):
+    wanted = PRAGMAS | {"wal_autocheckpoint": 0, "query_only": 1}
+    with sqlite.read() as one, sqlite.read() as another:
+        assert pragmas(one, wanted) == pragmas(another, wanted) == wanted
+
+
+def test_a_pragma_that_does_not_hold_is_an_error(sqlite, monkeypatch):
+    monkeypatch.setitem(models.database.PRAGMAS, "synchronous", 9)
+    with Database.open(str(sqlite.engine.url)) as database, pytest.raises(DBAPIError) as error:
+        database.write(add("+1"))
+    assert "PRAGMA synchronous is 1, not 9" in str(error.value)
+
+
+def test_readers_cannot_write(sqlite):
+    with sqlite.read() as db, pytest.raises(OperationalError, match="readonly"):
+        db.execute(text("INSERT INTO contacts (phone) VALUES ('+1')"))
+
+
+def test_a_result_comes_back_after_its_commit(sqlite):
+    go_on = hold(sqlite)
+    last_runs, last_goes_on = Event(), Event()
+
+    def last(db) -> None:
+        last_runs.set()
+        last_goes_on.wait(10)
+
+    first = sqlite._writer.submit(add("+1"))
+    sqlite._writer.submit(last)
+    go_on.set()
+    assert last_runs.wait(10)
+    assert not first.done()
+    assert phones(sqlite) == []
+    last_goes_on.set()
+    first.result(10)
+    assert phones(sqlite) == ["+1"]
+
+
+def test_what_was_written_is_there_for_others(database, database_url):
+    assert database.write(lambda db: add("+1")(db) or "result") == "result"
+    with Database.open(database_url) as other:
+        assert phones(other) == ["+1"]
+
+
+def test_a_write_that_waits_too_long_is_told_so(sqlite, monkeypatch):
+    monkeypatch.setattr(models.database, "PATIENCE_SECONDS", 0.1)
+    go_on = hold(sqlite)
+    with pytest.raises(TimeoutError):
+        sqlite.write(add("+1"))
+    go_on.set()
+
+
+# Works that wait together ####################################################
+
+
+def test_works_run_in_the_order_they_came(sqlite):
+    go_on = hold(sqlite)
+    waiting = [sqlite._writer.submit(add(f"+{n}")) for n in range(200)]
+    go_on.set()
+    for turn in waiting:
+        turn.result(10)
+    assert phones(sqlite) == [f"+{n}" for n in range(200)]
+
+
+def test_works_that_wait_together_share_a_commit(sqlite):
+    go_on = hold(sqlite)
+    waiting = [sqlite._writer.submit(lambda db: db) for _ in range(64)]
+    go_on.set()
+    assert len({turn.result(10) for turn in waiting}) == 1
+
+
+def fail(db) -> None:
+    add("+9")(db)
+    raise ValueError("mine")
+
+
+def twice(db) -> None:
+    add("+1")(db)  # the database says so later, when another work looks
+
+
+def twice_at_once(db) -> None:
+    add("+1")(db)
+    db.flush()
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [(fail, ValueError), (twice, IntegrityError), (twice_at_once, IntegrityError)],
+)
+def test_a_work_that_fails_hurts_no_other(sqlite, bad, error):
+    go_on = hold(sqlite)
+    first = sqlite._writer.submit(add("+1"))
+    failing = sqlite._writer.submit(bad)
+    counting = sqlite._writer.submit(lambda db: len(db.scalars(select(Contact)).all()))
+    later = [sqlite._writer.submit(add(f"+{n}")) for n in (2, 3)]
+    go_on.set()
+    with pytest.raises(error):
+        failing.result(10)
+    assert counting.result(10) == 1
+    for turn in (first, *later):
+        turn.result(10)
+    assert phones(sqlite) == ["+1", "+2", "+3"]
+
+
+@pytest.mark.parametrize(("bad", "error"), [(fail, ValueError), (twice_at_once, IntegrityError)])
+def test_a_work_that_fails_leaves_nothing_behind(database, bad, error):
+    database.write(add("+1"))
+    with pytest.raises(error):
+        database.write(bad)
+    database.write(add("+2"))
+    assert phones(database) == ["+1", "+2"]
+
+
+def test_works_that_meet_all_succeed(database):
+    together = Barrier(8)
+
+    def find_contact(_) -> int:
+        together.wait(10)
+        return database.write(find_flushed).id
+
+    def find_flushed(db) -> Contact:
+        contact = Contact.find(db, "+1", "Rey")
+        db.flush()
+        return contact
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(find_contact, range(8)))) == 1
+    assert phones(database) == ["+1"]
+
+
+def test_what_waits_is_written_before_the_database_closes(tmp_path, migrated):
+    shutil.copy(migrated, tmp_path / "smsconvo.db")
+    url = f"sqlite:///{tmp_path}/smsconvo.db"
+    with Database.open(url) as database:
+        go_on = hold(database)
+        waiting = [database._writer.submit(add(f"+{n}")) for n in range(100)]
+        go_on.set()
+    assert all(turn.done() for turn in waiting)
+    with Database.open(url) as database:
+        assert len(phones(database)) == 100
+
+
+# Backups #####################################################################
+
+
+def dump(path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_a_backup_is_the_whole_database(sqlite, tmp_path):
+    for n in range(50):
+        sqlite.write(add(f"+{n}"))
+    with sqlite.read() as db:
+        db.scalar(select(Contact.id))  # a reader keeps the rows in the -wal file
+        path = sqlite.back_up("0001.bak")
+        assert path == f"{tmp_path}/smsconvo.db.0001.bak"
+        assert dump(path) == dump(tmp_path / "smsconvo.db")
+    with Database.open(f"sqlite:///{path}") as copy:
+        assert len(phones(copy)) == 50
+
+
+def lose_a_row_in_an_index(content: bytearray) -> None:
+    place = content.index(b"+00000042")
+    content[place : place + 9] = b"+00000024"
+
+
+def lose_a_page(content: bytearray) -> None:
+    page = content.index(b"+00000042") // 4096 * 4096
+    content[page : page + 4096] = b"\xc8" * 4096
+
+
+def lose_entries_of_an_index(content: bytearray) -> None:
+    page = content.rindex(b"+00000250") // 4096 * 4096
+    content[page + 8 : page + 24] = bytes(range(200, 216))
+
+
+@pytest.mark.parametrize("damage", [lose_a_row_in_an_index, lose_a_page, lose_entries_of_an_index])
+def test_a_backup_that_is_not_whole_is_refused(sqlite, tmp_path, damage):
+    for n in range(500):
+        sqlite._writer.submit(add(f"+{n:08}"))
+    sqlite.write(lambda db: None)
+    sqlite.close()
+    path = tmp_path / "smsconvo.db"
+    content = bytearray(path.read_bytes())
+    damage(content)
+    path.write_bytes(content)
+    with Database.open(f"sqlite:///{path}") as database, pytest.raises(ValueError) as refused:
+        database.back_up("0001.bak")
+    assert "smsconvo.db.0001.bak is not whole: " in str(refused.value)
+    assert str(refused.value).endswith(" Nothing was changed.")
+
+
+def test_a_backup_of_postgresql_is_the_operators(postgresql):
+    with Database.open(postgresql.format("migrated")) as database:
+        with pytest.raises(ValueError, match="pg_dump.*--no-backup"):
+            database.back_up("0001.bak")
+
+
+# What cannot be opened #######################################################
+
+
+def unreadable(tmp_path, kind: str) -> str:
+    path = tmp_path / kind
+    match kind:
+        case "garbage":
+            path.write_bytes(b"This is no database. " * 1000)
+        case "directory":
+            path.mkdir()
+        case "missing/smsconvo.db":
+            pass
+    return f"sqlite:///{path}"
+
+
+@pytest.mark.parametrize("kind", ["garbage", "directory", "missing/smsconvo.db"])
+def test_what_is_no_database_is_an_error_of_the_driver(tmp_path, kind):
+    with Database.open(unreadable(tmp_path, kind)) as database:
+        with pytest.raises(DBAPIError):
+            database.write(add("+1"))
+        with pytest.raises(DBAPIError):
+            phones(database)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("", "is not a database URL"),
+        ("smsconvo.db", "is not a database URL"),
+        ("postgresql://me:secret@host:port/smsconvo", "is not a database URL"),
+        ("mysql://me:secret@host/smsconvo", "is neither sqlite:///… nor postgresql://…"),
+        ("postgres://me:secret@host/smsconvo", "is neither sqlite:///… nor postgresql://…"),
+        ("sqlite+aiosqlite:///smsconvo.db", "is neither sqlite:///… nor postgresql://…"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+    ],
+)
+def test_a_url_that_will_not_do_is_refused_without_its_password(url, why):
+    with pytest.raises(ValueError, match=why) as refused:
+        Database.open(url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_postgresql_goes_through_psycopg_3(scheme):
+    with Database.open(f"{scheme}://me@host/smsconvo") as database:
+        assert database.engine.driver == "psycopg"

@@ -1,0 +1,728 @@
+import json
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Barrier, Event, Thread
+from urllib.parse import parse_qsl
+
+import pytest
+from conftest import FEEDBACK, NUMBER, REY, STRANGER, THANKS, Receiver, Webhook
+from sqlalchemy import select, text
+
+import smsconvo
+from models import Database, Delivery
+from smsconvo import Outcome, Sender, claim_due, deliver_one, post, redeliver, utcnow
+
+TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
+RESULT = {
+    "From": REY,
+    "Event": "Mats BBQ",
+    "Question1": "Blue",
+    "Question2": "Pizza 🍕",
+    "Question3": "Cola",
+    "Question4": "Yes",
+}
+# After the failed attempt of this place, from Standard Webhooks.
+SCHEDULE = [
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
+]
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+BROKEN = "The connection was refused or broke off."
+MICROSECOND = timedelta(microseconds=1)
+
+
+def send_results(questionnaires, url: str, lines: str = "", name: str = "feedback") -> None:
+    opened = f'event = "{name}"\n' if name != "feedback" else ""
+    results = f'\n[results]\nurl = "{url}"\n{lines}'
+    (questionnaires / f"{name}.toml").write_text(opened + FEEDBACK + results, "utf-8")
+
+
+def complete(phone, texts=TEXTS) -> list[str]:
+    return [phone.text(said) for said in texts][-1]
+
+
+def attempt(webhook: Webhook) -> int:
+    claimed = claim_due(webhook.app.database, webhook.clock(), 8)
+    for delivery in claimed:
+        deliver_one(webhook.app.database, delivery, webhook.clock)
+    return len(claimed)
+
+
+def owed(webhook: Webhook) -> Delivery:
+    with webhook.app.database.read() as db:
+        return db.scalars(select(Delivery)).one()
+
+
+def owe_more(webhook: Webhook, count: int) -> None:
+    def work(db) -> None:
+        (one,) = db.scalars(select(Delivery))
+        copied = {"conversation_id": one.conversation_id, "url": one.url, "payload": one.payload}
+        times = {"created_at": one.created_at, "next_attempt_at": one.next_attempt_at}
+        db.add_all(Delivery(format="form", **copied, **times) for _ in range(count))
+
+    webhook.app.database.write(work)
+
+
+def fields(receiver: Receiver) -> list[tuple[str, str]]:
+    ((_, body),) = receiver.requests
+    return parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
+
+
+# One that no database knows, to post only.
+def a_delivery(url: str) -> Delivery:
+    return Delivery(webhook_id="msg_1", url=url, format="form", payload="{}", attempts=1)
+
+
+def until(condition: Callable, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def completed(serve, questionnaires, receiver) -> Webhook:
+    send_results(questionnaires, receiver.url)
+    webhook = serve()
+    assert complete(webhook.phone()) == [THANKS]
+    return webhook
+
+
+# `answering(behave)` is the address of a receiver that need not be well-behaved: when the whole
+# request is there, `behave(connection, over)` has its connection, until the test is over.
+@pytest.fixture
+def answering() -> Iterator[Callable]:
+    over = Event()
+    with ExitStack() as servers:
+
+        def start(behave: Callable, port: int = 0) -> str:
+            class Handler(BaseHTTPRequestHandler):
+                def do_POST(self) -> None:
+                    self.rfile.read(int(self.headers["Content-Length"]))
+                    with suppress(OSError):
+                        behave(self.connection, over)
+
+            server = servers.enter_context(ThreadingHTTPServer(("127.0.0.1", port), Handler))
+            Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            servers.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}/results"
+
+        yield start
+        over.set()
+
+
+def drip(beginning: bytes) -> Callable:
+    def behave(connection: socket.socket, over: Event) -> None:
+        connection.sendall(beginning)
+        for _ in range(250):
+            if over.wait(0.02):
+                break
+            connection.sendall(b"a")
+
+    return behave
+
+
+def say(answer: bytes) -> Callable:
+    return lambda connection, over: connection.sendall(answer)
+
+
+def hang(connection: socket.socket, over: Event) -> None:
+    over.wait()
+
+
+@contextmanager
+def sending(webhook: Webhook) -> Iterator[Sender]:
+    sender = Sender(webhook.app.database, webhook.clock, webhook.app.result_written)
+    thread = Thread(target=sender.run)
+    thread.start()
+    try:
+        yield sender
+    finally:
+        sender.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+# What is sent ################################################################
+
+
+def test_a_finished_conversation_is_posted_as_a_form(completed, receiver):
+    assert attempt(completed) == 1
+    assert fields(receiver) == list(RESULT.items())
+
+
+def test_answers_are_sent_exactly_as_they_were_texted(serve, questionnaires, receiver):
+    said = ("a=b&c;d%26+e", "", " two\r\nlines\n 🍕 ", "ünï “quoted” {name} 👩‍👩‍👧")
+    send_results(questionnaires, receiver.url)
+    webhook = serve()
+    complete(webhook.phone(), ("Mats & Co = BBQ 🎉", *said))
+    attempt(webhook)
+    expected = [REY, "Mats & Co = BBQ 🎉", *said]
+    assert fields(receiver) == list(zip(RESULT, expected, strict=True))
+
+
+def test_names_that_the_receiver_has_go_in_place_of_ours(serve, questionnaires, receiver):
+    names = {
+        "From": "entry.1001",
+        "Event": "entry.1002",
+        "Question1": "entry.1003",
+        "Question4": "Film & fun",
+    }
+    lines = "[results.fields]\n" + "".join(f'{our} = "{one}"\n' for our, one in names.items())
+    send_results(questionnaires, receiver.url, lines)
+    webhook = serve()
+    complete(webhook.phone())
+    attempt(webhook)
+    assert fields(receiver) == [(names.get(name, name), said) for name, said in RESULT.items()]
+
+
+def test_json_tells_the_whole_event(serve, questionnaires, receiver, clock):
+    send_results(questionnaires, receiver.url, 'format = "json"\n')
+    webhook = serve()
+    for said in TEXTS:
+        webhook.phone().text(said)
+        clock.pass_(minutes=1)
+    attempt(webhook)
+    ((headers, body),) = receiver.requests
+    assert headers["Content-Type"] == "application/json"
+    assert json.loads(body) == {
+        "type": "conversation.completed",
+        "timestamp": "2026-11-20T12:04:00Z",
+        "data": {
+            "conversation": 1,
+            "from": REY,
+            "to": NUMBER,
+            "name": "Rey",
+            "event": "Mats BBQ",
+            "questionnaire": "feedback",
+            "started_at": "2026-11-20T12:00:00Z",
+            "completed_at": "2026-11-20T12:04:00Z",
+            "answers": {name: RESULT[name] for name in list(RESULT)[2:]},
+        },
+    }
+
+
+def test_every_attempt_has_the_same_id_and_body(completed, receiver, clock):
+    receiver.answers = [(500, {}), (502, {})]
+    for _ in range(3):
+        assert attempt(completed) == 1
+        clock.pass_(minutes=6)
+    assert len({body for _, body in receiver.requests}) == 1
+    (webhook_id,) = {headers["webhook-id"] for headers, _ in receiver.requests}
+    assert webhook_id == owed(completed).webhook_id
+    assert webhook_id.startswith("msg_")
+
+
+def test_two_results_have_ids_of_their_own(completed, receiver):
+    complete(completed.phone(STRANGER))
+    attempt(completed)
+    assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == 2
+
+
+def test_headers_say_what_comes_and_from_whom(completed, receiver):
+    attempt(completed)
+    ((headers, _),) = receiver.requests
+    assert headers["Content-Type"] == "application/x-www-form-urlencoded; charset=utf-8"
+    assert headers["User-Agent"] == f"smsconvo/{smsconvo.__version__}"
+
+
+def test_proxies_and_passwords_of_the_environment_are_not_used(receiver, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert post(a_delivery(receiver.url)) == Outcome(204)
+    assert "Authorization" not in receiver.requests[0][0]
+
+
+# What counts as delivered ####################################################
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 226, 299])
+def test_a_2xx_is_a_delivery(receiver, status):
+    receiver.answers = [(status, {})]
+    assert post(a_delivery(receiver.url)) == Outcome(status)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 429, 500, 502, 503, 504])
+def test_an_error_is_not_a_delivery(receiver, status):
+    receiver.answers = [(status, {})]
+    assert post(a_delivery(receiver.url)) == Outcome(status, f"HTTP {status}")
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+def test_a_redirect_is_not_followed_and_not_a_delivery(receiver, status):
+    receiver.answers = [(status, {"Location": receiver.url})]
+    outcome = post(a_delivery(receiver.url))
+    assert outcome.status == status
+    assert outcome.error == f"HTTP {status}: it redirects. Set the address it redirects to."
+    assert len(receiver.requests) == 1
+
+
+def test_a_delivered_result_is_kept_and_never_sent_again(completed, receiver, clock):
+    clock.pass_(seconds=3)
+    attempt(completed)
+    delivery = owed(completed)
+    assert (delivery.state, delivery.attempts, delivery.last_status) == ("delivered", 1, 204)
+    assert delivery.delivered_at == clock()
+    assert (delivery.next_attempt_at, delivery.leased_until) == (None, None)
+    clock.pass_(days=400)
+    assert attempt(completed) == 0
+    assert len(receiver.requests) == 1
+
+
+def test_a_receiver_that_comes_back_gets_the_result(serve, questionnaires, answering, clock):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    send_results(questionnaires, f"http://127.0.0.1:{port}/results")
+    webhook = serve()
+    complete(webhook.phone())
+    attempt(webhook)
+    delivery = owed(webhook)
+    assert (delivery.state, delivery.last_status, delivery.last_error) == ("pending", None, BROKEN)
+    answering(say(OK), port)
+    clock.pass_(seconds=6)
+    attempt(webhook)
+    delivery = owed(webhook)
+    assert (delivery.state, delivery.attempts, delivery.last_error) == ("delivered", 2, None)
+
+
+def test_a_failure_is_kept_for_the_operator(completed, receiver):
+    receiver.answers = [(503, {})]
+    attempt(completed)
+    delivery = owed(completed)
+    assert (delivery.state, delivery.last_status, delivery.last_error) == (
+        "pending",
+        503,
+        "HTTP 503",
+    )
+    assert delivery.leased_until is None
+
+
+def test_a_text_after_the_thank_you_posts_nothing_more(completed, receiver, clock):
+    attempt(completed)
+    for said in ("Yes", "Mats BBQ", ""):
+        assert completed.phone().text(said) == []
+    clock.pass_(hours=1)
+    assert attempt(completed) == 0
+    assert owed(completed).state == "delivered"
+    assert len(receiver.requests) == 1
+
+
+# When it is tried again ######################################################
+
+
+def test_a_receiver_that_stays_down_is_tried_ten_times_in_75_hours(completed, receiver, clock):
+    receiver.answers = [(500, {})] * 10
+    began = clock()
+    for delay in SCHEDULE:
+        assert attempt(completed) == 1
+        due = owed(completed).next_attempt_at
+        assert delay <= due - clock() <= delay * 1.1
+        clock.now = due - MICROSECOND
+        assert attempt(completed) == 0
+        clock.now = due
+    assert attempt(completed) == 1
+    assert clock() - began >= timedelta(hours=75, minutes=35)
+    given_up = owed(completed)
+    assert (given_up.state, given_up.attempts, given_up.next_attempt_at) == ("failed", 10, None)
+    assert (given_up.last_status, given_up.last_error) == (500, "HTTP 500")
+    clock.pass_(days=3650)
+    assert attempt(completed) == 0
+    assert len(receiver.requests) == 10
+    assert owed(completed).payload == given_up.payload
+
+
+@pytest.mark.parametrize(("attempts", "delay"), list(enumerate(SCHEDULE, 1)))
+def test_a_delay_is_up_to_a_tenth_longer_and_never_shorter(attempts, delay):
+    random.seed(1)
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    waits = set()
+    for _ in range(200):
+        delivery = Delivery(attempts=attempts, state="pending")
+        delivery.fail("HTTP 500", now)
+        waits.add((delivery.next_attempt_at - now) / delay)
+    assert 1 <= min(waits) < 1.02
+    assert 1.08 < max(waits) <= 1.1
+
+
+def test_retry_after_puts_the_next_attempt_off(completed, receiver, clock):
+    receiver.answers = [(429, {"Retry-After": "7200"})]
+    attempt(completed)
+    assert owed(completed).next_attempt_at == clock() + timedelta(hours=2)
+
+
+# How long the first failure puts the next attempt off, with this Retry-After.
+def wait_after(receiver: Receiver, header: str) -> timedelta:
+    receiver.answers = [(503, {"Retry-After": header})]
+    delivery = a_delivery(receiver.url)
+    outcome = post(delivery)
+    now = utcnow()
+    delivery.fail(outcome.error, now, outcome.status, outcome.retry_after)
+    return delivery.next_attempt_at - now
+
+
+def test_retry_after_may_be_a_date(receiver):
+    wait = wait_after(receiver, format_datetime(utcnow() + timedelta(hours=2), usegmt=True))
+    assert timedelta(hours=2) - timedelta(seconds=10) < wait <= timedelta(hours=2)
+
+
+@pytest.mark.parametrize("header", ["86401", "999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_retry_after_counts_for_a_day_at_most(receiver, header):
+    assert wait_after(receiver, header) == timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "0",
+        "1",
+        "soon",
+        "-7200",
+        "7200.5",
+        "7200 s",
+        "²",
+        "Fri, 31 Dec 1999 23:59:59 GMT",
+        "Fri, 31 Dec 2999 23:59:59",
+        "Fri, 99 Dec 2999 23:59:59 GMT",
+        "Fri, 31 Dec 2999 23:59:59 +99999999999",
+        ", , ,",
+        "(",
+    ],
+)
+def test_retry_after_that_says_nothing_changes_nothing(receiver, header):
+    wait = wait_after(receiver, header)
+    assert timedelta(seconds=5) <= wait <= timedelta(seconds=5.5)
+
+
+# Leases ######################################################################
+
+
+def claim(webhook: Webhook) -> list[Delivery]:
+    return claim_due(webhook.app.database, webhook.clock(), 8)
+
+
+def test_a_claimed_delivery_is_not_claimed_twice_until_its_lease_runs_out(completed, clock):
+    (first,) = claim(completed)
+    assert first.leased_until == clock() + timedelta(seconds=60)
+    assert claim(completed) == []
+    clock.now = first.leased_until - MICROSECOND
+    assert claim(completed) == []
+    clock.now = first.leased_until
+    (second,) = claim(completed)
+    assert (second.id, second.attempts) == (first.id, 2)
+
+
+def test_a_lease_is_longer_than_an_attempt_may_last(completed, clock):
+    (claimed,) = claim(completed)
+    assert claimed.leased_until - clock() > timedelta(seconds=smsconvo.ATTEMPT_SECONDS)
+
+
+@pytest.mark.parametrize("late_answer", [204, 500])
+def test_a_sender_whose_lease_ran_out_changes_nothing(completed, receiver, clock, late_answer):
+    (late,) = claim(completed)
+    clock.pass_(seconds=61)
+    (newer,) = claim(completed)
+    receiver.answers = [(late_answer, {})]
+    deliver_one(completed.app.database, late, clock)
+    row = owed(completed)
+    assert (row.state, row.attempts, row.last_status) == ("pending", 2, None)
+    assert row.leased_until == newer.leased_until
+    deliver_one(completed.app.database, newer, clock)
+    assert owed(completed).state == "delivered"
+
+
+def test_an_attempt_that_kills_its_sender_counts(completed, receiver, clock):
+    for count in range(1, 11):
+        (claimed,) = claim(completed)
+        assert claimed.attempts == count
+        clock.pass_(seconds=60)
+    assert claim(completed) == []
+    row = owed(completed)
+    assert (row.state, row.attempts) == ("failed", 10)
+    assert row.last_error == "The sender stopped during the last attempt."
+    assert (row.next_attempt_at, row.leased_until) == (None, None)
+    assert receiver.requests == []
+
+
+def test_no_more_are_claimed_than_asked_for_and_the_longest_due_first(completed, clock):
+    for n in range(3):
+        clock.pass_(seconds=1)
+        complete(completed.phone(f"+1415555000{n}"))
+    assert [one.id for one in claim_due(completed.app.database, clock(), 2)] == [1, 2]
+    assert [one.id for one in claim_due(completed.app.database, clock(), 8)] == [3, 4]
+
+
+def test_senders_never_claim_the_same_delivery(completed, clock):
+    owe_more(completed, 39)
+    url = completed.app.settings.database_url
+    together = Barrier(4)
+
+    def claim_all(_) -> list[int]:
+        claimed = []
+        with Database.open(url) as own:
+            together.wait(10)
+            while True:
+                with own.read() as db:
+                    if not Delivery.is_due(db, clock()):
+                        return claimed
+                claimed += [one.id for one in claim_due(own, clock(), 3)]
+
+    with ThreadPoolExecutor(4) as senders:
+        claimed = [one for ids in senders.map(claim_all, range(4)) for one in ids]
+    assert sorted(claimed) == list(range(1, 41))
+
+
+# Again, as the operator wishes ###############################################
+
+
+def test_a_failed_delivery_starts_anew_when_redelivered(completed, receiver, clock):
+    for _ in range(10):
+        claim(completed)
+        clock.pass_(seconds=60)
+    claim(completed)
+    assert completed.app.database.write(lambda db: redeliver(db, (1,), clock())) == [1]
+    row = owed(completed)
+    assert (row.state, row.attempts, row.next_attempt_at) == ("pending", 0, clock())
+    receiver.answers = [(500, {})]
+    attempt(completed)
+    assert owed(completed).next_attempt_at <= clock() + timedelta(seconds=5.5)
+    clock.pass_(seconds=6)
+    attempt(completed)
+    assert owed(completed).state == "delivered"
+
+
+def test_a_delivery_that_waits_goes_out_at_once_when_redelivered(completed, receiver, clock):
+    receiver.answers = [(500, {"Retry-After": "7200"})]
+    attempt(completed)
+    assert attempt(completed) == 0
+    completed.app.database.write(lambda db: redeliver(db, (), clock()))
+    assert attempt(completed) == 1
+    assert owed(completed).state == "delivered"
+
+
+def test_a_delivered_result_is_not_redelivered(completed, clock):
+    attempt(completed)
+    assert completed.app.database.write(lambda db: redeliver(db, (1,), clock())) == []
+    assert owed(completed).state == "delivered"
+
+
+def test_an_attempt_under_way_keeps_its_lease_when_redelivered(completed, clock):
+    claim(completed)
+    completed.app.database.write(lambda db: redeliver(db, (), clock()))
+    assert claim(completed) == []
+
+
+# Receivers that are not well-behaved #########################################
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nX-Slow: ",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n",
+    ],
+)
+def test_a_receiver_that_drips_is_left_at_the_limit(answering, monkeypatch, beginning):
+    monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 0.3)
+    began = time.monotonic()
+    assert post(a_delivery(answering(drip(beginning)))) == Outcome(
+        None, "Not done within 0.3 s in all."
+    )
+    assert 0.3 <= time.monotonic() - began < 3
+
+
+def test_tls_that_hangs_is_left_at_the_limit(monkeypatch):
+    monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 0.3)
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        outcome = post(a_delivery(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
+    assert outcome == Outcome(None, "Not done within 0.3 s in all.")
+    assert time.monotonic() - began < 3
+
+
+def test_a_receiver_that_hangs_is_left(answering, monkeypatch):
+    monkeypatch.setattr(smsconvo, "READ_SECONDS", 0.2)
+    assert post(a_delivery(answering(hang))) == Outcome(None, "No answer within 0.2 s.")
+
+
+def test_a_receiver_that_takes_no_connections_is_left(monkeypatch):
+    monkeypatch.setattr(smsconvo, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        outcome = post(a_delivery(f"http://127.0.0.1:{full.getsockname()[1]}/"))
+    assert outcome == Outcome(None, "No connection within 0.2 s.")
+
+
+def test_an_endless_answer_is_read_to_its_limit_and_counts(answering, monkeypatch):
+    monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 3)
+    sent = []
+
+    def flood(connection: socket.socket, over: Event) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not over.is_set():
+            sent.append(connection.send(b"a" * 1024))
+
+    assert post(a_delivery(answering(flood))) == Outcome(200)
+    assert sum(sent) >= smsconvo.LARGEST_ANSWER
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nthe first half",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+    ],
+)
+def test_an_answer_that_breaks_off_is_not_a_delivery(answering, answer):
+    outcome = post(a_delivery(answering(say(answer))))
+    assert outcome.status is None
+    assert outcome.error.startswith("The answer broke off (")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200]
+)
+def test_what_is_no_answer_is_not_a_delivery(answering, answer):
+    assert post(a_delivery(answering(say(answer)))) == Outcome(None, BROKEN)
+
+
+def test_a_connection_that_is_refused_is_not_a_delivery():
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    assert post(a_delivery(url)) == Outcome(None, BROKEN)
+
+
+def test_a_receiver_without_valid_tls_is_not_a_delivery(receiver):
+    outcome = post(a_delivery(receiver.url.replace("http:", "https:")))
+    assert outcome == Outcome(None, "The certificate or the TLS connection is not valid.")
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize("url", ["http://", "example.org", "http://a..b/", "http://[::1"])
+def test_an_address_that_is_none_is_told_so(url):
+    assert post(a_delivery(url)) == Outcome(None, "The address is not valid.")
+
+
+# The sender ##################################################################
+
+
+def test_the_sender_delivers_at_once_and_ends_when_stopped(
+    serve, questionnaires, receiver, monkeypatch
+):
+    monkeypatch.setattr(smsconvo, "POLL_SECONDS", 60)
+    send_results(questionnaires, receiver.url)
+    webhook = serve()
+    with sending(webhook):
+        for sender in (REY, STRANGER):
+            assert complete(webhook.phone(sender)) == [THANKS]
+            until(lambda: webhook.rows("SELECT state FROM outbox")[-1] == ("delivered",))
+    assert [headers["webhook-id"] for headers, _ in receiver.requests] == [
+        row[0] for row in webhook.rows("SELECT webhook_id FROM outbox ORDER BY id")
+    ]
+
+
+def test_the_sender_delivers_what_waited_and_what_falls_due(
+    completed, receiver, clock, monkeypatch
+):
+    monkeypatch.setattr(smsconvo, "POLL_SECONDS", 0.05)
+    receiver.answers = [(500, {})]
+    completed.app.result_written.clear()
+    with sending(completed):
+        until(lambda: owed(completed).last_status == 500)
+        clock.pass_(seconds=6)
+        until(lambda: owed(completed).state == "delivered")
+
+
+def test_neither_phones_nor_other_receivers_wait_for_one_that_hangs(
+    serve, questionnaires, receiver, answering
+):
+    reached, go_on = Event(), Event()
+    send_results(questionnaires, answering(slow(reached, go_on)), name="slow")
+    send_results(questionnaires, receiver.url)
+    webhook = serve()
+    with sending(webhook):
+        assert complete(webhook.phone(), ("slow", *TEXTS[1:])) == [THANKS]
+        assert reached.wait(10)
+        assert complete(webhook.phone(STRANGER)) == [THANKS]
+        until(lambda: receiver.requests)
+        assert webhook.rows("SELECT state FROM outbox WHERE id = 1") == [("pending",)]
+        go_on.set()
+
+
+def slow(reached: Event, go_on: Event) -> Callable:
+    def behave(connection: socket.socket, over: Event) -> None:
+        reached.set()
+        go_on.wait(10)
+        connection.sendall(OK)
+
+    return behave
+
+
+def test_the_sender_claims_no_more_than_it_can_send_and_in_the_end_sends_all(
+    serve, questionnaires, answering, monkeypatch
+):
+    monkeypatch.setattr(smsconvo, "POLL_SECONDS", 0.02)
+    reached, go_on = [], Event()
+
+    def answer_later(connection: socket.socket, over: Event) -> None:
+        reached.append(connection)
+        go_on.wait(10)
+        connection.sendall(OK)
+
+    send_results(questionnaires, answering(answer_later))
+    webhook = serve()
+    complete(webhook.phone())
+    owe_more(webhook, 19)
+    with sending(webhook):
+        until(lambda: len(reached) == smsconvo.AT_ONCE)
+        claimed = "SELECT count(*) FROM outbox WHERE attempts = 1"
+        assert webhook.rows(claimed) == [(smsconvo.AT_ONCE,)]
+        go_on.set()
+        until(lambda: webhook.rows("SELECT DISTINCT state FROM outbox") == [("delivered",)])
+    assert len(reached) == 20
+
+
+def test_a_stop_waits_for_the_attempt_under_way(serve, questionnaires, answering):
+    reached, go_on = Event(), Event()
+    send_results(questionnaires, answering(slow(reached, go_on)))
+    webhook = serve()
+    with sending(webhook) as sender:
+        complete(webhook.phone())
+        assert reached.wait(10)
+        sender.stop()
+        go_on.set()
+    assert owed(webhook).state == "delivered"
+
+
+def test_the_sender_goes_on_after_the_database_failed(completed, receiver, monkeypatch, caplog):
+    monkeypatch.setattr(smsconvo, "POLL_SECONDS", 0.02)
+    database = completed.app.database
+    database.write(lambda db: db.execute(text("ALTER TABLE outbox RENAME TO elsewhere")))
+    with sending(completed):
+        until(lambda: len(caplog.records) >= 2)
+        assert receiver.requests == []
+        database.write(lambda db: db.execute(text("ALTER TABLE elsewhere RENAME TO outbox")))
+        until(lambda: owed(completed).state == "delivered")
+    assert "cannot claim" in caplog.records[-1].facts["outcome"]

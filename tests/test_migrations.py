@@ -1,0 +1,218 @@
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from conftest import FEEDBACK
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from models import Database
+from smsconvo import HERE, Settings, migrations
+
+VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
+TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}
+VIEWS = {"transcript", "results"}
+TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
+
+
+def config_of(database_url: str) -> Config:
+    return migrations(Settings(database_url=database_url))
+
+
+def version_of(database: Database) -> str:
+    with database.engine.connect() as connection:
+        return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+def tables_of(database: Database) -> dict[str, list]:
+    with database.engine.connect() as connection:
+        names = inspect(connection).get_table_names()
+        rows = {name: connection.execute(text(f"SELECT * FROM {name}")).all() for name in names}
+        return {name: sorted(map(repr, found)) for name, found in rows.items()}
+
+
+def views_of(database: Database) -> set[str]:
+    return set(inspect(database.engine).get_view_names())
+
+
+# The migrations, and after them one whose upgrade has this body.
+@pytest.fixture
+def followed_by(tmp_path, database_url) -> Callable:
+    def write(body: str) -> Config:
+        copy = tmp_path / "migrations"
+        shutil.copytree(HERE / "migrations", copy, ignore=shutil.ignore_patterns("__pycache__"))
+        head = ScriptDirectory(str(copy)).get_current_head()
+        lines = ["import sqlalchemy as sa", "from alembic import op", "revision = 'next'"]
+        lines += [f"down_revision = '{head}'", "def upgrade():", f"    {body}"]
+        (copy / "versions" / "9999_next.py").write_text("\n".join(lines), "utf-8")
+        config = config_of(database_url)
+        config.set_main_option("script_location", str(copy))
+        return config
+
+    return write
+
+
+# A database with a whole conversation in it, and its result.
+@pytest.fixture
+def filled(serve, questionnaires) -> Database:
+    results = '\n[results]\nurl = "http://127.0.0.1:9/results"\n'
+    (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
+    webhook = serve()
+    for said in TEXTS:
+        webhook.phone().text(said)
+    return webhook.app.database
+
+
+# The version files ###########################################################
+
+
+def test_there_is_one_head():
+    assert len(ScriptDirectory(str(HERE / "migrations")).get_heads()) == 1
+
+
+def test_versions_are_numbered_in_order():
+    assert VERSIONS
+    for place, path in enumerate(VERSIONS, 1):
+        assert re.fullmatch(rf"{place:04}_[a-z_]+\.py", path.name)
+    script = ScriptDirectory(str(HERE / "migrations"))
+    revisions = [one.revision for one in script.walk_revisions()][::-1]
+    assert revisions == [path.name[:4] for path in VERSIONS]
+
+
+@pytest.mark.parametrize("path", VERSIONS, ids=lambda path: path.name)
+def test_a_version_does_not_depend_on_what_models_become(path):
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= {"sqlalchemy", "alembic"}
+
+
+# Up and down #################################################################
+
+
+def test_an_upgrade_makes_the_tables_and_views(tmp_path):
+    url = f"sqlite:///{tmp_path}/new.db"
+    command.upgrade(config_of(url), "head")
+    with Database.open(url) as database:
+        assert set(tables_of(database)) == TABLES | {"alembic_version"}
+        assert views_of(database) == VIEWS
+        assert version_of(database) == VERSIONS[-1].name[:4]
+
+
+def test_models_and_migrations_agree(database_url):
+    command.check(config_of(database_url))
+
+
+def test_an_upgrade_of_what_is_current_changes_nothing(filled, database_url):
+    before = tables_of(filled)
+    command.upgrade(config_of(database_url), "head")
+    assert tables_of(filled) == before
+
+
+def test_down_and_up_again_with_rows(filled, database_url):
+    config = config_of(database_url)
+    command.downgrade(config, "base")
+    assert tables_of(filled) == {"alembic_version": []}
+    assert views_of(filled) == set()
+    command.upgrade(config, "head")
+    command.check(config)
+    assert set(tables_of(filled)) == TABLES | {"alembic_version"}
+    assert views_of(filled) == VIEWS
+
+
+# A migration that goes wrong #################################################
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("body", "tables"),
+    [
+        ("op.execute('DELETE FROM answers WHERE id = 1')", "answers"),
+        ("op.execute('DELETE FROM answers'); op.execute('DELETE FROM messages')", "answers"),
+        ("op.execute('UPDATE messages SET conversation_id = 99 WHERE id = 1')", "messages"),
+        ("op.execute('DELETE FROM conversations')", "answers, conversations, messages"),
+        ("op.execute('DELETE FROM contacts')", "contacts, conversations"),
+    ],
+)
+def test_rows_that_would_be_lost_or_orphaned_are_kept(filled, followed_by, body, tables):
+    before = tables_of(filled)
+    with pytest.raises(CommandError, match=f"Rows of {tables}.* would be lost. Nothing was"):
+        command.upgrade(followed_by(body), "head")
+    assert tables_of(filled) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("op.create_table('halfway', sa.Column('id', sa.Integer)); 1 / 0", ZeroDivisionError),
+        ("op.execute('UPDATE answers SET text = 0'); op.execute('nonsense')", DBAPIError),
+        ("op.drop_table('outbox'); op.drop_table('outbox')", DBAPIError),
+    ],
+)
+def test_a_migration_that_fails_leaves_nothing_behind(filled, followed_by, body, error):
+    before = tables_of(filled)
+    with pytest.raises(error):
+        command.upgrade(followed_by(body), "head")
+    assert tables_of(filled) == before
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_table_that_is_rebuilt_keeps_its_rows_and_those_that_refer_to_it(
+    filled, followed_by, table
+):
+    before = tables_of(filled)
+    drop_views = "; ".join(f"op.execute('DROP VIEW {view}')" for view in sorted(VIEWS))
+    body = f"{drop_views}\n    with op.batch_alter_table('{table}', recreate='always') as batch:"
+    body += "\n        batch.add_column(sa.Column('note', sa.Text()))"
+    command.upgrade(followed_by(body), "head")
+    after = tables_of(filled)
+    assert after.pop("alembic_version") == ["('next',)"]
+    assert [len(rows) for rows in after.values()] == [len(before[name]) for name in after]
+    assert {name for name in after if after[name] != before[name]} == {table}
+
+
+# On the command line #########################################################
+
+
+def alembic(folder, *arguments: str, **environ: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "alembic", "-c", str(HERE / "alembic.ini"), *arguments],
+        cwd=folder,
+        env={"PATH": os.defpath, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_alembic_takes_the_database_from_the_environment(tmp_path):
+    url = f"sqlite:///{tmp_path}/mine.db"
+    upgraded = alembic(tmp_path, "upgrade", "head", DATABASE_URL=url)
+    assert upgraded.returncode == 0, upgraded.stderr
+    with Database.open(url) as database:
+        assert version_of(database) == VERSIONS[-1].name[:4]
+
+
+def test_alembic_without_a_setting_takes_the_default_database(tmp_path):
+    assert alembic(tmp_path, "upgrade", "head").returncode == 0
+    with Database.open(f"sqlite:///{tmp_path}/smsconvo.db") as database:
+        assert version_of(database) == VERSIONS[-1].name[:4]
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL_FILE", "CREDENTIALS_DIRECTORY"])
+def test_alembic_refuses_settings_that_only_smsconvo_reads(tmp_path, name):
+    refused = alembic(tmp_path, "upgrade", "head", **{name: str(tmp_path / "elsewhere")})
+    assert refused.returncode != 0
+    assert "python smsconvo.py upgrade" in refused.stdout + refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,292 @@
+import base64
+import hmac
+import logging
+from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, QUESTIONS, REY
+from twilio.request_validator import RequestValidator
+
+from models import Base
+from phone import new_sid
+from smsconvo import FORM, JsonLines, parse_form
+
+SID = "SM" + "0123456789abcdef" * 2
+OTHER_TOKEN = "another-token-for-the-tests-of-smsconvo"
+FIELDS = [
+    ("AccountSid", ACCOUNT_SID),
+    ("Body", "Blue"),
+    ("From", REY),
+    ("MessageSid", SID),
+    ("To", NUMBER),
+]
+
+# Where it is about the request alone, one kind of database will do.
+one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def log(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("smsconvo"), "propagate", True)
+    caplog.set_level(logging.INFO, "smsconvo")
+    return caplog
+
+
+def sign(url, fields, token=AUTH_TOKEN):
+    signed = url + "".join(name + value for name, value in sorted(set(fields)))
+    return base64.b64encode(hmac.digest(token.encode(), signed.encode(), "sha1")).decode()
+
+
+def post(webhook, fields=FIELDS, *, body=None, path="/sms", method="POST", headers=(), **signing):
+    address = urlsplit(webhook.url)
+    url = f"http://{address.netloc}{signing.pop('signed', path)}"
+    body = urlencode(fields).encode() if body is None else body
+    headers = {
+        "Content-Type": FORM,
+        "Content-Length": str(len(body)),
+        "X-Twilio-Signature": sign(url, fields, **signing),
+    } | dict(headers)
+    with closing(HTTPConnection(address.netloc, timeout=10)) as connection:
+        connection.putrequest(method, path)
+        for name, value in headers.items():
+            if value is not None:
+                connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def having(*fields):
+    names = [name for name, _ in fields]
+    return [field for field in FIELDS if field[0] not in names] + list(fields)
+
+
+def without(name):
+    return [field for field in FIELDS if field[0] != name]
+
+
+def count_rows(webhook):
+    tables = Base.metadata.tables
+    return sum(webhook.rows(f"SELECT count(*) FROM {table}")[0][0] for table in tables)
+
+
+def change(webhook, statement):
+    webhook.app.database.write(lambda db: db.connection().exec_driver_sql(statement))
+
+
+def one_line(log, *secrets):
+    (record,) = log.records
+    line = JsonLines().format(record)
+    log.clear()
+    for secret in (REY, REY[1:], NUMBER, "Blue", AUTH_TOKEN, OTHER_TOKEN, *secrets):
+        assert secret not in line
+    return record.facts
+
+
+# Genuine
+
+
+@pytest.mark.parametrize(
+    "url, body, signature",
+    [
+        (
+            "https://example.com/myapp.php?foo=1&bar=2",
+            b"CallSid=CA1234567890ABCDE&Caller=%2B14158675310&Digits=1234"
+            b"&From=%2B14158675310&To=%2B18005551212",
+            "L/OH5YylLD5NRKLltdqwSvS0BnU=",
+        ),
+        (
+            "https://mycompany.com/myapp.php?foo=1&bar=2",
+            b"Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234&Digits=1234",
+            "IK+Dwps556ElfBT0I3Rgjkr1wJU=",
+        ),
+        (
+            "https://sms.example.com/sms",
+            b"From=%2B15551234567&Body=hi+%F0%9F%98%80+%C3%B1",
+            "InzEFMvV7NDcu5QLzXywl6phywk=",
+        ),
+        (
+            "https://sms.example.com/sms",
+            b"From=%2B15551234567&Body=",
+            "A27v0U7CP5d/SxQG75atgb1K2FU=",
+        ),
+        (
+            "https://sms.example.com/sms",
+            b"D=5678&D=1234&D=1234",
+            "qr64iVksbBwqr1MELfq8Sbz5IaM=",
+        ),
+    ],
+)
+def test_the_published_signatures_fit_what_is_parsed(url, body, signature):
+    assert RequestValidator("12345").validate(url, parse_form(body), signature)
+    assert not RequestValidator("12345").validate(url, parse_form(body + b"&New="), signature)
+
+
+@pytest.mark.parametrize("text", ["Blue", "Zoë 🙂", "", " + %20 &=;\r\n", "日本", "\ufffd\u202e"])
+def test_what_twilio_signed_is_taken_whatever_the_text(webhook, log, text):
+    new = [("New", "b"), ("New", "a"), ("New", "b"), ("Ünknown", "")]
+    status, answer = post(webhook, having(("Body", text), *new))
+    assert (status, QUESTIONS[0] in answer.decode()) == (200, True)
+    assert webhook.rows("SELECT body FROM messages WHERE direction = 'inbound'") == [(text,)]
+    ((token,),) = webhook.rows("SELECT token FROM conversations")
+    assert one_line(log, text or token, token) == {"sid": SID, "outcome": "open"}
+
+
+@one_database
+@pytest.mark.parametrize("kind", [f"{FORM}; charset=UTF-8", FORM.upper()])
+@pytest.mark.parametrize("headers", [{}, {"X-Forwarded-Host": "example.org"}])
+def test_other_headers_do_not_matter(webhook, kind, headers):
+    assert post(webhook, headers={"Content-Type": kind, **headers})[0] == 200
+
+
+@pytest.mark.parametrize("token", [AUTH_TOKEN, OTHER_TOKEN])
+def test_every_token_is_accepted_while_they_rotate(serve, token):
+    assert post(serve(auth_tokens=(AUTH_TOKEN, OTHER_TOKEN)), token=token)[0] == 200
+
+
+@one_database
+@pytest.mark.parametrize(
+    "signed, status",
+    [("/sms?a=%20b&c", 200), ("/sms", 403), ("/sms?a=+b&c", 403), ("/sms?a=%20b", 403)],
+)
+def test_the_query_is_part_of_the_signed_url_as_it_came(webhook, signed, status):
+    assert post(webhook, path="/sms?a=%20b&c", signed=signed)[0] == status
+
+
+@one_database
+@pytest.mark.parametrize("length, status", [(64 * 1024, 200), (64 * 1024 + 1, 413)])
+def test_a_form_may_have_64_kib(webhook, length, status):
+    room = length - len(urlencode([*FIELDS, ("New", "")]))
+    assert post(webhook, [*FIELDS, ("New", "x" * room)])[0] == status
+
+
+@one_database
+@pytest.mark.parametrize("fields, status", [(200, 200), (201, 400)])
+def test_a_form_may_have_200_fields(webhook, fields, status):
+    new = [(f"New{n}", "") for n in range(fields - len(FIELDS))]
+    assert post(webhook, [*FIELDS, *new])[0] == status
+
+
+def test_a_genuine_report_gets_an_answer_without_content(webhook, log):
+    fields = [*FIELDS, ("MessageStatus", "sent")]
+    assert post(webhook, fields, path="/sms/status?message=1") == (204, b"")
+    assert one_line(log) == {"sid": SID, "outcome": "unknown message"}
+    assert count_rows(webhook) == 0
+
+
+# Refused
+
+
+@one_database
+@pytest.mark.parametrize("path", ["/sms", "/sms/status?message=1"])
+@pytest.mark.parametrize(
+    "signature", [None, "", "x", "x" * 28, "é", sign("", FIELDS), sign("", FIELDS) + "="]
+)
+def test_what_twilio_did_not_sign_is_refused(webhook, log, path, signature):
+    fields = [*FIELDS, ("MessageStatus", "sent")]
+    answer = post(webhook, fields, path=path, headers={"X-Twilio-Signature": signature})
+    assert answer == (403, b"")
+    assert one_line(log, SID) == {"status": 403, "why": "the signature does not match"}
+    assert count_rows(webhook) == 0
+
+
+RESPLIT = f"BlueFrom{REY}MessageSid{SID}To{NUMBER}"
+
+
+@one_database
+@pytest.mark.parametrize(
+    "fields",
+    [
+        having(("AccountSid", "AC" + "0" * 32)),
+        without("AccountSid"),
+        without("MessageSid"),
+        *(
+            having(("MessageSid", sid))
+            for sid in (
+                "",
+                "SM1",
+                f"{SID}0",
+                f"{SID}\n",
+                SID.upper(),
+                f"XX{SID[2:]}",
+                new_sid("CA"),
+            )
+        ),
+        *(having((name, "")) for name in ("From", "To")),
+        *(without(name) for name in ("From", "To")),
+        *([*FIELDS, field] for field in FIELDS),
+        *([*FIELDS, (name, "")] for name, _ in FIELDS),
+        [("AccountSid", ACCOUNT_SID), ("Body", RESPLIT)],
+        [("AccountSid", f"{ACCOUNT_SID}Body{RESPLIT}")],
+        [("AccountSid", ACCOUNT_SID), (f"Body{RESPLIT}", "")],
+    ],
+)
+def test_signed_fields_that_are_not_a_text_to_us_are_refused(webhook, log, fields):
+    assert post(webhook, fields) == (403, b"")
+    assert one_line(log, SID)["status"] == 403
+    assert count_rows(webhook) == 0
+
+
+def test_fields_cut_differently_have_the_same_signature():
+    resplit = [("AccountSid", ACCOUNT_SID), ("Body", RESPLIT)]
+    assert sign("https://example.org/sms", resplit) == sign("https://example.org/sms", FIELDS)
+
+
+@one_database
+@pytest.mark.parametrize(
+    "status, options",
+    [
+        *((415, {"headers": {"Content-Type": kind}}) for kind in (None, "", "text/plain", "é")),
+        (415, {"headers": {"Content-Type": "multipart/form-data; boundary=x"}}),
+        (415, {"headers": {"Content-Type": "application/json"}, "body": b"{}"}),
+        (413, {"headers": {"Content-Length": str(64 * 1024 + 1)}, "body": b""}),
+        (413, {"headers": {"Content-Length": "9" * 30}, "body": b""}),
+        *((411, {"headers": {"Content-Length": length}}) for length in (None, "-1", "1e3")),
+        (411, {"headers": {"Content-Length": None, "Transfer-Encoding": "chunked"}}),
+        (400, {"body": urlencode(FIELDS).encode() + b"&New=%ff"}),
+        (400, {"body": urlencode(FIELDS).encode() + b"&New=%ed%a0%80"}),
+        (400, {"body": urlencode(FIELDS).encode() + "&New=é".encode()}),
+        (400, {"body": urlencode(FIELDS).encode() + b"&New"}),
+        (400, {"body": urlencode(FIELDS).encode() + b"&&"}),
+        (403, {"body": b""}),
+        (405, {"method": "GET"}),
+        (405, {"method": "PUT"}),
+        (404, {"path": "/nothing"}),
+        (404, {"path": "/sms/"}),
+    ],
+)
+def test_what_is_no_form_of_ours_is_refused(webhook, log, status, options):
+    assert post(webhook, **options) == (status, b"")
+    assert one_line(log, SID)["status"] == status
+    assert count_rows(webhook) == 0
+
+
+# Trouble
+
+
+def test_a_database_that_fails_gives_503_and_nothing_away(webhook, log):
+    change(webhook, "ALTER TABLE messages RENAME TO lost")
+    assert post(webhook) == (503, b"")
+    facts = one_line(log, SID, "INSERT", "SELECT")
+    assert facts["status"] == 503
+    assert facts["why"].startswith("the database did not answer: ")
+    change(webhook, "ALTER TABLE lost RENAME TO messages")
+    assert count_rows(webhook) == 0
+    assert post(webhook)[0] == 200
+
+
+def test_what_nobody_expected_gives_500_and_its_kind_and_place_only(webhook, log):
+    post(webhook)
+    log.clear()
+    # The exception quotes the name of the unknown field.
+    broken = f'{{"title": "x", "{REY} Blue": 1}}'
+    change(webhook, f"UPDATE questionnaires SET definition = '{broken}'")
+    before = count_rows(webhook)
+    assert post(webhook, having(("MessageSid", new_sid()), ("Body", "Blue"))) == (500, b"")
+    facts = one_line(log)
+    assert facts["status"] == 500
+    assert facts["why"].startswith("ValidationError in ")
+    assert "questionnaire.py:" in facts["why"]
+    assert count_rows(webhook) == before
