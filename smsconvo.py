@@ -756,6 +756,7 @@ def fail(sentence: str) -> NoReturn:
 @click.version_option(__version__)
 def cli() -> None:
     """Turns texts to a Twilio number into conversations."""
+    os.umask(0o077)  # databases, backups and logs hold what guests said
 
 
 @cli.command()

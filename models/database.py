@@ -179,7 +179,8 @@ class SQLite(Database):
         return path
 
     def _copy(self, path: str) -> str:
-        """Copy to `path`; "ok", or what SQLite finds wrong with the copy."""
+        """Copy to a new file; "ok", or what SQLite finds wrong with the copy."""
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
         source = self.engine.raw_connection()
         with closing(source), closing(sqlite3.connect(path)) as copy:
             source.driver_connection.backup(copy)

@@ -370,6 +370,11 @@ def test_upgrade_makes_a_database_once(folder, environ):
     assert list(folder.glob("*.bak")) == []
 
 
+def test_what_guests_say_is_for_the_owner_of_the_database_only(folder, environ):
+    run(folder, environ, "upgrade")
+    assert (folder / "smsconvo.db").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.fixture
 def older(phone, webhook, tmp_path) -> Path:
     for said in TEXTS:

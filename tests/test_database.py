@@ -1,3 +1,4 @@
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -221,6 +222,7 @@ def test_a_backup_is_the_whole_database(sqlite, tmp_path):
     with sqlite.read() as db:
         db.scalar(select(Contact.id))  # a reader keeps the rows in the -wal file
         path = sqlite.back_up("0001.bak")
+        assert os.stat(path).st_mode & 0o777 == 0o600
         assert path == f"{tmp_path}/smsconvo.db.0001.bak"
         assert dump(path) == dump(tmp_path / "smsconvo.db")
     with Database.open(f"sqlite:///{path}") as copy:
