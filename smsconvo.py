@@ -761,19 +761,22 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--results-to", metavar="URL", help="Send all results here instead: a trial run.")
-def serve(results_to: str | None) -> None:
+@click.option("--workers", type=click.IntRange(1), default=1, help="Processes; 1 on SQLite.")
+def serve(results_to: str | None, workers: int) -> None:
     """Answer Twilio and deliver results, until stopped."""
     settings = replace(Settings.from_env(os.environ).for_serving(), results_to=results_to)
+    if workers > 1 and settings.database_url.startswith("sqlite"):
+        raise SettingsError("--workers: SQLite has one writer. Leave it out, or use PostgreSQL.")
     load_people(settings)
     load_questionnaires(settings)
     check_database(settings, create=True)
     check_port(*settings.listen)
     logging.config.dictConfig(LOGGING)
     note("serving", listen="{}:{}".format(*settings.listen), version=__version__)
-    run_server(settings)
+    run_server(settings, workers)
 
 
-def run_server(settings: Settings) -> None:
+def run_server(settings: Settings, workers: int) -> None:
     address, port = settings.listen
     server = Granian(
         "smsconvo",
@@ -781,6 +784,7 @@ def run_server(settings: Settings) -> None:
         port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
+        workers=workers,
         blocking_threads=THREADS,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,

@@ -185,8 +185,11 @@ class Conversation(Base):
         return reply
 
     def expire(self, now: datetime) -> None:
-        """End by silence, or at `now` for a counter that gives way to something else."""
-        self.state, self.asking, self.asked = "expired", None, None
+        """End by silence, or at `now` for a counter that gives way to something else.
+
+        What was asked last stays, to tell where guests stop.
+        """
+        self.state = "expired"
         self.ended_at = min(self.expires_at, now)
 
     def complete(self, now: datetime) -> None:

@@ -133,8 +133,8 @@ def started(
 
 
 @contextmanager
-def serving(folder: Path, environ: dict[str, str]) -> Iterator[subprocess.Popen]:
-    with started(folder, environ, "serve") as process:
+def serving(folder: Path, environ: dict[str, str], *options: str) -> Iterator[subprocess.Popen]:
+    with started(folder, environ, "serve", *options) as process:
         until(lambda: is_listening(environ))
         yield process
         process.terminate()
@@ -212,17 +212,25 @@ def test_a_conversation_goes_on_after_a_restart(folder, environ):
         assert phone.text(TEXTS[1]) == [QUESTIONS[1]]
 
 
-def test_serve_works_on_an_empty_postgresql(folder, environ, receiver, postgresql):
+@pytest.mark.parametrize("count", [1, 2])
+def test_serve_works_on_an_empty_postgresql(folder, environ, receiver, postgresql, count):
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgresql.format("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     environ["DATABASE_URL"] = postgresql.format(name)
     send_results(folder / "questionnaires", receiver.url)
-    with serving(folder, environ) as process:
-        phone = phone_of(environ)
-        assert [phone.text(said) for said in TEXTS] == [[words] for words in REPLIES]
+    with serving(folder, environ, f"--workers={count}") as process:
+        until(lambda: len(workers(process)) == count)
+        # Each text on a connection of its own, to whichever worker takes it, and without a cookie.
+        said = [phone_of(environ).text(text) for text in TEXTS]
+        assert said == [[words] for words in REPLIES]
         until(lambda: receiver.requests)
     assert process.returncode == 0
+
+
+def test_sqlite_has_one_worker(folder, environ):
+    ended = run(folder, environ, "serve", "--workers=2")
+    assert_refused(ended, "--workers: SQLite has one writer.", "use PostgreSQL")
 
 
 def test_a_worker_that_is_killed_is_replaced_and_texting_goes_on(folder, environ):

@@ -244,6 +244,14 @@ def test_a_count_restarts_after_four_hours_of_silence(serving, clock, silence, c
     assert talk(phone, "c") == [f"Rey has messaged {NUMBER} {count} times"]
 
 
+def test_where_a_guest_stopped_can_be_seen(webhook, phone, clock):
+    talk(phone, "Mats BBQ", "Blue")
+    clock.pass_(hours=4)
+    talk(phone, "Hello again")
+    stopped = webhook.rows("SELECT state, asking, asked FROM conversations ORDER BY id")
+    assert stopped == [("expired", "Question2", QUESTIONS[1]), ("open", "Question1", QUESTIONS[0])]
+
+
 def test_a_counter_gives_way_to_another_event_and_counts_its_own(serving):
     webhook = serving(counter=COUNTER, party=PARTY)
     said = talk(webhook.phone(), "Count", "hi", "COUNT", "mats bbq", "Count", "count")
