@@ -229,7 +229,7 @@ def failing_safely(route: Callable) -> Callable:
             return route(*args, **kwargs)
         except HTTPResponse:
             raise
-        except (DBAPIError, TimeoutError) as error:
+        except (DBAPIError, OSError) as error:
             raise Refusal(503, f"the database did not answer: {where(error)}") from None
         except Exception as error:
             raise Refusal(500, where(error)) from None
@@ -771,9 +771,20 @@ def serve(results_to: str | None, workers: int) -> None:
     load_questionnaires(settings)
     check_database(settings, create=True)
     check_port(*settings.listen)
+    keep_others_away(settings)
     logging.config.dictConfig(LOGGING)
     note("serving", listen="{}:{}".format(*settings.listen), version=__version__)
     run_server(settings, workers)
+
+
+def keep_others_away(settings: Settings) -> Database:
+    """From now until the last of our processes has ended, for they inherit the lock."""
+    database = open_database(settings)
+    try:
+        database.serve_alone()
+    except ValueError as error:
+        raise SettingsError(f"{error}. Stop that one, or name another database.") from None
+    return database
 
 
 def run_server(settings: Settings, workers: int) -> None:
@@ -1054,8 +1065,9 @@ START_SECONDS, RESULTS_SECONDS = 15, 40
 
 def rehearsal_environment() -> dict[str, str]:
     """This environment, with an empty database, a free port and secrets of its own."""
-    for suffix in ("", "-wal", "-shm"):
-        Path(REHEARSAL + suffix).unlink(missing_ok=True)
+    with keep_others_away(Settings(database_url=f"sqlite:///{REHEARSAL}")):
+        for suffix in ("", "-wal", "-shm"):
+            Path(REHEARSAL + suffix).unlink(missing_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     return os.environ | {

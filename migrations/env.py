@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, inspect, text
 
 from models import Base
-from models.database import migration_engine
+from models.database import migrating
 
 
 def database_url(environ: Mapping[str, str]) -> str:
@@ -55,12 +55,8 @@ def migrate_counting_rows(connection: Connection) -> None:
         raise CommandError(f"Rows of {', '.join(names)} would be lost. Nothing was changed.")
 
 
-engine = migration_engine(database_url(os.environ))
-try:
-    with engine.begin() as connection:
-        if connection.dialect.name == "sqlite":
-            migrate_counting_rows(connection)
-        else:
-            migrate(connection)
-finally:
-    engine.dispose()
+with migrating(database_url(os.environ)) as connection:
+    if connection.dialect.name == "sqlite":
+        migrate_counting_rows(connection)
+    else:
+        migrate(connection)

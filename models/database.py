@@ -1,14 +1,15 @@
 """Where everything is kept: the declarative base, the column types and the database.
 
 All writes go through `Database.write`. On SQLite one thread owns the one connection that writes,
-so writers wait in a fair queue of ours and never meet SQLite's own back-off, which starves the
-ones that wait longest.
+behind a lock that it shares with other processes, so writers wait in a fair queue of ours and never
+meet SQLite's own back-off, which starves the ones that wait longest.
 """
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -17,6 +18,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import (
     URL,
     BigInteger,
+    Connection,
     DateTime,
     Dialect,
     Engine,
@@ -141,6 +143,9 @@ class Database:
         """
         raise NotImplementedError
 
+    def serve_alone(self) -> None:
+        """Keep other servers away from what only one may serve; ValueError when one is there."""
+
     def back_up(self, ending: str) -> str:
         """Copy the database to a file of its name with this ending, and return the copy's path.
 
@@ -163,7 +168,13 @@ class SQLite(Database):
 
     def __init__(self, url: URL) -> None:
         super().__init__(_sqlite_engine(url, READER, begin="BEGIN"))
-        self._writer = Writer(_sqlite_engine(url, WRITER, begin="BEGIN IMMEDIATE"))
+        engine = _sqlite_engine(url, WRITER, begin="BEGIN IMMEDIATE")
+        self._writer = Writer(engine, Gate(f"{url.database}-gate"))
+        self._server = Gate(f"{url.database}-server")
+
+    def serve_alone(self) -> None:
+        if not self._server.enter(wait=False):
+            raise ValueError(f"Another server has {self.engine.url.database}")
 
     def write(self, work: Work[T]) -> T:
         return self._writer.submit(work).result(timeout=PATIENCE_SECONDS)
@@ -191,13 +202,14 @@ class SQLite(Database):
     def close(self) -> None:
         super().close()
         self._writer.close()
+        self._server.leave()
 
 
 class Writer:
     """The thread that writes: first come first served, and one commit for those that wait."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, gate: "Gate") -> None:
+        self._engine, self._gate = engine, gate
         self._queue: SimpleQueue[tuple[Work[Any], Future[Any]] | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -235,7 +247,7 @@ class Writer:
     def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
         """One transaction for all; if it fails, one each, so that none fails for another."""
         try:
-            with Session(self._engine, expire_on_commit=False) as db, db.begin():
+            with self._gate, Session(self._engine, expire_on_commit=False) as db, db.begin():
                 results = [work(db) for work, _ in batch]
         except Exception as error:
             if len(batch) == 1:
@@ -246,6 +258,35 @@ class Writer:
         else:
             for (_, turn), result in zip(batch, results, strict=True):
                 turn.set_result(result)
+
+
+class Gate:
+    """A lock that processes share: one file, which stays. It ends with whoever holds it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._handle: int | None = None
+
+    def enter(self, wait: bool = True) -> bool:
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        self._handle = handle
+        return True
+
+    def leave(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def __enter__(self) -> None:
+        self.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
 
 class PostgreSQL(Database):
@@ -273,12 +314,20 @@ class PostgreSQL(Database):
             return work(db)
 
 
-def migration_engine(url: str) -> Engine:
-    """The engine that migrations run on: one transaction for all of them, DDL included."""
+@contextmanager
+def migrating(url: str) -> Iterator[Connection]:
+    """A connection for migrations: one transaction for all of them, DDL included."""
     location = _location(url)
     if location.get_backend_name() == "sqlite":
-        return _sqlite_engine(location, MIGRATOR, begin="BEGIN IMMEDIATE")
-    return create_engine(location, hide_parameters=True)
+        engine = _sqlite_engine(location, MIGRATOR, begin="BEGIN IMMEDIATE")
+        gate = Gate(f"{location.database}-gate")
+    else:
+        engine, gate = create_engine(location, hide_parameters=True), nullcontext()
+    try:
+        with gate, engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def _location(url: str) -> URL:

@@ -56,10 +56,14 @@ def folder(tmp_path, questionnaires) -> Path:
     return tmp_path
 
 
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
 @pytest.fixture
 def environ() -> dict[str, str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = free_address()
     return {
         "PATH": os.environ["PATH"],
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
@@ -327,6 +331,14 @@ def test_serve_refuses_a_port_that_is_taken(folder, environ):
     assert_refused(
         ended, f"SMSCONVO_LISTEN: {host}:{port} cannot be listened on: ", "choose another"
     )
+
+
+def test_a_second_server_of_a_database_is_refused(folder, environ):
+    with serving(folder, environ):
+        ended = run(folder, environ | {"SMSCONVO_LISTEN": free_address()}, "serve")
+        assert_refused(ended, "Another server has smsconvo.db.", "Stop that one")
+        phone = phone_of(environ)
+        assert phone.text("Mats BBQ") == [QUESTIONS[0]]
 
 
 def test_serve_refuses_a_directory_that_may_not_be_written(folder, environ):
@@ -614,6 +626,18 @@ def test_a_rehearsal_begins_anew_touches_nothing_else_and_ends_its_server(folder
     assert not is_listening({"SMSCONVO_LISTEN": listen})
 
 
+def test_a_rehearsal_leaves_another_one_alone(folder, environ):
+    with started(folder, environ, "rehearse", stdin=subprocess.PIPE) as process:
+        until(lambda: "texting" in (folder / "stderr.log").read_text("utf-8"))
+        ended = run(folder, environ, "rehearse", said=PIPED)
+        assert_refused(ended, "Another server has rehearsal.db.", "Stop that one")
+        process.stdin.write(b"Mats BBQ\n")
+        process.stdin.close()
+    assert process.returncode == 0
+    texts = rows(folder / "rehearsal.db", "SELECT body FROM messages")
+    assert texts == [("Mats BBQ",), (QUESTIONS[0],)]
+
+
 @pytest.mark.parametrize("end", ["Ctrl-D", "Ctrl-C"])
 def test_rehearse_in_a_terminal_prompts_shows_results_and_ends(folder, environ, end):
     terminal, theirs = pty.openpty()
@@ -661,7 +685,7 @@ def test_rehearse_refuses_a_broken_questionnaire(folder, environ):
 
 def test_rehearse_refuses_a_folder_that_may_not_be_written(folder, environ):
     folder.chmod(0o555)
-    assert_refused(run(folder, environ, "rehearse", said=PIPED, under=BOUND), "rehearsal.log")
+    assert_refused(run(folder, environ, "rehearse", said=PIPED, under=BOUND), "rehearsal.db-server: ")
 
 
 # help ########################################################################

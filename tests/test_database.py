@@ -7,11 +7,13 @@ from contextlib import closing
 from threading import Barrier, Event
 
 import pytest
+from alembic import command
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 import models.database
 from models import Contact, Database
+from smsconvo import Settings, migrations
 
 PRAGMAS = {
     "journal_mode": "wal",
@@ -281,10 +283,62 @@ def unreadable(tmp_path, kind: str) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """A SQLite that waits for no lock, so that all waiting is ours."""
+    monkeypatch.setitem(models.database.PRAGMAS, "busy_timeout", 0)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda url: Database.open(url).write(add("+2")),
+        lambda url: command.stamp(migrations(Settings(database_url=url)), "head"),
+    ],
+    ids=["a program", "a migration"],
+)
+def test_another_program_waits_for_its_turn_to_write(impatient, sqlite, write):
+    begun, go_on = Event(), Event()
+
+    def slow(db) -> None:
+        add("+1")(db)
+        db.flush()
+        begun.set()
+        go_on.wait(10)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(sqlite.write, slow)
+        begun.wait(10)
+        second = pool.submit(write, sqlite.engine.url.render_as_string())
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        go_on.set()
+        first.result(10)
+        second.result(10)
+    assert phones(sqlite)[0] == "+1"
+
+
+def test_one_server_has_a_database_until_it_ends(sqlite):
+    url = sqlite.engine.url.render_as_string()
+    with Database.open(url) as server, Database.open(url) as another:
+        server.serve_alone()
+        with pytest.raises(ValueError, match="^Another server has .*/smsconvo.db$"):
+            another.serve_alone()
+        server.close()
+        another.serve_alone()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_several_servers_may_have_postgresql(database_url):
+    with Database.open(database_url) as server, Database.open(database_url) as another:
+        server.serve_alone()
+        another.serve_alone()
+
+
 @pytest.mark.parametrize("kind", ["garbage", "directory", "missing/smsconvo.db"])
 def test_what_is_no_database_is_an_error_of_the_driver(tmp_path, kind):
     with Database.open(unreadable(tmp_path, kind)) as database:
-        with pytest.raises(DBAPIError):
+        with pytest.raises((DBAPIError, FileNotFoundError)):
             database.write(add("+1"))
         with pytest.raises(DBAPIError):
             phones(database)
