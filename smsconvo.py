@@ -1004,6 +1004,8 @@ def converse(handset: Phone) -> None:
             continue
         for reply in replies:
             say("< " + reply.replace("\n", "\n  "), fg="green")
+        if not replies:
+            say("  (no reply)")
 
 
 def read_lines() -> Iterator[str]:

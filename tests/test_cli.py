@@ -609,6 +609,11 @@ def test_rehearse_holds_the_conversation_that_is_piped(folder):
     assert transcript == TRANSCRIPT
 
 
+def test_silence_shows_in_a_rehearsal(folder, environ):
+    ended = run(folder, environ, "rehearse", said=PIPED + "More?\n")
+    assert "> More?\n  (no reply)\n" in ended.stdout
+
+
 def test_a_rehearsal_begins_anew_touches_nothing_else_and_ends_its_server(folder, environ):
     environ["DATABASE_URL"] = f"sqlite:///{folder}/smsconvo.db"
     send_results(folder / "questionnaires", "http://127.0.0.1:9/never")
