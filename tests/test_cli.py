@@ -611,7 +611,7 @@ def test_rehearse_holds_the_conversation_that_is_piped(folder):
 
 def test_silence_shows_in_a_rehearsal(folder, environ):
     ended = run(folder, environ, "rehearse", said=PIPED + "More?\n")
-    assert "> More?\n  (no reply)\n" in ended.stdout
+    assert ended.stdout.splitlines().count("  (no reply)") == 1
 
 
 def test_a_rehearsal_begins_anew_touches_nothing_else_and_ends_its_server(folder, environ):
