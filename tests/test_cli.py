@@ -690,7 +690,8 @@ def test_rehearse_refuses_a_broken_questionnaire(folder, environ):
 
 def test_rehearse_refuses_a_folder_that_may_not_be_written(folder, environ):
     folder.chmod(0o555)
-    assert_refused(run(folder, environ, "rehearse", said=PIPED, under=BOUND), "rehearsal.db-server: ")
+    ended = run(folder, environ, "rehearse", said=PIPED, under=BOUND)
+    assert_refused(ended, "rehearsal.db-server: ")
 
 
 # help ########################################################################
