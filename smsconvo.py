@@ -974,28 +974,35 @@ def ready_database() -> Iterator[Database]:
         yield database
 
 
+who_texts = click.option(
+    "--from", "sender", default="+14158675308", show_default=True, help="Who texts."
+)
+our_number = click.option(
+    "--to", "number", default="+14155550100", show_default=True, help="Our number."
+)
+
+
 @cli.command()
 @click.option("--url", required=True, help="The webhook, as Twilio has it: https://…/sms")
-@click.option("--from", "sender", default="+14158675308", show_default=True, help="Who texts.")
-@click.option("--to", "number", default="+14155550100", show_default=True, help="Our number.")
+@who_texts
+@our_number
 def phone(url: str, sender: str, number: str) -> None:
     """Text any running webhook from the terminal, as Twilio would."""
     settings = Settings.from_env(os.environ)
     if not (settings.account_sid and settings.auth_tokens):
         raise SettingsError("Set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN as the webhook has them.")
-    converse(
-        Phone(
-            url,
-            account_sid=settings.account_sid,
-            auth_token=settings.auth_tokens[0],
-            sender=sender,
-            number=number,
-        )
-    )
+    converse(url, settings, sender, number)
 
 
-def converse(handset: Phone) -> None:
+def converse(url: str, settings: Settings, sender: str, number: str) -> None:
     """A text for each line of the terminal or the pipe, until it ends."""
+    handset = Phone(
+        url,
+        account_sid=settings.account_sid,
+        auth_token=settings.auth_tokens[0],
+        sender=sender,
+        number=number,
+    )
     for line in read_lines():
         try:
             replies = handset.text(line)
@@ -1033,8 +1040,8 @@ def say(line: str = "", fg: str | None = None) -> None:
 
 
 @cli.command()
-@click.option("--from", "sender", default="+14158675308", show_default=True, help="Who texts.")
-@click.option("--to", "number", default="+14155550100", show_default=True, help="Our number.")
+@who_texts
+@our_number
 def rehearse(sender: str, number: str) -> None:
     """Hold a conversation on this machine: no Twilio account, and nothing leaves.
 
@@ -1045,15 +1052,7 @@ def rehearse(sender: str, number: str) -> None:
     with showing_results() as receiver, running_server(environ, receiver):
         settings = Settings.from_env(environ)
         say(f"You are {sender}, texting {number}. Type a text and press Enter; Ctrl-D ends.")
-        converse(
-            Phone(
-                f"{settings.public_url}/sms",
-                account_sid=settings.account_sid,
-                auth_token=settings.auth_tokens[0],
-                sender=sender,
-                number=number,
-            )
-        )
+        converse(f"{settings.public_url}/sms", settings, sender, number)
         undelivered = wait_for_results(settings)
     say(f"Every message is in {REHEARSAL}: sqlite3 {REHEARSAL} 'select * from transcript'")
     if undelivered:
