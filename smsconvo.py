@@ -613,10 +613,12 @@ def post(delivery: Delivery) -> Outcome:
                 allow_redirects=False,
                 stream=True,
             )
-            read_answer(answer.raw)
+            outcome = judge(answer)
+            if outcome.error is None:
+                read_answer(answer.raw)
         except (requests.RequestException, HTTPClientError, OSError, ValueError) as error:
             return Outcome(None, deadline.passed or in_words(error))
-        return Outcome(None, deadline.passed) if deadline.passed else judge(answer)
+        return Outcome(None, deadline.passed) if deadline.passed else outcome
 
 
 def read_answer(raw: HTTPClientResponse) -> None:

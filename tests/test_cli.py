@@ -421,13 +421,6 @@ def test_upgrade_keeps_a_backup_to_go_back_to(folder, environ, older, next_progr
 
 
 @on_sqlite
-def test_upgrade_can_leave_the_backup_out(folder, environ, older, next_program):
-    ended = run(folder, environ, "upgrade", "--no-backup", program=next_program())
-    assert (ended.returncode, ended.stdout) == (0, "The database is at version 9999 now.\n")
-    assert list(folder.glob("*.bak")) == []
-
-
-@on_sqlite
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -522,11 +515,6 @@ def test_outbox_retry_wants_either_ids_or_all(arguments):
     ended = CliRunner().invoke(cli, ["outbox", "retry", *arguments])
     assert ended.exit_code == 2
     assert "Usage: " in ended.stderr
-
-
-def test_outbox_says_when_everything_is_delivered(folder, environ, database_file):
-    ended = run(folder, environ, "outbox")
-    assert (ended.returncode, ended.stdout) == (0, "Everything is delivered.\n")
 
 
 @on_sqlite
