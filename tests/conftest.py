@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +36,16 @@ QUESTIONS = [
     "Delish! Do you want to go to the movies next week?",
 ]
 THANKS = "Thanks for your time. Hope you have a fun day!"
+
+
+def pytest_addoption(parser) -> None:
+    parser.addoption("--long", action="store_true", help="the fault tests in full: make faults")
+
+
+@pytest.fixture
+def size(request) -> Callable[[int, int], int]:
+    """`size(short, long)`: how much of a fault test to run."""
+    return lambda short, long: long if request.config.getoption("--long") else short
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,0 +1,278 @@
+"""What the fault tests share: a server to do harm to, guests who text it, and an audit of it.
+
+Guests text serially, as people do, and repeat a text until it is acknowledged, as Twilio does. So
+what must be in the database afterwards is known to the last row.
+"""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+
+from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, THANKS
+
+from phone import Phone, TwilioError, new_sid
+from smsconvo import HERE
+
+TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
+REPLIES = (*QUESTIONS, THANKS)
+WEAKENED = Path(__file__).with_name("weakened.py")
+NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
+START_SECONDS = 20
+
+
+@dataclass
+class Server:
+    """`smsconvo.py serve` in a folder of its own, as an operator would run it.
+
+    `weakness` takes one protection out (see weakened.py), to show that a test notices. `under` is
+    a command to run it under, such as strace.
+    """
+
+    folder: Path
+    results_to: str = NOWHERE
+    weakness: str | None = None
+    under: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen | None = None
+
+    def __post_init__(self) -> None:
+        questionnaires = self.folder / "questionnaires"
+        questionnaires.mkdir(exist_ok=True)
+        results = f'\n[results]\nurl = "{self.results_to}"\nformat = "json"\n'
+        (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
+        self.address = free_address()
+        self.url = f"http://{self.address}"
+        self.database = self.folder / "smsconvo.db"
+        self.log = self.folder / "server.log"
+
+    def environ(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "SMSCONVO_LISTEN": self.address,
+            "SMSCONVO_PUBLIC_URL": self.url,
+            "SMSCONVO_ALLOW_PRIVATE_RECEIVERS": "1",
+        } | self.settings
+
+    def start(self, *options: str) -> None:
+        program = [str(HERE / "smsconvo.py")]
+        if self.weakness:
+            program = [str(WEAKENED), self.weakness]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.under, sys.executable, *program, "serve", *options],
+                cwd=self.folder,
+                env=self.environ(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait_until_listening(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self.is_listening():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.01)
+
+    def is_listening(self) -> bool:
+        host, port = self.address.split(":")
+        with suppress(OSError), socket.create_connection((host, int(port)), 1):
+            return True
+        return False
+
+    def kill(self) -> None:
+        """As a power cut ends it: all its processes at once, with nothing said."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, patience: float = 30) -> int:
+        """As systemd stops it; the exit status."""
+        self.process.terminate()
+        return self.process.wait(patience)
+
+    def logged(self) -> list[dict]:
+        lines = self.log.read_text("utf-8", "replace").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def phone(self, sender: str) -> Phone:
+        return Phone(
+            f"{self.url}/sms",
+            account_sid=ACCOUNT_SID,
+            auth_token=AUTH_TOKEN,
+            sender=sender,
+            number=NUMBER,
+        )
+
+
+@contextmanager
+def serving(folder: Path, **options) -> Iterator[Server]:
+    server = Server(folder, **options)
+    server.start()
+    try:
+        server.wait_until_listening()
+        yield server
+    finally:
+        server.kill()
+
+
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@dataclass
+class Text:
+    """One text that was acknowledged, with the reply that came back."""
+
+    sender: str
+    sid: str
+    body: str
+    replies: list[str]
+    content: bytes
+    cookie: str | None
+    at: float  # time.monotonic() of the acknowledgement
+
+
+class Guests:
+    """People who text whole questionnaires, one text after the other, until told to stop.
+
+    Each sender holds one conversation; then the guest goes on as the next sender.
+    """
+
+    def __init__(self, server: Server, count: int) -> None:
+        self.server, self.count = server, count
+        self.acknowledged: list[Text] = []
+        self.surprises: list[str] = []  # replies that no guest should have got
+        self._ended = Event()
+        self._threads = [Thread(target=self._text, args=(n,), daemon=True) for n in range(count)]
+
+    def __enter__(self) -> "Guests":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Everybody finishes the conversation that is under way; the server must be up."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive(), "a guest waits for ever"
+
+    def wait_for(self, count: int, patience: float = 30) -> None:
+        """Until this many texts are acknowledged in all."""
+        deadline = time.monotonic() + patience
+        while len(self.acknowledged) < count:
+            assert time.monotonic() < deadline, f"only {len(self.acknowledged)} of {count}"
+            time.sleep(0.002)
+
+    def _text(self, n: int) -> None:
+        for conversation in range(100_000):
+            if self._ended.is_set():
+                return
+            phone = self.server.phone(f"+1415{n:03}{conversation:05}")
+            for said, expected in zip(TEXTS, REPLIES, strict=True):
+                text = text_until_acknowledged(phone, said)
+                self.acknowledged.append(text)
+                if text.replies != [expected]:
+                    self.surprises.append(f"{text.sender} {said!r}: {text.replies}")
+
+
+def text_until_acknowledged(phone: Phone, said: str, patience: float = 45) -> Text:
+    """Text, and repeat the same message while there is no 200, as Twilio may."""
+    sid = new_sid()
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            replies = phone.text(said, sid=sid)
+        except TwilioError:
+            assert time.monotonic() < deadline, f"{said!r} was never acknowledged"
+            time.sleep(0.02)
+        else:
+            last = phone.last
+            cookie = last.headers.get("Set-Cookie")
+            return Text(phone.sender, sid, said, replies, last.content, cookie, time.monotonic())
+
+
+def audit(database: Path, acknowledged: list[Text]) -> list[str]:
+    """What a SQLite database lacks, doubles or confuses; nothing where all is kept.
+
+    It need not hold only what was acknowledged: what was recorded without an answer may be there.
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        return [
+            *(
+                f"integrity: {found}"
+                for (found,) in connection.execute("PRAGMA integrity_check")
+                if found != "ok"
+            ),
+            *(f"foreign key: {found}" for found in connection.execute("PRAGMA foreign_key_check")),
+            *_missing(connection, acknowledged),
+            *_doubled(connection),
+            *_out_of_step(connection),
+        ]
+
+
+def _missing(connection: sqlite3.Connection, acknowledged: list[Text]) -> Iterator[str]:
+    """Acknowledged texts that are not recorded, or with another reply than the one that was sent."""
+    recorded = {
+        sid: (sender, body, reply)
+        for sid, sender, body, reply in connection.execute(
+            "SELECT text.sid, text.sender, text.body, reply.body FROM messages AS text"
+            " LEFT JOIN messages AS reply ON reply.reply_to_id = text.id"
+            " WHERE text.direction = 'inbound'"
+        )
+    }
+    for text in acknowledged:
+        (words,) = text.replies or [None]
+        if recorded.get(text.sid) != (text.sender, text.body, words):
+            yield f"{text.sid} {text.body!r} is {recorded.get(text.sid)}"
+
+
+DOUBLED = {
+    "a text": "SELECT sid FROM messages WHERE sid IS NOT NULL GROUP BY sid HAVING count(*) > 1",
+    "a reply": "SELECT reply_to_id FROM messages GROUP BY reply_to_id"
+    " HAVING count(reply_to_id) > 1",
+    "a result": "SELECT conversation_id FROM outbox GROUP BY 1 HAVING count(*) > 1",
+    "a conversation": "SELECT sender FROM conversations GROUP BY sender, number"
+    " HAVING count(*) > 1",
+}
+
+
+def _doubled(connection: sqlite3.Connection) -> Iterator[str]:
+    for what, statement in DOUBLED.items():
+        yield from (f"{what} twice: {found}" for (found,) in connection.execute(statement))
+
+
+def _out_of_step(connection: sqlite3.Connection) -> Iterator[str]:
+    """Conversations whose answers, count or results are not those of the texts in them."""
+    texts: dict[int, list[str]] = {}
+    for id, body in connection.execute(
+        "SELECT conversation_id, body FROM messages WHERE direction = 'inbound' ORDER BY id"
+    ):
+        texts.setdefault(id, []).append(body)
+    answers: dict[int, list[str]] = {}
+    for id, value in connection.execute("SELECT conversation_id, value FROM answers ORDER BY key"):
+        answers.setdefault(id, []).append(value)
+    owed = {id for (id,) in connection.execute("SELECT conversation_id FROM outbox")}
+    for id, state, count in connection.execute(
+        "SELECT id, state, message_count FROM conversations"
+    ):
+        said = texts.get(id, [])
+        if tuple(said) != TEXTS[: len(said)] or answers.get(id, []) != said[1:]:
+            yield f"conversation {id}: {said} but answers {answers.get(id)}"
+        done = len(said) == len(TEXTS)
+        if count != len(said) or (state == "completed") != done or (id in owed) != done:
+            yield f"conversation {id}: {len(said)} texts, count {count}, {state}"
