@@ -100,8 +100,14 @@ class Server:
 
     def stop(self, patience: float = 30) -> int:
         """As systemd stops it; the exit status."""
-        self.process.terminate()
+        os.kill(self.pid(), signal.SIGTERM)
         return self.process.wait(patience)
+
+    def pid(self) -> int:
+        """Of the server itself, not of what it runs under."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        return int(children.read_text().split()[0]) if self.under else pid
 
     def logged(self) -> list[dict]:
         lines = self.log.read_text("utf-8", "replace").splitlines()
@@ -226,7 +232,7 @@ def audit(database: Path, acknowledged: list[Text]) -> list[str]:
 
 
 def _missing(connection: sqlite3.Connection, acknowledged: list[Text]) -> Iterator[str]:
-    """Acknowledged texts that are not recorded, or with another reply than the one that was sent."""
+    """Acknowledged texts that are not recorded, or not with the reply that was sent."""
     recorded = {
         sid: (sender, body, reply)
         for sid, sender, body, reply in connection.execute(

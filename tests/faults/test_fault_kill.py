@@ -1,8 +1,5 @@
 """The server is killed, or stopped, while guests text; nothing is lost and nothing doubled."""
 
-import time
-
-import pytest
 from rig import Guests, audit, serving
 
 GUESTS = 8
