@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run setup test bench lint format
+.PHONY: help run setup test faults bench lint format
 
 help:  ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ setup: $(VENV)/run.done  ## Set up .venv with what smsconvo runs on
 
 test: $(VENV)/dev.done  ## Run all tests
 	@$(BIN)/python -m pytest
+
+faults: $(VENV)/dev.done  ## Do harm to it at length: a quarter of an hour
+	@$(BIN)/python -m pytest --long -n 2 tests/faults
 
 bench: $(VENV)/run.done  ## Measure turns per second, their time, and memory
 	@$(BIN)/python bench/turns.py

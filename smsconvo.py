@@ -1,7 +1,7 @@
 """smsconvo turns texts to a Twilio number into conversations.
 
-It reads once, downwards: settings, application, trust, texts, results, command line. Nothing here
-decides what a conversation is (`models/` does): it finds, calls one verb, and renders.
+It reads once, downwards: settings, application, trust, texts, results, health, command line.
+Nothing here decides what a conversation is (`models/` does): it finds, calls one verb, and renders.
 """
 
 import json
@@ -15,7 +15,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from base64 import b64decode
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from threading import Event, Thread, Timer
 from typing import NamedTuple, NoReturn
@@ -46,6 +47,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from standardwebhooks import Webhook as StandardWebhook
 from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -63,6 +65,8 @@ from models import (
     People,
     Questionnaires,
 )
+from models.database import may_pass
+from models.delivery import GONE
 from models.questionnaire import is_web_address
 from phone import Phone, TwilioError
 
@@ -96,6 +100,8 @@ class Settings:
     listen: tuple[str, int] = ("127.0.0.1", 8080)
     questionnaires: Path = Path("questionnaires")
     people: Path = Path("people.toml")
+    webhook_secrets: tuple[str, ...] = ()
+    allow_private_receivers: bool = False
     results_to: str | None = None  # only `serve --results-to` sets it
 
     @classmethod
@@ -110,6 +116,8 @@ class Settings:
             listen=_listen(read("SMSCONVO_LISTEN", "127.0.0.1:8080")),
             questionnaires=Path(read("SMSCONVO_QUESTIONNAIRES", "questionnaires")),
             people=Path(read("SMSCONVO_PEOPLE", "people.toml")),
+            webhook_secrets=_webhook_secrets(read("SMSCONVO_WEBHOOK_SECRET")),
+            allow_private_receivers=_allow_private(read("SMSCONVO_ALLOW_PRIVATE_RECEIVERS")),
         )
 
     def for_serving(self) -> "Settings":
@@ -145,15 +153,42 @@ def _account_sid(value: str) -> str:
     return value
 
 
+def _several(value: str) -> tuple[str, ...]:
+    """While a secret is rotated, the old one and the new one, separated by commas."""
+    return tuple(one.strip() for one in value.split(",")) if value else ()
+
+
 def _auth_tokens(value: str) -> tuple[str, ...]:
-    """All of them: while a token is rotated, Twilio may sign with either."""
-    tokens = tuple(token.strip() for token in value.split(",")) if value else ()
+    tokens = _several(value)
     if any(len(token) < 32 for token in tokens):
         raise SettingsError(
             "TWILIO_AUTH_TOKEN holds a token of fewer than 32 characters. Copy it whole;"
             " separate several with commas."
         )
     return tokens
+
+
+def _webhook_secrets(value: str) -> tuple[str, ...]:
+    secrets = _several(value)
+    for secret in secrets:
+        try:
+            key = b64decode(secret.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+            raise SettingsError(
+                "SMSCONVO_WEBHOOK_SECRET is not whsec_ and 24 to 64 bytes in base64. Make one:"
+                " echo whsec_$(openssl rand -base64 32); separate several with commas."
+            )
+    return secrets
+
+
+def _allow_private(value: str) -> bool:
+    if value not in ("", "0", "1"):
+        raise SettingsError(
+            "SMSCONVO_ALLOW_PRIVATE_RECEIVERS is neither 1 nor 0. Set it to 1, or leave it out."
+        )
+    return value == "1"
 
 
 def _public_url(value: str) -> str:
@@ -195,6 +230,7 @@ class App(Bottle):
         self.questionnaires = load_questionnaires(settings)
         self.validators = [RequestValidator(token) for token in settings.auth_tokens]
         self.database = open_database(settings)
+        self.version = program_version(settings)
         self.result_written = Event()
 
     def default_error_handler(self, error: HTTPError) -> str:
@@ -210,6 +246,7 @@ def create_app(settings: Settings, clock: Clock = utcnow) -> App:
     app.install(failing_safely)
     app.route("/sms", "POST", receive_text)
     app.route("/sms/status", "POST", receive_status)
+    app.route("/healthz", "GET", tell_health)
     return app
 
 
@@ -514,7 +551,7 @@ def take_status(db: Session, *, id: int, status: str, sid: str, error: str | Non
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPT_SECONDS = 3.05, 15, 30
 LARGEST_ANSWER = 64 * 1024
-AT_ONCE = 8  # attempts, so that one receiver that hangs does not hold up the others
+AT_ONCE = 16  # attempts, of which one receiver gets a share
 POLL_SECONDS = 1
 
 
@@ -529,53 +566,59 @@ class Outcome(NamedTuple):
 class Sender:
     """Delivers what the outbox holds, until it is stopped."""
 
-    def __init__(self, database: Database, clock: Clock, wake: Event) -> None:
-        self._database, self._clock, self._wake = database, clock, wake
-        self._under_way: set[Future] = set()
+    def __init__(self, database: Database, settings: Settings, clock: Clock, wake: Event) -> None:
+        self._database, self._settings, self._clock = database, settings, clock
+        self._wake = wake
+        self._under_way: dict[Future, Delivery] = {}
         self._stopped = False
 
     def run(self) -> None:
         with ThreadPoolExecutor(AT_ONCE, "sender") as pool:
-            while not self._stopped:
+            while not (self._stopped or self._database.broken.is_set()):
                 if not self._start_attempts(pool):
                     self._wake.wait(POLL_SECONDS)
                     self._wake.clear()
 
     def stop(self) -> None:
+        """Within the next second. It takes no lock, so that a handler of signals may call it."""
         self._stopped = True
-        self._wake.set()
 
     def _start_attempts(self, pool: ThreadPoolExecutor) -> bool:
         """Claim no more than can be sent at once: a lease runs while its delivery waits."""
-        free = AT_ONCE - len(self._under_way)
+        under_way = list(self._under_way.values())
+        free = AT_ONCE - len(under_way)
         try:
-            claimed = claim_due(self._database, self._clock(), free) if free else []
+            claimed = claim_due(self._database, self._clock(), free, under_way) if free else []
         except Exception as error:
             note("sender", logging.ERROR, outcome=f"cannot claim: {where(error)}")
             return False
         for delivery in claimed:
-            attempt = pool.submit(deliver_one, self._database, delivery, self._clock)
-            self._under_way.add(attempt)
+            attempt = pool.submit(
+                deliver_one, self._database, self._settings, delivery, self._clock
+            )
+            self._under_way[attempt] = delivery
             attempt.add_done_callback(self._end_attempt)
         return bool(claimed)
 
     def _end_attempt(self, attempt: Future) -> None:
-        self._under_way.discard(attempt)
+        del self._under_way[attempt]
         if error := attempt.exception():
             note("sender", logging.ERROR, outcome=f"cannot record: {where(error)}")
         self._wake.set()
 
 
-def claim_due(database: Database, now: datetime, most: int) -> list[Delivery]:
+def claim_due(
+    database: Database, now: datetime, most: int, under_way: Collection[Delivery] = ()
+) -> list[Delivery]:
     """What is due, under lease. Looking first costs no write."""
     with database.read() as db:
-        if not Delivery.is_due(db, now):
+        if not Delivery.is_due(db, now, under_way):
             return []
-    return database.write(lambda db: Delivery.claim(db, now, most))
+    return database.write(lambda db: Delivery.claim(db, now, most, under_way))
 
 
-def deliver_one(database: Database, delivery: Delivery, clock: Clock) -> None:
-    outcome = post(delivery)
+def deliver_one(database: Database, settings: Settings, delivery: Delivery, clock: Clock) -> None:
+    outcome = post(delivery, settings, clock())
     database.write(partial(record, delivery=delivery, outcome=outcome, now=clock()))
     note(
         "delivery", id=delivery.id, attempt=delivery.attempts, outcome=outcome.error or "delivered"
@@ -592,18 +635,14 @@ def record(db: Session, *, delivery: Delivery, outcome: Outcome, now: datetime) 
         claimed.fail(outcome.error, now, outcome.status, outcome.retry_after)
 
 
-def post(delivery: Delivery) -> Outcome:
+def post(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
     """One attempt. Only a 2xx that could be read to its end, or to 64 KiB, is a delivery."""
-    body, kind = encode(delivery)
-    headers = {
-        "Content-Type": kind,
-        "User-Agent": f"smsconvo/{__version__}",
-        "webhook-id": delivery.webhook_id,
-    }
-    with requests.Session() as http, Deadline(ATTEMPT_SECONDS) as deadline:
+    body, headers = encode(delivery, settings.webhook_secrets, now)
+    line = Line(ATTEMPT_SECONDS, settings.allow_private_receivers)
+    with requests.Session() as http, line:
         http.trust_env = False  # no proxy and no .netrc of the environment's
-        http.mount("http://", deadline)
-        http.mount("https://", deadline)
+        http.mount("http://", line)
+        http.mount("https://", line)
         try:
             answer = http.post(
                 delivery.url,
@@ -613,12 +652,12 @@ def post(delivery: Delivery) -> Outcome:
                 allow_redirects=False,
                 stream=True,
             )
-            outcome = judge(answer)
+            outcome = judge(answer, now)
             if outcome.error is None:
                 read_answer(answer.raw)
         except (requests.RequestException, HTTPClientError, OSError, ValueError) as error:
-            return Outcome(None, deadline.passed or in_words(error))
-        return Outcome(None, deadline.passed) if deadline.passed else outcome
+            return Outcome(None, line.cut or in_words(error))
+        return Outcome(None, line.cut) if line.cut else outcome
 
 
 def read_answer(raw: HTTPClientResponse) -> None:
@@ -628,27 +667,48 @@ def read_answer(raw: HTTPClientResponse) -> None:
         left -= len(chunk)
 
 
-def encode(delivery: Delivery) -> tuple[bytes, str]:
+def encode(
+    delivery: Delivery, secrets: tuple[str, ...], now: datetime
+) -> tuple[bytes, dict[str, str]]:
+    """The body and the headers of an attempt."""
+    headers = {"User-Agent": f"smsconvo/{__version__}", "webhook-id": delivery.webhook_id}
     if delivery.format == "form":
-        return urlencode(json.loads(delivery.payload)).encode("ascii"), f"{FORM}; charset=utf-8"
-    return delivery.payload.encode("utf-8"), "application/json"
+        body = urlencode(json.loads(delivery.payload)).encode("ascii")
+        return body, headers | {"Content-Type": f"{FORM}; charset=utf-8"}
+    body = delivery.payload.encode("utf-8")
+    return body, headers | {"Content-Type": "application/json"} | sign(delivery, secrets, now)
 
 
-def judge(answer: requests.Response) -> Outcome:
+def sign(delivery: Delivery, secrets: tuple[str, ...], now: datetime) -> dict[str, str]:
+    """The time of this attempt, and that all of it is ours (Standard Webhooks)."""
+    headers = {"webhook-timestamp": str(int(now.timestamp()))}
+    if secrets:
+        signatures = [
+            StandardWebhook(secret).sign(delivery.webhook_id, now, delivery.payload)
+            for secret in secrets
+        ]
+        headers["webhook-signature"] = " ".join(signatures)
+    return headers
+
+
+def judge(answer: requests.Response, now: datetime) -> Outcome:
     status = answer.status_code
     if 200 <= status < 300:
         return Outcome(status)
     if 300 <= status < 400:
         return Outcome(status, f"HTTP {status}: it redirects. Set the address it redirects to.")
-    return Outcome(status, f"HTTP {status}", retry_after(answer.headers.get("Retry-After", "")))
+    if status == GONE:
+        return Outcome(status, "HTTP 410: it wants no more. Nothing is sent there until you retry.")
+    wait = retry_after(answer.headers.get("Retry-After", ""), now)
+    return Outcome(status, f"HTTP {status}", wait)
 
 
-def retry_after(value: str) -> timedelta:
+def retry_after(value: str, now: datetime) -> timedelta:
     """Seconds or a date; nothing where it is neither."""
     try:
         if value.isdecimal():
             return timedelta(seconds=int(value))
-        return max(parsedate_to_datetime(value) - utcnow(), timedelta(0))
+        return max(parsedate_to_datetime(value) - now, timedelta(0))
     except (ValueError, TypeError, OverflowError):
         return timedelta(0)
 
@@ -656,35 +716,39 @@ def retry_after(value: str) -> timedelta:
 def in_words(error: Exception) -> str:
     """What an operator can act on; the exception's own words name addresses in memory."""
     match error:
+        case NoAddress():
+            return str(error)
         case requests.ConnectTimeout():
             return f"No connection within {CONNECT_SECONDS} s."
         case requests.Timeout():
             return f"No answer within {READ_SECONDS} s."
         case requests.exceptions.SSLError():
             return "The certificate or the TLS connection is not valid."
-        case MissingSchema() | InvalidSchema() | InvalidURL() | LocationValueError():
+        case (
+            MissingSchema() | InvalidSchema() | InvalidURL() | LocationValueError() | UnicodeError()
+        ):
             return "The address is not valid."
         case requests.ConnectionError():
             return "The connection was refused or broke off."
     return f"The answer broke off ({type(error).__name__})."
 
 
-class Deadline(HTTPAdapter):
-    """Ends an attempt in all its parts after some seconds.
+class Line(HTTPAdapter):
+    """The way to a receiver: only to addresses that are permitted, and for some seconds in all.
 
     The timeouts of requests begin anew with every byte, so that a receiver that drips could hold
-    an attempt for ever. After the time, the connection is shut, and whoever reads from it wakes up.
+    an attempt for ever. After the time, the connection is cut, and whoever reads from it wakes up.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.passed: str | None = None
-        self._seconds = seconds
+    def __init__(self, seconds: float, allow_private: bool) -> None:
+        self.cut: str | None = None
+        self._seconds, self._allow_private = seconds, allow_private
         self._sockets: list[socket.socket] = []
         self._timer = Timer(seconds, self._cut)
         self._timer.daemon = True
         super().__init__()
 
-    def __enter__(self) -> "Deadline":
+    def __enter__(self) -> "Line":
         self._timer.start()
         return self
 
@@ -696,29 +760,130 @@ class Deadline(HTTPAdapter):
     def init_poolmanager(self, *args, **kwargs) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": self._watching(HTTPConnectionPool),
-            "https": self._watching(HTTPSConnectionPool),
+            "http": self._guarding(HTTPConnectionPool),
+            "https": self._guarding(HTTPSConnectionPool),
         }
 
-    def _watching(self, pool: type) -> type:
-        """The pool class, with connections that are known here from before TLS begins."""
-        deadline = self
+    def _guarding(self, pool: type) -> type:
+        """The pool class, with connections that are judged here, and known from before TLS."""
+        line = self
 
-        class Watched(pool.ConnectionCls):
+        class Guarded(pool.ConnectionCls):
             def _new_conn(self) -> socket.socket:
-                connection = super()._new_conn()
-                deadline._sockets.append(connection.dup())  # TLS takes the original away
-                if deadline.passed:
-                    deadline._cut()
+                name = self._dns_host
+                addresses = resolve(name, self.port, line._allow_private)
+                try:
+                    # The name is looked up once: another answer later would not be judged.
+                    connection = first(addresses, self._connect)
+                finally:
+                    self._dns_host = name  # for TLS, which asks for the name's certificate
+                line._sockets.append(connection.dup())  # TLS takes the original away
+                if line.cut:
+                    line._cut()
                 return connection
 
-        return type(pool.__name__, (pool,), {"ConnectionCls": Watched})
+            def _connect(self, address: str) -> socket.socket:
+                self._dns_host = address
+                return super()._new_conn()
+
+        return type(pool.__name__, (pool,), {"ConnectionCls": Guarded})
 
     def _cut(self) -> None:
-        self.passed = f"Not done within {self._seconds:g} s in all."
+        self.cut = f"Not done within {self._seconds:g} s in all."
         for connection in self._sockets:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+def first(addresses: list[str], connect: Callable[[str], socket.socket]) -> socket.socket:
+    """The connection to the first address that takes one; the error of the last if none does."""
+    *others, last = addresses
+    for address in others:
+        with suppress(HTTPClientError):
+            return connect(address)
+    return connect(last)
+
+
+class NoAddress(ValueError):
+    """There is nowhere to send a result to. The words are for the operator."""
+
+
+def resolve(name: str, port: int, allow_private: bool) -> list[str]:
+    """The addresses behind a name that results may go to."""
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise NoAddress(f"The name {name} is not known.") from None
+    addresses = dict.fromkeys(where[0] for *_, where in found)
+    permitted = [one for one in addresses if is_permitted(ip_address(one), allow_private)]
+    if permitted:
+        return permitted
+    if any(is_permitted(ip_address(one), allow_private=True) for one in addresses):
+        raise NoAddress(
+            f"The address of {name} is private. If results are meant to go there, set"
+            " SMSCONVO_ALLOW_PRIVATE_RECEIVERS=1."
+        )
+    raise NoAddress(f"The address of {name} is one that results never go to.")
+
+
+# Where clouds tell a machine its secrets; most are at the link-local 169.254.169.254.
+METADATA = {
+    ip_address(one)
+    for one in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+}
+NAT64 = ip_network("64:ff9b::/96")
+
+
+def is_permitted(address: IPv4Address | IPv6Address, allow_private: bool) -> bool:
+    if address.version == 6:
+        address = address.ipv4_mapped or address.sixtofour or address
+    if address in NAT64:
+        address = IPv4Address(int(address) & 0xFFFFFFFF)
+    if address.is_link_local or address.is_multicast or address.is_unspecified:
+        return False
+    return address not in METADATA and (allow_private or address.is_global)
+
+
+###############################################################################
+# Health ######################################################################
+###############################################################################
+
+LEAST_DISK = 64 * 1024 * 1024  # the log of SQLite may need as much
+
+
+def tell_health():
+    """Counts and states for whoever watches over smsconvo; nothing about anybody who texts."""
+    app = request.app
+    health = judge_health(app)
+    sick = [name for name, state in health.items() if name != "outbox" and state["ok"] is False]
+    response.status = 503 if sick else 200
+    response.content_type = "application/json"
+    response.set_header("Cache-Control", "no-store")
+    return msgspec.json.encode({"status": "failing" if sick else "ok"} | health)
+
+
+def judge_health(app: App) -> dict[str, dict]:
+    """What works. A receiver that takes no results is no reason to keep texts away from us."""
+    try:
+        with app.database.read() as db:
+            found = MigrationContext.configure(db.connection()).get_current_revision()
+            undelivered = Delivery.count_undelivered(db)
+    except DBAPIError:
+        found, undelivered = None, {}
+    free = app.database.free_space()
+    return {
+        "database": {"ok": found is not None and not app.database.broken.is_set()},
+        "migration": {"ok": found == app.version, "found": found, "needed": app.version},
+        "disk": {"ok": free is None or free >= LEAST_DISK, "free_bytes": free},
+        "outbox": summarise(undelivered, app.clock()),
+    }
+
+
+def summarise(undelivered: dict[str, tuple[int, datetime]], now: datetime) -> dict[str, int]:
+    pending, oldest = undelivered.get("pending", (0, now))
+    failed, _ = undelivered.get("failed", (0, now))
+    age = max(int((now - oldest).total_seconds()), 0)
+    return {"pending": pending, "failed": failed, "oldest_pending_seconds": age}
 
 
 ###############################################################################
@@ -727,10 +892,15 @@ class Deadline(HTTPAdapter):
 
 THREADS = 16  # requests at a time; the texts that wait together share one commit
 STOP_SECONDS = 20
+LAST_WORDS_SECONDS = 0.5  # for the texts under way to get their 503
 
 
 class Commands(click.Group):
-    """Ends every command that cannot go on with one sentence and exit status 78."""
+    """Ends every command that cannot go on with one sentence, and exit status 78.
+
+    It is 69 for what may be over soon, such as PostgreSQL that is still starting: systemd tries
+    that again.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -741,7 +911,8 @@ class Commands(click.Group):
             why = " ".join(str(error.orig).split()).rstrip(".?")
             fail(
                 f"The database cannot be used: {why}."
-                " Check DATABASE_URL, and the rights on its directory."
+                " Check DATABASE_URL, and the rights on its directory.",
+                os.EX_UNAVAILABLE if may_pass(error) else os.EX_CONFIG,
             )
         except BrokenPipeError:
             raise  # whoever read our output has gone; click knows what to do
@@ -749,9 +920,9 @@ class Commands(click.Group):
             fail(f"{error.filename}: {error.strerror}. Run it where it may read and write this.")
 
 
-def fail(sentence: str) -> NoReturn:
+def fail(sentence: str, status: int = os.EX_CONFIG) -> NoReturn:
     click.echo(sentence, err=True)
-    sys.exit(os.EX_CONFIG)
+    sys.exit(status)
 
 
 @click.group(cls=Commands)
@@ -810,9 +981,18 @@ def run_server(settings: Settings, workers: int) -> None:
 def start_worker(settings: Settings) -> App:
     """The application in the process that answers, with the sender beside it."""
     app = create_app(settings)
-    sender = Sender(app.database, app.clock, app.result_written)
+    sender = Sender(app.database, settings, app.clock, app.result_written)
     Thread(target=sender.run, name="sender", daemon=True).start()
+    Thread(target=end_when_broken, args=(app.database,), name="watch", daemon=True).start()
     return app
+
+
+def end_when_broken(database: Database) -> None:
+    """Make way for another worker, which finds out from the log what is on the disk."""
+    database.broken.wait()
+    note("broken", logging.CRITICAL, why="the disk failed, or the database file is damaged")
+    time.sleep(LAST_WORDS_SECONDS)
+    os._exit(os.EX_SOFTWARE)
 
 
 def check_port(address: str, port: int) -> None:
@@ -833,6 +1013,11 @@ def migrations(settings: Settings) -> Config:
     config = Config(HERE / "alembic.ini")
     config.attributes["url"] = settings.database_url
     return config
+
+
+def program_version(settings: Settings) -> str:
+    """The version of the database that this program needs."""
+    return ScriptDirectory.from_config(migrations(settings)).get_current_head()
 
 
 # Changes nothing; a file that can only be read refuses it, which it would not a mere BEGIN.
@@ -858,9 +1043,10 @@ def read_versions(settings: Settings) -> tuple[str | None, str]:
     """The version of the database, None when it is empty, and the one that this program needs."""
     with open_database(settings) as database, database.engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
-        is_empty = not inspect(connection).get_table_names()
+        # Alembic leaves its own table when it has taken all the others away.
+        is_empty = set(inspect(connection).get_table_names()) <= {"alembic_version"}
     script = ScriptDirectory.from_config(migrations(settings))
-    needed = script.get_current_head()
+    needed = program_version(settings)
     if found is None and not is_empty:
         raise SettingsError(
             "DATABASE_URL: the tables there are not smsconvo's. Name another database."
@@ -918,11 +1104,13 @@ def deliver() -> None:
     check_database(settings)
     logging.config.dictConfig(LOGGING)
     with open_database(settings) as database:
-        sender = Sender(database, utcnow, Event())
+        sender = Sender(database, settings, utcnow, Event())
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, lambda *_: sender.stop())
         note("delivering", version=__version__)
         sender.run()
+        if database.broken.is_set():
+            sys.exit(os.EX_SOFTWARE)
 
 
 @cli.group(invoke_without_command=True)
@@ -933,16 +1121,23 @@ def outbox(ctx: click.Context) -> None:
         return
     with ready_database() as database, database.read() as db:
         undelivered = Delivery.find_undelivered(db)
+    gone = {one.url for one in undelivered if one.says_gone}
     for one in undelivered:
-        when = f"next attempt at {one.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC"
         click.echo(
-            f"{one.id}  {one.state}, {one.attempts} attempts"
-            f"{', ' + when if one.next_attempt_at else ''}, to {one.url}"
+            f"{one.id}  {one.state}, {one.attempts} attempts{tell_next(one, gone)}, to {one.url}"
         )
         if one.last_error:
             click.echo(f"    {one.last_error}")
     if not undelivered:
         click.echo("Everything is delivered.")
+
+
+def tell_next(delivery: Delivery, gone: set[str]) -> str:
+    if delivery.next_attempt_at is None:
+        return ""
+    if delivery.url in gone:
+        return ", paused"
+    return f", next attempt at {delivery.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @outbox.command()
@@ -962,9 +1157,13 @@ def retry(ids: tuple[int, ...], everything: bool) -> None:
 
 
 def redeliver(db: Session, ids: tuple[int, ...], now: datetime) -> list[int]:
-    chosen = [one for one in Delivery.find_undelivered(db) if not ids or one.id in ids]
-    for one in chosen:
-        one.redeliver(now)
+    """Try those again, and their receivers even if they said that they want no more."""
+    undelivered = Delivery.find_undelivered(db)
+    chosen = [one for one in undelivered if not ids or one.id in ids]
+    receivers = {one.url for one in chosen}
+    for one in undelivered:
+        if one in chosen or (one.says_gone and one.url in receivers):
+            one.redeliver(now)
     return [one.id for one in chosen]
 
 
@@ -1079,6 +1278,7 @@ def rehearsal_environment() -> dict[str, str]:
         "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
         "SMSCONVO_PUBLIC_URL": f"http://{address}",
         "SMSCONVO_LISTEN": address,
+        "SMSCONVO_ALLOW_PRIVATE_RECEIVERS": "1",
     }
 
 
@@ -1146,7 +1346,7 @@ def wait_for_results(settings: Settings) -> int:
     with open_database(settings) as database:
         while True:
             with database.read() as db:
-                pending = Delivery.count_pending(db)
+                pending, _ = Delivery.count_undelivered(db).get("pending", (0, None))
             if not pending or time.monotonic() > deadline:
                 return pending
             time.sleep(0.05)

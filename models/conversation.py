@@ -70,8 +70,8 @@ class Conversation(Base):
     def find(
         cls, db: Session, cookie: str | None, sender: str, number: str, now: datetime
     ) -> tuple[Optional["Conversation"], str]:
-        """The newest live conversation of this pair, and what its cookie turned out to be."""
-        live = db.scalar(
+        """The newest conversation of this pair, if it is live, and what its cookie was."""
+        newest = db.scalar(
             select(cls)
             .where(
                 cls.sender == sender,
@@ -82,6 +82,7 @@ class Conversation(Base):
             .order_by(cls.id.desc())
             .limit(1)
         )
+        live = newest if newest and newest.is_live(now) else None
         return live, cls._judge(db, cookie, live, sender, number)
 
     @classmethod
@@ -121,8 +122,6 @@ class Conversation(Base):
         opened = questionnaires.opened_by(said.body, said.recipient)
         if opened is None or (live and not live._gives_way_to(questionnaires[opened], said.body)):
             return live
-        if live and live.state == "open":
-            live.expire(now)
         version = Version.find(db, opened, questionnaires[opened], now)
         return cls.start(db, version, contact, said.recipient, said.body, now)
 
@@ -130,8 +129,8 @@ class Conversation(Base):
     def start(
         cls, db: Session, version: Version, contact: Contact, number: str, event: str, now: datetime
     ) -> "Conversation":
-        """Begin anew; one that fell asleep open ends here."""
-        cls._end_asleep(db, contact.phone, number, now)
+        """Begin anew; one that is open still ends here."""
+        cls._end_open(db, contact.phone, number, now)
         conversation = cls(
             token=secrets.token_hex(16),
             contact=contact,
@@ -147,20 +146,20 @@ class Conversation(Base):
         return conversation
 
     @classmethod
-    def _end_asleep(cls, db: Session, sender: str, number: str, now: datetime) -> None:
-        asleep = select(cls).where(
-            cls.sender == sender,
-            cls.number == number,
-            cls.state == "open",
-            cls.expires_at <= now,
-        )
-        for conversation in db.scalars(asleep):
+    def _end_open(cls, db: Session, sender: str, number: str, now: datetime) -> None:
+        still = select(cls).where(cls.sender == sender, cls.number == number, cls.state == "open")
+        for conversation in db.scalars(still):
             conversation.expire(now)
         db.flush()  # only one may be open, and an insert would go before the update
 
     @property
     def questionnaire(self) -> Questionnaire:
         return self.version.definition
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether its last text is near `now`; after it, too, for clocks are set back."""
+        silence = self.expires_at - self.active_at
+        return abs(now - self.active_at) < silence
 
     def _gives_way_to(self, opened: Questionnaire, said: str) -> bool:
         if not opened.is_opened_by(said):

@@ -7,12 +7,13 @@ meet SQLite's own back-off, which starves the ones that wait longest.
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import (
@@ -30,7 +31,8 @@ from sqlalchemy import (
     event,
     make_url,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeEngine
 
@@ -44,6 +46,10 @@ Work = Callable[[Session], T]
 
 TOGETHER = 64  # texts that one commit, so one fsync, may serve
 PATIENCE_SECONDS = 12  # Twilio hangs up after 15
+# A disk that fails or a file that is damaged. A commit that ends so may be on disk or not, and the
+# next sync of the same process can lie: the kernel drops what it could not write. So this process
+# writes no more, and another finds out from the log what is there.
+BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 TRIES = 5  # on PostgreSQL, for works that met each other
 
 PRAGMAS: dict[str, Any] = {
@@ -117,11 +123,27 @@ class Base(DeclarativeBase):
     }
 
 
+def may_pass(error: DBAPIError) -> bool:
+    """Whether trying again may help: a disk that is full, a server that is not there yet."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is None:
+        return isinstance(error, OperationalError)
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+class DatabaseBroken(OSError):
+    """The disk failed or the file is damaged: only another process may try again."""
+
+
 class Database:
-    """The database behind a URL: `read()` to look, `write(work)` for everything else."""
+    """The database behind a URL: `read()` to look, `write(work)` for everything else.
+
+    Once `broken` is set it takes no writes any more: end the process and start another.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.broken = Event()
 
     @classmethod
     def open(cls, url: str) -> "Database":
@@ -153,6 +175,9 @@ class Database:
         """
         raise NotImplementedError
 
+    def free_space(self) -> int | None:
+        """Bytes left where the database is; None where that is another machine's affair."""
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -169,7 +194,9 @@ class SQLite(Database):
     def __init__(self, url: URL) -> None:
         super().__init__(_sqlite_engine(url, READER, begin="BEGIN"))
         engine = _sqlite_engine(url, WRITER, begin="BEGIN IMMEDIATE")
-        self._writer = Writer(engine, Gate(f"{url.database}-gate"))
+        for one in (self.engine, engine):
+            event.listen(one, "handle_error", self._judge)
+        self._writer = Writer(engine, Gate(f"{url.database}-gate"), self.broken)
         self._server = Gate(f"{url.database}-server")
 
     def serve_alone(self) -> None:
@@ -183,9 +210,13 @@ class SQLite(Database):
         path = f"{self.engine.url.database}.{ending}"
         try:
             verdict = self._copy(path)
+        except FileExistsError:
+            raise ValueError(f"The backup {path} is there already. Nothing was changed.") from None
         except (sqlite3.Error, OSError) as error:
             verdict = str(error)
         if verdict != "ok":
+            with suppress(OSError):
+                os.unlink(path)
             raise ValueError(f"The backup {path} is not whole: {verdict}. Nothing was changed.")
         return path
 
@@ -199,6 +230,15 @@ class SQLite(Database):
         _sync(path)
         return verdict
 
+    def free_space(self) -> int:
+        return shutil.disk_usage(os.path.dirname(os.path.abspath(self.engine.url.database))).free
+
+    def _judge(self, failure: ExceptionContext) -> None:
+        """Notice what no retry of ours can cure; a full disk and a lock are not among it."""
+        code = getattr(failure.original_exception, "sqlite_errorcode", None) or 0
+        if code & 0xFF in BROKEN:  # the higher bits say more exactly what
+            self.broken.set()
+
     def close(self) -> None:
         super().close()
         self._writer.close()
@@ -208,8 +248,8 @@ class SQLite(Database):
 class Writer:
     """The thread that writes: first come first served, and one commit for those that wait."""
 
-    def __init__(self, engine: Engine, gate: "Gate") -> None:
-        self._engine, self._gate = engine, gate
+    def __init__(self, engine: Engine, gate: "Gate", broken: Event) -> None:
+        self._engine, self._gate, self._broken = engine, gate, broken
         self._queue: SimpleQueue[tuple[Work[Any], Future[Any]] | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -247,6 +287,8 @@ class Writer:
     def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
         """One transaction for all; if it fails, one each, so that none fails for another."""
         try:
+            if self._broken.is_set():
+                raise DatabaseBroken
             with self._gate, Session(self._engine, expire_on_commit=False) as db, db.begin():
                 results = [work(db) for work, _ in batch]
         except Exception as error:
@@ -339,6 +381,8 @@ def _location(url: str) -> URL:
         return location.set(drivername="postgresql+psycopg")
     if location.drivername != "sqlite":
         raise ValueError("is neither sqlite:///… nor postgresql://…")
+    if location.query:
+        raise ValueError("has options behind a question mark, which SQLite does not need")
     if location.database in (None, "", ":memory:"):
         raise ValueError("names no file, and a conversation in memory is lost with the program")
     return location

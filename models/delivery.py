@@ -2,10 +2,22 @@
 
 import random
 import uuid
+from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Optional
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, func, or_, select, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    and_,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database import Base
@@ -18,7 +30,12 @@ DELAYS = [
     *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
 ]
 LATER = 1.1  # how much longer a delay may be by chance, so that receivers do not meet a crowd
+FURTHEST = DELAYS[-1] * LATER  # further ahead nothing is planned
 LEASE = timedelta(seconds=60)  # twice what an attempt may last
+LONGEST_LEASE = 10 * LEASE  # seen by a clock that differs from the one of whoever took it
+SHARE = 4  # attempts at one receiver at a time, so that one that hangs holds up no other
+UNFINISHED = 5  # claims in a row that nobody came back from
+GONE = 410  # the receiver's word that it wants no more
 
 
 class Delivery(Base):
@@ -26,6 +43,8 @@ class Delivery(Base):
 
     Whoever delivers holds a lease, counted as an attempt when it is taken. The number of attempts
     also tells a sender whose lease ran out that the delivery is somebody else's now.
+
+    A receiver that said it is gone gets nothing more until the operator retries.
     """
 
     __tablename__ = "outbox"
@@ -38,6 +57,19 @@ class Delivery(Base):
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),
+        Index(
+            "ix_outbox_undelivered",
+            "state",
+            "created_at",
+            sqlite_where=text("state <> 'delivered'"),
+            postgresql_where=text("state <> 'delivered'"),
+        ),
+        Index(
+            "ix_outbox_gone",
+            "url",
+            sqlite_where=text("state = 'failed' AND last_status = 410"),
+            postgresql_where=text("state = 'failed' AND last_status = 410"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -48,6 +80,7 @@ class Delivery(Base):
     payload: Mapped[str]
     state: Mapped[str] = mapped_column(default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
+    unfinished: Mapped[int] = mapped_column(default=0)  # claims since the last outcome
     next_attempt_at: Mapped[datetime | None]
     leased_until: Mapped[datetime | None]
     last_status: Mapped[int | None]
@@ -56,16 +89,21 @@ class Delivery(Base):
     delivered_at: Mapped[datetime | None]
 
     @classmethod
-    def is_due(cls, db: Session, now: datetime) -> bool:
-        return db.scalar(select(cls.id).where(*cls._due(now)).limit(1)) is not None
+    def is_due(cls, db: Session, now: datetime, under_way: Collection["Delivery"] = ()) -> bool:
+        return db.scalar(select(cls.id).where(*cls._due(now, under_way)).limit(1)) is not None
 
     @classmethod
-    def claim(cls, db: Session, now: datetime, most: int) -> list["Delivery"]:
-        """Take a lease on what is due, the longest overdue first."""
-        due = select(cls).where(*cls._due(now)).order_by(cls.next_attempt_at, cls.id).limit(most)
-        claimed = [
-            one for one in db.scalars(due.with_for_update(skip_locked=True)) if one._lease(now)
-        ]
+    def claim(
+        cls, db: Session, now: datetime, most: int, under_way: Collection["Delivery"] = ()
+    ) -> list["Delivery"]:
+        """Take a lease on what is due, the longest overdue first.
+
+        What the claimer has under way is not taken again, even if its clock says that a lease ran
+        out; nor is more for a receiver that has its share of that already.
+        """
+        due = select(cls).where(*cls._due(now, under_way)).order_by(cls.next_attempt_at, cls.id)
+        rows = db.scalars(due.limit(min(most, SHARE)).with_for_update(skip_locked=True))
+        claimed = [one for one in rows if one._lease(now)]
         db.flush()
         return claimed
 
@@ -79,12 +117,20 @@ class Delivery(Base):
         return list(db.scalars(select(cls).where(cls.state != "delivered").order_by(cls.id)))
 
     @classmethod
-    def count_pending(cls, db: Session) -> int:
-        return db.scalar(select(func.count()).where(cls.state == "pending")) or 0
+    def count_undelivered(cls, db: Session) -> dict[str, tuple[int, datetime]]:
+        """For `pending` and `failed`, where there are any: how many, and since when the oldest."""
+        counted = select(cls.state, func.count(), func.min(cls.created_at))
+        rows = db.execute(counted.where(cls.state != "delivered").group_by(cls.state))
+        return {state: (count, oldest) for state, count, oldest in rows}
+
+    @property
+    def says_gone(self) -> bool:
+        """Whether this is what keeps all others from its receiver."""
+        return self.state == "failed" and self.last_status == GONE
 
     def succeed(self, status: int, now: datetime) -> None:
         self.state, self.delivered_at = "delivered", now
-        self.last_status, self.last_error = status, None
+        self.last_status, self.last_error, self.unfinished = status, None, 0
         self.next_attempt_at = self.leased_until = None
 
     def fail(
@@ -96,7 +142,8 @@ class Delivery(Base):
     ) -> None:
         """Note why; try again later, not before the receiver wants it, or give up and keep it."""
         self.last_status, self.last_error, self.leased_until = status, error, None
-        if self.attempts > len(DELAYS):
+        self.unfinished = 0
+        if self.attempts > len(DELAYS) or status == GONE:
             self.state, self.next_attempt_at = "failed", None
         else:
             delay = DELAYS[self.attempts - 1] * random.uniform(1, LATER)
@@ -105,19 +152,43 @@ class Delivery(Base):
     def redeliver(self, now: datetime) -> None:
         """Try again now, as the operator wishes; with all attempts anew if it had failed."""
         if self.state == "failed":
-            self.state, self.attempts = "pending", 0
+            self.state, self.attempts, self.unfinished = "pending", 0, 0
         self.next_attempt_at = now
 
     @classmethod
-    def _due(cls, now: datetime) -> tuple:
-        unleased = or_(cls.leased_until.is_(None), cls.leased_until <= now)
-        return cls.state == "pending", cls.next_attempt_at <= now, unleased
+    def _due(cls, now: datetime, under_way: Collection["Delivery"]) -> tuple:
+        """Due, unleased and wanted.
+
+        Times further ahead than can be are from a clock that was wrong, and hold nothing up.
+        """
+        waits = and_(cls.next_attempt_at > now, cls.next_attempt_at <= now + FURTHEST)
+        leased = and_(cls.leased_until > now, cls.leased_until <= now + LONGEST_LEASE)
+        gone = select(cls.url).where(cls.state == "failed", cls.last_status == GONE)
+        shares = Counter(one.url for one in under_way)
+        return (
+            cls.state == "pending",
+            not_(waits),
+            or_(cls.leased_until.is_(None), not_(leased)),
+            cls.url.not_in(gone),
+            cls.url.not_in([url for url, count in shares.items() if count >= SHARE]),
+            cls.id.not_in([one.id for one in under_way]),
+        )
 
     def _lease(self, now: datetime) -> bool:
-        """False where the last attempt of all was begun and never finished."""
+        """Take it; False where that was done too often already, and it is set aside instead."""
         if self.attempts > len(DELAYS):
             self.fail("The sender stopped during the last attempt.", now)
             return False
+        if self.unfinished >= UNFINISHED:
+            self._set_aside()
+            return False
         self.attempts += 1
+        self.unfinished += 1
         self.leased_until = now + LEASE
         return True
+
+    def _set_aside(self) -> None:
+        self.state, self.next_attempt_at, self.leased_until = "failed", None, None
+        self.last_error = (
+            f"The sender stopped during each of {UNFINISHED} attempts: perhaps this result is why."
+        )

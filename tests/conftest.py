@@ -218,6 +218,7 @@ def settings(database_url, questionnaires, tmp_path) -> Settings:
         auth_tokens=(AUTH_TOKEN,),
         questionnaires=questionnaires,
         people=tmp_path / "people.toml",
+        allow_private_receivers=True,
     )
 
 

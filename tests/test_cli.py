@@ -70,6 +70,7 @@ def environ() -> dict[str, str]:
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "SMSCONVO_LISTEN": address,
         "SMSCONVO_PUBLIC_URL": f"http://{address}",
+        "SMSCONVO_ALLOW_PRIVATE_RECEIVERS": "1",
     }
 
 
@@ -183,8 +184,10 @@ def dump(path: Path) -> list[str]:
         return list(connection.iterdump())
 
 
-def assert_refused(ended: subprocess.CompletedProcess, *parts: str) -> None:
-    assert ended.returncode == os.EX_CONFIG, ended.stderr
+def assert_refused(
+    ended: subprocess.CompletedProcess, *parts: str, status: int = os.EX_CONFIG
+) -> None:
+    assert ended.returncode == status, ended.stderr
     for part in parts:
         assert part in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
@@ -307,7 +310,6 @@ def make_foreign_tables(folder: Path, environ: dict[str, str]) -> None:
         (break_the_people, "SMSCONVO_PEOPLE: people.toml: ", "write each line as"),
         (choose_another_database, "DATABASE_URL is neither", "like sqlite:///smsconvo.db."),
         (miss_a_directory, "The database cannot be used: ", "Check DATABASE_URL, and the rights"),
-        (lose_postgresql, "The database cannot be used: ", "Check DATABASE_URL"),
         (write_garbage, "file is not a database.", "Check DATABASE_URL"),
         (make_foreign_tables, "the tables there are not smsconvo's.", "Name another database."),
     ],
@@ -322,6 +324,13 @@ def test_serve_refuses_what_cannot_work(folder, environ, mistake, what, cure):
     assert {path: path.read_bytes() for path in folder.rglob("*.*ml")} == before
     if tables:
         assert (folder / "smsconvo.db").read_bytes()[100:] == tables
+
+
+def test_what_may_be_over_soon_is_worth_another_start(folder, environ):
+    lose_postgresql(folder, environ)
+    ended = run(folder, environ, "serve")
+    assert_refused(ended, "The database cannot be used: ", "Check", status=os.EX_UNAVAILABLE)
+    assert "mine" not in ended.stderr
 
 
 def test_serve_refuses_a_port_that_is_taken(folder, environ):
@@ -473,7 +482,7 @@ def owing(serve, questionnaires, receiver, clock):
         webhook.phone(REY).text(said)
     receiver.answers = [(500, {"Retry-After": "7200"})]
     (one,) = claim_due(webhook.app.database, clock(), 8)
-    deliver_one(webhook.app.database, one, clock)
+    deliver_one(webhook.app.database, webhook.app.settings, one, clock)
     for said in TEXTS:
         webhook.phone(STRANGER).text(said)
     return webhook

@@ -1,6 +1,7 @@
 import json
 import random
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,16 +9,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from threading import Barrier, Event, Thread
 from urllib.parse import parse_qsl
 
 import pytest
 from conftest import FEEDBACK, NUMBER, REY, STRANGER, THANKS, Receiver, Webhook
 from sqlalchemy import select, text
+from standardwebhooks import Webhook as StandardWebhook
+from standardwebhooks import WebhookVerificationError
 
 import smsconvo
 from models import Database, Delivery
-from smsconvo import Outcome, Sender, claim_due, deliver_one, post, redeliver, utcnow
+from models.delivery import SHARE
+from smsconvo import Outcome, Sender, Settings, claim_due, deliver_one, redeliver, utcnow
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 RESULT = {
@@ -53,7 +58,7 @@ def complete(phone, texts=TEXTS) -> list[str]:
 def attempt(webhook: Webhook) -> int:
     claimed = claim_due(webhook.app.database, webhook.clock(), 8)
     for delivery in claimed:
-        deliver_one(webhook.app.database, delivery, webhook.clock)
+        deliver_one(webhook.app.database, webhook.app.settings, delivery, webhook.clock)
     return len(claimed)
 
 
@@ -80,6 +85,11 @@ def fields(receiver: Receiver) -> list[tuple[str, str]]:
 # One that no database knows, to post only.
 def a_delivery(url: str) -> Delivery:
     return Delivery(webhook_id="msg_1", url=url, format="form", payload="{}", attempts=1)
+
+
+def post(delivery: Delivery, **settings) -> Outcome:
+    settings.setdefault("allow_private_receivers", True)
+    return smsconvo.post(delivery, Settings(**settings), utcnow())
 
 
 def until(condition: Callable, seconds: float = 10) -> None:
@@ -141,13 +151,16 @@ def hang(connection: socket.socket, over: Event) -> None:
 
 @contextmanager
 def sending(webhook: Webhook) -> Iterator[Sender]:
-    sender = Sender(webhook.app.database, webhook.clock, webhook.app.result_written)
+    sender = Sender(
+        webhook.app.database, webhook.app.settings, webhook.clock, webhook.app.result_written
+    )
     thread = Thread(target=sender.run)
     thread.start()
     try:
         yield sender
     finally:
         sender.stop()
+        webhook.app.result_written.set()  # or it would notice at its next look
         thread.join(10)
         assert not thread.is_alive()
 
@@ -246,6 +259,149 @@ def test_proxies_and_passwords_of_the_environment_are_not_used(receiver, monkeyp
     assert "Authorization" not in receiver.requests[0][0]
 
 
+# Whose it is, and where it may go ############################################
+
+SECRETS = ("whsec_" + "c21z" * 8, "whsec_" + "Y29u" * 16)
+
+
+def one_json(serve, questionnaires, receiver, **settings) -> Webhook:
+    send_results(questionnaires, receiver.url, 'format = "json"')
+    webhook = serve(**settings)
+    complete(webhook.phone())
+    return webhook
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_json_is_signed_with_every_secret(serve, questionnaires, receiver, clock, secret):
+    clock.now = utcnow()  # who verifies refuses what is old
+    attempt(one_json(serve, questionnaires, receiver, webhook_secrets=SECRETS))
+    ((headers, body),) = receiver.requests
+    told = StandardWebhook(secret).verify(body, headers)
+    assert told["data"]["answers"]["Question1"] == "Blue"
+    with pytest.raises(WebhookVerificationError):
+        StandardWebhook(secret).verify(body.replace(b"Blue", b"Red"), headers)
+    with pytest.raises(WebhookVerificationError):
+        StandardWebhook("whsec_" + "AAAA" * 8).verify(body, headers)
+
+
+def test_every_attempt_is_signed_for_its_own_time(serve, questionnaires, receiver, clock):
+    webhook = one_json(serve, questionnaires, receiver, webhook_secrets=SECRETS[:1])
+    receiver.answers = [(500, {})]
+    times = []
+    for _ in range(2):
+        times.append(str(int(clock().timestamp())))
+        attempt(webhook)
+        clock.pass_(minutes=1)
+    (first, _), (second, _) = receiver.requests
+    assert [one["webhook-timestamp"] for one in (first, second)] == times
+    assert first["webhook-id"] == second["webhook-id"]
+    assert first["webhook-signature"] != second["webhook-signature"]
+
+
+def test_without_a_secret_json_is_not_signed(serve, questionnaires, receiver):
+    attempt(one_json(serve, questionnaires, receiver))
+    ((headers, _),) = receiver.requests
+    assert "webhook-signature" not in headers
+    assert "webhook-timestamp" in headers
+
+
+NEVER = [
+    *("169.254.169.254", "169.254.0.1", "[fe80::1]", "100.100.100.200", "168.63.129.16"),
+    *("[fd00:ec2::254]", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]"),
+    *(
+        "0.0.0.0",
+        "[::]",
+        "224.0.0.1",
+        "[ff02::1]",
+        "2852039166",
+        "0xa9fea9fe",
+        "0251.0376.0251.0376",
+    ),
+]
+PRIVATE = [
+    *("127.0.0.1", "localhost", "[::1]", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
+    *("[fc00::1]", "[::ffff:127.0.0.1]", "[::ffff:10.1.2.3]", "[64:ff9b::7f00:1]", "2130706433"),
+    *("127.1", "0x7f.1"),
+]
+
+
+@pytest.mark.parametrize("host", NEVER)
+@pytest.mark.parametrize("allowed", [True, False])
+def test_results_never_go_to_where_a_machine_keeps_its_secrets(host, allowed):
+    outcome = post(a_delivery(f"http://{host}:9/"), allow_private_receivers=allowed)
+    assert "is one that results never go to." in outcome.error
+
+
+@pytest.mark.parametrize("host", PRIVATE)
+def test_results_go_to_private_addresses_only_if_that_is_allowed(host):
+    refused = post(a_delivery(f"http://{host}:9/"), allow_private_receivers=False)
+    assert "is private." in refused.error
+    assert "SMSCONVO_ALLOW_PRIVATE_RECEIVERS=1" in refused.error
+    reached = post(a_delivery(f"http://{host}:9/")).error if "127" in host else ""
+    assert "private" not in reached
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "64:ff9b::808:808"])
+def test_public_addresses_are_permitted(address):
+    assert smsconvo.is_permitted(ip_address(address), allow_private=False)
+
+
+def test_the_address_that_was_judged_is_the_one_that_is_reached(receiver, monkeypatch):
+    """A name server that says something else the second time leads nowhere else."""
+    look_up, asked = socket.getaddrinfo, []
+
+    def rebind(name, *args, **kwargs):
+        if name == "results.example":
+            asked.append(name)
+            name = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
+        return look_up(name, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebind)
+    url = receiver.url.replace("127.0.0.1", "results.example")
+    assert post(a_delivery(url)) == Outcome(204)
+    ((headers, _),) = receiver.requests
+    assert headers["Host"].startswith("results.example:")
+    assert len(asked) == 1
+
+
+def test_a_name_with_a_good_address_beside_a_bad_one_is_reached_at_the_good_one(
+    receiver, monkeypatch
+):
+    look_up = socket.getaddrinfo
+
+    def answer(name, port, *args, **kwargs):
+        addresses = ["169.254.169.254", "127.0.0.1"] if name == "results.example" else [name]
+        return [one for each in addresses for one in look_up(each, port, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    url = receiver.url.replace("127.0.0.1", "results.example")
+    assert post(a_delivery(url)) == Outcome(204)
+
+
+def test_tls_asks_for_the_name_and_not_for_the_address():
+    asked = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = lambda _, name, __: asked.append(name)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                context.wrap_socket(connection, server_side=True)
+
+        thread = Thread(target=greet)
+        thread.start()
+        outcome = post(a_delivery(f"https://localhost:{server.getsockname()[1]}/"))
+        thread.join()
+    assert asked == ["localhost"]
+    assert outcome.error == "The certificate or the TLS connection is not valid."
+
+
+def test_a_name_that_nobody_knows_is_told_so():
+    outcome = post(a_delivery("http://nobody.invalid/"))
+    assert outcome == Outcome(None, "The name nobody.invalid is not known.")
+
+
 # What counts as delivered ####################################################
 
 
@@ -255,10 +411,40 @@ def test_a_2xx_is_a_delivery(receiver, status):
     assert post(a_delivery(receiver.url)) == Outcome(status)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504])
 def test_an_error_is_not_a_delivery(receiver, status):
     receiver.answers = [(status, {})]
     assert post(a_delivery(receiver.url)) == Outcome(status, f"HTTP {status}")
+
+
+def test_a_receiver_that_is_gone_gets_nothing_until_the_operator_retries(
+    completed, receiver, clock
+):
+    owe_more(completed, 2)
+    receiver.answers = [(410, {})]
+    (first,) = completed.app.database.write(lambda db: Delivery.claim(db, clock(), 1))
+    deliver_one(completed.app.database, completed.app.settings, first, clock)
+    assert completed.rows("SELECT state, last_status FROM outbox WHERE id = 1") == [("failed", 410)]
+    clock.pass_(days=30)
+    assert attempt(completed) == 0
+
+    completed.app.database.write(lambda db: redeliver(db, (3,), clock()))
+    assert attempt(completed) == 3
+    assert completed.rows("SELECT DISTINCT state FROM outbox") == [("delivered",)]
+
+
+def test_one_receiver_that_is_gone_stops_no_other(
+    serve, questionnaires, receiver, answering, clock
+):
+    send_results(questionnaires, answering(say(b"HTTP/1.1 410 Gone\r\n\r\n")), name="gone")
+    send_results(questionnaires, receiver.url)
+    webhook = serve()
+    complete(webhook.phone(), ("gone", *TEXTS[1:]))
+    assert attempt(webhook) == 1
+    complete(webhook.phone(STRANGER))
+    assert attempt(webhook) == 1
+    states = webhook.rows("SELECT state FROM outbox ORDER BY id")
+    assert states == [("failed",), ("delivered",)]
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
@@ -436,25 +622,53 @@ def test_a_sender_whose_lease_ran_out_changes_nothing(completed, receiver, clock
     clock.pass_(seconds=61)
     (newer,) = claim(completed)
     receiver.answers = [(late_answer, {})]
-    deliver_one(completed.app.database, late, clock)
+    deliver_one(completed.app.database, completed.app.settings, late, clock)
     row = owed(completed)
     assert (row.state, row.attempts, row.last_status) == ("pending", 2, None)
     assert row.leased_until == newer.leased_until
-    deliver_one(completed.app.database, newer, clock)
+    deliver_one(completed.app.database, completed.app.settings, newer, clock)
     assert owed(completed).state == "delivered"
 
 
-def test_an_attempt_that_kills_its_sender_counts(completed, receiver, clock):
-    for count in range(1, 11):
+def test_a_result_that_stops_its_sender_is_set_aside(completed, receiver, clock):
+    for count in range(1, 6):
         (claimed,) = claim(completed)
         assert claimed.attempts == count
         clock.pass_(seconds=60)
     assert claim(completed) == []
     row = owed(completed)
-    assert (row.state, row.attempts) == ("failed", 10)
-    assert row.last_error == "The sender stopped during the last attempt."
+    assert (row.state, row.attempts) == ("failed", 5)
+    assert row.last_error.startswith("The sender stopped during each of 5 attempts")
     assert (row.next_attempt_at, row.leased_until) == (None, None)
     assert receiver.requests == []
+    completed.app.database.write(lambda db: redeliver(db, (1,), clock()))
+    assert attempt(completed) == 1
+    assert owed(completed).state == "delivered"
+
+
+def test_an_outcome_shows_that_a_result_stops_no_sender(completed, receiver, clock):
+    receiver.answers = [(500, {})] * 2
+    for _ in range(2):
+        for _ in range(4):
+            assert len(claim(completed)) == 1
+            clock.pass_(days=2)
+        assert attempt(completed) == 1
+        clock.pass_(days=2)
+    assert (owed(completed).state, owed(completed).attempts) == ("failed", 10)
+    assert owed(completed).last_error == "HTTP 500"
+
+
+def test_a_last_attempt_that_never_ends_is_the_last(completed, receiver, clock):
+    receiver.answers = [(500, {})] * 9
+    for _ in range(9):
+        assert attempt(completed) == 1
+        clock.pass_(days=2)
+    assert len(claim(completed)) == 1
+    clock.pass_(seconds=60)
+    assert claim(completed) == []
+    row = owed(completed)
+    assert (row.state, row.attempts, row.next_attempt_at) == ("failed", 10, None)
+    assert row.last_error == "The sender stopped during the last attempt."
 
 
 def test_no_more_are_claimed_than_asked_for_and_the_longest_due_first(completed, clock):
@@ -665,6 +879,7 @@ def test_neither_phones_nor_other_receivers_wait_for_one_that_hangs(
     with sending(webhook):
         assert complete(webhook.phone(), ("slow", *TEXTS[1:])) == [THANKS]
         assert reached.wait(10)
+        owe_more(webhook, 3 * smsconvo.AT_ONCE)
         assert complete(webhook.phone(STRANGER)) == [THANKS]
         until(lambda: receiver.requests)
         assert webhook.rows("SELECT state FROM outbox WHERE id = 1") == [("pending",)]
@@ -696,9 +911,9 @@ def test_the_sender_claims_no_more_than_it_can_send_and_in_the_end_sends_all(
     complete(webhook.phone())
     owe_more(webhook, 19)
     with sending(webhook):
-        until(lambda: len(reached) == smsconvo.AT_ONCE)
+        until(lambda: len(reached) == SHARE)
         claimed = "SELECT count(*) FROM outbox WHERE attempts = 1"
-        assert webhook.rows(claimed) == [(smsconvo.AT_ONCE,)]
+        assert webhook.rows(claimed) == [(SHARE,)]
         go_on.set()
         until(lambda: webhook.rows("SELECT DISTINCT state FROM outbox") == [("delivered",)])
     assert len(reached) == 20
