@@ -575,7 +575,7 @@ class Sender:
     def run(self) -> None:
         with ThreadPoolExecutor(AT_ONCE, "sender") as pool:
             while not (self._stopped or self._database.broken.is_set()):
-                if not self._start_attempts(pool):
+                if not self._has_started(pool):
                     self._wake.wait(POLL_SECONDS)
                     self._wake.clear()
 
@@ -583,15 +583,20 @@ class Sender:
         """Within the next second. It takes no lock, so that a handler of signals may call it."""
         self._stopped = True
 
-    def _start_attempts(self, pool: ThreadPoolExecutor) -> bool:
-        """Claim no more than can be sent at once: a lease runs while its delivery waits."""
-        under_way = list(self._under_way.values())
-        free = AT_ONCE - len(under_way)
+    def _has_started(self, pool: ThreadPoolExecutor) -> bool:
+        """Whether there was something to do. No failure ends the sender: it tries again."""
         try:
-            claimed = claim_due(self._database, self._clock(), free, under_way) if free else []
+            return self._start_attempts(pool)
         except Exception as error:
             note("sender", logging.ERROR, outcome=f"cannot claim: {where(error)}")
             return False
+
+    def _start_attempts(self, pool: ThreadPoolExecutor) -> bool:
+        """Claim no more than can be sent at once: a lease runs while its delivery waits."""
+        under_way = list(self._under_way.values())
+        alone = any(one.goes_alone for one in under_way)
+        free = 0 if alone else AT_ONCE - len(under_way)
+        claimed = claim_due(self._database, self._clock(), free, under_way) if free else []
         for delivery in claimed:
             attempt = pool.submit(
                 deliver_one, self._database, self._settings, delivery, self._clock

@@ -14,7 +14,6 @@ from sqlalchemy import (
     and_,
     func,
     not_,
-    or_,
     select,
     text,
 )
@@ -32,9 +31,9 @@ DELAYS = [
 LATER = 1.1  # how much longer a delay may be by chance, so that receivers do not meet a crowd
 FURTHEST = DELAYS[-1] * LATER  # further ahead nothing is planned
 LEASE = timedelta(seconds=60)  # twice what an attempt may last
-LONGEST_LEASE = 10 * LEASE  # seen by a clock that differs from the one of whoever took it
 SHARE = 4  # attempts at one receiver at a time, so that one that hangs holds up no other
-UNFINISHED = 5  # claims in a row that nobody came back from
+UNFINISHED = 5  # claims in a row that nobody came back from, and it is set aside
+SUSPECT = 2  # of these, and it is claimed alone, to harm nothing but itself
 GONE = 410  # the receiver's word that it wants no more
 
 
@@ -80,7 +79,9 @@ class Delivery(Base):
     payload: Mapped[str]
     state: Mapped[str] = mapped_column(default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
-    unfinished: Mapped[int] = mapped_column(default=0)  # claims since the last outcome
+    unfinished: Mapped[int] = mapped_column(
+        default=0
+    )  # claims since the last outcome, the present one too
     next_attempt_at: Mapped[datetime | None]
     leased_until: Mapped[datetime | None]
     last_status: Mapped[int | None]
@@ -102,8 +103,10 @@ class Delivery(Base):
         out; nor is more for a receiver that has its share of that already.
         """
         due = select(cls).where(*cls._due(now, under_way)).order_by(cls.next_attempt_at, cls.id)
-        rows = db.scalars(due.limit(min(most, SHARE)).with_for_update(skip_locked=True))
-        claimed = [one for one in rows if one._lease(now)]
+        due = due.limit(min(most, SHARE)).with_for_update(skip_locked=True)
+        rows = db.scalars(due).all()
+        suspects = [one for one in rows if one.unfinished >= SUSPECT]
+        claimed = [one for one in suspects[:1] or rows if one._lease(now)]
         db.flush()
         return claimed
 
@@ -122,6 +125,11 @@ class Delivery(Base):
         counted = select(cls.state, func.count(), func.min(cls.created_at))
         rows = db.execute(counted.where(cls.state != "delivered").group_by(cls.state))
         return {state: (count, oldest) for state, count, oldest in rows}
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether nothing else should be sent beside this, which is under way."""
+        return self.unfinished > SUSPECT
 
     @property
     def says_gone(self) -> bool:
@@ -153,22 +161,20 @@ class Delivery(Base):
         """Try again now, as the operator wishes; with all attempts anew if it had failed."""
         if self.state == "failed":
             self.state, self.attempts, self.unfinished = "pending", 0, 0
-        self.next_attempt_at = now
+        self.next_attempt_at = max(now, self.leased_until or now)
 
     @classmethod
     def _due(cls, now: datetime, under_way: Collection["Delivery"]) -> tuple:
-        """Due, unleased and wanted.
+        """Due and wanted.
 
         Times further ahead than can be are from a clock that was wrong, and hold nothing up.
         """
         waits = and_(cls.next_attempt_at > now, cls.next_attempt_at <= now + FURTHEST)
-        leased = and_(cls.leased_until > now, cls.leased_until <= now + LONGEST_LEASE)
         gone = select(cls.url).where(cls.state == "failed", cls.last_status == GONE)
         shares = Counter(one.url for one in under_way)
         return (
             cls.state == "pending",
             not_(waits),
-            or_(cls.leased_until.is_(None), not_(leased)),
             cls.url.not_in(gone),
             cls.url.not_in([url for url, count in shares.items() if count >= SHARE]),
             cls.id.not_in([one.id for one in under_way]),
@@ -184,7 +190,7 @@ class Delivery(Base):
             return False
         self.attempts += 1
         self.unfinished += 1
-        self.leased_until = now + LEASE
+        self.next_attempt_at = self.leased_until = now + LEASE
         return True
 
     def _set_aside(self) -> None:
