@@ -1,16 +1,88 @@
 """The server is killed, or stopped, while guests text; nothing is lost and nothing doubled."""
 
-from rig import Guests, audit, serving
+import random
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-GUESTS = 8
+from rig import REPLIES, TEXTS, Guests, Server, audit, serving, text_until_acknowledged
+
+GUESTS = 16
+
+
+class Rounds:
+    """Guests text, and after some texts the server ends and begins anew, again and again."""
+
+    def __init__(self, folder: Path, rounds: int, end: Callable[[Server], object], **options):
+        self.starts: list[float] = []  # seconds from a start to the first acknowledgement
+        self.stops: list[float] = []
+        with serving(folder, **options) as server:
+            with Guests(server, GUESTS) as guests:
+                began = time.monotonic()
+                for _ in range(rounds):
+                    self._one(server, guests, end)
+                seconds = time.monotonic() - began - sum(self.starts) - sum(self.stops)
+                self.rate = len(guests.acknowledged) / seconds
+            self.acknowledged = guests.acknowledged
+            self.complaints = guests.surprises + audit(server.database, guests.acknowledged)
+
+    def _one(self, server: Server, guests: Guests, end: Callable[[Server], object]) -> None:
+        guests.wait_for(len(guests.acknowledged) + random.randint(1, 60))
+        time.sleep(random.random() / 100)  # so that it meets every moment of a turn
+        began = time.monotonic()
+        end(server)
+        ended = time.monotonic()
+        self.stops.append(ended - began)
+        count = len(guests.acknowledged)
+        server.start()
+        guests.wait_for(count + GUESTS + 1)  # those under way at the end may be noted late
+        first = min(text.at for text in guests.acknowledged[count:] if text.at > ended)
+        self.starts.append(first - ended)
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.starts)} rounds, {len(self.acknowledged)} texts, {self.rate:.0f} a second;"
+            f" first answer after {statistics.median(self.starts):.2f} s, at most"
+            f" {max(self.starts):.2f} s; stopped within {max(self.stops):.2f} s"
+        )
 
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path, size):
-    with serving(tmp_path) as server:
-        with Guests(server, GUESTS) as guests:
-            for _ in range(size(3, 200)):
-                guests.wait_for(len(guests.acknowledged) + 20)
-                server.kill()
-                server.start()
-        assert guests.surprises == []
-        assert audit(server.database, guests.acknowledged) == []
+    rounds = Rounds(tmp_path, size(2, 200), Server.kill)
+    print(rounds)
+    assert rounds.complaints == []
+    assert rounds.rate >= 50
+    assert max(rounds.starts) <= 3
+
+
+def test_a_stop_finishes_what_is_under_way(tmp_path, size):
+    statuses = []
+    rounds = Rounds(tmp_path, size(2, 50), lambda server: statuses.append(server.stop()))
+    print(rounds)
+    assert rounds.complaints == []
+    assert set(statuses) == {0}
+    assert max(rounds.stops) <= 20
+
+
+def test_the_check_notices_texts_that_are_acknowledged_before_their_commit(tmp_path):
+    rounds = Rounds(tmp_path, 2, Server.kill, weakness="commit_later")
+    assert any(" is None" in complaint for complaint in rounds.complaints)
+
+
+def test_the_check_notices_texts_that_count_as_often_as_they_come(tmp_path):
+    with serving(tmp_path, weakness="count_repeats") as server:
+        phone = server.phone("+14155550123")
+        first = text_until_acknowledged(phone, "Mats BBQ")
+        phone.text("Mats BBQ", sid=first.sid)
+        assert audit(server.database, [first]) != []
+
+
+def test_a_text_under_way_gets_its_answer_before_the_server_ends(tmp_path):
+    with serving(tmp_path, weakness="take_a_second") as server, ThreadPoolExecutor() as pool:
+        answer = pool.submit(server.phone("+14155550123").text, TEXTS[0])
+        while "under way" not in server.log.read_text():
+            time.sleep(0.01)
+        assert server.stop() == 0
+        assert answer.result() == [REPLIES[0]]

@@ -5,12 +5,18 @@ process that imports this file anew, so that the weakness is there as well.
 """
 
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
+
+from bottle import FormsDict
+from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import smsconvo
 from models import database
+from phone import new_sid
 
 
 def sync_later() -> None:
@@ -18,7 +24,44 @@ def sync_later() -> None:
     database.PRAGMAS["synchronous"] = 1  # NORMAL
 
 
-WEAKNESSES = {"sync_later": sync_later}
+def commit_later() -> None:
+    """Texts are acknowledged before they are committed."""
+
+    def commit(writer: database.Writer, batch: list) -> None:
+        with writer._gate, Session(writer._engine, expire_on_commit=False) as db, db.begin():
+            for work, turn in batch:
+                turn.set_result(work(db))
+            time.sleep(0.02)
+
+    database.Writer._commit = commit
+
+
+def count_repeats() -> None:
+    """A text that comes again counts again."""
+    smsconvo.Message.find = lambda db, sid: None
+    inbound = smsconvo.inbound
+
+    def under_another_sid(form: FormsDict, now: datetime) -> smsconvo.Message:
+        text = inbound(form, now)
+        text.sid = new_sid()
+        return text
+
+    smsconvo.inbound = under_another_sid
+
+
+def take_a_second() -> None:
+    """No protection is out, but there is time to stop the server under a text."""
+    take_text = smsconvo.take_text
+
+    def take_slowly(db: Session, **options: object) -> smsconvo.Reply:
+        print("under way", flush=True)
+        time.sleep(1)
+        return take_text(db, **options)
+
+    smsconvo.take_text = take_slowly
+
+
+WEAKNESSES = {one.__name__: one for one in (commit_later, count_repeats, sync_later, take_a_second)}
 
 WEAKNESSES[sys.argv[1]]()
 
