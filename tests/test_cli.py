@@ -19,11 +19,12 @@ from urllib.parse import parse_qsl
 import click
 import psycopg
 import pytest
+from alembic import command
 from click.testing import CliRunner
 from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS
 
 from phone import Phone, TwilioError, new_sid
-from smsconvo import HERE, claim_due, cli, deliver_one
+from smsconvo import HERE, Settings, claim_due, cli, deliver_one, migrations
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 PIPED = "".join(f"{said}\n" for said in TEXTS)
@@ -399,6 +400,12 @@ def test_upgrade_makes_a_database_once(folder, environ):
     assert list(folder.glob("*.bak")) == []
 
 
+def test_a_database_whose_tables_were_all_taken_away_is_empty(folder, environ, database_file):
+    command.downgrade(migrations(Settings(database_url=f"sqlite:///{database_file}")), "base")
+    ended = run(folder, environ, "upgrade")
+    assert ended.stdout == f"The database is at version {HEAD} now.\n"
+
+
 def test_what_guests_say_is_for_the_owner_of_the_database_only(folder, environ):
     run(folder, environ, "upgrade")
     assert (folder / "smsconvo.db").stat().st_mode & 0o777 == 0o600
@@ -456,6 +463,7 @@ def test_an_upgrade_without_room_for_its_backup_changes_nothing(
     ended = run(folder, environ, "upgrade", program=next_program(), under=full)
     assert_refused(ended)
     assert dump(older) == before
+    assert list(folder.glob("*.bak")) == []  # half a backup would pass for one
 
 
 @on_postgresql
@@ -695,10 +703,10 @@ def test_rehearse_refuses_a_folder_that_may_not_be_written(folder, environ):
 
 
 def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, command in group.commands.items():
+    for name, member in group.commands.items():
         yield (*path, name)
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
+        if isinstance(member, click.Group):
+            yield from members(command, (*path, name))
 
 
 @pytest.mark.parametrize("path", [(), *commands()], ids=" ".join)

@@ -260,6 +260,16 @@ def test_a_backup_that_is_not_whole_is_refused(sqlite, tmp_path, damage):
         database.back_up("0001.bak")
     assert "smsconvo.db.0001.bak is not whole: " in str(refused.value)
     assert str(refused.value).endswith(" Nothing was changed.")
+    assert not os.path.exists(f"{path}.0001.bak")
+
+
+def test_a_backup_never_goes_over_another(sqlite, tmp_path):
+    path = sqlite.back_up("0001.bak")
+    before = dump(path)
+    sqlite.write(add("+1"))
+    with pytest.raises(ValueError, match="0001.bak is there already. Nothing was changed."):
+        sqlite.back_up("0001.bak")
+    assert dump(path) == before
 
 
 def test_a_backup_of_postgresql_is_the_operators(postgresql):
@@ -356,6 +366,7 @@ def test_what_is_no_database_is_an_error_of_the_driver(tmp_path, kind):
         ("sqlite://", "names no file"),
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///smsconvo.db?secret=1", "has options behind a question mark"),
     ],
 )
 def test_a_url_that_will_not_do_is_refused_without_its_password(url, why):
