@@ -706,7 +706,7 @@ def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[t
     for name, member in group.commands.items():
         yield (*path, name)
         if isinstance(member, click.Group):
-            yield from members(command, (*path, name))
+            yield from commands(member, (*path, name))
 
 
 @pytest.mark.parametrize("path", [(), *commands()], ids=" ".join)
