@@ -1,6 +1,5 @@
 """Somebody reads for long: texts are taken all the while, and the log shrinks afterwards."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 from conftest import QUESTIONS
 
 from models import database
-from models.database import Database
+from models.database import Database, sqlite3  # two copies of SQLite in a process share no locks
 from phone import TwilioError
 
 MIB = 1024 * 1024
@@ -51,7 +50,7 @@ def test_texts_are_taken_while_somebody_reads_and_the_log_shrinks_afterwards(lim
 def test_the_check_notices_a_log_without_a_limit(serve, monkeypatch):
     monkeypatch.setitem(database.PRAGMAS, "journal_size_limit", -1)
     largest, left = text_while_somebody_reads(serve())
-    assert left == largest
+    assert left > MIB
 
 
 def test_a_program_that_holds_the_lock_delays_a_text_and_loses_none(serve, monkeypatch):
