@@ -3,7 +3,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Barrier, Event
 
 import pytest
@@ -299,15 +299,8 @@ def impatient(monkeypatch):
     monkeypatch.setitem(models.database.PRAGMAS, "busy_timeout", 0)
 
 
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda url: Database.open(url).write(add("+2")),
-        lambda url: command.stamp(migrations(Settings(database_url=url)), "head"),
-    ],
-    ids=["a program", "a migration"],
-)
-def test_another_program_waits_for_its_turn_to_write(impatient, sqlite, write):
+def write_in_turn(sqlite: Database, write: Callable) -> None:
+    """Have `write` come while another write is under way, and wait for both."""
     begun, go_on = Event(), Event()
 
     def slow(db) -> None:
@@ -320,12 +313,34 @@ def test_another_program_waits_for_its_turn_to_write(impatient, sqlite, write):
         first = pool.submit(sqlite.write, slow)
         begun.wait(10)
         second = pool.submit(write, sqlite.engine.url.render_as_string())
-        with pytest.raises(TimeoutError):
+        with suppress(TimeoutError):
             second.result(0.3)
         go_on.set()
         first.result(10)
         second.result(10)
+
+
+each_writer = pytest.mark.parametrize(
+    "write",
+    [
+        lambda url: Database.open(url).write(add("+2")),
+        lambda url: command.stamp(migrations(Settings(database_url=url)), "head"),
+    ],
+    ids=["a program", "a migration"],
+)
+
+
+@each_writer
+def test_another_program_waits_for_its_turn_to_write(impatient, sqlite, write):
+    write_in_turn(sqlite, write)
     assert phones(sqlite)[0] == "+1"
+
+
+@each_writer
+def test_without_the_gate_another_program_meets_a_lock(impatient, sqlite, write, monkeypatch):
+    monkeypatch.setattr(models.database.Gate, "enter", lambda *_: True)
+    with pytest.raises(OperationalError, match="database is locked"):
+        write_in_turn(sqlite, write)
 
 
 def test_one_server_has_a_database_until_it_ends(sqlite):
