@@ -1,4 +1,4 @@
-"""smsconvo with one protection taken out: `weakened.py WEAKNESS COMMAND …`.
+"""smsconvo with one protection taken out: `weakened.py WEAKNESS,… COMMAND …`.
 
 A fault test that passes with its protection taken out tests nothing. The worker is another
 process that imports this file anew, so that the weakness is there as well.
@@ -61,9 +61,9 @@ def take_a_second() -> None:
     smsconvo.take_text = take_slowly
 
 
-WEAKNESSES = {one.__name__: one for one in (commit_later, count_repeats, sync_later, take_a_second)}
-
-WEAKNESSES[sys.argv[1]]()
+if __name__ in ("__main__", "__mp_main__"):
+    for weakness in sys.argv[1].split(","):
+        globals()[weakness]()
 
 if __name__ == "__main__":
     del sys.argv[1]
