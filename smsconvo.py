@@ -41,6 +41,7 @@ from alembic.util import CommandError
 from bottle import Bottle, FormsDict, HTTPError, HTTPResponse, request, response
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
@@ -899,6 +900,15 @@ THREADS = 16  # requests at a time; the texts that wait together share one commi
 STOP_SECONDS = 20
 LAST_WORDS_SECONDS = 0.5  # for the texts under way to get their 503
 
+# What one connection may cost. Slow bodies are the business of the proxy in front: each holds up a
+# thread here for as long as it likes to.
+HEAD_SECONDS = 5  # for the head of a request; also how long a connection may wait for its next one
+LARGEST_HEAD = 16 * 1024  # Twilio's has less than 2 KiB; the server itself allows 98 headers
+# At once, in each worker, and as many more that the kernel makes wait. With the server's own limit
+# a worker of several would have so few that silent clients keep texts out.
+CONNECTIONS = 2048
+PROXY = "A few slow clients can hold smsconvo up. Put a proxy in front, as in deploy/."
+
 
 class Commands(click.Group):
     """Ends every command that cannot go on with one sentence, and exit status 78.
@@ -952,6 +962,8 @@ def serve(results_to: str | None, workers: int) -> None:
     keep_others_away(settings)
     logging.config.dictConfig(LOGGING)
     note("serving", listen="{}:{}".format(*settings.listen), version=__version__)
+    if not ip_address(settings.listen[0]).is_loopback:
+        note("exposed", logging.WARNING, why="SMSCONVO_LISTEN is not on loopback", cure=PROXY)
     run_server(settings, workers)
 
 
@@ -975,6 +987,11 @@ def run_server(settings: Settings, workers: int) -> None:
         http=HTTPModes.http1,
         workers=workers,
         blocking_threads=THREADS,
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=LARGEST_HEAD
+        ),
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
         log_level=LogLevels.error,

@@ -1,21 +1,28 @@
 """The files in `deploy/`, judged by the programs that read them."""
 
-import os
-import re
-import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from select import select
 
 import pytest
+from proxies import (
+    DEPLOY,
+    PROXIES,
+    at_home,
+    caddyfile_for,
+    free_address,
+    nginx_conf_for,
+    proxying,
+    replaced,
+    tool,
+)
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
 PATIENCE_SECONDS = 5  # for what must happen
 QUIET_SECONDS = 0.3  # for what must not; without buffering it happens within a millisecond or two
 
@@ -62,8 +69,29 @@ def test_the_caddyfile_is_valid(tmp_path: Path):
     assert '"level":"warn"' not in verdict.stderr
 
 
-def test_a_text_passes_the_proxy_unchanged(tmp_path: Path):
-    with listening() as backend, proxy(tmp_path, backend) as address:
+def test_the_nginx_conf_is_valid(tmp_path: Path):
+    text = nginx_conf_for(tmp_path, free_address())
+    for name in ("fullchain.pem", "privkey.pem"):
+        text = replaced(text, f"/etc/letsencrypt/live/sms.example.org/{name}", str(tmp_path / name))
+    (tmp_path / "nginx.conf").write_text(text)
+    openssl = (tool("openssl", "openssl"), "req", "-x509", "-nodes", "-subj", "/CN=sms.example.org")
+    files = ("-keyout", tmp_path / "privkey.pem", "-out", tmp_path / "fullchain.pem")
+    assert run(tmp_path, *openssl, *files).returncode == 0
+
+    nginx = tool("nginx", "nginx-light")
+    verdict = run(tmp_path, nginx, "-e", "stderr", "-t", "-q", "-c", tmp_path / "nginx.conf")
+
+    assert (verdict.returncode, verdict.stdout + verdict.stderr) == (0, "")
+
+
+@pytest.fixture(params=PROXIES)
+def proxy(request, tmp_path: Path) -> Callable:
+    """`with proxy(backend) as address`: one of the shipped proxies."""
+    return partial(proxying, request.param, tmp_path)
+
+
+def test_a_text_passes_the_proxy_unchanged(proxy: Callable):
+    with listening() as backend, proxy(address_of(backend)) as address:
         with post(address, "/sms/status?message=1&of=%2Fa+b", TEXT) as client:
             with accept(backend) as texted:
                 line, headers, body = receive(texted)
@@ -77,8 +105,8 @@ def test_a_text_passes_the_proxy_unchanged(tmp_path: Path):
     assert (answer.status, answer.headers.get_all("Set-Cookie")) == (200, [COOKIE])
 
 
-def test_smsconvo_hears_of_a_slow_text_when_all_of_it_is_there(tmp_path: Path):
-    with listening() as backend, proxy(tmp_path, backend) as address:
+def test_smsconvo_hears_of_a_slow_text_when_all_of_it_is_there(proxy: Callable):
+    with listening() as backend, proxy(address_of(backend)) as address:
         with post(address, "/sms", TEXT, declared=len(TEXT) + 4) as client:
             assert is_quiet(backend)
             client.send(b"&To=")
@@ -88,8 +116,8 @@ def test_smsconvo_hears_of_a_slow_text_when_all_of_it_is_there(tmp_path: Path):
     assert body == TEXT + b"&To="
 
 
-def test_a_body_of_64_kib_passes_the_proxy(tmp_path: Path):
-    with listening() as backend, proxy(tmp_path, backend) as address:
+def test_a_body_of_64_kib_passes_the_proxy(proxy: Callable):
+    with listening() as backend, proxy(address_of(backend)) as address:
         with post(address, "/sms", b"x" * LARGEST) as client:
             with accept(backend) as texted:
                 *_, body = receive(texted)
@@ -100,8 +128,8 @@ def test_a_body_of_64_kib_passes_the_proxy(tmp_path: Path):
     assert len(body) == LARGEST
 
 
-def test_a_larger_body_stops_at_the_proxy(tmp_path: Path):
-    with listening() as backend, proxy(tmp_path, backend) as address:
+def test_a_larger_body_stops_at_the_proxy(proxy: Callable):
+    with listening() as backend, proxy(address_of(backend)) as address:
         with post(address, "/sms", b"x" * LARGEST, declared=LARGEST + 1) as client:
             assert is_quiet(backend)
             client.send(b"x")
@@ -109,9 +137,10 @@ def test_a_larger_body_stops_at_the_proxy(tmp_path: Path):
             assert is_quiet(backend)
 
 
-def test_a_text_that_finds_nobody_waits_or_fails(tmp_path: Path):
-    with bound() as backend, proxy(tmp_path, backend) as address:
-        can_wait = "\n\t\tlb_try_duration" in (tmp_path / "Caddyfile").read_text()  # Caddy 2.11
+def test_a_text_that_finds_nobody_waits_or_fails(proxy: Callable, tmp_path: Path):
+    with bound() as backend, proxy(address_of(backend)) as address:
+        written = [path.read_text() for path in tmp_path.glob("Caddyfile")]
+        can_wait = any("\n\t\tlb_try_duration" in text for text in written)  # Caddy 2.11
         with post(address, "/sms", TEXT) as client:
             if can_wait:
                 assert is_quiet(client.sock)
@@ -124,38 +153,8 @@ def test_a_text_that_finds_nobody_waits_or_fails(tmp_path: Path):
             assert client.getresponse().status == (200 if can_wait else 502)
 
 
-def tool(name: str, package: str) -> str:
-    return shutil.which(name) or pytest.skip(f"{name} is missing: apt-get install {package}")
-
-
 def run(home: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=at_home(home), capture_output=True, text=True, timeout=30)
-
-
-def at_home(home: Path) -> dict[str, str]:
-    """The environment, with all that a program may want to keep below `home`."""
-    return os.environ | {
-        "HOME": str(home),
-        "XDG_CONFIG_HOME": str(home),
-        "XDG_DATA_HOME": str(home),
-    }
-
-
-def replaced(text: str, old: str, new: str) -> str:
-    assert text.count(old) == 1, old
-    return text.replace(old, new)
-
-
-def caddyfile_for(caddy: str) -> str:
-    """The Caddyfile; for a Caddy newer than 2.6, edited as a comment there says."""
-    text = (DEPLOY / "Caddyfile").read_text()
-    version = subprocess.run([caddy, "version"], capture_output=True, text=True, timeout=30).stdout
-    if re.match(r"v?2\.6\.", version):
-        return text
-    text = replaced(text, "\t\tbuffer_requests\n\t\tmax_buffer_size 128KiB\n", "")
-    for directive in ("request_buffers", "lb_try_duration", "lb_try_interval"):
-        text = replaced(text, f"# {directive}", directive)
-    return text
 
 
 @contextmanager
@@ -174,44 +173,14 @@ def listening() -> Iterator[socket.socket]:
         yield backend
 
 
-@contextmanager
-def proxy(home: Path, backend: socket.socket) -> Iterator[tuple[str, int]]:
-    """The shipped Caddyfile at work on loopback, without HTTPS, in front of `backend`."""
-    caddy = tool("caddy", "caddy")
-    with bound() as free:
-        address = free.getsockname()
-    text = replaced(caddyfile_for(caddy), "sms.example.org {", "http://{}:{} {{".format(*address))
-    text = replaced(text, "127.0.0.1:8080", "{}:{}".format(*backend.getsockname()))
-    # The port for administration is another Caddy's, if one runs on this machine.
-    text = replaced(text, "{\n\tservers {", "{\n\tadmin off\n\tservers {")
-    (home / "Caddyfile").write_text(text)
-    command = [caddy, "run", "--adapter", "caddyfile", "--config", home / "Caddyfile"]
-    with open(home / "log", "w+") as log:
-        server = subprocess.Popen(command, env=at_home(home), stderr=log)
-        try:
-            wait_for(address, server, home / "log")
-            yield address
-        finally:
-            server.kill()
-            server.wait()
-
-
-def wait_for(address: tuple[str, int], server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while server.poll() is None and time.monotonic() < deadline:
-        with socket.socket() as client:
-            if client.connect_ex(address) == 0:
-                return
-        time.sleep(0.01)
-    pytest.fail(f"Caddy does not listen:\n{log.read_text()}")
+def address_of(backend: socket.socket) -> str:
+    return "{}:{}".format(*backend.getsockname())
 
 
 @contextmanager
-def post(
-    address: tuple[str, int], path: str, body: bytes, declared: int = 0
-) -> Iterator[HTTPConnection]:
+def post(address: str, path: str, body: bytes, declared: int = 0) -> Iterator[HTTPConnection]:
     """Send a request whose head may promise more of the body than there is so far."""
-    with closing(HTTPConnection(*address, timeout=PATIENCE_SECONDS)) as client:
+    with closing(HTTPConnection(address, timeout=PATIENCE_SECONDS)) as client:
         client.putrequest("POST", path)
         for name, value in HEADERS.items():
             client.putheader(name, value)

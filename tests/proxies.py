@@ -1,0 +1,122 @@
+"""The shipped proxies at work on loopback, without HTTPS, in front of whatever listens there."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+START_SECONDS = 10
+
+
+@contextmanager
+def proxying(name: str, home: Path, backend: str) -> Iterator[str]:
+    """Run a shipped proxy, all of whose files are below `home`; yields its address."""
+    address = free_address()
+    home.mkdir(exist_ok=True)
+    command = PROXIES[name](home, address, backend)
+    with open(home / "log", "wb") as log:
+        server = subprocess.Popen(
+            command, env=at_home(home), stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_for(address, server, home / "log")
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)  # nginx's workers outlive a master that is killed
+        server.wait()
+
+
+def run_caddy(home: Path, address: str, backend: str) -> list[str | Path]:
+    caddy = tool("caddy", "caddy")
+    text = replaced(caddyfile_for(caddy), "sms.example.org {", f"http://{address} {{")
+    text = replaced(text, "127.0.0.1:8080", backend)
+    # The port for administration is another Caddy's, if one runs on this machine.
+    text = replaced(text, "{\n\tservers {", "{\n\tadmin off\n\tservers {")
+    (home / "Caddyfile").write_text(text)
+    return [caddy, "run", "--adapter", "caddyfile", "--config", home / "Caddyfile"]
+
+
+def run_nginx(home: Path, address: str, backend: str) -> list[str | Path]:
+    nginx = tool("nginx", "nginx-light")
+    text = re.sub(r"\t\tssl_.*\n", "", nginx_conf_for(home, address))
+    text = replaced(text, f"{address} ssl;", f"{address};")
+    text = replaced(text, "127.0.0.1:8080", backend)
+    (home / "nginx.conf").write_text(text)
+    return [nginx, "-e", "stderr", "-c", home / "nginx.conf", "-g", "daemon off;"]
+
+
+PROXIES: dict[str, Callable[[Path, str, str], list[str | Path]]] = {
+    "caddy": run_caddy,
+    "nginx": run_nginx,
+}
+
+
+def caddyfile_for(caddy: str) -> str:
+    """The Caddyfile; for a Caddy newer than 2.6, edited as a comment there says."""
+    text = (DEPLOY / "Caddyfile").read_text()
+    version = subprocess.run([caddy, "version"], capture_output=True, text=True, timeout=30).stdout
+    if re.match(r"v?2\.6\.", version):
+        return text
+    text = replaced(text, "\t\tbuffer_requests\n\t\tmax_buffer_size 128KiB\n", "")
+    for directive in ("request_buffers", "lb_try_duration", "lb_try_interval"):
+        text = replaced(text, f"# {directive}", directive)
+    return text
+
+
+def nginx_conf_for(home: Path, address: str) -> str:
+    """nginx.conf with ports that anybody may have, and all that nginx writes below `home`."""
+    text = (DEPLOY / "nginx.conf").read_text()
+    text = replaced(text, "listen 80;\n\t\tlisten [::]:80;", f"listen {free_address()};")
+    text = replaced(text, "listen 443 ssl;\n\t\tlisten [::]:443 ssl;", f"listen {address} ssl;")
+    text = replaced(text, "user www-data;\n", "")  # only root may say so
+    text = replaced(text, "pid /run/", f"pid {home}/")
+    # Warnings too, for it warns where it writes a body to a file.
+    text = replaced(text, "error_log /var/log/nginx/error.log;", "error_log stderr warn;")
+    paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    below = "".join(f"\t{path}_temp_path {home}/{path};\n" for path in paths)
+    return replaced(text, "http {\n", f"http {{\n{below}")
+
+
+def tool(name: str, package: str) -> str:
+    """A program; not everybody's PATH has /usr/sbin."""
+    path = os.environ["PATH"] + os.pathsep + "/usr/sbin"
+    return shutil.which(name, path=path) or pytest.skip(f"{name} is missing: apt install {package}")
+
+
+def at_home(home: Path) -> dict[str, str]:
+    """The environment, with all that a program may want to keep below `home`."""
+    return os.environ | {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home),
+        "XDG_DATA_HOME": str(home),
+    }
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    assert text.count(old) == 1, old
+    return text.replace(old, new)
+
+
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    host, port = address.split(":")
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as client:
+            if client.connect_ex((host, int(port))) == 0:
+                return
+        time.sleep(0.01)
+    pytest.fail(f"The proxy does not listen:\n{log.read_text()}")
