@@ -907,7 +907,6 @@ LARGEST_HEAD = 16 * 1024  # Twilio's has less than 2 KiB; the server itself allo
 # At once, in each worker, and as many more that the kernel makes wait. With the server's own limit
 # a worker of several would have so few that silent clients keep texts out.
 CONNECTIONS = 2048
-PROXY = "A few slow clients can hold smsconvo up. Put a proxy in front, as in deploy/."
 
 
 class Commands(click.Group):
@@ -963,7 +962,8 @@ def serve(results_to: str | None, workers: int) -> None:
     logging.config.dictConfig(LOGGING)
     note("serving", listen="{}:{}".format(*settings.listen), version=__version__)
     if not ip_address(settings.listen[0]).is_loopback:
-        note("exposed", logging.WARNING, why="SMSCONVO_LISTEN is not on loopback", cure=PROXY)
+        why = "SMSCONVO_LISTEN is not loopback: slow clients are for a proxy in front to hold"
+        note("exposed", logging.WARNING, why=why)
     run_server(settings, workers)
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import pty
 import re
@@ -341,6 +342,18 @@ def test_serve_refuses_a_port_that_is_taken(folder, environ):
     assert_refused(
         ended, f"SMSCONVO_LISTEN: {host}:{port} cannot be listened on: ", "choose another"
     )
+
+
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", []), ("0.0.0.0", ["warning"])])
+def test_serve_warns_where_it_listens_beyond_this_machine(folder, environ, host, warned):
+    port = environ["SMSCONVO_LISTEN"].partition(":")[2]
+    environ["SMSCONVO_LISTEN"] = f"{host}:{port}"
+    with serving(folder, environ):
+        pass
+    lines = [json.loads(line) for line in (folder / "stderr.log").read_text().splitlines()]
+    exposed = [line for line in lines if line["event"] == "exposed"]
+    assert [line["level"] for line in exposed] == warned
+    assert all("a proxy in front" in line["why"] for line in exposed)
 
 
 def test_a_second_server_of_a_database_is_refused(folder, environ):

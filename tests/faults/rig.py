@@ -125,7 +125,12 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, **options) -> Iterator[Server]:
-    server = Server(folder, **options)
+    with running(Server(folder, **options)) as server:
+        yield server
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
     server.start()
     try:
         server.wait_until_listening()

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bottle import FormsDict
+from granian.http import HTTP1Settings
 from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -59,6 +60,19 @@ def take_a_second() -> None:
         return take_text(db, **options)
 
     smsconvo.take_text = take_slowly
+
+
+def open_door() -> None:
+    """Nothing about a request is limited but by the server's own limits, and few may wait."""
+    smsconvo.read_body = lambda: smsconvo.request.body.read()  # Bottle's way, by a file
+    smsconvo.MOST_FIELDS = 1 << 40
+    smsconvo.HTTP1Settings = lambda **_: HTTP1Settings()
+    smsconvo.CONNECTIONS = 128  # the least that the server takes
+
+
+def hurry() -> None:
+    """No weakness: the head of a request has a second only, for tests that have little more."""
+    smsconvo.HEAD_SECONDS = 1
 
 
 if __name__ in ("__main__", "__mp_main__"):

@@ -1,0 +1,375 @@
+"""Slow clients do not delay a text, and what is too large or broken is refused and costs nothing.
+
+Slow clients are the business of the proxy in front, sizes that of smsconvo as well.
+"""
+
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from select import select
+from urllib.parse import urlencode
+
+import pytest
+from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, REY
+from proxies import PROXIES, proxying, tool
+from rig import TEXTS, Server, running, serving
+from twilio.request_validator import RequestValidator
+
+from phone import TwilioError, new_sid
+from smsconvo import HEAD_SECONDS, LARGEST_HEAD
+
+SLOW_CLIENTS = Path(__file__).with_name("slow_clients.py")
+SLOWEST = 0.25  # seconds, for 99 of 100 texts
+MOST_MEMORY = 20  # MiB
+PATIENCE_SECONDS = 10
+KIB, MIB = 1024, 1024 * 1024
+
+through_each_proxy = pytest.mark.parametrize("proxy", PROXIES)
+
+
+@contextmanager
+def door(proxy: str, folder: Path) -> Iterator[Server]:
+    """A server whose address is that of the proxy in front."""
+    server = Server(folder)
+    with proxying(proxy, folder / proxy, server.address) as address:
+        server.url = f"http://{address}"
+        with running(server):
+            yield server
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> Iterator[Server]:
+    """A server without a proxy, for tests that leave it as it was."""
+    with watched(tmp_path_factory.mktemp("plain")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def weak(tmp_path_factory) -> Iterator[Server]:
+    """One with an open door, at which the same requests must be noticed."""
+    with watched(tmp_path_factory.mktemp("weak"), weakness="open_door") as server:
+        yield server
+
+
+def watched(folder: Path, **options) -> AbstractContextManager[Server]:
+    """A server that has a folder `tmp` for temporary files, and a list of the files it opens."""
+    (folder / "tmp").mkdir()
+    under = (tool("strace", "strace"), "-fqq", "--seccomp-bpf", "-e", "openat")
+    options |= {"under": (*under, "-o", str(folder / "opened"))}
+    return serving(folder, settings={"TMPDIR": str(folder / "tmp")}, **options)
+
+
+def temporary_files(server: Server) -> list[str]:
+    opened = (server.folder / "opened").read_text().splitlines()
+    return [line for line in opened if f'"{server.folder}/tmp' in line]
+
+
+def address_of(server: Server) -> tuple[str, int]:
+    host, port = server.url.removeprefix("http://").split(":")
+    return host, int(port)
+
+
+# Slow clients ################################################################
+
+
+@contextmanager
+def slow_clients(server: Server, heads: int, bodies: int) -> Iterator[None]:
+    address = server.url.removeprefix("http://")
+    command = [sys.executable, SLOW_CLIENTS, address, str(heads), str(bodies)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as clients:
+        try:
+            assert clients.stdout.readline() == "ready\n"
+            yield
+        finally:
+            clients.kill()
+
+
+def time_texts(server: Server, count: int) -> list[float]:
+    """How long texts take, one after the other over some seconds; the slowest last."""
+    times = []
+    for n in range(count):
+        if n % len(TEXTS) == 0:
+            phone = server.phone(f"+1415{time.monotonic_ns() % 10**9:09}")
+        start = time.monotonic()
+        phone.text(TEXTS[n % len(TEXTS)])
+        times.append(time.monotonic() - start)
+        time.sleep(count / 10_000)  # so that 200 take as long as a head may
+    return sorted(times)
+
+
+def p99(times: list[float]) -> float:
+    return times[-1 - len(times) // 100]
+
+
+@through_each_proxy
+def test_slow_clients_of_a_proxy_do_not_delay_a_text(proxy, tmp_path, size):
+    each, count = size(25, 250), size(20, 200)
+    with door(proxy, tmp_path) as server:
+        alone = p99(time_texts(server, count))
+        with slow_clients(server, heads=each, bodies=each):
+            among = p99(time_texts(server, count))
+    print(
+        f"{proxy}: p99 of {count} texts {alone * 1000:.1f} ms alone,"
+        f" {among * 1000:.1f} ms among {2 * each} slow clients, {among / alone:.1f} times as long"
+    )
+    assert among <= max(SLOWEST, 2 * alone)  # a busy machine is slow without them, too
+
+
+def test_slow_clients_without_a_proxy_keep_texts_out(tmp_path, size):
+    with serving(tmp_path) as server, slow_clients(server, heads=0, bodies=size(50, 500)):
+        assert is_kept_out(server)
+
+
+def is_kept_out(server: Server) -> bool:
+    """Whether a text finds no answer, now or as soon as all the clients have been heard."""
+    phone = server.phone(REY)
+    phone.patience = 1
+    deadline = time.monotonic() + 0.5
+    with suppress(TwilioError):
+        while time.monotonic() < deadline:
+            phone.text(TEXTS[0])
+        return False
+    return True
+
+
+# What is too large, or broken ################################################
+
+
+def post(url: str, lines: Iterable[str] = (), length: str | None = "", **fields: str) -> bytes:
+    """A genuine text, signed, but for more lines in its head, another length, or more fields."""
+    form = {"MessageSid": new_sid(), "AccountSid": ACCOUNT_SID, "From": REY, "To": NUMBER}
+    form |= {"Body": "Mats BBQ"} | fields
+    body = urlencode(form).encode()
+    head = [
+        "POST /sms HTTP/1.1",
+        f"Host: {url.removeprefix('http://')}",
+        "Content-Type: application/x-www-form-urlencoded",
+        f"X-Twilio-Signature: {RequestValidator(AUTH_TOKEN).compute_signature(f'{url}/sms', form)}",
+        "Connection: close",
+        *lines,
+    ]
+    if length is not None:
+        head.append(f"Content-Length: {length or len(body)}")
+    return "\r\n".join([*head, "\r\n"]).encode() + body
+
+
+def chunked(request: bytes) -> bytes:
+    head, _, body = request.partition(b"\r\n\r\n")
+    return head + b"\r\n\r\n%x\r\n%b\r\n" % (len(body), body)
+
+
+def endless(start: bytes, piece: bytes) -> Iterator[bytes]:
+    """More than anybody should take; the end of it is never sent."""
+    yield start
+    for _ in range(32 * MIB // len(piece)):
+        yield piece
+
+
+def fine(url: str) -> list[bytes]:
+    return [post(url)]
+
+
+def too_long(url: str) -> list[bytes]:
+    return [post(url, Body="x" * 65 * KIB)]
+
+
+def thirty_megabytes(url: str) -> list[bytes]:
+    return [post(url, Body="x" * 30 * MIB)]
+
+
+def a_gigabyte(url: str) -> Iterator[bytes]:
+    return endless(post(url, length=str(1024 * MIB)), b"x" * 64 * KIB)
+
+
+def endless_chunks(url: str) -> Iterator[bytes]:
+    start = chunked(post(url, ["Transfer-Encoding: chunked"], length=None))
+    return endless(start, b"10000\r\n" + b"x" * 64 * KIB + b"\r\n")
+
+
+def many_fields(url: str) -> list[bytes]:
+    return [post(url, **{f"{n}": "" for n in range(10_000)})]
+
+
+def many_headers(url: str) -> list[bytes]:
+    return [post(url, [f"X-{n}: 1" for n in range(300)])]
+
+
+def a_long_header(url: str) -> list[bytes]:
+    return [post(url, ["X-Long: " + "x" * 100 * KIB])]
+
+
+def long_headers(url: str) -> list[bytes]:
+    return [post(url, [f"X-{n}: {'x' * 3 * KIB}" for n in range(6)])]
+
+
+def a_long_address(url: str) -> list[bytes]:
+    return [post(url).replace(b"/sms", b"/sms?" + b"x" * 100 * KIB, 1)]
+
+
+def two_lengths(url: str) -> list[bytes]:
+    return [post(url, ["Content-Length: 5"])]
+
+
+def a_negative_length(url: str) -> list[bytes]:
+    return [post(url, length="-1")]
+
+
+def a_length_in_words(url: str) -> list[bytes]:
+    return [post(url, length="many")]
+
+
+def a_length_and_chunks(url: str) -> list[bytes]:
+    return [chunked(post(url, ["Transfer-Encoding: chunked"])) + b"0\r\n\r\n"]
+
+
+Request = Callable[[str], Iterable[bytes]]
+TOO_LARGE: list[Request] = [too_long, a_gigabyte, endless_chunks, many_fields, many_headers]
+TOO_LARGE += [a_long_header, long_headers, a_long_address]
+BROKEN: list[Request] = [two_lengths, a_negative_length, a_length_in_words, a_length_and_chunks]
+REFUSED = [*TOO_LARGE, *BROKEN]
+
+
+def send(server: Server, request: Request, patience: float = PATIENCE_SECONDS) -> str:
+    """The status of the answer; else `closed`, or `taken` where all is sent and nothing said."""
+    with socket.create_connection(address_of(server), PATIENCE_SECONDS) as client:
+        try:
+            for piece in request(server.url):
+                if is_answered(client, 0):
+                    break
+                client.sendall(piece)
+        except ConnectionError:
+            pass  # closed, perhaps with an answer
+        if not is_answered(client, patience):
+            return "taken"
+        try:
+            line = client.recv(64 * KIB).partition(b"\r\n")[0].decode()
+        except ConnectionError:
+            return "closed"
+    return line.split()[1] if line else "closed"
+
+
+def is_answered(client: socket.socket, patience: float) -> bool:
+    return bool(select([client], [], [], patience)[0])
+
+
+def is_refused(request: Request, answer: str) -> bool:
+    """A client that keeps to HTTP is told why; another may find itself alone."""
+    return answer.startswith("4") or (request in BROKEN and answer == "closed")
+
+
+def count_texts(server: Server) -> int:
+    with closing(sqlite3.connect(server.database)) as connection:
+        statement = "SELECT count(*) FROM messages WHERE direction = 'inbound'"
+        return connection.execute(statement).fetchone()[0]
+
+
+def processes(server: Server) -> list[int]:
+    """The server's own and its worker's."""
+    pid = server.pid()
+    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+
+def forget_peak(server: Server) -> None:
+    for pid in processes(server):
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_memory(server: Server) -> float:
+    """The most MiB that were resident at a time since the peak was forgotten."""
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in processes(server)]
+    return sum(int(text.partition("VmHWM:")[2].split()[0]) for text in statuses) / KIB
+
+
+@through_each_proxy
+def test_what_is_too_large_or_broken_stops_at_the_proxy(proxy, tmp_path, size):
+    with door(proxy, tmp_path) as server:
+        assert harm(server, REFUSED * size(1, 17)) == []
+    assert "temporary file" not in (tmp_path / proxy / "log").read_text()  # nginx would warn
+
+
+def test_what_is_too_large_or_broken_is_refused_and_costs_nothing(plain, size):
+    assert harm(plain, REFUSED * size(1, 17)) == []
+    assert temporary_files(plain) == []
+
+
+def test_a_server_that_takes_anything_is_noticed(weak):
+    harms = harm(weak, [thirty_megabytes, a_gigabyte, many_fields], patience=2)
+    kinds = ["thirty_megabytes", "a_gigabyte", "many_fields", "recorded", "memory"]
+    assert [one.partition(":")[0] for one in harms] == kinds
+    assert temporary_files(weak)
+
+
+def harm(server: Server, requests: list[Request], patience: float = PATIENCE_SECONDS) -> list[str]:
+    """What these requests did: those that were not refused, what they recorded and took."""
+    assert [send(server, fine) for _ in range(20)] == ["200"] * 20
+    known = count_texts(server)
+    forget_peak(server)
+    before = peak_memory(server)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda request: send(server, request, patience), requests))
+    grown, recorded = peak_memory(server) - before, count_texts(server) - known
+    assert send(server, fine) == "200"
+    told = list(zip(requests, answers, strict=True))
+    print(f"{len(told)} requests, memory grew by {grown:.1f} MiB:")
+    print(*sorted({f"{request.__name__}: {answer}" for request, answer in told}), sep="\n")
+    return [
+        *(f"{request.__name__}: {got}" for request, got in told if not is_refused(request, got)),
+        *([f"recorded: {recorded}"] if recorded else []),
+        *([f"memory: {grown:.1f} MiB"] if grown > MOST_MEMORY else []),
+    ]
+
+
+# What the server itself limits ###############################################
+
+
+def test_silent_clients_leave_room_for_a_text(plain, size):
+    with silent_clients(plain, size(200, 2000)):
+        assert not is_kept_out(plain)
+
+
+def test_silent_clients_that_take_all_connections_are_noticed(weak):
+    with silent_clients(weak, 200):
+        assert is_kept_out(weak)
+
+
+def test_a_head_that_takes_too_long_is_cut(tmp_path, weak, size):
+    seconds = size(1, HEAD_SECONDS)
+    with serving(tmp_path, weakness=size("hurry", "")) as server:
+        with silent_clients(server, 1) as (cut,), silent_clients(weak, 1) as (kept,):
+            start = time.monotonic()
+            assert is_answered(cut, seconds + PATIENCE_SECONDS)
+            assert cut.recv(1) == b""
+            assert seconds - 0.5 < time.monotonic() - start < seconds + 2
+            assert not is_answered(kept, 0)
+
+
+@pytest.mark.parametrize(("length", "answer"), [(LARGEST_HEAD - KIB, "200"), (LARGEST_HEAD, "431")])
+def test_the_head_of_a_text_has_a_largest_size(plain, length, answer):
+    assert send(plain, with_header(length)) == answer
+
+
+def test_a_head_without_a_largest_size_is_noticed(weak):
+    assert send(weak, with_header(LARGEST_HEAD)) == "200"
+
+
+def with_header(length: int) -> Request:
+    return lambda url: [post(url, ["X-Long: " + "x" * length])]
+
+
+@contextmanager
+def silent_clients(server: Server, count: int) -> Iterator[list[socket.socket]]:
+    """They begin a request, and that is all."""
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(address_of(server), PATIENCE_SECONDS))
+            for _ in range(count)
+        ]
+        for client in clients:
+            client.sendall(b"POST /sms HTTP/1.1\r\n")
+        yield clients
