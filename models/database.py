@@ -236,8 +236,11 @@ class SQLite(Database):
     def _judge(self, failure: ExceptionContext) -> None:
         """Notice what no retry of ours can cure; a full disk and a lock are not among it."""
         code = getattr(failure.original_exception, "sqlite_errorcode", None) or 0
-        if code & 0xFF in BROKEN:  # the higher bits say more exactly what
+        code &= 0xFF  # the higher bits say more exactly what
+        if code in BROKEN:
             self.broken.set()
+        # SQLite opens a file for reading only when it fails to open it for writing: open it anew.
+        failure.is_disconnect = failure.is_disconnect or code == sqlite3.SQLITE_READONLY
 
     def close(self) -> None:
         super().close()
