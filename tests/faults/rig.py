@@ -167,6 +167,7 @@ class Guests:
         self.server, self.count = server, count
         self.acknowledged: list[Text] = []
         self.surprises: list[str] = []  # replies that no guest should have got
+        self.refusals: list[int | None] = []  # by status; None: nobody answered
         self._ended = Event()
         self._threads = [Thread(target=self._text, args=(n,), daemon=True) for n in range(count)]
 
@@ -195,13 +196,15 @@ class Guests:
                 return
             phone = self.server.phone(f"+1415{n:03}{conversation:05}")
             for said, expected in zip(TEXTS, REPLIES, strict=True):
-                text = text_until_acknowledged(phone, said)
+                text = text_until_acknowledged(phone, said, refusals=self.refusals)
                 self.acknowledged.append(text)
                 if text.replies != [expected]:
                     self.surprises.append(f"{text.sender} {said!r}: {text.replies}")
 
 
-def text_until_acknowledged(phone: Phone, said: str, patience: float = 45) -> Text:
+def text_until_acknowledged(
+    phone: Phone, said: str, patience: float = 45, refusals: list[int | None] | None = None
+) -> Text:
     """Text, and repeat the same message while there is no 200, as Twilio may."""
     sid = new_sid()
     deadline = time.monotonic() + patience
@@ -209,6 +212,8 @@ def text_until_acknowledged(phone: Phone, said: str, patience: float = 45) -> Te
         try:
             replies = phone.text(said, sid=sid)
         except TwilioError:
+            if refusals is not None:
+                refusals.append(phone.last.status)
             assert time.monotonic() < deadline, f"{said!r} was never acknowledged"
             time.sleep(0.02)
         else:

@@ -8,9 +8,11 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from bottle import FormsDict
 from granian.http import HTTP1Settings
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -73,6 +75,29 @@ def open_door() -> None:
 def hurry() -> None:
     """No weakness: the head of a request has a second only, for tests that have little more."""
     smsconvo.HEAD_SECONDS = 1
+
+
+def answer_first() -> None:
+    """A commit that failed counts as one that was made."""
+    commit = SQLiteDialect.do_commit
+
+    def commit_perhaps(dialect: SQLiteDialect, connection: Any) -> None:
+        try:
+            commit(dialect, connection)
+        except database.sqlite3.Error:
+            connection.rollback()
+
+    SQLiteDialect.do_commit = commit_perhaps
+
+
+def write_on() -> None:
+    """A disk that failed is trusted again."""
+    database.BROKEN = ()
+
+
+def read_on() -> None:
+    """A database that was opened to be read only stays open."""
+    database.sqlite3.SQLITE_READONLY = None
 
 
 if __name__ in ("__main__", "__mp_main__"):
