@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from threading import Event, Thread
 
 from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, THANKS
 
+from models.database import sqlite3  # two copies of SQLite in one process share no locks
 from phone import Phone, TwilioError, new_sid
 from smsconvo import HERE
 
@@ -39,7 +39,7 @@ class Server:
     """
 
     folder: Path
-    results_to: str = NOWHERE
+    results_to: str | None = NOWHERE
     weakness: str | None = None
     under: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
@@ -49,6 +49,8 @@ class Server:
         questionnaires = self.folder / "questionnaires"
         questionnaires.mkdir(exist_ok=True)
         results = f'\n[results]\nurl = "{self.results_to}"\nformat = "json"\n'
+        if self.results_to is None:
+            results = ""
         (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
         self.address = free_address()
         self.url = f"http://{self.address}"

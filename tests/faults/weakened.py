@@ -27,6 +27,11 @@ def sync_later() -> None:
     database.PRAGMAS["synchronous"] = 1  # NORMAL
 
 
+def checkpoint_often() -> None:
+    """No weakness: a few texts make as many checkpoints as some hundred would."""
+    database.WRITER["wal_autocheckpoint"] = 30
+
+
 def commit_later() -> None:
     """Texts are acknowledged before they are committed."""
 
