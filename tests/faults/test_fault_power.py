@@ -134,7 +134,7 @@ def tell(recording: Recording, count: int) -> str:
 
 
 def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path, migrated, size):
-    count = size(300, 10_000)
+    count = size(300, 20_000)
     recording = record(tmp_path, migrated, size(60, 200), 4, weakness="checkpoint_often")
     print(tell(recording, count))
     assert sum(call.name == "pwrite64" and call.file == "" for call in recording.calls) > 20
