@@ -9,6 +9,7 @@ DELAYS += [n * HOUR for n in (2, 5, 10, 14, 20, 24)]
 LEASE = timedelta(seconds=60)
 LATER = 1.1  # times a delay, at most
 FURTHEST = DELAYS[-1] * LATER
+FINALITY = {"queued": 1, "sent": 2, "delivered": 3, "failed": 3, "read": 4}
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class Row:
     cookie: str
     reply: str | None
     conversation: int
+    status: str | None = None
+
+    def report(self, status: str) -> None:
+        """The first of the most final things that were told."""
+        if self.status is None or FINALITY[status] > FINALITY[self.status]:
+            self.status = status
 
 
 @dataclass
