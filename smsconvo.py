@@ -352,19 +352,28 @@ LARGEST_BODY = 64 * 1024
 MOST_FIELDS = 200
 FORM = "application/x-www-form-urlencoded"
 MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
-ONCE = ("MessageSid", "AccountSid", "From", "To", "Body")
+ONCE = ("MessageSid", "AccountSid", "From", "To", "Body", "MessageStatus")
+# A number, or what another channel has for one; and the name that a sender of SMS may have instead,
+# of 11 characters at most. In no genuine one does the name of another field begin.
+ADDRESS = re.compile(r"([a-z]+:)?\+?[0-9]+|[a-z]+:[^+0-9].*")
+NAME = re.compile(r"(?!\+|[0-9]{5}|.*From[+0-9]).{1,11}")
+PLACES = ("City", "State", "Zip", "Country")
+# WhatsApp replies have an OriginalRepliedMessageSid: cut there, the real one is in another field.
+SWALLOWED = re.compile(r"MessageSid(SM|MM)[0-9a-f]{32}.", re.DOTALL)
 
 
-def signed_form() -> FormsDict:
+def signed_form(*needed: str) -> FormsDict:
     """The fields that Twilio sent and signed; a Refusal for anything else.
 
     The signature runs names and values together, so that fields can be cut differently under the
-    same one; hence the fields that we rely on must be there, once each and well-formed.
+    same one; hence the fields that we rely on must be there, once each and well-formed. Where the
+    Body begins and ends cannot be told, for people may text anything, names of fields included.
     """
     form = parse_form(read_body())
     app = request.app
     query = f"?{request.query_string}" if request.query_string else ""
-    url = app.settings.public_url + request.path + query
+    # Bottle's own path lacks the bytes that are not UTF-8.
+    url = app.settings.public_url + request.environ["bottle.raw_path"] + query
     signature = header("X-Twilio-Signature")
     # Every token is tried: which one fits must not show in the time it takes.
     fits = [validator.validate(url, form, signature) for validator in app.validators]
@@ -374,11 +383,22 @@ def signed_form() -> FormsDict:
         raise Refusal(403, "the AccountSid is not ours")
     if not MESSAGE_SID.fullmatch(form.get("MessageSid", "")):
         raise Refusal(403, "the MessageSid is malformed")
-    if not form.get("From") or not form.get("To"):
-        raise Refusal(403, "From or To is missing")
+    if not all(name in form for name in needed):
+        raise Refusal(403, "a field is missing")
+    if not is_sender(form) or not ADDRESS.fullmatch(form.get("To", "")):
+        raise Refusal(403, "From or To is missing, or no address")
     if any(len(form.getall(name)) > 1 for name in ONCE):
         raise Refusal(403, "a field is there twice")
+    if any(name != "Body" and SWALLOWED.search(name + value) for name, value in form.allitems()):
+        raise Refusal(403, "the MessageSid is of another message")
     return form
+
+
+def is_sender(form: FormsDict) -> bool:
+    """Whether From is one, whole: it may run into the next field, or be the rest of FromCity."""
+    sender = form.get("From", "")
+    is_rest = any(sender.startswith(place) and f"From{place}" not in form for place in PLACES)
+    return bool(ADDRESS.fullmatch(sender) or (NAME.fullmatch(sender) and not is_rest))
 
 
 def read_body() -> bytes:
@@ -423,6 +443,7 @@ def parse_form(body: bytes) -> FormsDict:
 
 COOKIE = "conversation"
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
+STATUS = re.compile("[a-z_]+")
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -442,7 +463,7 @@ class Reply(NamedTuple):
 
 def receive_text():
     app = request.app
-    form = signed_form()
+    form = signed_form("Body")
     receive = partial(take_text, app=app, form=form, cookie=read_cookie(), now=app.clock())
     reply = app.database.write(receive)
     if reply.outcome == "completed":
@@ -521,10 +542,10 @@ def twiml(reply: Reply, public_url: str) -> str:
 
 def receive_status():
     """What became of a reply. The answer may never be a message: Twilio would text it."""
-    form = signed_form()
-    status = form.get("MessageStatus", "")
+    form = signed_form("MessageStatus")
+    status = form["MessageStatus"]
     outbound = request.query.get("message", "")
-    if not outbound.isdecimal() or len(outbound) > 18 or not status:
+    if not outbound.isdecimal() or len(outbound) > 18 or not STATUS.fullmatch(status):
         raise Refusal(403, "names no message of ours, or no status")
     report = partial(
         take_status,
@@ -903,9 +924,9 @@ LAST_WORDS_SECONDS = 0.5  # for the texts under way to get their 503
 # What one connection may cost. Slow bodies are the business of the proxy in front: each holds up a
 # thread here for as long as it likes to.
 HEAD_SECONDS = 5  # for the head of a request; also how long a connection may wait for its next one
-LARGEST_HEAD = 16 * 1024  # Twilio's has less than 2 KiB; the server itself allows 98 headers
-# At once, in each worker, and as many more that the kernel makes wait. With the server's own limit
-# a worker of several would have so few that silent clients keep texts out.
+LARGEST_HEAD = 16 * 1024  # Twilio's has less than 2 KiB; of headers the server allows 100
+# At once in each worker, and as many again that the kernel makes wait. The server's own limit is
+# 1024 for all workers together, and silent clients could hold those.
 CONNECTIONS = 2048
 
 

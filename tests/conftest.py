@@ -84,8 +84,8 @@ class Threaded(ThreadingMixIn, WSGIServer):
 class Webhook:
     """The app behind a real HTTP server, and phones to text it with."""
 
-    def __init__(self, app: App, clock: Clock) -> None:
-        self.app, self.clock = app, clock
+    def __init__(self, app: App, clock: Clock, address: str) -> None:
+        self.app, self.clock, self.address = app, clock, address
         self.url = f"{app.settings.public_url}/sms"
 
     def phone(self, sender: str = REY, number: str = NUMBER) -> "Handset":
@@ -229,13 +229,14 @@ def serve(settings, clock) -> Iterator:
 
     def start(**changes) -> Webhook:
         server = make_server("127.0.0.1", 0, None, Threaded, QuietHandler)
-        changes.setdefault("public_url", f"http://127.0.0.1:{server.server_port}")
+        address = f"127.0.0.1:{server.server_port}"
+        changes.setdefault("public_url", f"http://{address}")
         app = create_app(replace(settings, **changes), clock)
         server.set_app(app)
         thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         running.append((server, thread, app))
-        return Webhook(app, clock)
+        return Webhook(app, clock, address)
 
     yield start
     for server, thread, app in running:

@@ -169,8 +169,21 @@ def test_a_form_may_have_200_fields(webhook, fields, status):
     assert post(webhook, [*FIELDS, *new])[0] == status
 
 
+@one_database
+@pytest.mark.parametrize(
+    "sender", ["72345", "Mats & Co", "3Mobile", "whatsapp:+14158675308", "rcs:mats_agent"]
+)
+def test_every_kind_of_sender_is_taken(webhook, sender):
+    assert post(webhook, having(("From", sender)))[0] == 200
+
+
+@one_database
+def test_a_sender_may_be_called_like_a_field(webhook):
+    assert post(webhook, [*having(("From", "CityBank")), ("FromCity", "")])[0] == 200
+
+
 def test_a_genuine_report_gets_an_answer_without_content(webhook, log):
-    fields = [*FIELDS, ("MessageStatus", "sent")]
+    fields = [*without("Body"), ("MessageStatus", "sent")]
     assert post(webhook, fields, path="/sms/status?message=1") == (204, b"")
     assert one_line(log) == {"sid": SID, "outcome": "unknown message"}
     assert count_rows(webhook) == 0
@@ -212,7 +225,12 @@ def test_what_twilio_did_not_sign_is_refused(webhook, log, path, signature):
             )
         ),
         *(having((name, "")) for name in ("From", "To")),
-        *(without(name) for name in ("From", "To")),
+        *(without(name) for name in ("From", "To", "Body")),
+        *(having((name, f"{REY}{name}City")) for name in ("From", "To")),
+        *(having(("From", sender)) for sender in ("CityPARIS", "72345FromZip", f"x:{REY}From")),
+        having(("From", "ToFrom72345")),
+        having(("To", "CityPARIS")),
+        [*FIELDS, ("FromZip", f"94105MessageSid{SID}OriginalReplied")],
         *([*FIELDS, field] for field in FIELDS),
         *([*FIELDS, (name, "")] for name, _ in FIELDS),
     ],
@@ -221,6 +239,13 @@ def test_signed_fields_that_are_not_a_text_to_us_are_refused(webhook, log, field
     assert post(webhook, fields) == (403, b"")
     assert one_line(log, SID)["status"] == 403
     assert count_rows(webhook) == 0
+
+
+@one_database
+@pytest.mark.parametrize("status", ["", "sentRawDlrDoneDate2611201200", "Sent", None])
+def test_a_report_without_a_status_is_refused(webhook, status):
+    fields = [*without("Body"), ("MessageStatus", status)] if status is not None else FIELDS
+    assert post(webhook, fields, path="/sms/status?message=1") == (403, b"")
 
 
 REST = f"BlueFrom{REY}MessageSid{SID}To{NUMBER}"
@@ -264,6 +289,7 @@ def test_fields_cut_differently_under_the_same_signature_are_refused(webhook, fi
         (405, {"method": "PUT"}),
         (404, {"path": "/nothing"}),
         (404, {"path": "/sms/"}),
+        (403, {"path": "/sm%ffs", "signed": "/sms"}),
     ],
 )
 def test_what_is_no_form_of_ours_is_refused(webhook, log, status, options):

@@ -57,6 +57,18 @@ def count_repeats() -> None:
     smsconvo.inbound = under_another_sid
 
 
+def log_body() -> None:
+    """What guests text is in the log."""
+    trust = smsconvo.signed_form
+
+    def signed_form(*needed: str) -> FormsDict:
+        form = trust(*needed)
+        smsconvo.note("text", body=form.get("Body"))
+        return form
+
+    smsconvo.signed_form = signed_form
+
+
 def take_a_second() -> None:
     """No protection is out, but there is time to stop the server under a text."""
     take_text = smsconvo.take_text
