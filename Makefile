@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+ON_BOTH_CORES := -n 2 --dist worksteal
+
 .PHONY: help run setup test faults bench lint format
 
 help:  ## Say what there is to make
@@ -13,10 +15,10 @@ run: $(VENV)/run.done  ## Rehearse a conversation on this machine: no Twilio acc
 setup: $(VENV)/run.done  ## Set up .venv with what smsconvo runs on
 
 test: $(VENV)/dev.done  ## Run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(ON_BOTH_CORES)
 
 faults: $(VENV)/dev.done  ## Do harm to it at length: a quarter of an hour
-	@$(BIN)/python -m pytest --long -n 2 tests/faults
+	@$(BIN)/python -m pytest --long $(ON_BOTH_CORES) tests/faults
 
 bench: $(VENV)/run.done  ## Measure turns per second, their time, and memory
 	@$(BIN)/python bench/turns.py

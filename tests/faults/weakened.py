@@ -32,6 +32,16 @@ def checkpoint_often() -> None:
     database.WRITER["wal_autocheckpoint"] = 30
 
 
+def wait_for_no_lock() -> None:
+    """No weakness: SQLite waits for no lock of another program, so that all waiting is ours."""
+    database.PRAGMAS["busy_timeout"] = 0
+
+
+def leave_the_gate_open() -> None:
+    """Programs that write do not wait for each other."""
+    database.Gate.enter = lambda *_, **__: True
+
+
 def commit_later() -> None:
     """Texts are acknowledged before they are committed."""
 
