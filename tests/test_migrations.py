@@ -129,6 +129,17 @@ def test_down_and_up_again_with_rows(filled, database_url):
     assert views_of(filled) == VIEWS
 
 
+def test_a_step_down_and_up_again_keeps_every_row(filled, database_url):
+    config = config_of(database_url)
+    before = tables_of(filled)
+    counts = {table: len(rows) for table, rows in before.items()}
+    for path in VERSIONS[-2::-1]:
+        command.downgrade(config, path.name[:4])
+        assert {table: len(rows) for table, rows in tables_of(filled).items()} == counts
+        command.upgrade(config, "head")
+        assert tables_of(filled) == before
+
+
 # A migration that goes wrong #################################################
 
 
