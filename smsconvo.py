@@ -26,7 +26,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Event, Thread, Timer, main_thread
 from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -1029,16 +1029,38 @@ def run_server(settings: Settings, workers: int) -> None:
         log_level=LogLevels.error,
         log_dictconfig=LOGGING,
     )
+    hear_signals_at_once()
     server.serve(target_loader=partial(start_worker, settings), wrap_loader=False)
 
 
 def start_worker(settings: Settings) -> App:
     """The application in the process that answers, with the sender beside it."""
+    hear_signals_at_once()
     app = create_app(settings)
     sender = Sender(app.database, settings, app.clock, app.result_written)
     Thread(target=sender.run, name="sender", daemon=True).start()
     Thread(target=end_when_broken, args=(app.database,), name="watch", daemon=True).start()
     return app
+
+
+def hear_signals_at_once() -> None:
+    """Wake the main thread for a signal that the kernel gave to another one.
+
+    Python handles signals in its main thread only, and granian's sleeps there without end: a stop
+    would take until the server loses its patience.
+    """
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGURG, lambda *_: None)  # does nothing but interrupt the sleep
+    Thread(target=pass_signals_on, args=(heard, told), name="signals", daemon=True).start()
+
+
+def pass_signals_on(heard: socket.socket, told: socket.socket) -> None:
+    """`told` is here to stay open: nothing else holds the end that signals are written to."""
+    while number := heard.recv(1):
+        if number[0] != signal.SIGURG:
+            signal.pthread_kill(main_thread().ident, signal.SIGURG)
 
 
 def end_when_broken(database: Database) -> None:

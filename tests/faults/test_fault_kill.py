@@ -1,6 +1,8 @@
 """The server is killed, or stopped, while guests text; nothing is lost and nothing doubled."""
 
+import ctypes
 import random
+import signal
 import statistics
 import time
 from collections.abc import Callable
@@ -86,3 +88,25 @@ def test_a_text_under_way_gets_its_answer_before_the_server_ends(tmp_path):
             time.sleep(0.01)
         assert server.stop() == 0
         assert answer.result() == [REPLIES[0]]
+
+
+def seconds_to_end(folder: Path, weakness: str) -> float:
+    """Of a worker whose SIGTERM goes to another thread than its main one; 5 where it lives on."""
+    with serving(folder, weakness=weakness) as server:
+        text_until_acknowledged(server.phone("+14155550123"), TEXTS[0])
+        (worker,) = Path(f"/proc/{server.pid()}/task/{server.pid()}/children").read_text().split()
+        threads = [int(thread.name) for thread in Path(f"/proc/{worker}/task").iterdir()]
+        threads.remove(int(worker))
+        began = time.monotonic()
+        ctypes.CDLL(None).tgkill(int(worker), threads[0], signal.SIGTERM)
+        while Path(f"/proc/{worker}/fd/0").exists() and time.monotonic() - began < 5:
+            time.sleep(0.01)
+        return time.monotonic() - began
+
+
+def test_a_stop_is_heard_whichever_thread_the_kernel_gives_it_to(tmp_path):
+    assert seconds_to_end(tmp_path, "wait_for_no_lock") < 2
+
+
+def test_the_check_notices_a_server_that_sleeps_on(tmp_path):
+    assert seconds_to_end(tmp_path, "sleep_on") >= 5

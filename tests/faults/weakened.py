@@ -79,6 +79,11 @@ def log_body() -> None:
     smsconvo.signed_form = signed_form
 
 
+def sleep_on() -> None:
+    """A signal that the kernel gives to another thread than the main one wakes nobody."""
+    smsconvo.hear_signals_at_once = lambda: None
+
+
 def take_a_second() -> None:
     """No protection is out, but there is time to stop the server under a text."""
     take_text = smsconvo.take_text
