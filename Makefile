@@ -3,6 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 ON_BOTH_CORES := -n 2 --dist worksteal
+# The figures that the tests print.
+TELLING := -rP --show-capture=stdout
 
 .PHONY: help run setup test faults bench lint format
 
@@ -15,10 +17,12 @@ run: $(VENV)/run.done  ## Rehearse a conversation on this machine: no Twilio acc
 setup: $(VENV)/run.done  ## Set up .venv with what smsconvo runs on
 
 test: $(VENV)/dev.done  ## Run all tests
-	@$(BIN)/python -m pytest $(ON_BOTH_CORES)
+	@$(BIN)/python -m pytest -m "not alone" $(ON_BOTH_CORES)
+	@$(BIN)/python -m pytest -m alone
 
 faults: $(VENV)/dev.done  ## Do harm to it at length: a quarter of an hour
-	@$(BIN)/python -m pytest --long $(ON_BOTH_CORES) tests/faults
+	@$(BIN)/python -m pytest --long $(TELLING) -m "not alone" $(ON_BOTH_CORES) tests/faults
+	@$(BIN)/python -m pytest --long $(TELLING) -m alone tests/faults
 
 bench: $(VENV)/run.done  ## Measure turns per second, their time, and memory
 	@$(BIN)/python bench/turns.py

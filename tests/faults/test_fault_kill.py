@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from rig import REPLIES, TEXTS, Guests, Server, audit, serving, text_until_acknowledged
 
 GUESTS = 16
@@ -51,6 +52,7 @@ class Rounds:
         )
 
 
+@pytest.mark.alone
 def test_what_was_acknowledged_survives_kill_9(tmp_path, size):
     rounds = Rounds(tmp_path, size(2, 200), Server.kill)
     print(rounds)
@@ -59,6 +61,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path, size):
     assert max(rounds.starts) <= 3
 
 
+@pytest.mark.alone
 def test_a_stop_finishes_what_is_under_way(tmp_path, size):
     statuses = []
     rounds = Rounds(tmp_path, size(2, 50), lambda server: statuses.append(server.stop()))
