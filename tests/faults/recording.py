@@ -42,6 +42,8 @@ def read_calls(trace: Path, database: Path) -> Iterator[Call]:
     begun: dict[bytes, bytes] = {}
     with open(trace, "rb") as lines:
         for line in lines:
+            if not line.endswith(b"\n"):
+                break  # strace was killed while it wrote
             thread, name, rest = LINE.match(line).groups()
             resumed = b"resumed>" in rest[:12]
             whole = begun.pop(thread) + rest if resumed else rest
@@ -73,8 +75,9 @@ def _read(name: str, rest: bytes, database: Path) -> Call | None:
         return Call(name, file, data, int(place))
     if name == "ftruncate":
         return Call(name, file, place=int(re.search(rb">, (\d+)", rest)[1]))
-    assert rest.rstrip().endswith(b"= 0"), rest[-80:]  # the sync held
-    return Call("sync", file)
+    result = rest.rpartition(b"= ")[2].strip()
+    assert result in (b"0", b"?"), rest[-80:]
+    return Call("sync", file) if result == b"0" else None  # it was killed in it
 
 
 def _bytes(escaped: bytes) -> bytes:
