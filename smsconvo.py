@@ -583,6 +583,7 @@ def take_status(db: Session, *, id: int, status: str, sid: str, error: str | Non
 ###############################################################################
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPT_SECONDS = 3.05, 15, 30
+MOST_ADDRESSES = 4  # of one name, each of which may take that long to connect to
 LARGEST_ANSWER = 64 * 1024
 AT_ONCE = 16  # attempts, of which one receiver gets a share
 POLL_SECONDS = 1
@@ -855,7 +856,7 @@ def resolve(name: str, port: int, allow_private: bool) -> list[str]:
     addresses = dict.fromkeys(where[0] for *_, where in found)
     permitted = [one for one in addresses if is_permitted(ip_address(one), allow_private)]
     if permitted:
-        return permitted
+        return permitted[:MOST_ADDRESSES]
     if any(is_permitted(ip_address(one), allow_private=True) for one in addresses):
         raise NoAddress(
             f"The address of {name} is private. If results are meant to go there, set"

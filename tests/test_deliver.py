@@ -378,6 +378,21 @@ def test_a_name_with_a_good_address_beside_a_bad_one_is_reached_at_the_good_one(
     assert post(a_delivery(url)) == Outcome(204)
 
 
+def test_few_addresses_of_a_name_are_tried(monkeypatch):
+    look_up, tried = socket.getaddrinfo, []
+
+    def answer(name, port, *args, **kwargs):
+        if name == "results.example":
+            addresses = [f"127.0.0.{n}" for n in range(1, 21)]
+            return [one for each in addresses for one in look_up(each, port, *args, **kwargs)]
+        tried.append(name)
+        return look_up(name, port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    assert post(a_delivery("http://results.example:9/")) == Outcome(None, BROKEN)
+    assert tried == ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"]
+
+
 def test_tls_asks_for_the_name_and_not_for_the_address():
     asked = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
