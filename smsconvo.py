@@ -1226,22 +1226,11 @@ def retry(ids: tuple[int, ...], everything: bool) -> None:
         raise click.UsageError("Name the results by ID, or say --all.")
     now = utcnow()
     with ready_database() as database:
-        again = database.write(lambda db: redeliver(db, ids, now))
+        again = database.write(lambda db: Delivery.redeliver_all(db, ids, now))
     if missing := set(ids) - set(again):
         names = ", ".join(map(str, sorted(missing)))
         raise click.ClickException(f"Not in the outbox, or delivered already: {names}.")
     click.echo(f"To be tried again now: {len(again)}.")
-
-
-def redeliver(db: Session, ids: tuple[int, ...], now: datetime) -> list[int]:
-    """Try those again, and their receivers even if they said that they want no more."""
-    undelivered = Delivery.find_undelivered(db)
-    chosen = [one for one in undelivered if not ids or one.id in ids]
-    receivers = {one.url for one in chosen}
-    for one in undelivered:
-        if one in chosen or (one.says_gone and one.url in receivers):
-            one.redeliver(now)
-    return [one.id for one in chosen]
 
 
 @contextmanager

@@ -79,9 +79,8 @@ class Delivery(Base):
     payload: Mapped[str]
     state: Mapped[str] = mapped_column(default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
-    unfinished: Mapped[int] = mapped_column(
-        default=0
-    )  # claims since the last outcome, the present one too
+    # Claims since the last outcome, the present one too.
+    unfinished: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None]
     leased_until: Mapped[datetime | None]
     last_status: Mapped[int | None]
@@ -118,6 +117,20 @@ class Delivery(Base):
     @classmethod
     def find_undelivered(cls, db: Session) -> list["Delivery"]:
         return list(db.scalars(select(cls).where(cls.state != "delivered").order_by(cls.id)))
+
+    @classmethod
+    def redeliver_all(cls, db: Session, ids: Collection[int], now: datetime) -> list[int]:
+        """Redeliver these that are undelivered, or all of them without ids; which ones it were.
+
+        That opens their receivers again, even those that said they are gone.
+        """
+        undelivered = cls.find_undelivered(db)
+        chosen = [one for one in undelivered if not ids or one.id in ids]
+        receivers = {one.url for one in chosen}
+        for one in undelivered:
+            if one in chosen or (one.says_gone and one.url in receivers):
+                one.redeliver(now)
+        return [one.id for one in chosen]
 
     @classmethod
     def count_undelivered(cls, db: Session) -> dict[str, tuple[int, datetime]]:

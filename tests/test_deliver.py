@@ -22,7 +22,7 @@ from standardwebhooks import WebhookVerificationError
 import smsconvo
 from models import Database, Delivery
 from models.delivery import SHARE
-from smsconvo import Outcome, Sender, Settings, claim_due, deliver_one, redeliver, utcnow
+from smsconvo import Outcome, Sender, Settings, claim_due, deliver_one, utcnow
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 RESULT = {
@@ -443,7 +443,7 @@ def test_a_receiver_that_is_gone_gets_nothing_until_the_operator_retries(
     clock.pass_(days=30)
     assert attempt(completed) == 0
 
-    completed.app.database.write(lambda db: redeliver(db, (3,), clock()))
+    completed.app.database.write(lambda db: Delivery.redeliver_all(db, (3,), clock()))
     assert attempt(completed) == 3
     assert completed.rows("SELECT DISTINCT state FROM outbox") == [("delivered",)]
 
@@ -656,7 +656,7 @@ def test_a_result_that_stops_its_sender_is_set_aside(completed, receiver, clock)
     assert row.last_error.startswith("The sender stopped during each of 5 attempts")
     assert (row.next_attempt_at, row.leased_until) == (None, None)
     assert receiver.requests == []
-    completed.app.database.write(lambda db: redeliver(db, (1,), clock()))
+    completed.app.database.write(lambda db: Delivery.redeliver_all(db, (1,), clock()))
     assert attempt(completed) == 1
     assert owed(completed).state == "delivered"
 
@@ -722,7 +722,7 @@ def test_a_failed_delivery_starts_anew_when_redelivered(completed, receiver, clo
         claim(completed)
         clock.pass_(seconds=60)
     claim(completed)
-    assert completed.app.database.write(lambda db: redeliver(db, (1,), clock())) == [1]
+    assert completed.app.database.write(lambda db: Delivery.redeliver_all(db, (1,), clock())) == [1]
     row = owed(completed)
     assert (row.state, row.attempts, row.next_attempt_at) == ("pending", 0, clock())
     receiver.answers = [(500, {})]
@@ -737,20 +737,20 @@ def test_a_delivery_that_waits_goes_out_at_once_when_redelivered(completed, rece
     receiver.answers = [(500, {"Retry-After": "7200"})]
     attempt(completed)
     assert attempt(completed) == 0
-    completed.app.database.write(lambda db: redeliver(db, (), clock()))
+    completed.app.database.write(lambda db: Delivery.redeliver_all(db, (), clock()))
     assert attempt(completed) == 1
     assert owed(completed).state == "delivered"
 
 
 def test_a_delivered_result_is_not_redelivered(completed, clock):
     attempt(completed)
-    assert completed.app.database.write(lambda db: redeliver(db, (1,), clock())) == []
+    assert completed.app.database.write(lambda db: Delivery.redeliver_all(db, (1,), clock())) == []
     assert owed(completed).state == "delivered"
 
 
 def test_an_attempt_under_way_keeps_its_lease_when_redelivered(completed, clock):
     claim(completed)
-    completed.app.database.write(lambda db: redeliver(db, (), clock()))
+    completed.app.database.write(lambda db: Delivery.redeliver_all(db, (), clock()))
     assert claim(completed) == []
 
 

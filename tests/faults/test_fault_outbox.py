@@ -34,7 +34,6 @@ from sqlalchemy import insert, select
 from models import Contact, Conversation, Database, Delivery
 from models.delivery import LEASE
 from models.questionnaire import Version
-from smsconvo import redeliver
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -382,7 +381,7 @@ def suffer(database: Database, url: str, results: int, limits: dict[str, float])
             timestamp.value += 600
             now = datetime.fromtimestamp(timestamp.value, UTC)
             if states(database)["failed"]:
-                database.write(lambda db, now=now: redeliver(db, (), now))
+                database.write(lambda db, now=now: Delivery.redeliver_all(db, (), now))
         sender.kill()
         sender.join()
     return {
