@@ -3,7 +3,7 @@ import sys
 
 from smsconvo import HERE
 
-PARSERS = {"phonenumbers", "email_validator", "dateparser"}
+PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex"}
 ALLOWED = {
     "smsconvo.py": {"models", "phone"},
     "phone.py": set(),
