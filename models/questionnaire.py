@@ -6,41 +6,199 @@ database, not from the file.
 
 import hashlib
 import re
-import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from itertools import combinations
-from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy import Dialect, Text, TypeDecorator, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models import answers
+from models.answers import SEPARATOR, is_between
 from models.database import Base
+from models.words import fold, trim, without_accents
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 PLACEHOLDERS = ("name", "from", "to", "count", "event")
+OF_REVIEW = ("answers", "last")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Sentence = Annotated[str, Meta(pattern=r"\S")]
 Duration = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}[smhd]$")]
 Key = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
+Day = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2}|today([+-][0-9]{1,4}d)?)$")]
+Region = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+Language = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
+Attempts = Annotated[int, Meta(ge=1, le=10)]
 
 
-class InvalidQuestionnaire(ValueError):
-    """What is wrong with questionnaire files: a sentence for each mistake, with file and cure."""
+class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One of several answers: what is stored, what is said for it, and other words for it."""
+
+    value: Sentence
+    say: Sentence | None = None
+    also: tuple[Sentence, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return self.say or self.value
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What it can be called, in the shape that texts are compared in."""
+        return _names(self)
+
+
+@lru_cache(maxsize=1024)
+def _names(choice: Choice) -> frozenset[str]:
+    folded = {without_accents(fold(name)) for name in (choice.value, choice.label, *choice.also)}
+    return frozenset(folded | {trim(name) for name in folded})
+
+
+Kind = Literal["text", "yes_no", "choice", "number", "date", "email", "phone", "photo"]
+
+
+class Between(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A condition on a number."""
+
+    min: int | float | None = None
+    max: int | float | None = None
+
+
+Value = Annotated[str, Meta(pattern=r"\S")] | int | float
+Condition = Value | tuple[Value, ...] | Between
 
 
 class Question(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One thing that is asked."""
+    """One thing that is asked, when it is, and what counts as an answer to it."""
 
     ask: Sentence
     key: Key = ""
+    kind: Kind = "text"
+    min: int | float | None = None
+    max: int | float | None = None
+    pattern: Sentence | None = None
+    choices: tuple[str | Choice, ...] = ()
+    many: bool = False
+    whole: bool = False
+    earliest: Day | None = None
+    latest: Day | None = None
+    day_first: bool = False
+    region: Region | None = None
+    optional: bool = False
+    only_if: dict[str, Condition] = {}
+    retry: Sentence | None = None
+    attempts: Attempts = 3
+    give_up: Literal["skip", "keep", "end"] = "skip"
+
+    @property
+    def listed(self) -> str:
+        """The choices with their numbers, for a sentence."""
+        return ", ".join(f"{place} {one.label}" for place, one in enumerate(self.choices, 1))
+
+    def is_name(self, text: str) -> bool:
+        """Whether a text is the name of a choice, which goes before any word of ours."""
+        said = without_accents(fold(text))
+        return any(said in one.names or trim(said) in one.names for one in self.choices)
+
+    def meets(self, value: str | None, condition: Condition) -> bool:
+        """Whether the value of an answer to this question is what a later one asks for."""
+        if value is None:
+            return False
+        if isinstance(condition, Between):
+            number = _number(value)
+            return number is not None and is_between(number, condition.min, condition.max)
+        wanted = condition if isinstance(condition, tuple) else (condition,)
+        return any(self._is_given(value, one) for one in wanted)
+
+    def _is_given(self, value: str, wanted: Value) -> bool:
+        if self.kind == "number":
+            return (number := _number(value)) is not None and number == _number(str(wanted))
+        if self.kind == "text":
+            return trim(fold(value)) == trim(fold(str(wanted)))
+        return wanted in (value.split(SEPARATOR) if self.many else [value])
+
+    def show(self, value: str, say: "Say") -> str:
+        """A value in the words of a sentence."""
+        if self.kind == "yes_no" and (words := {"yes": say.yes, "no": say.no}.get(value)):
+            return words[0]
+        if self.kind == "photo":
+            return f"({len(value.split())})"
+        labels = {one.value: one.label for one in self.choices}
+        given = value.split(SEPARATOR) if self.many else [value]
+        return SEPARATOR.join(labels.get(one, one) for one in given)
+
+    def limits(self, today: date) -> str:
+        """What a number or a date must be between, for a sentence; nothing where it may be any."""
+        least, most = self.min, self.max
+        if self.kind == "date":
+            least, most = answers.limit(self.earliest, today), answers.limit(self.latest, today)
+        if least is None:
+            return "" if most is None else f" (max. {most})"
+        if most is None:
+            return f" ({least}+)"
+        return f" ({least} - {most})" if self.kind == "date" else f" ({least}-{most})"
+
+
+def _number(value: str) -> Decimal | None:
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        return None
+
+
+class Say(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What smsconvo says by itself, and the words it knows: all of it can be replaced."""
+
+    yes: tuple[Sentence, ...] = ()  # instead of the English words
+    no: tuple[Sentence, ...] = ()
+    back: Sentence = "BACK"
+    skip: Sentence = "SKIP"
+    restart: Sentence = "RESTART"
+    ok: Sentence = "OK"
+    fix: Sentence = "FIX"
+    text: Sentence = "That does not fit. Please try again."
+    yes_no: Sentence = "Please reply yes or no."
+    choice: Sentence = "Please reply with one of these: {choices}."
+    many: Sentence = "Please reply with one or more of these: {choices}."
+    number: Sentence = "Please reply with a number{limits}."
+    date: Sentence = "Please reply with a date, like 3 May{limits}."
+    email: Sentence = "Please reply with an email address, like name@example.org."
+    phone: Sentence = "Please reply with a phone number."
+    photo: Sentence = "Please reply with a photo."
+    needed: Sentence = "This one cannot be skipped."
+    review: Sentence = "{answers}. Reply OK, or FIX {last}"
+    corrected: Sentence = "Thank you, now it is: {answers}."
+    unchanged: Sentence = "Nothing was changed."
+    resumed: Sentence = "Welcome back."
+    ended: Sentence = "Sorry, we could not read that. We stop here. Thank you for your time."
+
+    def asking_again(self, question: Question) -> str:
+        """The sentence for a text that was not read as an answer."""
+        return question.retry or getattr(self, "many" if question.many else question.kind)
+
+    def find_word(self, text: str) -> str | None:
+        """Which of its words a text is: `back`, `skip`, `restart` or `ok`, or `fix` and a place."""
+        said = _word(text)
+        for name in ("back", "skip", "restart", "ok"):
+            if said == _word(getattr(self, name)):
+                return name
+        return None if self.find_place(text) is None else "fix"
+
+    def find_place(self, text: str) -> int | None:
+        """Which answer "FIX 2" names."""
+        found = re.fullmatch(rf"{re.escape(_word(self.fix))}\W*([0-9]{{1,3}})", _word(text))
+        return int(found[1]) if found else None
+
+
+def _word(text: str) -> str:
+    return trim(without_accents(fold(text)))
 
 
 class Results(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -48,6 +206,7 @@ class Results(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     url: str
     format: Literal["form", "json"] = "form"
+    partial: bool = False
     fields: dict[str, Sentence] = {}
 
 
@@ -58,8 +217,13 @@ class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     event: Sentence | None = None
     to: tuple[Sentence, ...] = ()
     expires: Duration = "4h"
+    resume: Duration | None = None
     stranger: Sentence = "Friend"
+    language: Language = "en"
+    timezone: Sentence = "UTC"
+    say: Say = Say()
     questions: tuple[Question, ...] = ()
+    review: bool = False
     thanks: Sentence | None = None
     after: Sentence | None = None
     results: Results | None = None
@@ -73,21 +237,43 @@ class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     @property
     def silence(self) -> timedelta:
         """How long nobody may text before the conversation is over."""
-        return timedelta(seconds=int(self.expires[:-1]) * SECONDS[self.expires[-1]])
+        return length(self.expires)
+
+    @property
+    def patience(self) -> timedelta:
+        """How long after that a texter who comes back goes on."""
+        return length(self.resume) if self.resume else timedelta(0)
+
+    @property
+    def has_further_results(self) -> bool:
+        """Whether one conversation can have several results, so that each says what it is."""
+        return self.results is not None and (self.results.partial or self.review)
 
     def question(self, key: str) -> Question:
         return next(question for question in self.questions if question.key == key)
 
-    def question_after(self, key: str | None) -> Question | None:
-        """The question to ask next; the first one after None."""
-        if key is None:
-            return self.questions[0]
-        place = self.questions.index(self.question(key)) + 1
-        return self.questions[place] if place < len(self.questions) else None
+    def path(self, values: Mapping[str, str | None]) -> Iterator[Question]:
+        """The questions that these values of answers lead to, in order; a value off it is none."""
+        given: dict[str, str | None] = {}
+        for question in self.questions:
+            conditions = question.only_if.items()
+            if all(self.question(key).meets(given.get(key), one) for key, one in conditions):
+                if question.key in values:
+                    given[question.key] = values[question.key]
+                yield question
+
+    def read(self, key: str, text: str, now: datetime, media: Sequence[str] = ()) -> str | None:
+        """The value of a text as the answer to a question; None where it is none."""
+        manner = answers.Manner(self.day(now), self.language, self.say.yes, self.say.no)
+        return answers.read(self.question(key), text, manner, media)
+
+    def day(self, now: datetime) -> date:
+        """The day it is where the questionnaire is at home."""
+        return now.astimezone(ZoneInfo(self.timezone)).date()
 
     def is_opened_by(self, text: str) -> bool:
         """Whether `text` is this questionnaire's own event, whatever its case and spacing."""
-        return self.event is not None and _folded(text) == _folded(self.event)
+        return self.event is not None and _spaced(text) == _spaced(self.event)
 
     def sent_to(self, url: str) -> "Questionnaire":
         """The same, with its results going to `url`."""
@@ -95,6 +281,14 @@ class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             return self
         results = msgspec.structs.replace(self.results or Results(url), url=url)
         return msgspec.structs.replace(self, results=results)
+
+
+def length(duration: str) -> timedelta:
+    return timedelta(seconds=int(duration[:-1]) * SECONDS[duration[-1]])
+
+
+def _spaced(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 class Definition(TypeDecorator[Questionnaire]):
@@ -136,191 +330,3 @@ class Version(Base):
             version = cls(name=name, digest=digest, definition=questionnaire, created_at=now)
             db.add(version)
         return version
-
-
-class Questionnaires:
-    """The questionnaires in use, by name (the file's, without its ending)."""
-
-    def __init__(self, questionnaires: dict[str, Questionnaire]) -> None:
-        self._named = questionnaires
-
-    @classmethod
-    def load(cls, directory: Path) -> "Questionnaires":
-        """Read every `*.toml` in `directory`; InvalidQuestionnaire names all mistakes at once."""
-        loaded, mistakes = {}, []
-        for path in sorted(directory.glob("*.toml")):
-            try:
-                loaded[path.stem] = _read(path)
-            except InvalidQuestionnaire as error:
-                mistakes.append(str(error))
-        mistakes += _ties(loaded, directory)
-        if not loaded and not mistakes:
-            mistakes.append(f"{directory}: holds no questionnaire. Put a .toml file there.")
-        if mistakes:
-            raise InvalidQuestionnaire("\n".join(mistakes))
-        return cls(loaded)
-
-    def __iter__(self) -> Iterator[tuple[str, Questionnaire]]:
-        return iter(self._named.items())
-
-    def sent_to(self, url: str) -> "Questionnaires":
-        """The same, with all results going to `url`."""
-        return Questionnaires({name: one.sent_to(url) for name, one in self})
-
-    def opened_by(self, text: str, number: str) -> str | None:
-        """The name of the questionnaire that `text` to our `number` opens, if there is one.
-
-        Those that name our number come first, and among them an exact event comes first.
-        """
-        named = [name for name, one in self if number in one.to]
-        others = [name for name, one in self if not one.to]
-        for candidates in (named, others):
-            exact = [name for name in candidates if self[name].is_opened_by(text)]
-            if opened := exact or [name for name in candidates if self[name].event is None]:
-                return opened[0]
-        return None
-
-    def __getitem__(self, name: str) -> Questionnaire:
-        return self._named[name]
-
-
-def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def _read(path: Path) -> Questionnaire:
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidQuestionnaire(f"{path}: is not TOML: {error}. Correct it there.") from None
-    try:
-        questionnaire = _with_keys(msgspec.convert(content, Questionnaire))
-    except msgspec.ValidationError as error:
-        raise InvalidQuestionnaire(f"{path}: {_in_words(str(error))}") from None
-    if mistakes := list(_mistakes(questionnaire)):
-        raise InvalidQuestionnaire("\n".join(f"{path}: {mistake}" for mistake in mistakes))
-    return questionnaire
-
-
-def _with_keys(questionnaire: Questionnaire) -> Questionnaire:
-    """Give the questions that have no key of their own Question1, Question2 and so on."""
-    questions = tuple(
-        question if question.key else msgspec.structs.replace(question, key=f"Question{place}")
-        for place, question in enumerate(questionnaire.questions, 1)
-    )
-    return msgspec.structs.replace(questionnaire, questions=questions)
-
-
-def _in_words(error: str) -> str:
-    """msgspec's sentence, with `$.questions[0].ask` turned to words that an author uses."""
-    what, _, path = error.partition(" - at `$")
-    parts = re.findall(r"\w+|\[\d+\]", path)
-    place = ", ".join(parts).replace("questions, [", "question [")
-    place = re.sub(r"\[(\d+)\]", lambda index: str(int(index[1]) + 1), place)
-    said = next((said for hint, said in SAYINGS.items() if hint in what), "{}. Correct it.")
-    return ": ".join(filter(None, (place, said.format(what))))
-
-
-# What an author can do about it, by a part of what msgspec says.
-SAYINGS = {
-    "unknown field": "{}. Remove it, or correct its spelling.",
-    "missing required": "{}. Add it.",
-    "[smhd]": 'is not a length of time. Write a number and s, m, h or d, like "4h".',
-    "[A-Za-z0-9_]": "is not a key. Write letters, digits and _, a letter first.",
-    r"'\\S'": "is empty. Write something between the quotes.",
-    "Invalid enum": '{}. Write "form" or "json".',
-}
-
-
-def _mistakes(questionnaire: Questionnaire) -> Iterator[str]:
-    """What is wrong between the parts of a file, one sentence each."""
-    check: Callable[[Questionnaire], Iterator[str]]
-    for check in (_wrong_parts, _wrong_keys, _wrong_placeholders, _wrong_results):
-        yield from check(questionnaire)
-
-
-def _wrong_parts(questionnaire: Questionnaire) -> Iterator[str]:
-    if questionnaire.is_counter:
-        if questionnaire.reply is None:
-            yield "asks nothing and says nothing. Add [[questions]], or reply for a counter."
-        belongs, strange = "questions", ("thanks", "after", "results")
-    else:
-        if questionnaire.thanks is None:
-            yield 'has no thanks. Add what is said at the end, like thanks = "Thank you."'
-        belongs, strange = "a counter, which has no questions", ("first_reply", "reply")
-    for name in strange:
-        if getattr(questionnaire, name) is not None:
-            yield f"{name}: belongs to {belongs}. Remove one of the two."
-
-
-def _wrong_keys(questionnaire: Questionnaire) -> Iterator[str]:
-    seen: set[str] = set()
-    for place, key in enumerate((question.key for question in questionnaire.questions), 1):
-        if key.casefold() in PLACEHOLDERS:
-            yield f"question {place}, key: {key} is taken by smsconvo. Choose another key."
-        if key in seen:
-            yield f"question {place}, key: {key} is an earlier question's. Choose another key."
-        seen.add(key)
-
-
-def _wrong_placeholders(questionnaire: Questionnaire) -> Iterator[str]:
-    known: list[str] = list(PLACEHOLDERS)
-    for place, question in enumerate(questionnaire.questions, 1):
-        yield from _unknown_in(question.ask, known, f"question {place}, ask")
-        known.append(question.key)
-    for name in ("thanks", "after", "first_reply", "reply"):
-        yield from _unknown_in(getattr(questionnaire, name) or "", known, name)
-    yield from _unknown_in(questionnaire.stranger, [], "stranger")
-
-
-def _unknown_in(text: str, known: Iterable[str], place: str) -> Iterator[str]:
-    for name in PLACEHOLDER.findall(text):
-        if name not in known:
-            can_be = ", ".join(f"{{{one}}}" for one in known) or "no placeholder"
-            yield f"{place}: {{{name}}} is not known here. There can be {can_be}."
-
-
-def _wrong_results(questionnaire: Questionnaire) -> Iterator[str]:
-    if questionnaire.results is None:
-        return
-    results = questionnaire.results
-    if not is_web_address(results.url):
-        yield "results, url: is not a web address. Write it whole, like https://example.org/results."
-    ours = ["From", "Event", *(question.key for question in questionnaire.questions)]
-    for name in results.fields:
-        if name not in ours:
-            yield f"results, fields: {name} is not a name of ours. There can be {', '.join(ours)}."
-    theirs = [results.fields.get(name, name) for name in ours]
-    for name in sorted({name for name in theirs if theirs.count(name) > 1}):
-        yield f"results, fields: {name} would be sent twice. Give each name a field of its own."
-    if results.fields and results.format == "json":
-        yield 'results, fields: are names for format = "form". Remove them, or the format.'
-
-
-def is_web_address(url: str) -> bool:
-    """Whether this is a whole http or https URL."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _ties(loaded: dict[str, Questionnaire], directory: Path) -> list[str]:
-    """Pairs that one text to one number would open both."""
-    return [
-        f"{directory / one}.toml and {other}.toml: {_opener(loaded[one])} opens both."
-        ' Give one of them another event = "…", or a to = ["…"] of its own.'
-        for one, other in combinations(loaded, 2)
-        if _tie(loaded[one], loaded[other])
-    ]
-
-
-def _tie(one: Questionnaire, other: Questionnaire) -> bool:
-    same_event = one.event and other.event and one.is_opened_by(other.event)
-    same_number = set(one.to) & set(other.to) or not (one.to or other.to)
-    return bool(same_number and (same_event or one.event is other.event is None))
-
-
-def _opener(questionnaire: Questionnaire) -> str:
-    return f'the text "{questionnaire.event}"' if questionnaire.event else "any text"

@@ -272,7 +272,7 @@ def forget_the_token(folder: Path, environ: dict[str, str]) -> None:
 
 
 def break_a_questionnaire(folder: Path, environ: dict[str, str]) -> None:
-    (folder / "questionnaires/party.toml").write_text('title = "Party"\n', "utf-8")
+    (folder / "questionnaires/party.toml").write_text('title = "Party"\nevent = "Party"\n', "utf-8")
 
 
 def remove_the_questionnaires(folder: Path, environ: dict[str, str]) -> None:

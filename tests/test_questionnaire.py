@@ -88,7 +88,7 @@ def test_a_mistake_is_named_with_file_place_and_cure(load, content, place, cure)
 def test_all_mistakes_are_named_at_once(load):
     with pytest.raises(InvalidQuestionnaire) as mistake:
         load(a="title = ", b=ONE.replace("One?", "{x} {y}"), c=COUNTS + "colour = 1")
-    assert len(str(mistake.value).splitlines()) == 4
+    assert len(str(mistake.value).splitlines()) == 5
 
 
 def test_a_directory_without_questionnaires_is_a_mistake(load):

@@ -1,0 +1,445 @@
+"""What is wrong or doubtful in a questionnaire file, each in one sentence with its cure."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from itertools import combinations
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from models.answers import NO, SEPARATOR, YES
+from models.contact import ADDRESS
+from models.questionnaire import (
+    OF_REVIEW,
+    PLACEHOLDER,
+    PLACEHOLDERS,
+    Between,
+    Choice,
+    Condition,
+    Question,
+    Questionnaire,
+)
+from models.words import HELP, START, STOP, fold, trim, without_accents
+
+LONGEST = 1600  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
+
+
+class Finding(NamedTuple):
+    """A mistake, or with `is_error` false a doubt, and its place in a file."""
+
+    place: str
+    sentence: str
+    is_error: bool = True
+    file: str = ""
+
+    @property
+    def part(self) -> str:
+        """The question, or the line of the file, that it is about."""
+        return self.place.partition(", ")[0]
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.file, self.place, self.sentence)))
+
+
+def find_mistakes(questionnaire: Questionnaire) -> Iterator[Finding]:
+    find: Callable[[Questionnaire], Iterator[Finding]]
+    for find in (
+        _wrong_parts,
+        _wrong_keys,
+        _wrong_placeholders,
+        _wrong_lengths,
+        _wrong_results,
+        _wrong_home,
+        _wrong_words,
+        _wrong_conditions,
+    ):
+        yield from find(questionnaire)
+    for place, question in enumerate(questionnaire.questions, 1):
+        for name, sentence in _wrong_question(question):
+            yield Finding(_at(place, name), sentence)
+        yield from _wrong_choices(question, questionnaire, place)
+
+
+def _at(place: int, name: str) -> str:
+    return f"question {place}, {name}"
+
+
+OF_QUESTIONS = ("thanks", "after", "results", "review", "resume", "say")
+OF_COUNTERS = ("first_reply", "reply")
+
+
+def _wrong_parts(questionnaire: Questionnaire) -> Iterator[Finding]:
+    belongs, strange = "a counter, which has no questions", OF_COUNTERS
+    if questionnaire.is_counter:
+        belongs, strange = "questions", OF_QUESTIONS
+        if questionnaire.reply is None:
+            sentence = "asks nothing and says nothing. Add [[questions]], or reply for a counter."
+            yield Finding("", sentence)
+    elif questionnaire.thanks is None:
+        sentence = 'has no thanks. Add what is said at the end, like thanks = "Thank you."'
+        yield Finding("", sentence)
+    for name in _set(questionnaire, strange):
+        yield Finding(name, f"belongs to {belongs}. Remove one of the two.")
+    for number in questionnaire.to:
+        if not ADDRESS.fullmatch(number):
+            sentence = f'{number} is not a number. Write it like "+14155550100", without spaces.'
+            yield Finding("to", sentence)
+
+
+def _set(part: Question | Questionnaire, names: Iterable[str]) -> list[str]:
+    """Those of these names that have another value than the default."""
+    fresh = type(part)(
+        **{name: getattr(part, name) for name in ("ask", "title") if hasattr(part, name)}
+    )
+    return [name for name in names if getattr(part, name) != getattr(fresh, name)]
+
+
+def _wrong_keys(questionnaire: Questionnaire) -> Iterator[Finding]:
+    taken = {*PLACEHOLDERS, *OF_REVIEW, "choices", "limits"}
+    if questionnaire.has_further_results:
+        taken |= {"type", "corrects"}
+    seen: set[str] = set()
+    for place, key in enumerate((question.key for question in questionnaire.questions), 1):
+        if key.casefold() in taken:
+            yield Finding(_at(place, "key"), f"{key} is taken by smsconvo. Choose another key.")
+        if key in seen:
+            sentence = f"{key} is an earlier question's. Choose another key."
+            yield Finding(_at(place, "key"), sentence)
+        seen.add(key)
+
+
+class Text(NamedTuple):
+    """Something that is said, with its place and the placeholders that it can hold."""
+
+    place: str
+    words: str
+    known: tuple[str, ...]
+
+
+def find_texts(questionnaire: Questionnaire) -> Iterator[Text]:
+    """Everything that a questionnaire says."""
+    known: tuple[str, ...] = PLACEHOLDERS
+    for place, question in enumerate(questionnaire.questions, 1):
+        special = {"choice": ("choices",), "number": ("limits",), "date": ("limits",)}
+        asking = known + special.get(question.kind, ())
+        yield Text(_at(place, "ask"), question.ask, asking)
+        if question.retry:
+            yield Text(_at(place, "retry"), question.retry, asking)
+        known += (question.key,)
+    for name in ("thanks", "after", "first_reply", "reply"):
+        if words := getattr(questionnaire, name):
+            yield Text(name, words, known)
+    for name in SENTENCES if questionnaire.questions else ():
+        words = getattr(questionnaire.say, name)
+        yield Text(f"say, {name}", words, PLACEHOLDERS + SENTENCES[name])
+
+
+SENTENCES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("text", "yes_no", "email", "phone", "photo"), ()),
+    **dict.fromkeys(("choice", "many"), ("choices",)),
+    **dict.fromkeys(("number", "date"), ("limits",)),
+    **dict.fromkeys(("review", "corrected"), OF_REVIEW),
+    **dict.fromkeys(("needed", "unchanged", "resumed", "ended"), ()),
+}
+
+
+def _wrong_placeholders(questionnaire: Questionnaire) -> Iterator[Finding]:
+    for text in (*find_texts(questionnaire), Text("stranger", questionnaire.stranger, ())):
+        for name in PLACEHOLDER.findall(text.words):
+            if name not in text.known:
+                can_be = ", ".join(f"{{{one}}}" for one in text.known) or "no placeholder"
+                sentence = f"{{{name}}} is not known here. There can be {can_be}."
+                yield Finding(text.place, sentence)
+
+
+def _wrong_lengths(questionnaire: Questionnaire) -> Iterator[Finding]:
+    for text in find_texts(questionnaire):
+        if len(text.words) >= LONGEST:
+            sentence = f"has {len(text.words):,} characters, and a text has less than {LONGEST:,}."
+            yield Finding(text.place, f"{sentence} Shorten it.")
+
+
+def _wrong_results(questionnaire: Questionnaire) -> Iterator[Finding]:
+    if questionnaire.results is None:
+        return
+    results = questionnaire.results
+    if not is_web_address(results.url):
+        sentence = "is not a web address. Write it whole, like https://example.org/results."
+        yield Finding("results, url", sentence)
+    ours = ["From", "Event", *(question.key for question in questionnaire.questions)]
+    if questionnaire.has_further_results:
+        ours += ["Type", "Corrects"]
+    for name in results.fields:
+        if name not in ours:
+            sentence = f"{name} is not a name of ours. There can be {', '.join(ours)}."
+            yield Finding("results, fields", sentence)
+    theirs = [results.fields.get(name, name) for name in ours]
+    for name in sorted({name for name in theirs if theirs.count(name) > 1}):
+        sentence = f"{name} would be sent twice. Give each name a field of its own."
+        yield Finding("results, fields", sentence)
+    if results.fields and results.format == "json":
+        sentence = 'are names for format = "form". Remove them, or the format.'
+        yield Finding("results, fields", sentence)
+
+
+def is_web_address(url: str) -> bool:
+    """Whether this is a whole http or https URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _wrong_home(questionnaire: Questionnaire) -> Iterator[Finding]:
+    try:
+        ZoneInfo(questionnaire.timezone)
+    except (OSError, ValueError):
+        sentence = 'is not a time zone. Write one like "Europe/Berlin".'
+        yield Finding("timezone", sentence)
+    if questionnaire.language != "en" and not _knows_dates_of(questionnaire.language):
+        sentence = f'{questionnaire.language} is not known for dates. Write one like "es".'
+        yield Finding("language", sentence)
+
+
+def _knows_dates_of(language: str) -> bool:
+    from dateparser.data.languages_info import language_order
+
+    return language in language_order
+
+
+# The fields that only some kinds have.
+KINDS = {
+    **dict.fromkeys(("min", "max"), ("text", "number")),
+    **dict.fromkeys(("choices", "many"), ("choice",)),
+    **dict.fromkeys(("earliest", "latest", "day_first"), ("date",)),
+    "pattern": ("text",),
+    "whole": ("number",),
+    "region": ("phone",),
+}
+
+
+def _wrong_question(question: Question) -> Iterator[tuple[str, str]]:
+    for name in _set(question, KINDS):
+        if question.kind not in KINDS[name]:
+            kinds = " or ".join(f'"{kind}"' for kind in KINDS[name])
+            yield name, f"belongs to kind = {kinds}. Remove it, or change the kind."
+    if None not in (question.min, question.max) and question.min > question.max:
+        yield "min", "is more than max. Nothing could be between them; correct one."
+    if question.kind == "choice" and not question.choices:
+        yield "choices", 'are missing. Add them, like choices = ["Pizza", "Pasta"].'
+    yield from _wrong_days(question)
+    if question.pattern and (why := _fault_of_pattern(question.pattern)):
+        yield "pattern", f"is not a regular expression: {why}. Correct it."
+    if question.region and not _is_region(question.region):
+        sentence = 'is not a country. Write its two letters, like "US" or "DE".'
+        yield "region", f"{question.region} {sentence}"
+
+
+def _wrong_days(question: Question) -> Iterator[tuple[str, str]]:
+    days = {}
+    for name in ("earliest", "latest"):
+        written = getattr(question, name)
+        if written and not written.startswith("today"):
+            try:
+                days[name] = date.fromisoformat(written)
+            except ValueError:
+                yield name, f"{written} is not a day. Write one that the calendar has."
+    if len(days) == 2 and days["earliest"] > days["latest"]:
+        yield "earliest", "is after latest. No day could be between them; correct one."
+
+
+def _fault_of_pattern(pattern: str) -> str | None:
+    import regex
+
+    try:
+        regex.compile(pattern)
+    except regex.error as error:
+        return str(error)
+    return None
+
+
+def _is_region(region: str) -> bool:
+    import phonenumbers
+
+    return region in phonenumbers.SUPPORTED_REGIONS
+
+
+RESERVED = {
+    **dict.fromkeys(STOP, "stops all our texts"),
+    **dict.fromkeys(START, "opts in"),
+    **dict.fromkeys(HELP, "asks Twilio for help"),
+}
+WORDS = ("back", "skip", "restart", "ok", "fix")
+
+
+def _wrong_words(questionnaire: Questionnaire) -> Iterator[Finding]:
+    """The words that the file names itself, but for its choices."""
+    say = questionnaire.say
+    named = [(name, getattr(say, name)) for name in WORDS]
+    named += [(name, word) for name in ("yes", "no") for word in getattr(say, name)]
+    for name, word in named:
+        yield from _reserved(f"say, {name}", word)
+    if questionnaire.event:
+        yield from _reserved("event", questionnaire.event)
+    yes, no = ({_plain(word) for word in words} for words in (say.yes or YES, say.no or NO))
+    for word in sorted(yes & no):
+        sentence = f"{word} is a word for yes and for no. Remove one of the two."
+        yield Finding("say, no", sentence)
+    has_yes_no = any(question.kind == "yes_no" for question in questionnaire.questions)
+    known = {name: _plain(getattr(say, name)) for name in WORDS}
+    for one, other in combinations(known, 2):
+        if known[one] == known[other]:
+            yield Finding(f"say, {other}", f"is the same word as {one}. Choose another.")
+    for name in ("back", "skip", "restart"):
+        if has_yes_no and known[name] in yes | no:
+            sentence = f"{getattr(say, name)} is a word for yes or no too. Choose another."
+            yield Finding(f"say, {name}", sentence)
+
+
+def _plain(word: str) -> str:
+    return trim(without_accents(fold(word)))
+
+
+def _reserved(place: str, word: str) -> Iterator[Finding]:
+    if why := RESERVED.get(_plain(word)):
+        sentence = f"{word} can never be read, as it {why}. Choose another word."
+        yield Finding(place, sentence)
+
+
+def _wrong_choices(
+    question: Question, questionnaire: Questionnaire, place: int
+) -> Iterator[Finding]:
+    at = _at(place, "choices")
+    for choice in question.choices:
+        for word in dict.fromkeys((choice.value, choice.label, *choice.also)):
+            yield from _reserved(at, word)
+            yield from _doubtful(at, word, questionnaire)
+        if question.many and SEPARATOR.strip() in choice.value:
+            sentence = f"{choice.value} holds a comma, which is put between several. Remove it."
+            yield Finding(at, sentence)
+    for one, other in combinations(enumerate(question.choices), 2):
+        for word in sorted(_shared(one, other) | _shared(other, one)):
+            sentence = f"{word} means {one[1].label} and {other[1].label} both."
+            yield Finding(at, f"{sentence} Give each words of its own.")
+    marks = {mark for spot in range(len(question.choices)) for mark in _marks(spot)}
+    for name in ("back", "skip", "restart"):
+        word = getattr(questionnaire.say, name)
+        if _plain(word) in marks:
+            sentence = f"{word} is the number or letter of a choice of question {place}."
+            yield Finding(f"say, {name}", f"{sentence} Choose a longer word.")
+
+
+def _doubtful(at: str, word: str, questionnaire: Questionnaire) -> Iterator[Finding]:
+    if _plain(word) == "yes":
+        sentence = f'{word} opts in at Twilio, which may answer it. Prefer kind = "yes_no".'
+        yield Finding(at, sentence, is_error=False)
+    for name in ("back", "skip", "restart"):
+        if _plain(word) == _plain(getattr(questionnaire.say, name)):
+            sentence = f"{word} hides the word {name}: it chooses. Rename one, the word in [say]."
+            yield Finding(at, sentence, is_error=False)
+
+
+def _shared(one: tuple[int, Choice], other: tuple[int, Choice]) -> frozenset[str]:
+    """The words for one that are words for the other, too, or its number or letter."""
+    return one[1].names & (other[1].names | _marks(other[0]))
+
+
+def _marks(place: int) -> set[str]:
+    return {str(place + 1)} | ({chr(ord("a") + place)} if place < 26 else set())
+
+
+Conditions = dict[str, list[Condition]]
+
+
+def _wrong_conditions(questionnaire: Questionnaire) -> Iterator[Finding]:
+    """Conditions on what is not asked before, that never hold, or never hold together."""
+    earlier: dict[str, Question] = {}
+    needed: dict[str, Conditions] = {}
+    for place, question in enumerate(questionnaire.questions, 1):
+        at = _at(place, "only_if")
+        needed[question.key] = {}
+        for key, condition in question.only_if.items():
+            if key not in earlier:
+                can_be = ", ".join(earlier) or "none, as this is the first"
+                sentence = f"{key} is no earlier question. There can be {can_be}."
+                yield Finding(at, sentence)
+            elif not _can_hold(earlier[key], [condition]):
+                sentence = f"{key} can never be that. {_what_it_can_be(earlier[key])}"
+                yield Finding(at, sentence)
+            else:
+                _add(needed[question.key], {key: [condition]}, needed[key])
+        if not all(_can_hold(earlier[key], all_) for key, all_ in needed[question.key].items()):
+            sentence = "no path leads to this question: what it needs excludes each other."
+            yield Finding(at, f"{sentence} Change a condition, here or before.")
+        earlier[question.key] = question
+
+
+def _add(needed: Conditions, *more: Mapping[str, list[Condition]]) -> None:
+    for one in more:
+        for key, conditions in one.items():
+            needed.setdefault(key, []).extend(conditions)
+
+
+def _can_hold(question: Question, conditions: list[Condition]) -> bool:
+    """Whether some answer to a question meets all of these."""
+    return any(
+        all(question.meets(value, one) for one in conditions)
+        for value in _candidates(question, conditions)
+    )
+
+
+def _candidates(question: Question, conditions: list[Condition]) -> Iterator[str]:
+    """Values that an answer can have; if any value meets the conditions, then one of these does."""
+    listed = [one for condition in conditions for one in _listed(condition)]
+    match question.kind:
+        case "yes_no":
+            yield from ("yes", "no")
+        case "choice" if question.many:
+            yield SEPARATOR.join(choice.value for choice in question.choices)
+        case "choice":
+            yield from (choice.value for choice in question.choices)
+        case "number":
+            yield from _numbers(question, [one for one in listed if not isinstance(one, str)])
+        case "date":
+            yield from (one for one in listed if _is_day(one))
+        case _:
+            yield from map(str, listed)
+
+
+def _listed(condition: Condition) -> Iterable[str | int | float]:
+    if isinstance(condition, Between):
+        bounds = (condition.min, condition.max)
+        return [one for one in bounds if one is not None] or [0]
+    return condition if isinstance(condition, tuple) else (condition,)
+
+
+def _numbers(question: Question, listed: list[int | float]) -> Iterator[str]:
+    """The ends of intervals, for one is in all that overlap, or the whole numbers next to them."""
+    bounds = [one for one in (question.min, question.max) if one is not None]
+    for number in (*listed, *bounds):
+        for one in {math.floor(number), math.ceil(number)} if question.whole else {number}:
+            if question.meets(str(one), Between(question.min, question.max)):
+                yield str(one)
+
+
+def _is_day(value: str | int | float) -> bool:
+    try:
+        return date.fromisoformat(str(value)).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _what_it_can_be(question: Question) -> str:
+    match question.kind:
+        case "yes_no":
+            return 'Write "yes" or "no".'
+        case "choice":
+            values = ", ".join(f'"{choice.value}"' for choice in question.choices)
+            return f"Write one of its values: {values}."
+        case "number":
+            return "Write numbers inside its limits, or { min = 1, max = 9 }."
+        case "date":
+            return "Write a date like 2026-12-31."
+    return "Write a text, or a list of texts; min and max are for numbers."
