@@ -65,10 +65,11 @@ from models import (
     Message,
     People,
     Questionnaires,
+    receive,
 )
 from models.database import may_pass
 from models.delivery import GONE
-from models.questionnaire import is_web_address
+from models.mistakes import is_web_address
 from phone import Phone, TwilioError
 
 __version__ = "0.1.0"
@@ -492,13 +493,19 @@ def take_text(
         return Reply.of(recorded, recorded.find_reply(db), "repeated")
     text = inbound(form, now)
     contact = Contact.find(db, text.sender, app.people.name_of(text.sender))
-    live, text.cookie = Conversation.find(db, cookie, text.sender, text.recipient, now)
-    conversation = Conversation.go_on_or_start(db, live, text, app.questionnaires, contact, now)
-    if conversation is None:
-        db.add(text)
-        return Reply.of(text, None, "not opened")
-    reply = conversation.receive(text, now)
-    return Reply.of(text, reply, conversation.state)
+    conversation, reply = receive(
+        db,
+        text,
+        contact,
+        app.questionnaires,
+        now,
+        cookie=cookie,
+        opt_out_type=form.get("OptOutType"),
+    )
+    return Reply.of(text, reply, conversation.state if conversation else "not opened")
+
+
+MOST_MEDIA = 10  # that one message can bring
 
 
 def inbound(form: FormsDict, now: datetime) -> Message:
@@ -509,6 +516,7 @@ def inbound(form: FormsDict, now: datetime) -> Message:
         sender=form["From"],
         recipient=form["To"],
         body=form.get("Body", ""),
+        media=" ".join(filter(None, (form.get(f"MediaUrl{n}") for n in range(MOST_MEDIA)))) or None,
         params=msgspec.json.encode(fields).decode(),
         status=form.get("SmsStatus"),
         created_at=now,
@@ -587,6 +595,7 @@ MOST_ADDRESSES = 4  # of one name, each of which may take that long to connect t
 LARGEST_ANSWER = 64 * 1024
 AT_ONCE = 16  # attempts, of which one receiver gets a share
 POLL_SECONDS = 1
+EXPIRED_AT_ONCE = 50  # conversations in one transaction, so that no text waits long
 
 
 class Outcome(NamedTuple):
@@ -619,10 +628,14 @@ class Sender:
 
     def _has_started(self, pool: ThreadPoolExecutor) -> bool:
         """Whether there was something to do. No failure ends the sender: it tries again."""
+        has_expired = self._try("expire", expire_silent, self._database, self._clock())
+        return self._try("claim", self._start_attempts, pool) or has_expired
+
+    def _try(self, verb: str, work: Callable[..., bool], *arguments: object) -> bool:
         try:
-            return self._start_attempts(pool)
+            return work(*arguments)
         except Exception as error:
-            note("sender", logging.ERROR, outcome=f"cannot claim: {where(error)}")
+            note("sender", logging.ERROR, outcome=f"cannot {verb}: {where(error)}")
             return False
 
     def _start_attempts(self, pool: ThreadPoolExecutor) -> bool:
@@ -644,6 +657,17 @@ class Sender:
         if error := attempt.exception():
             note("sender", logging.ERROR, outcome=f"cannot record: {where(error)}")
         self._wake.set()
+
+
+def expire_silent(database: Database, now: datetime) -> bool:
+    """End the conversations that have been silent for too long. Looking first costs no write."""
+    with database.read() as db:
+        if not Conversation.is_any_silent(db, now):
+            return False
+    expired = database.write(lambda db: Conversation.expire_silent(db, now, EXPIRED_AT_ONCE))
+    if expired:
+        note("expired", conversations=expired)
+    return expired == EXPIRED_AT_ONCE
 
 
 def claim_due(
@@ -712,7 +736,7 @@ def encode(
     """The body and the headers of an attempt."""
     headers = {"User-Agent": f"smsconvo/{__version__}", "webhook-id": delivery.webhook_id}
     if delivery.format == "form":
-        body = urlencode(json.loads(delivery.payload)).encode("ascii")
+        body = urlencode(json.loads(delivery.payload), doseq=True).encode("ascii")
         return body, headers | {"Content-Type": f"{FORM}; charset=utf-8"}
     body = delivery.payload.encode("utf-8")
     return body, headers | {"Content-Type": "application/json"} | sign(delivery, secrets, now)

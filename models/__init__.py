@@ -1,11 +1,12 @@
 """What a conversation is: the entities and their behaviour. No HTTP, no Twilio, no clock."""
 
 from models.contact import Contact, People
-from models.conversation import Answer, Conversation
+from models.conversation import Answer, Conversation, receive
 from models.database import Base, Database
 from models.delivery import Delivery
 from models.message import Message
-from models.questionnaire import InvalidQuestionnaire, Questionnaire, Questionnaires
+from models.questionnaire import Questionnaire
+from models.questionnaires import InvalidQuestionnaire, Questionnaires
 
 __all__ = [
     "Answer",
@@ -19,4 +20,5 @@ __all__ = [
     "People",
     "Questionnaire",
     "Questionnaires",
+    "receive",
 ]

@@ -6,28 +6,100 @@ conversation a text belongs to is decided by who texts which of our numbers, and
 
 import re
 import secrets
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Optional
+from typing import Optional
 
-import msgspec
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, select, text
 from sqlalchemy.orm import (
     Mapped,
     Session,
-    WriteOnlyMapped,
+    attribute_keyed_dict,
+    contains_eager,
     mapped_column,
     object_session,
     relationship,
 )
 
+from models import result
 from models.contact import Contact
 from models.database import Base
 from models.delivery import Delivery
 from models.message import Message
-from models.questionnaire import PLACEHOLDER, Questionnaire, Questionnaires, Version
+from models.questionnaire import PLACEHOLDER, Question, Questionnaire, Version
+from models.questionnaires import Questionnaires
+from models.words import find_non_answer, find_wish
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
+LONGEST_SHOWN = 40  # characters of an answer, where all are listed
+REVIEW = "(review)"  # what is asked when all is answered; no key of a question has brackets
+ATTEMPTS = 3  # unread texts at the review, and replies after the end, so that machines fall silent
+RECENT = 5  # of our texts, that a reaction or an echo can be about
+
+
+def receive(
+    db: Session,
+    said: Message,
+    contact: Contact,
+    questionnaires: Questionnaires,
+    now: datetime,
+    *,
+    cookie: str | None = None,
+    opt_out_type: str | None = None,
+) -> tuple[Optional["Conversation"], Message | None]:
+    """Take an inbound text: the conversation it belongs to, if any, and the recorded reply, if any.
+
+    1. The newest conversation of the pair is found, whether it is live or not.
+    2. What is no answer to anything, such as STOP or a reaction, is recorded and gets no reply.
+    3. Every other text goes to that conversation, or to a new one if it opens one.
+    """
+    newest = Conversation.find(db, said.sender, said.recipient)
+    live = newest if newest and newest.is_live(now) else None
+    said.cookie = Conversation.judge(db, cookie, live, said)
+    if wish := _find_wish(said, contact, live, opt_out_type):
+        said.read_as = wish
+        _follow(db, wish, contact, now)
+    elif newest:
+        said.read_as = newest.find_non_answer(said)
+    else:
+        said.read_as = find_non_answer(said.body)
+    if said.read_as:
+        said.conversation = live
+        db.add(said)
+        return live, None
+    conversation = Conversation.go_on_or_start(db, newest, said, questionnaires, contact, now)
+    if conversation is None:
+        db.add(said)
+        return None, None
+    return conversation, conversation.receive(said, now)
+
+
+def _find_wish(
+    said: Message, contact: Contact, live: Optional["Conversation"], opt_out_type: str | None
+) -> str | None:
+    """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all.
+
+    Twilio takes YES for opting in, where it is most often an answer.
+    """
+    wish = find_wish(said.body, opt_out_type)
+    if wish in ("stop", "help"):
+        return wish
+    if contact.opted_out_at:
+        return "start" if wish or find_wish(said.body, says_yes=True) else "opted out"
+    if wish and opt_out_type and not (live and live.takes_for_answer(said.body)):
+        return "start"
+    return None
+
+
+def _follow(db: Session, wish: str, contact: Contact, now: datetime) -> None:
+    if wish == "start":
+        contact.opted_out_at = None
+    if wish == "stop":
+        contact.opted_out_at = contact.opted_out_at or now
+        still = select(Conversation).where(Conversation.sender == contact.phone)
+        for conversation in db.scalars(still.where(Conversation.state == "open")):
+            conversation.stop(now)
 
 
 class Conversation(Base):
@@ -45,6 +117,12 @@ class Conversation(Base):
             sqlite_where=text("state = 'open'"),
             postgresql_where=text("state = 'open'"),
         ),
+        Index(
+            "ix_conversations_silent",
+            "expires_at",
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -54,8 +132,9 @@ class Conversation(Base):
     questionnaire_id: Mapped[int] = mapped_column(ForeignKey("questionnaires.id"))
     event: Mapped[str]
     state: Mapped[str]
-    asking: Mapped[str | None]  # the key of the question that waits for its answer
+    asking: Mapped[str | None]  # the key of the question that waits for its answer, or REVIEW
     asked: Mapped[str | None]  # that question as it was asked
+    unread: Mapped[int] = mapped_column(default=0)  # texts in a row that could not be read
     message_count: Mapped[int]
     started_at: Mapped[datetime]
     active_at: Mapped[datetime]
@@ -64,36 +143,21 @@ class Conversation(Base):
 
     contact: Mapped[Contact] = relationship(lazy="joined", innerjoin=True)
     version: Mapped[Version] = relationship(lazy="joined", innerjoin=True)
-    answers: WriteOnlyMapped["Answer"] = relationship()
+    answers: Mapped[dict[str, "Answer"]] = relationship(
+        collection_class=attribute_keyed_dict("key"), cascade="all, delete-orphan"
+    )
 
     @classmethod
-    def find(
-        cls, db: Session, cookie: str | None, sender: str, number: str, now: datetime
-    ) -> tuple[Optional["Conversation"], str]:
-        """The newest conversation of this pair, if it is live, and what its cookie was."""
-        newest = db.scalar(
-            select(cls)
-            .where(
-                cls.sender == sender,
-                cls.number == number,
-                cls.expires_at > now,
-                cls.state.in_(("open", "completed")),
-            )
-            .order_by(cls.id.desc())
-            .limit(1)
-        )
-        live = newest if newest and newest.is_live(now) else None
-        return live, cls._judge(db, cookie, live, sender, number)
+    def find(cls, db: Session, sender: str, number: str) -> Optional["Conversation"]:
+        """The newest conversation of this pair."""
+        pair = select(cls).where(cls.sender == sender, cls.number == number)
+        return db.scalar(pair.order_by(cls.id.desc()).limit(1))
 
     @classmethod
-    def _judge(
-        cls,
-        db: Session,
-        cookie: str | None,
-        live: Optional["Conversation"],
-        sender: str,
-        number: str,
+    def judge(
+        cls, db: Session, cookie: str | None, live: Optional["Conversation"], said: Message
     ) -> str:
+        """What the cookie of a text was."""
         if cookie is None:
             return "none"
         if not TOKEN.fullmatch(cookie):
@@ -103,25 +167,30 @@ class Conversation(Base):
         other = db.scalar(select(cls).where(cls.token == cookie))
         if other is None:
             return "missing"
-        return "stale" if (other.sender, other.number) == (sender, number) else "foreign"
+        pair = (other.sender, other.number)
+        return "stale" if pair == (said.sender, said.recipient) else "foreign"
 
     @classmethod
     def go_on_or_start(
         cls,
         db: Session,
-        live: Optional["Conversation"],
+        newest: Optional["Conversation"],
         said: Message,
         questionnaires: Questionnaires,
         contact: Contact,
         now: datetime,
     ) -> Optional["Conversation"]:
-        """The conversation that takes a text: the live one, or a new one if the text opens one.
+        """The conversation that takes a text: the newest, or a new one if the text opens one.
 
-        A live one gives way to an event while no question waits for its answer.
+        One that is over gives way to all that opens, a live one to an event while no question
+        waits for its answer.
         """
+        goes_on = newest if newest and (newest.is_live(now) or newest.can_resume(now)) else None
         opened = questionnaires.opened_by(said.body, said.recipient)
-        if opened is None or (live and not live._gives_way_to(questionnaires[opened], said.body)):
-            return live
+        if opened is None:
+            return goes_on
+        if goes_on and not goes_on._gives_way_to(opened, questionnaires[opened], said.body):
+            return goes_on
         version = Version.find(db, opened, questionnaires[opened], now)
         return cls.start(db, version, contact, said.recipient, said.body, now)
 
@@ -139,6 +208,7 @@ class Conversation(Base):
             version=version,
             event=version.definition.event or event,
             state="open",
+            unread=0,
             message_count=0,
             started_at=now,
         )
@@ -152,90 +222,331 @@ class Conversation(Base):
             conversation.expire(now)
         db.flush()  # only one may be open, and an insert would go before the update
 
+    @classmethod
+    def is_any_silent(cls, db: Session, now: datetime) -> bool:
+        silent = select(cls.id).where(cls.state == "open", cls.expires_at <= now)
+        return db.scalar(silent.limit(1)) is not None
+
+    @classmethod
+    def expire_silent(cls, db: Session, now: datetime, most: int) -> int:
+        """End those that nobody texted for too long; how many it were.
+
+        Whoever is being texted right now is left for the next time.
+        """
+        silent = (
+            select(cls)
+            .join(cls.contact)
+            .options(contains_eager(cls.contact))
+            .where(cls.state == "open", cls.expires_at <= now)
+            .order_by(cls.expires_at)
+            .limit(most)
+            .with_for_update(of=[cls, Contact], key_share=True, skip_locked=True)
+        )
+        conversations = db.scalars(silent).all()
+        for conversation in conversations:
+            conversation.expire(now)
+        return len(conversations)
+
     @property
     def questionnaire(self) -> Questionnaire:
         return self.version.definition
 
     def is_live(self, now: datetime) -> bool:
-        """Whether its last text is near `now`; after it, too, for clocks are set back."""
-        silence = self.expires_at - self.active_at
-        return abs(now - self.active_at) < silence
+        """Whether its last text is near `now`; after it, too, for clocks are set back.
 
-    def _gives_way_to(self, opened: Questionnaire, said: str) -> bool:
-        if not opened.is_opened_by(said):
+        One that expired by a clock that was wrong is live again.
+        """
+        silence = self.expires_at - self.active_at
+        return self.state != "stopped" and abs(now - self.active_at) < silence
+
+    def can_resume(self, now: datetime) -> bool:
+        """Whether a texter who was silent for too long may still go on."""
+        waits = self.state in ("open", "expired") and self.asking is not None
+        return waits and self.expires_at <= now < self.expires_at + self.questionnaire.patience
+
+    def takes_for_answer(self, said: str) -> bool:
+        """Whether a text that opts in is rather the answer to the question that waits."""
+        if self.asking is None or find_wish(said):
             return False
-        if self.questionnaire.is_counter:
-            return not self.questionnaire.is_opened_by(said)
-        return self.state == "completed"
+        return find_wish(said, says_yes=True) is not None or self._asks_for("yes_no")
+
+    def find_non_answer(self, said: Message) -> str | None:
+        """Why a text is no answer to anything; a picture alone can be one."""
+        why = find_non_answer(said.body, Message.find_said(_session(self), self.id, RECENT))
+        return None if why == "empty" and said.media and self._asks_for("photo") else why
+
+    def path(self) -> Iterator[Question]:
+        """The questions that the answers until now lead to."""
+        return self.questionnaire.path({key: one.value for key, one in self.answers.items()})
 
     def receive(self, said: Message, now: datetime) -> Message | None:
-        """Take an inbound text: record it, move on, and return the recorded reply, if any.
+        """Take a text: record it, move on, and return the recorded reply, if any.
 
         1. The text is recorded as part of this conversation.
-        2. It is the answer to the question that waits, if one does.
+        2. It is the answer to the question that waits, if one does, or a word such as BACK.
         3. What comes next is said: the next question, the thank-you, or what a counter says.
         """
         db = _session(self)
+        is_back = self.active_at is not None and not self.is_live(now)
         self._record(said, now)
-        words = self._take(said, now)
+        words = self._resume(said) if is_back else self._take(said, now)
         reply = said.reply(words, now) if words else None
         db.add(reply or said)
         db.flush()
         return reply
 
     def expire(self, now: datetime) -> None:
-        """End by silence, or at `now` for a counter that gives way to something else.
+        """End by silence, or at `now` for one that gives way to something else.
 
-        What was asked last stays, to tell where guests stop.
+        What was asked last stays, to tell where guests stop. Silence about the list of all answers
+        is consent.
         """
-        self.state = "expired"
-        self.ended_at = min(self.expires_at, now)
+        if self.asking == REVIEW:
+            self.complete(min(self.expires_at, now))
+            return
+        self.state, self.ended_at = "expired", min(self.expires_at, now)
+        self._owe_partial("expired", now)
+
+    def stop(self, now: datetime) -> None:
+        """End because the sender wants no more, or cannot be understood."""
+        self.state, self.ended_at = "stopped", now
+        self._owe_partial("stopped", now)
 
     def complete(self, now: datetime) -> None:
         """End with all answers given, and owe the results to whoever is to have them."""
         self.state, self.asking, self.asked, self.ended_at = "completed", None, None, now
-        if results := self.questionnaire.results:
-            payload = self._form() if results.format == "form" else self._report(now)
-            delivery = Delivery(conversation_id=self.id, url=results.url, format=results.format)
-            delivery.payload = msgspec.json.encode(payload).decode()
-            delivery.created_at = delivery.next_attempt_at = now
-            _session(self).add(delivery)
+        self.unread = 0
+        if self.questionnaire.results:
+            self._owe("completed", now)
+
+    def _owe_partial(self, type: str, now: datetime) -> None:
+        results = self.questionnaire.results
+        if results and results.partial and self.answers:
+            self._owe(type, now)
+
+    def _owe(self, type: str, now: datetime) -> None:
+        db = _session(self)
+        results = self.questionnaire.results
+        replaced = None
+        if self.questionnaire.has_further_results:
+            replaced = Delivery.find_newest_id(db, self.id)
+        delivery = Delivery(conversation_id=self.id, url=results.url, format=results.format)
+        delivery.payload = result.write(self, type, replaced, now)
+        delivery.created_at = delivery.next_attempt_at = now
+        db.add(delivery)
+
+    def _gives_way_to(self, name: str, opened: Questionnaire, said: str) -> bool:
+        if not opened.is_opened_by(said):
+            return False
+        if self.questionnaire.is_counter:
+            return not self.questionnaire.is_opened_by(said)
+        return self.state == "completed" or (self.state == "expired" and self.version.name != name)
 
     def _record(self, said: Message, now: datetime) -> None:
         said.conversation = self
+        if self.state == "expired":
+            self.state, self.ended_at = "open", None
         self.message_count += 1
         self.active_at = now
         self.expires_at = now + self.questionnaire.silence
 
+    def _resume(self, said: Message) -> str:
+        said.read_as, self.unread = "resumed", 0
+        return f"{self._fill(self.questionnaire.say.resumed)} {self.asked}"[:LONGEST_REPLY]
+
     def _take(self, said: Message, now: datetime) -> str | None:
         """Move on by one text; the words to say then."""
-        questionnaire = self.questionnaire
+        if self.questionnaire.is_counter:
+            return self._count(said)
+        if self.asking is None:
+            return self._open(said, now) if self.state == "open" else self._take_after(said, now)
+        said.read_as = self._find_word(said.body) or "answer"
+        match said.read_as:
+            case "back":
+                return self._go_back(said, now)
+            case "skip":
+                return self._skip(said, now)
+            case "restart":
+                return self._restart(said, now)
+            case "ok":
+                return self._finish(now)
+            case "fix":
+                return self._fix(said, now)
+        return self._take_answer(said, now)
+
+    def _find_word(self, said: str) -> str | None:
+        """A word of ours that means something now. The name of a choice goes before."""
+        word = self.questionnaire.say.find_word(said)
+        if self.asking == REVIEW:
+            return None if word == "skip" or (word == "fix" and not self._named(said)) else word
+        hidden = word in ("ok", "fix") or self._question.is_name(said)
+        return None if hidden else word
+
+    def _count(self, said: Message) -> str | None:
+        said.read_as = "counted"
+        first = self.questionnaire.first_reply if self.message_count == 1 else None
+        return self._fill(first or self.questionnaire.reply)
+
+    def _open(self, said: Message, now: datetime) -> str | None:
+        said.read_as = "opening"
+        return self._go_on(now)
+
+    def _take_after(self, said: Message, now: datetime) -> str | None:
+        """What is said when all is said, but not for ever to somebody who might be a machine."""
+        if self.questionnaire.review and self._named(said.body):
+            said.read_as = "fix"
+            return self._fix(said, now)
+        said.read_as = "after"
+        self.unread += 1
+        return self._fill(self.questionnaire.after) if self.unread <= ATTEMPTS else None
+
+    def _take_answer(self, said: Message, now: datetime) -> str | None:
+        if self.asking == REVIEW:
+            return self._ask_again(said, self.asked, now)
+        media = said.media.split() if said.media else ()
+        value = self.questionnaire.read(self.asking, said.body, now, media)
+        if value is None:
+            return self._ask_again(said, self._sentence_for_unread(now), now)
+        return self._answer(said, value, now)
+
+    def _sentence_for_unread(self, now: datetime) -> str:
+        question = self._question
+        limits = question.limits(self.questionnaire.day(now))
+        sentence = self.questionnaire.say.asking_again(question)
+        return self._fill(sentence, choices=question.listed, limits=limits)
+
+    def _answer(self, said: Message, value: str | None, now: datetime) -> str | None:
+        """Keep an answer, in the place of the one before if it is mended. None: it is skipped."""
+        answer = self.answers.get(self.asking)
+        if answer is None:
+            answer = self.answers[self.asking] = Answer(key=self.asking)
+        answer.question, answer.text, answer.value = self.asked, said.body, value
+        answer.message, answer.answered_at = said, now
+        return self._go_on(now)
+
+    def _go_on(self, now: datetime) -> str | None:
+        """Ask what comes next on the path, or end; the words to say then."""
+        path = list(self.path())
+        for key in self.answers.keys() - {question.key for question in path}:
+            del self.answers[key]
+        if self.state == "completed" and self.questionnaire.results:
+            self._owe("corrected", now)
+        for question in path:
+            if question.key not in self.answers:
+                return self._ask(question, now)
         if self.state == "completed":
-            return self._fill(questionnaire.after)
-        if questionnaire.is_counter:
-            first = questionnaire.first_reply if self.message_count == 1 else None
-            return self._fill(first or questionnaire.reply)
-        if self.asking:
-            self._answer(said, now)
-        following = questionnaire.question_after(self.asking)
-        if following is None:
-            self.complete(now)
-            return self._fill(questionnaire.thanks)
-        self.asking, self.asked = following.key, self._fill(following.ask)
+            return self._leave(self.questionnaire.say.corrected)
+        return self._review() if self.questionnaire.review else self._finish(now)
+
+    def _ask(self, question: Question, now: datetime) -> str:
+        limits = question.limits(self.questionnaire.day(now))
+        self.asking, self.unread = question.key, 0
+        self.asked = self._fill(question.ask, choices=question.listed, limits=limits)
         return self.asked
 
-    def _answer(self, said: Message, now: datetime) -> None:
-        answer = Answer(key=self.asking, question=self.asked, text=said.body, value=said.body)
-        answer.message, answer.answered_at = said, now
-        self.answers.add(answer)
+    def _review(self) -> str:
+        self.asking, self.unread = REVIEW, 0
+        self.asked = self._fill_with_answers(self.questionnaire.say.review)
+        return self.asked
 
-    def _fill(self, template: str | None) -> str | None:
+    def _finish(self, now: datetime) -> str | None:
+        self.complete(now)
+        return self._fill(self.questionnaire.thanks)
+
+    def _leave(self, sentence: str) -> str:
+        """Ask nothing any more, of a conversation that was completed before."""
+        self.asking, self.asked, self.unread = None, None, 0
+        return self._fill_with_answers(sentence)
+
+    def _ask_again(self, said: Message, sentence: str, now: datetime) -> str | None:
+        """Say what can be read, until it was tried often enough."""
+        said.read_as = "unread"
+        self.unread += 1
+        most = ATTEMPTS if self.asking == REVIEW else self._question.attempts
+        return sentence if self.unread < most else self._give_up(said, now)
+
+    def _give_up(self, said: Message, now: datetime) -> str | None:
+        if self.asking == REVIEW:
+            return self._finish(now)
+        if self.asking in self.answers:
+            return self._change_nothing(now)
+        if self._question.give_up == "end" and self.state == "open":
+            self.stop(now)
+            return self._fill(self.questionnaire.say.ended)
+        return self._answer(said, said.body if self._question.give_up == "keep" else None, now)
+
+    def _change_nothing(self, now: datetime) -> str | None:
+        if self.state == "completed":
+            return self._leave(self.questionnaire.say.unchanged)
+        return self._go_on(now)
+
+    def _go_back(self, said: Message, now: datetime) -> str | None:
+        """Ask the question before again; or leave an answer as it is, that was to be mended."""
+        if self.asking in self.answers or self.state == "completed":
+            return self._change_nothing(now)
+        answered = self._answered_questions()
+        if not answered:
+            return self._ask_again(said, self.asked, now)
+        del self.answers[answered[-1].key]
+        return self._ask(answered[-1], now)
+
+    def _skip(self, said: Message, now: datetime) -> str | None:
+        if self._question.optional:
+            return self._answer(said, None, now)
+        needed = self._fill(self.questionnaire.say.needed)
+        return self._ask_again(said, f"{needed} {self.asked}"[:LONGEST_REPLY], now)
+
+    def _restart(self, said: Message, now: datetime) -> str | None:
+        if self.state == "completed":
+            return self._change_nothing(now)
+        if not self.answers:
+            return self._ask_again(said, self.asked, now)
+        self.answers.clear()
+        return self._go_on(now)
+
+    def _fix(self, said: Message, now: datetime) -> str:
+        return self._ask(self._named(said.body), now)
+
+    def _named(self, said: str) -> Question | None:
+        """The question whose answer "FIX 2" names."""
+        place = self.questionnaire.say.find_place(said)
+        answered = self._answered_questions()
+        return answered[place - 1] if place and place <= len(answered) else None
+
+    def _answered_questions(self) -> list[Question]:
+        return [question for question in self.path() if question.key in self.answers]
+
+    @property
+    def _question(self) -> Question:
+        return self.questionnaire.question(self.asking)
+
+    def _asks_for(self, kind: str) -> bool:
+        return self.asking not in (None, REVIEW) and self._question.kind == kind
+
+    def _fill_with_answers(self, sentence: str) -> str:
+        """A sentence that lists the answers, with these cut where it would be too long."""
+        answered = self._answered_questions()
+        room = LONGEST_REPLY - len(self._fill(sentence, answers="", last=str(len(answered))))
+        shown = ", ".join(
+            f"{place} {_cut(self._shown(question) or '-', LONGEST_SHOWN)}"
+            for place, question in enumerate(answered, 1)
+        )
+        return self._fill(sentence, answers=_cut(shown, room), last=str(len(answered)))
+
+    def _shown(self, question: Question) -> str:
+        """An answer in words, or nothing where none was given."""
+        answer = self.answers.get(question.key)
+        value = answer and answer.value
+        return question.show(value, self.questionnaire.say) if value else ""
+
+    def _fill(self, template: str | None, **more: str) -> str | None:
         """The words for a template. What people texted is put in, never read as a template."""
         if template is None:
             return None
-        return PLACEHOLDER.sub(lambda found: self._word(found[1]), template)[:LONGEST_REPLY]
+        words = PLACEHOLDER.sub(lambda found: self._word(found[1], more), template)
+        return words[:LONGEST_REPLY]
 
-    def _word(self, name: str) -> str:
+    def _word(self, name: str, more: dict[str, str]) -> str:
         match name:
             case "name":
                 return self.contact.name or self.questionnaire.stranger
@@ -247,40 +558,16 @@ class Conversation(Base):
                 return str(self.message_count)
             case "event":
                 return self.event
-        return self._answered()[name]
+        return more[name] if name in more else self._shown(self.questionnaire.question(name))
 
-    def _form(self) -> dict[str, str]:
-        """The results as form fields, under the receiver's names for them."""
-        ours = {"From": self.sender, "Event": self.event} | self._answered()
-        return {
-            self.questionnaire.results.fields.get(name, name): said for name, said in ours.items()
-        }
 
-    def _report(self, now: datetime) -> dict[str, Any]:
-        """The results as an event, told once for all."""
-        return {
-            "type": "conversation.completed",
-            "timestamp": now,
-            "data": {
-                "conversation": self.id,
-                "from": self.sender,
-                "to": self.number,
-                "name": self.contact.name,
-                "event": self.event,
-                "questionnaire": self.version.name,
-                "started_at": self.started_at,
-                "completed_at": now,
-                "answers": self._answered(),
-            },
-        }
-
-    def _answered(self) -> dict[str, str]:
-        answers = _session(self).scalars(self.answers.select().order_by(Answer.id))
-        return {answer.key: answer.value for answer in answers}
+def _cut(words: str, length: int) -> str:
+    words = " ".join(words.split())
+    return words if len(words) <= length else words[: length - 2].rstrip() + ".."
 
 
 class Answer(Base):
-    """What was asked, what was texted, and what that was read as."""
+    """What was asked, what was texted, and what that was read as; no value where it was skipped."""
 
     __tablename__ = "answers"
     __table_args__ = (UniqueConstraint("conversation_id", "key"),)
@@ -290,7 +577,7 @@ class Answer(Base):
     key: Mapped[str]
     question: Mapped[str]
     text: Mapped[str]
-    value: Mapped[str]
+    value: Mapped[str | None]
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
     answered_at: Mapped[datetime]
 

@@ -29,6 +29,8 @@ class Message(Base):
     sender: Mapped[str]
     recipient: Mapped[str]
     body: Mapped[str]
+    media: Mapped[str | None]  # the URLs of what came with it, with blanks between
+    read_as: Mapped[str | None]  # what an inbound text was taken for: answer, unread, stop, …
     params: Mapped[str | None]
     cookie: Mapped[str | None]
     reply_to_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id"), unique=True)
@@ -42,6 +44,14 @@ class Message(Base):
     @classmethod
     def find(cls, db: Session, sid: str) -> Optional["Message"]:
         return db.scalar(select(cls).where(cls.sid == sid))
+
+    @classmethod
+    def find_said(cls, db: Session, conversation_id: int, most: int) -> list[str]:
+        """What we said last in a conversation, the newest first."""
+        ours = select(cls.body).where(
+            cls.conversation_id == conversation_id, cls.direction == "outbound"
+        )
+        return list(db.scalars(ours.order_by(cls.id.desc()).limit(most)))
 
     def find_reply(self, db: Session) -> Optional["Message"]:
         """What was said in reply to this text; None for silence."""

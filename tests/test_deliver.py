@@ -174,7 +174,7 @@ def test_a_finished_conversation_is_posted_as_a_form(completed, receiver):
 
 
 def test_answers_are_sent_exactly_as_they_were_texted(serve, questionnaires, receiver):
-    said = ("a=b&c;d%26+e", "", " two\r\nlines\n 🍕 ", "ünï “quoted” {name} 👩‍👩‍👧")
+    said = ("a=b&c;d%26+e", "&", " two\r\nlines\n 🍕 ", "ünï “quoted” {name} 👩‍👩‍👧")
     send_results(questionnaires, receiver.url)
     webhook = serve()
     complete(webhook.phone(), ("Mats & Co = BBQ 🎉", *said))

@@ -40,6 +40,23 @@ def tables_of(database: Database) -> dict[str, list]:
         return {name: sorted(map(repr, found)) for name, found in rows.items()}
 
 
+def columns_of(database: Database) -> dict[str, set[str]]:
+    found = inspect(database.engine)
+    names = found.get_table_names()
+    return {name: {column["name"] for column in found.get_columns(name)} for name in names}
+
+
+def values_of(database: Database, columns: dict[str, set[str]]) -> dict[str, list]:
+    with database.engine.connect() as connection:
+        return {
+            table: connection.execute(
+                text(f"SELECT {', '.join(sorted(names))} FROM {table} ORDER BY 1, 2")
+            ).all()
+            for table, names in columns.items()
+            if table in TABLES
+        }
+
+
 def views_of(database: Database) -> set[str]:
     return set(inspect(database.engine).get_view_names())
 
@@ -129,15 +146,42 @@ def test_down_and_up_again_with_rows(filled, database_url):
     assert views_of(filled) == VIEWS
 
 
-def test_a_step_down_and_up_again_keeps_every_row(filled, database_url):
+def test_a_step_down_and_up_again_keeps_every_row_and_what_both_versions_know(filled, database_url):
     config = config_of(database_url)
-    before = tables_of(filled)
-    counts = {table: len(rows) for table, rows in before.items()}
+    whole = tables_of(filled)
     for path in VERSIONS[-2::-1]:
         command.downgrade(config, path.name[:4])
-        assert {table: len(rows) for table, rows in tables_of(filled).items()} == counts
+        known = columns_of(filled)
+        below = values_of(filled, known)
         command.upgrade(config, "head")
-        assert tables_of(filled) == before
+        assert values_of(filled, known) == below
+        assert {table: len(rows) for table, rows in tables_of(filled).items()} == {
+            table: len(rows) for table, rows in whole.items()
+        }
+        command.check(config)
+
+
+def test_a_step_down_changes_nothing_that_the_older_version_knows(filled, database_url):
+    before = columns_of(filled)
+    values = values_of(filled, before)
+    for path in VERSIONS[-2::-1]:
+        command.downgrade(config_of(database_url), path.name[:4])
+        both = {table: before[table] & names for table, names in columns_of(filled).items()}
+        for table, names in both.items():
+            if table in TABLES:
+                kept = [
+                    tuple(getattr(row, name) for name in sorted(names)) for row in values[table]
+                ]
+                now = values_of(filled, {table: names})[table]
+                assert sorted(map(repr, map(tuple, now))) == sorted(map(repr, kept))
+
+
+def test_what_was_skipped_is_empty_below_0003(filled, database_url):
+    filled.write(lambda db: db.execute(text("UPDATE answers SET value = NULL WHERE id = 2")))
+    command.downgrade(config_of(database_url), "0002")
+    with filled.engine.connect() as connection:
+        values = connection.scalars(text("SELECT value FROM answers ORDER BY id")).all()
+    assert values == ["Blue", "", "Cola", "Yes"]
 
 
 # A migration that goes wrong #################################################

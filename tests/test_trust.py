@@ -124,7 +124,7 @@ def test_the_published_signatures_fit_what_is_parsed(url, body, signature):
     assert not RequestValidator("12345").validate(url, parse_form(body + b"&New="), signature)
 
 
-@pytest.mark.parametrize("text", ["Blue", "Zoë 🙂", "", " + %20 &=;\r\n", "日本", "\ufffd\u202e"])
+@pytest.mark.parametrize("text", ["Blue", "Zoë 🙂", " + %20 &=;\r\n", "日本", "\ufffd\u202e"])
 def test_what_twilio_signed_is_taken_whatever_the_text(webhook, log, text):
     new = [("New", "b"), ("New", "a"), ("New", "b"), ("Ünknown", "")]
     status, answer = post(webhook, having(("Body", text), *new))

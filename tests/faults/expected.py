@@ -24,6 +24,8 @@ class Form:
     questions: tuple[str, ...] = ()
     thanks: str = ""
     after: str | None = None
+    resume: timedelta = timedelta(0)
+    partial: bool = False
     reply: str = ""
     owes: str | None = None  # the format of its results
 
@@ -37,6 +39,8 @@ PARTY = Form(
     4 * HOUR,
     questions=("Colour?", "Well, {Question1}! And food?"),
     thanks="Thanks.",
+    resume=2 * HOUR,
+    partial=True,
     owes="json",
 )
 OTHER = Form(
@@ -57,6 +61,7 @@ QUESTIONNAIRES = {
 title = "Party"
 event = "Party"
 to = ["+14155550100", "+14155550101"]
+resume = "2h"
 thanks = "Thanks."
 [[questions]]
 ask = "Colour?"
@@ -65,6 +70,7 @@ ask = "Well, {Question1}! And food?"
 [results]
 url = "URL"
 format = "json"
+partial = true
 """,
     "other": """
 title = "Any other text"
@@ -116,71 +122,123 @@ class Conversation:
     ended_at: datetime | None = None
     state: str = "open"
     count: int = 0
+    unread: int = 0  # in a row, or how often it said `after`
     asked: list[str] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
+    answers: list[str | None] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    owed: list[dict] = field(default_factory=list)
     token: str | None = None  # as it was first seen in a cookie
 
     @property
     def expires_at(self) -> datetime:
         return self.active_at + self.form.silence
 
-    def is_past(self, now: datetime) -> bool:
-        return now >= self.expires_at
+    def is_live(self, now: datetime) -> bool:
+        near = self.active_at - self.form.silence < now < self.expires_at
+        return near and self.state != "stopped"
 
-    def is_ahead(self, now: datetime) -> bool:
-        return now <= self.active_at - self.form.silence
+    def can_resume(self, now: datetime) -> bool:
+        waits = self.state in ("open", "expired") and bool(self.asked)
+        return waits and self.expires_at <= now < self.expires_at + self.form.resume
 
     def gives_way_to(self, form: Form, said: str) -> bool:
         if not form.is_opened_by(said):
             return False
         if not self.form.questions:
             return not self.form.is_opened_by(said)
-        return self.state == "completed"
+        return self.state == "completed" or (self.state == "expired" and form != self.form)
 
-    def expire(self, now: datetime) -> None:
-        self.state, self.ended_at = "expired", min(now, self.expires_at)
+    def ends(self, state: str, now: datetime) -> None:
+        self.state, self.ended_at = state, now if state != "expired" else min(now, self.expires_at)
+        if state == "completed" or (self.form.partial and self.answers):
+            self.owe(state, now)
+
+    def owe(self, state: str, now: datetime) -> None:
+        if self.form.owes:
+            self.owed.append(self.result(state))
 
     def take(self, said: str, now: datetime) -> str | None:
+        returns = self.count > 0 and not self.is_live(now)
+        if self.state == "expired":
+            self.state, self.ended_at = "open", None
         self.count, self.active_at = self.count + 1, now
+        reply = self.resume() if returns else self.answer(said, now)
+        if reply:
+            self.said.append(reply)
+        return reply
+
+    def resume(self) -> str:
+        self.unread = 0
+        return f"Welcome back. {self.asked[-1]}"
+
+    def answer(self, said: str, now: datetime) -> str | None:
         if self.state == "completed":
-            return self.form.after
+            self.unread += 1
+            return self.form.after if self.unread <= 3 else None
         if not self.form.questions:
             return self.form.reply.replace("{count}", str(self.count))
-        if self.count > 1:
+        word = said.strip().lower() if self.asked else None
+        if word == "skip":
+            return self.ask_again(f"This one cannot be skipped. {self.asked[-1]}", now)
+        if word in ("back", "restart"):
+            if not self.answers:
+                return self.ask_again(self.asked[-1], now)
+            del self.answers[-1 if word == "back" else 0 :]
+        elif self.asked:
             self.answers.append(said)
+        return self.go_on(now)
+
+    def ask_again(self, words: str, now: datetime) -> str:
+        self.unread += 1
+        if self.unread < 3:
+            return words
+        self.answers.append(None)
+        return self.go_on(now)
+
+    def go_on(self, now: datetime) -> str:
+        self.unread = 0
         if len(self.answers) == len(self.form.questions):
-            self.state, self.ended_at = "completed", now
+            self.ends("completed", now)
             return self.form.thanks
         ask = self.form.questions[len(self.answers)]
         # One of the two at most is in it: what was texted is never read as a template.
         if self.answers:
-            ask = ask.replace("{Question1}", self.answers[0])
+            ask = ask.replace("{Question1}", self.answers[0] or "")
         else:
             ask = ask.replace("{event}", self.event)
-        self.asked.append(ask)
+        self.asked[len(self.answers) :] = [ask]
         return ask
 
-    def keyed(self) -> dict[str, str]:
+    def keyed(self) -> dict[str, str | None]:
         return {f"Question{n}": said for n, said in enumerate(self.answers, 1)}
 
-    def result(self) -> dict:
-        """What the receiver is to have, but for the number that the database gave it."""
+    def result(self, state: str) -> dict:
+        """What the receiver is to have, but for the numbers and ids that the database gave."""
         if self.form.owes == "form":
-            return {"From": self.pair[0], "Event": self.event} | self.keyed()
-        return {
+            given = {name: said for name, said in self.keyed().items() if said is not None}
+            return {"From": self.pair[0], "Event": self.event} | given
+        result = {
+            "type": f"conversation.{state}",
             "from": self.pair[0],
             "to": self.pair[1],
             "name": None,
             "event": self.event,
             "questionnaire": self.form.name,
             "started_at": told(self.started_at),
-            "completed_at": told(self.ended_at),
+            "completed_at": told(self.ended_at) if state == "completed" else None,
             "answers": self.keyed(),
         }
+        return result | ({"corrects": True} if self.owed else {})
 
 
 def told(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def is_no_answer(said: str, newest: Conversation | None) -> bool:
+    """Nothing, a reaction, or what we said ourselves."""
+    echo = newest is not None and said in newest.said[-5:]
+    return not said or said.startswith("Liked “") or echo
 
 
 @dataclass(eq=False)
@@ -189,6 +247,7 @@ class Owed:
 
     result: dict
     planned: datetime | None
+    whose: Conversation
     state: str = "pending"
     attempts: int = 0
     unfinished: int = 0
@@ -227,6 +286,7 @@ class Expected:
         self.conversations: list[Conversation] = []
         self.rows: dict[str, Row] = {}
         self.outbox: list[Owed] = []
+        self.opted_out: set[str] = set()
 
     def text(
         self, pair: tuple[str, str], sid: str, said: str, cookie: str | None, now: datetime
@@ -234,29 +294,51 @@ class Expected:
         """Record a text; one that is recorded already changes nothing."""
         if sid in self.rows:
             return self.rows[sid]
-        live = self._live(pair, now)
+        newest = next((one for one in reversed(self.conversations) if one.pair == pair), None)
+        live = newest if newest and newest.is_live(now) else None
         row = self.rows[sid] = Row(sid, said, self._judge(pair, cookie, live), None, None, now)
-        form = self._opened_by(said, pair[1])
-        if form and (live is None or live.gives_way_to(form, said)):
-            live = self._start(pair, form, said, now)
-        if live is None:
+        if self._wants(pair[0], said, now) or is_no_answer(said, newest):
+            row.conversation = live and live.id
             return row
-        was_open = live.state == "open"
-        row.conversation, row.reply = live.id, live.take(said, now)
-        if was_open and live.state == "completed" and live.form.owes:
-            self.outbox.append(Owed(live.result(), planned=now))
+        goes_on = newest if newest and (live or newest.can_resume(now)) else None
+        form = self._opened_by(said, pair[1])
+        if form and (goes_on is None or goes_on.gives_way_to(form, said)):
+            goes_on = self._start(pair, form, said, now)
+        if goes_on is None:
+            return row
+        row.conversation, row.reply = goes_on.id, goes_on.take(said, now)
+        self._owe(goes_on, now)
         return row
+
+    def expire(self, now: datetime) -> None:
+        """What the sender's loop does."""
+        silent = [one for one in self.conversations if one.state == "open"]
+        for one in sorted(silent, key=lambda one: one.expires_at):
+            if one.expires_at <= now:
+                one.ends("expired", now)
+                self._owe(one, now)
+
+    def _wants(self, sender: str, said: str, now: datetime) -> bool:
+        """Whether a text is about our texts, or from somebody who wants none."""
+        word = said.strip().lower()
+        if word == "stop":
+            self.opted_out.add(sender)
+            for one in self.conversations:
+                if one.pair[0] == sender and one.state == "open":
+                    one.ends("stopped", now)
+                    self._owe(one, now)
+        was_out = sender in self.opted_out
+        if word in ("start", "yes"):
+            self.opted_out.discard(sender)
+        return was_out or word == "help"
+
+    def _owe(self, one: Conversation, now: datetime) -> None:
+        known = sum(owed.whose is one for owed in self.outbox)
+        self.outbox += [Owed(result, now, one) for result in one.owed[known:]]
 
     def _opened_by(self, said: str, number: str) -> Form | None:
         forms = [one for one in FORMS if number in one.numbers]
         return next((one for one in forms if one.event is None or one.is_opened_by(said)), None)
-
-    def _live(self, pair: tuple[str, str], now: datetime) -> Conversation | None:
-        """The newest that is not over; none where that one is from the future."""
-        for one in reversed(self.conversations):
-            if one.pair == pair and one.state in ("open", "completed") and not one.is_past(now):
-                return None if one.is_ahead(now) else one
-        return None
 
     def _judge(self, pair: tuple[str, str], cookie: str | None, live: Conversation | None) -> str:
         if cookie is None:
@@ -273,7 +355,8 @@ class Expected:
     def _start(self, pair: tuple[str, str], form: Form, said: str, now: datetime) -> Conversation:
         for one in self.conversations:
             if one.pair == pair and one.state == "open":
-                one.expire(now)
+                one.ends("expired", now)
+                self._owe(one, now)
         new = Conversation(len(self.conversations), pair, form, form.event or said, now, now)
         self.conversations.append(new)
         return new

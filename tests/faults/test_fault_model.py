@@ -32,16 +32,18 @@ from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
-from models import Conversation, Delivery, Message
+import smsconvo
+from models import Conversation, Delivery, Message, conversation, result
 from phone import CookieJar, TwilioError, new_sid
-from smsconvo import COOKIE, App, Settings, claim_due, create_app, deliver_one
+from smsconvo import COOKIE, App, Settings, claim_due, create_app, deliver_one, expire_silent
 
 TMPFS = Path("/dev/shm")
 STEPS = 30  # of each example
 CHANCE = 7  # short runs are always the same, for they are too short to find anything new
 BEGINNING = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BODIES = [
-    *("Party", " PARTY ", "party ", "Count", "count", "Blue", "Pizza 🍕", ""),
+    *("Party", " PARTY ", "party ", "Party", "Count", "count", "Blue", "Pizza 🍕", "Cola", ""),
+    *("BACK", "skip", " Restart", "STOP", "START", "HELP", "yes", "Liked “Colour?”", "Colour?"),
     *("{Question1}", "{count}", "<b>&amp;", "x" * 1500, "a\nb", "partys", "'; DROP TABLE x"),
 ]
 COOKIES = ["own", "lost", "stale", "foreign", "malformed", "missing"]
@@ -224,6 +226,12 @@ class Smsconvo(RuleBasedStateMachine):
     @rule(jump=st.sampled_from(SETBACKS))
     def set_clock_back(self, jump: timedelta) -> None:
         self.world.clock.now -= jump
+
+    @rule()
+    def expire(self) -> None:
+        while expire_silent(self.world.direct.app.database, self.now):
+            pass
+        self.expected.expire(self.now)
 
     @rule(which=places, status=st.sampled_from(list(FINALITY)))
     def report(self, which: int, status: str) -> None:
@@ -420,8 +428,12 @@ class Smsconvo(RuleBasedStateMachine):
 
     def _leave(self) -> None:
         """What this example still owes is not the next one's."""
-        settle = sql("UPDATE outbox SET state = 'delivered' WHERE state = 'pending'")
-        self.world.direct.app.database.write(lambda db: db.execute(settle))
+        for table, state, pending in (
+            ("outbox", "delivered", "pending"),
+            ("conversations", "stopped", "open"),
+        ):
+            settle = sql(f"UPDATE {table} SET state = '{state}' WHERE state = '{pending}'")
+            self.world.direct.app.database.write(lambda db, settle=settle: db.execute(settle))
 
 
 def said_by(row: Row) -> list[str]:
@@ -430,9 +442,10 @@ def said_by(row: Row) -> list[str]:
 
 def read_result(kind: str, body: str) -> dict:
     if kind.startswith("application/json"):
-        result = json.loads(body)["data"]
+        event = json.loads(body)
+        result = event["data"] | {"type": event["type"]}
         del result["conversation"]  # the number that the database gave it
-        return result
+        return result | ({"corrects": True} if "corrects" in result else {})
     return dict(parse_qsl(body, keep_blank_values=True, strict_parsing=True))
 
 
@@ -513,12 +526,18 @@ def forget_texts(monkeypatch) -> None:
 
 
 def trust_cookies(monkeypatch) -> None:
-    find = Conversation.find
+    receive, find = smsconvo.receive, Conversation.find
+    sent: list[str | None] = []
 
-    def find_by_cookie(db: Session, cookie: str | None, *others: object) -> tuple:
-        live, kind = find(db, cookie, *others)
-        return db.scalar(select(Conversation).where(Conversation.token == cookie)) or live, kind
+    def receive_with(*arguments: object, cookie: str | None, **options: object) -> tuple:
+        sent[:] = [cookie]
+        return receive(*arguments, cookie=cookie, **options)
 
+    def find_by_cookie(db: Session, *pair: str) -> Conversation | None:
+        named = db.scalar(select(Conversation).where(Conversation.token == sent[0]))
+        return named or find(db, *pair)
+
+    monkeypatch.setattr(smsconvo, "receive", receive_with)
     monkeypatch.setattr(Conversation, "find", find_by_cookie)
 
 
@@ -534,7 +553,23 @@ def believe_the_future(monkeypatch) -> None:
 
 
 def lose_answers(monkeypatch) -> None:
-    monkeypatch.setattr(Conversation, "_form", lambda one: {"From": one.sender})
+    monkeypatch.setattr(result, "_given", lambda _: {})
+
+
+def text_those_who_opted_out(monkeypatch) -> None:
+    monkeypatch.setattr(conversation, "_find_wish", lambda *_: None)
+
+
+def answer_reactions(monkeypatch) -> None:
+    monkeypatch.setattr(Conversation, "find_non_answer", lambda *_: None)
+
+
+def let_nobody_resume(monkeypatch) -> None:
+    monkeypatch.setattr(Conversation, "can_resume", lambda *_: False)
+
+
+def expire_quietly(monkeypatch) -> None:
+    monkeypatch.setattr(Conversation, "_owe_partial", lambda *_: None)
 
 
 def deliver_for_ever(monkeypatch) -> None:
@@ -547,6 +582,7 @@ def deliver_for_ever(monkeypatch) -> None:
     [
         *(forget_texts, trust_cookies, owe_nothing),
         *(believe_the_future, lose_answers, deliver_for_ever),
+        *(text_those_who_opted_out, answer_reactions, let_nobody_resume, expire_quietly),
     ],
 )
 def test_the_model_notices(world, monkeypatch, weaken):
