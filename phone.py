@@ -203,20 +203,33 @@ GSM = set(
 GSM_EXTENSION = set("\f^{}\\[~]|€")
 
 
+def is_gsm(body: str) -> bool:
+    return GSM | GSM_EXTENSION >= set(body)
+
+
 def count_segments(body: str) -> int:
     """How many SMS carry this text. One character outside GSM 03.38 makes all of it UCS-2."""
-    if GSM | GSM_EXTENSION >= set(body):
+    if is_gsm(body):
         widths, alone, each = [1 + (c in GSM_EXTENSION) for c in body], 160, 153
     else:
-        widths, alone, each = [1 + (c > "\uffff") for c in body], 70, 67
+        widths, alone, each = _widths_of_graphemes(body), 70, 67
     if sum(widths) <= alone:
         return 1
     segments, room = 1, each
     for width in widths:
-        if width > room:  # no character is split between two segments
+        if width > room:  # nothing that is seen as one character is split between two segments
             segments, room = segments + 1, each
         room -= width
     return segments
+
+
+def _widths_of_graphemes(body: str) -> list[int]:
+    """In UTF-16 units. Twilio's calculator keeps them whole, such as a family with all members."""
+    import regex
+
+    return [
+        len(one.encode("utf-16-le", "surrogatepass")) // 2 for one in regex.findall(r"\X", body)
+    ]
 
 
 @dataclass(frozen=True)
