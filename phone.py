@@ -133,7 +133,7 @@ class Phone:
         if channel == "whatsapp":
             form |= {"ProfileName": number, "WaId": number.removeprefix("+")}
         sms = not channel and not media
-        form["NumSegments"] = str(count_segments(body)) if sms else "1"
+        form["NumSegments"] = str(measure(body)[1]) if sms else "1"
         places = ("City", "State", "Zip", "Country")
         return form | {f"{end}{place}": "" for end in ("From", "To") for place in places}
 
@@ -203,16 +203,18 @@ GSM = set(
 GSM_EXTENSION = set("\f^{}\\[~]|€")
 
 
-def is_gsm(body: str) -> bool:
-    return GSM | GSM_EXTENSION >= set(body)
+def measure(body: str) -> tuple[str, int]:
+    """The encoding of a text, and how many SMS carry it.
+
+    One character outside GSM 03.38 makes all of it UCS-2.
+    """
+    if GSM | GSM_EXTENSION >= set(body):
+        widths = [1 + (c in GSM_EXTENSION) for c in body]
+        return "GSM-7", _count_segments(widths, alone=160, each=153)
+    return "UCS-2", _count_segments(_widths_of_graphemes(body), alone=70, each=67)
 
 
-def count_segments(body: str) -> int:
-    """How many SMS carry this text. One character outside GSM 03.38 makes all of it UCS-2."""
-    if is_gsm(body):
-        widths, alone, each = [1 + (c in GSM_EXTENSION) for c in body], 160, 153
-    else:
-        widths, alone, each = _widths_of_graphemes(body), 70, 67
+def _count_segments(widths: list[int], alone: int, each: int) -> int:
     if sum(widths) <= alone:
         return 1
     segments, room = 1, each

@@ -10,12 +10,14 @@ import logging.config
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from base64 import b64decode
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,6 +28,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread, Timer, main_thread
 from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -64,13 +67,19 @@ from models import (
     InvalidQuestionnaire,
     Message,
     People,
+    Questionnaire,
     Questionnaires,
     receive,
 )
 from models.database import may_pass
 from models.delivery import GONE
-from models.mistakes import is_web_address
-from phone import Phone, TwilioError
+from models.mistakes import Finding, is_web_address
+from models.plan import find_plans
+from models.replay import Recording, find_ids, find_recordings
+from models.replay import load as load_recording
+from models.replay import replay as replay_recording
+from models.sheet import Cost, Sheet
+from phone import Phone, TwilioError, measure
 
 __version__ = "0.1.0"
 
@@ -493,15 +502,7 @@ def take_text(
         return Reply.of(recorded, recorded.find_reply(db), "repeated")
     text = inbound(form, now)
     contact = Contact.find(db, text.sender, app.people.name_of(text.sender))
-    conversation, reply = receive(
-        db,
-        text,
-        contact,
-        app.questionnaires,
-        now,
-        cookie=cookie,
-        opt_out_type=form.get("OptOutType"),
-    )
+    conversation, reply = receive(db, text, contact, app.questionnaires, now, cookie)
     return Reply.of(text, reply, conversation.state if conversation else "not opened")
 
 
@@ -1187,15 +1188,256 @@ def back_up(settings: Settings, version: str) -> None:
 
 
 @cli.command()
-def check() -> None:
-    """Judge the questionnaire files, and say what opens each."""
+@click.option("--price", type=click.FloatRange(0), help="What a segment costs, such as 0.0083.")
+@click.option("--strict", is_flag=True, help="Warnings are errors.")
+@click.option("--json", "for_machines", is_flag=True, help="Tell it as JSON.")
+def check(price: float | None, strict: bool, for_machines: bool) -> None:
+    """Judge the questionnaire files, and say what each costs to send."""
     settings = Settings.from_env(os.environ)
-    load_people(settings)
-    for name, questionnaire in load_questionnaires(settings):
-        text = f'the text "{questionnaire.event}"' if questionnaire.event else "any text"
-        numbers = f" to {', '.join(questionnaire.to)}" if questionnaire.to else ""
-        asks = f"{len(questionnaire.questions)} questions" if questionnaire.questions else "counter"
-        click.echo(f"{name}: {questionnaire.title} ({asks}), opened by {text}{numbers}")
+    sheets, findings = examine(settings)
+    findings = [one._replace(is_error=one.is_error or strict) for one in findings]
+    has_errors = any(one.is_error for one in findings)
+    if for_machines:
+        say(json.dumps(report(sheets, findings, price), indent=2, ensure_ascii=False))
+    elif not has_errors:
+        say("\n\n".join("\n".join(tabulate(*named, price)) for named in sheets.items()))
+    for one in () if for_machines else findings:
+        words = str(one) if one.is_error else f"warning: {one}"
+        click.secho(words, fg="red" if one.is_error else "yellow", err=True)
+    if has_errors:
+        sys.exit(os.EX_CONFIG)
+
+
+def examine(settings: Settings) -> tuple[dict[str, Sheet], list[Finding]]:
+    """What each questionnaire says, by its name, and all that is wrong or doubtful."""
+    names = set(load_people(settings).values())
+    questionnaires, findings = Questionnaires.examine(settings.questionnaires)
+    sheets = {
+        name: Sheet.of(one, names, utcnow().date(), measure)
+        for name, one in questionnaires
+        if not any(found.is_error and Path(found.file).stem == name for found in findings)
+    }
+    for name, sheet in sheets.items():
+        file = str(settings.questionnaires / f"{name}.toml")
+        findings += [one._replace(file=file) for one in sheet.find_doubts(measure)]
+        dear = sheet.find_dear_names(sorted(names), measure)
+        findings += [one._replace(file=str(settings.people)) for one in dear]
+    return sheets, list(dict.fromkeys(findings))
+
+
+def report(sheets: Mapping[str, Sheet], findings: list[Finding], price: float | None) -> dict:
+    return {
+        "questionnaires": [
+            {
+                "name": name,
+                "title": sheet.questionnaire.title,
+                "event": sheet.questionnaire.event,
+                "to": sheet.questionnaire.to,
+                "texts": [
+                    {
+                        "place": line.text.place,
+                        "kind": line.text.question and line.text.question.kind,
+                        "encoding": line.encoding,
+                        "segments": line.segments,
+                        "characters": len(line.words),
+                    }
+                    for line in sheet.lines
+                ],
+                "conversation": {
+                    which: cost._asdict()
+                    | ({} if price is None else {"cost": round(price * cost.segments, 6)})
+                    for which, cost in zip(("least", "most"), sheet.costs(), strict=True)
+                },
+            }
+            for name, sheet in sheets.items()
+        ],
+        "findings": [
+            {
+                "level": "error" if one.is_error else "warning",
+                "file": one.file,
+                "place": one.place,
+                "sentence": one.sentence,
+            }
+            for one in findings
+        ],
+    }
+
+
+def tabulate(name: str, sheet: Sheet, price: float | None) -> Iterator[str]:
+    """A line for each text, with as much of it as the terminal has room for."""
+    yield click.style(f"{name}: {describe(sheet.questionnaire)}", bold=True)
+    rows = [("", "kind", "encoding", "segments", "")]
+    for line in sheet.lines:
+        question = line.text.question
+        kind = question.kind if question else ""
+        words = " ".join(line.words.split())
+        rows.append((line.text.place, kind, line.encoding, str(line.segments), words))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    room = max(shutil.get_terminal_size().columns - sum(widths) - 12, 20)
+    for place, kind, encoding, segments, words in rows:
+        cells = (place.ljust(widths[0]), kind.ljust(widths[1]), encoding.ljust(widths[2]))
+        words = words if len(words) <= room else f"{words[: room - 1]}…"
+        yield "  ".join(("", *cells, segments.rjust(widths[3]), words)).rstrip()
+    yield f"  {tell_costs(*sheet.costs(), price, sheet.questionnaire.is_counter)}"
+
+
+def describe(questionnaire: Questionnaire) -> str:
+    text = f'the text "{questionnaire.event}"' if questionnaire.event else "any text"
+    numbers = f" to {', '.join(questionnaire.to)}" if questionnaire.to else ""
+    count = len(questionnaire.questions)
+    asks = "counter" if not count else "1 question" if count == 1 else f"{count} questions"
+    return f"{questionnaire.title} ({asks}), opened by {text}{numbers}"
+
+
+def tell_costs(least: Cost, most: Cost, price: float | None, is_counter: bool) -> str:
+    what = "A text and its reply" if is_counter else "A completed conversation"
+    texts, segments = (
+        f"{one} to {other}" if one < other else str(other)
+        for one, other in zip(least, most, strict=True)
+    )
+    told = f"{what}: {texts} texts both ways, {segments} segments"
+    if price is None:
+        return told
+    least_cost, most_cost = (f"{price * cost.segments:.4f}" for cost in (least, most))
+    cost = most_cost if least_cost == most_cost else f"{least_cost} to {most_cost}"
+    return f"{told}, {cost} at {price:g} each"
+
+
+@cli.command()
+def plan() -> None:
+    """Say what the questionnaire files change, and who goes on as before."""
+    questionnaires = load_questionnaires(Settings.from_env(os.environ))
+    with ready_database() as database, database.read() as db:
+        for one in find_plans(db, questionnaires):
+            say(f"{one.name}: {STATES[one.state]}")
+            for change in one.changes:
+                sign, colour = SIGNS.get(change.what, ("~", "yellow"))
+                words = f": {change.words}" if change.words else ""
+                say(f"  {sign} {change.key} {change.what}{words}", fg=colour)
+            if one.open:
+                say(f"  {sum(one.open.values())} open conversations go on as they began:")
+                for asking, count in one.open.items():
+                    say(f"    {count} at {asking or 'no question'}")
+
+
+STATES = {
+    "new": "new, no conversation has used it yet",
+    "unchanged": "as it is in use",
+    "changed": "changed for new conversations",
+    "gone": "has no file any more, so nothing opens it",
+}
+SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}
+
+
+@cli.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--last", default=1000, show_default=True, help="How many of the newest to take.")
+@click.option("--conversation", "ids", type=int, multiple=True, help="Only this one, by its id.")
+@click.option("--save", type=click.Path(path_type=Path), help="Keep that one in a file, masked.")
+def replay(files: tuple[Path, ...], last: int, ids: tuple[int, ...], save: Path | None) -> None:
+    """Hold recorded conversations again, and show which replies differ.
+
+    The questionnaires are the files of now; the conversations come from the database, or from FILES
+    that --save wrote. It happens in a database of its own, which is thrown away, and nothing is
+    sent. The status is 1 where a reply differs.
+    """
+    if save and (len(ids) != 1 or files):
+        raise click.UsageError("Say which one to save: --conversation ID --save FILE.")
+    settings = Settings.from_env(os.environ)
+    if save:
+        save_recording(settings, ids[0], save)
+        return
+    questionnaires = load_questionnaires(settings)
+    with trial_database() as trial:
+        if files:
+            compared = compare_files(files, questionnaires, trial)
+        else:
+            compared = compare_recorded(ids, last, questionnaires, trial)
+    if tell_differences(compared):
+        sys.exit(1)
+
+
+@contextmanager
+def trial_database() -> Iterator[Database]:
+    with TemporaryDirectory(prefix="smsconvo-") as folder:
+        settings = Settings(database_url=f"sqlite:///{folder}/trial.db")
+        command.upgrade(migrations(settings), "head")
+        with open_database(settings) as database:
+            yield database
+
+
+class Compared(NamedTuple):
+    """A recorded conversation, and what is said in it now."""
+
+    recording: Recording
+    replies: list[str | None]
+
+
+def compare_recorded(
+    ids: tuple[int, ...], last: int, questionnaires: Questionnaires, trial: Database
+) -> list[Compared]:
+    with ready_database() as database, database.read() as db:
+        ids = ids or find_ids(db, last)
+        recordings = find_recordings(db, ids)
+        with click.progressbar(recordings, len(ids), "Replaying", file=sys.stderr) as bar:
+            return [hold_again(one, questionnaires, trial) for one in bar]
+
+
+def compare_files(
+    files: tuple[Path, ...], questionnaires: Questionnaires, trial: Database
+) -> list[Compared]:
+    """Each with the questionnaire that it names, on whatever number that one is in use."""
+    compared = []
+    for file in files:
+        try:
+            recording = load_recording(file)
+            only = questionnaires.only(recording.questionnaire)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        compared.append(hold_again(recording, only, trial))
+    return compared
+
+
+def hold_again(recording: Recording, questionnaires: Questionnaires, trial: Database) -> Compared:
+    replies = trial.write(lambda db: replay_recording(db, recording, questionnaires))
+    return Compared(recording, replies)
+
+
+def save_recording(settings: Settings, id: int, file: Path) -> None:
+    """As the version it began with says it to the masked texts, so that file and replies agree."""
+    with ready_database() as database, database.read() as db:
+        recording = next(find_recordings(db, [id]), None)
+        if recording is None:
+            raise SettingsError(f"There is no conversation {id}. Look for its id in the history.")
+        version = db.get(Conversation, id).version
+        own = Questionnaires({version.name: version.definition}).only(version.name)
+    masked = recording.masked(load_people(settings).values())
+    with trial_database() as trial:
+        replies = hold_again(masked, own, trial).replies
+    file.write_bytes(masked.saying(replies).encoded())
+    say(f"Saved to {file}. Read it before you share it: only known names and numbers are masked.")
+
+
+def tell_differences(compared: list[Compared]) -> int:
+    """Each difference once, the most frequent first; how many replies differ."""
+    differences: dict[tuple[str, str], list[tuple[Recording, str]]] = defaultdict(list)
+    for one in compared:
+        for turn, reply in zip(one.recording.turns, one.replies, strict=True):
+            if turn.reply != reply:
+                differences[turn.reply or "", reply or ""].append((one.recording, turn.said))
+    for (before, now), found in sorted(differences.items(), key=lambda one: -len(one[1])):
+        recording, said = found[0]
+        where_first = f"conversation {recording.conversation}" if recording.conversation else "file"
+        say(f"{len(found)} times, first in {where_first} ({recording.questionnaire}), at {said!r}")
+        say(f"  - {before or SILENCE}", fg="red")
+        say(f"  + {now or SILENCE}", fg="green")
+    total = sum(len(one.replies) for one in compared)
+    differing = sum(map(len, differences.values()))
+    say(f"{differing} of {total} replies differ, in {len(compared)} conversations.")
+    return differing
+
+
+SILENCE = "(silence)"
 
 
 @cli.command()

@@ -230,7 +230,7 @@ LONGEST_DATE = 60
 RANGE_OR_PERIOD = re.compile(
     r"[0-9]+ ?- ?[0-9]+|[0-9]+(\.[0-9]+)?|.*[0-9]:[0-9].*|(next|this|last) (week|month|year)"
 )
-BEFORE_WEEKDAY = re.compile(r"(?:(?:on|this|next|coming) )+")
+BEFORE_WEEKDAY = re.compile(r"(?:(?:on|this|next|coming|el|este|pr[oó]ximo) )+")
 LEAP_YEARS = 8  # at most so far from one 29 February to the next
 
 
@@ -272,7 +272,12 @@ def _days(said: str, manner: Manner, question: "Question") -> Iterable[date]:
 
 
 def _parse_date(
-    said: str, manner: Manner, question: "Question", parser: str, prefer: str, *required: str
+    said: str,
+    manner: Manner,
+    question: "Question",
+    parser: str,
+    prefer: str,
+    required: Sequence[str] = ("day", "month"),
 ) -> date | None:
     import dateparser
 
@@ -284,7 +289,7 @@ def _parse_date(
             "PREFER_LOCALE_DATE_ORDER": False,
             "PREFER_DATES_FROM": prefer,
             "RELATIVE_BASE": datetime.combine(manner.day, time(12)),
-            "REQUIRE_PARTS": list(required or ("day", "month")),
+            "REQUIRE_PARTS": list(required),
             "PARSERS": [parser],
         },
     )
@@ -292,9 +297,12 @@ def _parse_date(
 
 
 def _next_weekday(word: str, manner: Manner, question: "Question") -> date | None:
-    """After today. A month alone is parsed too, and is further away than a week."""
-    day = _parse_date(word, manner, question, "absolute-time", "future", "month")
-    return day if day and 0 < (day - manner.day).days <= 7 else None
+    """After today. A month alone is parsed too, but names a part of a date."""
+    day, month = (
+        _parse_date(word, manner, question, "absolute-time", "future", required)
+        for required in ((), ("month",))
+    )
+    return None if month else day
 
 
 def _in_years(day: date, today: date, prefer: str) -> Iterable[date]:

@@ -44,9 +44,7 @@ def receive(
     contact: Contact,
     questionnaires: Questionnaires,
     now: datetime,
-    *,
     cookie: str | None = None,
-    opt_out_type: str | None = None,
 ) -> tuple[Optional["Conversation"], Message | None]:
     """Take an inbound text: the conversation it belongs to, if any, and the recorded reply, if any.
 
@@ -57,7 +55,7 @@ def receive(
     newest = Conversation.find(db, said.sender, said.recipient)
     live = newest if newest and newest.is_live(now) else None
     said.cookie = Conversation.judge(db, cookie, live, said)
-    if wish := _find_wish(said, contact, live, opt_out_type):
+    if wish := _find_wish(said, contact, live):
         said.read_as = wish
         _follow(db, wish, contact, now)
     elif newest:
@@ -75,19 +73,17 @@ def receive(
     return conversation, conversation.receive(said, now)
 
 
-def _find_wish(
-    said: Message, contact: Contact, live: Optional["Conversation"], opt_out_type: str | None
-) -> str | None:
+def _find_wish(said: Message, contact: Contact, live: Optional["Conversation"]) -> str | None:
     """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all.
 
     Twilio takes YES for opting in, where it is most often an answer.
     """
-    wish = find_wish(said.body, opt_out_type)
+    wish = find_wish(said.body, said.opt_out_type)
     if wish in ("stop", "help"):
         return wish
     if contact.opted_out_at:
         return "start" if wish or find_wish(said.body, says_yes=True) else "opted out"
-    if wish and opt_out_type and not (live and live.takes_for_answer(said.body)):
+    if wish and said.opt_out_type and not (live and live.takes_for_answer(said.body)):
         return "start"
     return None
 

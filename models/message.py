@@ -1,5 +1,6 @@
 """The audit: every text in and out, as it was."""
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Optional
 
@@ -40,6 +41,11 @@ class Message(Base):
 
     conversation: Mapped[Optional["Conversation"]] = relationship()
     reply_to: Mapped[Optional["Message"]] = relationship(remote_side=[id])
+
+    @property
+    def opt_out_type(self) -> str | None:
+        """What Twilio took the text for, where an account tells that: STOP, START or HELP."""
+        return json.loads(self.params).get("OptOutType") if self.params else None
 
     @classmethod
     def find(cls, db: Session, sid: str) -> Optional["Message"]:

@@ -6,7 +6,7 @@ from datetime import date
 from itertools import combinations
 from typing import NamedTuple
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from models.answers import NO, SEPARATOR, YES
 from models.contact import ADDRESS
@@ -115,24 +115,25 @@ class Text(NamedTuple):
     place: str
     words: str
     known: tuple[str, ...]
+    question: Question | None = None  # what it asks, or asks again
+    is_said: bool = True  # whether this questionnaire ever comes to say it
 
 
 def find_texts(questionnaire: Questionnaire) -> Iterator[Text]:
     """Everything that a questionnaire says."""
     known: tuple[str, ...] = PLACEHOLDERS
+    special = {"choice": ("choices",), "number": ("limits",), "date": ("limits",)}
     for place, question in enumerate(questionnaire.questions, 1):
-        special = {"choice": ("choices",), "number": ("limits",), "date": ("limits",)}
         asking = known + special.get(question.kind, ())
-        yield Text(_at(place, "ask"), question.ask, asking)
+        yield Text(_at(place, "ask"), question.ask, asking, question)
         if question.retry:
-            yield Text(_at(place, "retry"), question.retry, asking)
+            yield Text(_at(place, "retry"), question.retry, asking, question)
         known += (question.key,)
     for name in ("thanks", "after", "first_reply", "reply"):
         if words := getattr(questionnaire, name):
             yield Text(name, words, known)
-    for name in SENTENCES if questionnaire.questions else ():
-        words = getattr(questionnaire.say, name)
-        yield Text(f"say, {name}", words, PLACEHOLDERS + SENTENCES[name])
+    if questionnaire.questions:
+        yield from _find_sentences(questionnaire)
 
 
 SENTENCES: dict[str, tuple[str, ...]] = {
@@ -144,8 +145,35 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 }
 
 
+def _find_sentences(questionnaire: Questionnaire) -> Iterator[Text]:
+    """Those of [say]. Of a kind that is asked for more than once, each question has its own."""
+    said = {
+        "needed": any(not question.optional for question in questionnaire.questions),
+        "ended": any(question.give_up == "end" for question in questionnaire.questions),
+        "resumed": questionnaire.resume is not None,
+        **dict.fromkeys(("review", "corrected", "unchanged"), questionnaire.review),
+    }
+    for name, special in SENTENCES.items():
+        words, known = getattr(questionnaire.say, name), PLACEHOLDERS + special
+        asked = [
+            question
+            for question in questionnaire.questions
+            if questionnaire.say.name_of_retry(question) == name and not _reads_all(question)
+        ]
+        if not asked:
+            yield Text(f"say, {name}", words, known, is_said=said.get(name, False))
+        for question in asked:
+            yield Text(f"say, {name}", words, known, question)
+
+
+def _reads_all(question: Question) -> bool:
+    limits = (question.min, question.max, question.pattern)
+    return question.kind == "text" and limits == (None, None, None)
+
+
 def _wrong_placeholders(questionnaire: Questionnaire) -> Iterator[Finding]:
-    for text in (*find_texts(questionnaire), Text("stranger", questionnaire.stranger, ())):
+    stranger = Text("stranger", questionnaire.stranger, ())
+    for text in {text.place: text for text in (*find_texts(questionnaire), stranger)}.values():
         for name in PLACEHOLDER.findall(text.words):
             if name not in text.known:
                 can_be = ", ".join(f"{{{one}}}" for one in text.known) or "no placeholder"
@@ -154,7 +182,7 @@ def _wrong_placeholders(questionnaire: Questionnaire) -> Iterator[Finding]:
 
 
 def _wrong_lengths(questionnaire: Questionnaire) -> Iterator[Finding]:
-    for text in find_texts(questionnaire):
+    for text in {text.place: text for text in find_texts(questionnaire)}.values():
         if len(text.words) >= LONGEST:
             sentence = f"has {len(text.words):,} characters, and a text has less than {LONGEST:,}."
             yield Finding(text.place, f"{sentence} Shorten it.")
@@ -195,7 +223,7 @@ def is_web_address(url: str) -> bool:
 def _wrong_home(questionnaire: Questionnaire) -> Iterator[Finding]:
     try:
         ZoneInfo(questionnaire.timezone)
-    except (OSError, ValueError):
+    except (ZoneInfoNotFoundError, OSError, ValueError):  # unknown; a directory; not relative
         sentence = 'is not a time zone. Write one like "Europe/Berlin".'
         yield Finding("timezone", sentence)
     if questionnaire.language != "en" and not _knows_dates_of(questionnaire.language):
@@ -371,8 +399,8 @@ def _wrong_conditions(questionnaire: Questionnaire) -> Iterator[Finding]:
             else:
                 _add(needed[question.key], {key: [condition]}, needed[key])
         if not all(_can_hold(earlier[key], all_) for key, all_ in needed[question.key].items()):
-            sentence = "no path leads to this question: what it needs excludes each other."
-            yield Finding(at, f"{sentence} Change a condition, here or before.")
+            sentence = "no path leads to this question: its conditions, with those of the questions"
+            yield Finding(at, f"{sentence} that they name, exclude each other. Change one of them.")
         earlier[question.key] = question
 
 

@@ -112,7 +112,7 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         if value is None:
             return False
         if isinstance(condition, Between):
-            number = _number(value)
+            number = _number(value) if self.kind == "number" else None
             return number is not None and is_between(number, condition.min, condition.max)
         wanted = condition if isinstance(condition, tuple) else (condition,)
         return any(self._is_given(value, one) for one in wanted)
@@ -181,7 +181,11 @@ class Say(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     def asking_again(self, question: Question) -> str:
         """The sentence for a text that was not read as an answer."""
-        return question.retry or getattr(self, "many" if question.many else question.kind)
+        return question.retry or getattr(self, self.name_of_retry(question))
+
+    def name_of_retry(self, question: Question) -> str | None:
+        """The name of its own sentence for that, which a question can replace."""
+        return None if question.retry else "many" if question.many else question.kind
 
     def find_word(self, text: str) -> str | None:
         """Which of its words a text is: `back`, `skip`, `restart` or `ok`, or `fix` and a place."""
@@ -248,6 +252,11 @@ class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def has_further_results(self) -> bool:
         """Whether one conversation can have several results, so that each says what it is."""
         return self.results is not None and (self.results.partial or self.review)
+
+    @property
+    def digest(self) -> str:
+        """The same for the same questionnaire; comments and what is left out do not count."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
 
     def question(self, key: str) -> Question:
         return next(question for question in self.questions if question.key == key)
@@ -324,7 +333,7 @@ class Version(Base):
     @classmethod
     def find(cls, db: Session, name: str, questionnaire: Questionnaire, now: datetime) -> "Version":
         """The stored version that equals this one; stored now if it is used for the first time."""
-        digest = hashlib.sha256(msgspec.json.encode(questionnaire)).hexdigest()
+        digest = questionnaire.digest
         version = db.scalar(select(cls).where(cls.name == name, cls.digest == digest))
         if version is None:
             version = cls(name=name, digest=digest, definition=questionnaire, created_at=now)

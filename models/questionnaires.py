@@ -54,6 +54,12 @@ class Questionnaires:
         """The same, with all results going to `url`."""
         return Questionnaires({name: one.sent_to(url) for name, one in self})
 
+    def only(self, name: str) -> "Questionnaires":
+        """The one of this name, on every number; ValueError where there is none."""
+        if name not in self._named:
+            raise ValueError(f"{name}.toml: is not there, and was asked for. Add it.")
+        return Questionnaires({name: msgspec.structs.replace(self[name], to=())})
+
     def opened_by(self, text: str, number: str) -> str | None:
         """The name of the questionnaire that `text` to our `number` opens, if there is one.
 

@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -254,3 +257,47 @@ def webhook(serve) -> Webhook:
 @pytest.fixture
 def phone(webhook) -> Handset:
     return webhook.phone()
+
+
+@pytest.fixture
+def folder(tmp_path, questionnaires) -> Path:
+    """Where an operator runs the program: questionnaires, people, and no database yet."""
+    (tmp_path / "people.toml").write_text(f'"{REY}" = "Rey"\n', "utf-8")
+    return tmp_path
+
+
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    address = free_address()
+    return {
+        "PATH": os.environ["PATH"],
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "SMSCONVO_LISTEN": address,
+        "SMSCONVO_PUBLIC_URL": f"http://{address}",
+        "SMSCONVO_ALLOW_PRIVATE_RECEIVERS": "1",
+    }
+
+
+def run(
+    folder: Path,
+    environ: dict[str, str],
+    *arguments: str,
+    program: Path = HERE / "smsconvo.py",
+    under: tuple[str, ...] = (),
+    said: str = "",
+) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*under, sys.executable, str(program), *arguments],
+        cwd=folder,
+        env=environ,
+        input=said,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )

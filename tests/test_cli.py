@@ -22,7 +22,18 @@ import psycopg
 import pytest
 from alembic import command
 from click.testing import CliRunner
-from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS
+from conftest import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    FEEDBACK,
+    NUMBER,
+    QUESTIONS,
+    REY,
+    STRANGER,
+    THANKS,
+    free_address,
+    run,
+)
 
 from phone import Phone, TwilioError, new_sid
 from smsconvo import HERE, Settings, claim_due, cli, deliver_one, migrations
@@ -51,31 +62,6 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-# Where an operator runs the program: questionnaires, people, and no database yet.
-@pytest.fixture
-def folder(tmp_path, questionnaires) -> Path:
-    (tmp_path / "people.toml").write_text(f'"{REY}" = "Rey"\n', "utf-8")
-    return tmp_path
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return f"127.0.0.1:{free.getsockname()[1]}"
-
-
-@pytest.fixture
-def environ() -> dict[str, str]:
-    address = free_address()
-    return {
-        "PATH": os.environ["PATH"],
-        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-        "SMSCONVO_LISTEN": address,
-        "SMSCONVO_PUBLIC_URL": f"http://{address}",
-        "SMSCONVO_ALLOW_PRIVATE_RECEIVERS": "1",
-    }
-
-
 @pytest.fixture
 def database_file(folder, migrated) -> Path:
     return Path(shutil.copy(migrated, folder / "smsconvo.db"))
@@ -97,25 +83,6 @@ def next_program(tmp_path) -> Callable:
         return copy / "smsconvo.py"
 
     return make
-
-
-def run(
-    folder: Path,
-    environ: dict[str, str],
-    *arguments: str,
-    program: Path = HERE / "smsconvo.py",
-    under: tuple[str, ...] = (),
-    said: str = "",
-) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*under, sys.executable, str(program), *arguments],
-        cwd=folder,
-        env=environ,
-        input=said,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-    )
 
 
 @contextmanager
@@ -561,28 +528,7 @@ def test_deliver_delivers_until_stopped(folder, environ, owing, receiver, stop):
     assert parse_qsl(body.decode())[0] == ("From", STRANGER)
 
 
-# check, phone ################################################################
-
-
-def test_check_says_what_opens_each_questionnaire(folder, environ):
-    party = 'title = "Party"\nevent = "Party"\nto = ["+1", "+2"]\nthanks = "Thanks"\n'
-    (folder / "questionnaires/party.toml").write_text(f"{party}[[questions]]\nask = 'Who?'\n")
-    ended = run(folder, environ, "check")
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines() == [
-        'counter: Message counter (counter), opened by the text "Count"',
-        "feedback: Guest feedback (4 questions), opened by any text",
-        'party: Party (1 questions), opened by the text "Party" to +1, +2',
-    ]
-
-
-def test_check_names_every_mistake(folder, environ):
-    break_a_questionnaire(folder, environ)
-    (folder / "questionnaires/picnic.toml").write_text("title = \n", "utf-8")
-    ended = run(folder, environ, "check")
-    assert ended.returncode == os.EX_CONFIG
-    assert len(ended.stderr.splitlines()) == 2
-    assert "party.toml: " in ended.stderr and "picnic.toml: " in ended.stderr
+# phone ################################################################
 
 
 @on_sqlite
