@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.words import INVISIBLE, QUOTES, fold, trim, without_accents
+from models.words import INVISIBLE, KEYCAP, QUOTES, fold, trim, without_accents
 
 if TYPE_CHECKING:
     from models.questionnaire import Choice, Question
@@ -106,6 +106,8 @@ def _find_choice(choices: Sequence["Choice"], text: str) -> "Choice | None":
     if named := [one for one in choices if said in one.names or trim(said) in one.names]:
         return named[0] if len(named) == 1 else None
     words = trim(said)
+    if not words:
+        return None
     marked = re.fullmatch(r"#?([0-9]{1,2}|[a-z])(?:[).: ]+(.+))?", words)
     placed = _placed(choices, marked[1]) if marked else None
     if marked and marked[2]:
@@ -170,8 +172,8 @@ MOST_DIGITS = 15
 
 
 def _read_number(question: "Question", text: str, manner: Manner) -> str | None:
-    found = NUMBER.fullmatch(_without_emoji(fold(text)))
-    if not found or not _is_unit(found[2]):
+    found = NUMBER.fullmatch(_without_emoji(fold(text.replace(KEYCAP, ""))))
+    if not found or _has_power(text) or not _is_unit(found[2]):
         return None
     digits = re.sub(CURRENCY, "", found[1]).replace("+", "").replace(" ", " ").strip()
     sign = "-" if digits.startswith("-") else ""
@@ -182,6 +184,12 @@ def _read_number(question: "Question", text: str, manner: Manner) -> str | None:
     if question.whole and value != value.to_integral_value():
         return None
     return plain(value) if is_between(value, question.min, question.max) else None
+
+
+def _has_power(text: str) -> bool:
+    """Whether a digit stands higher or lower, as in 10²: folded it would be one of the number."""
+    kinds = {unicodedata.decomposition(sign).partition(" ")[0] for sign in text}
+    return not kinds.isdisjoint(("<super>", "<sub>"))
 
 
 def _without_emoji(folded: str) -> str:
@@ -228,8 +236,9 @@ def is_between(value: Decimal, least: float | None, most: float | None) -> bool:
 
 LONGEST_DATE = 60
 RANGE_OR_PERIOD = re.compile(
-    r"[0-9]+ ?- ?[0-9]+|[0-9]+(\.[0-9]+)?|.*[0-9]:[0-9].*|(next|this|last) (week|month|year)"
+    r"[0-9]+ ?- ?[0-9]+|[0-9]+|.*[0-9]:[0-9].*|(next|this|last) (week|month|year)"
 )
+DECIMAL = re.compile(r"[0-9]+\.[0-9]+")  # a day and its month only where the day comes first
 BEFORE_WEEKDAY = re.compile(r"(?:(?:on|this|next|coming|el|este|pr[oó]ximo) )+")
 LEAP_YEARS = 8  # at most so far from one 29 February to the next
 
@@ -238,8 +247,10 @@ def _read_date(question: "Question", text: str, manner: Manner) -> str | None:
     said = trim(fold(text))
     if len(said) > LONGEST_DATE or RANGE_OR_PERIOD.fullmatch(said):
         return None
+    if DECIMAL.fullmatch(said) and not question.day_first:
+        return None
     least, most = limit(question.earliest, manner.day), limit(question.latest, manner.day)
-    for day in _days(said, manner, question):
+    for day in _days(said, manner, question.day_first):
         if (least is None or day >= least) and (most is None or day <= most):
             return day.isoformat()
     return None
@@ -254,30 +265,37 @@ def limit(written: str | None, today: date) -> date | None:
     return date.fromisoformat(written)
 
 
-def _days(said: str, manner: Manner, question: "Question") -> Iterable[date]:
+def _days(said: str, manner: Manner, day_first: bool) -> Iterable[date]:
     """The days that are meant, the likeliest first."""
-    if day := _parse_date(said, manner, question, "relative-time", "current_period"):
+    if day := _parse_date(said, manner, "relative-time", "current_period"):
         yield day
         return
     weekday = BEFORE_WEEKDAY.sub("", said, count=1)
-    if weekday.isalpha() and (day := _next_weekday(weekday, manner, question)):
+    if weekday.isalpha() and (day := _next_weekday(weekday, manner)):
         yield day
         return
+    # 13/05 and 05/13 are the same day, whatever comes first elsewhere.
+    yield from list(_absolute_days(said, manner, day_first)) or _absolute_days(
+        said, manner, not day_first
+    )
+
+
+def _absolute_days(said: str, manner: Manner, day_first: bool) -> Iterable[date]:
     numbers = re.findall("[0-9]+", said)
     has_year = len(numbers) > (1 if re.search("[^\\W\\d_]{3}", said) else 2)
+    order = "DMY" if day_first else "MDY"
     for prefer in ("future", "past"):
-        day = _parse_date(said, manner, question, "absolute-time", prefer)
-        if day:
+        if day := _parse_date(said, manner, "absolute-time", prefer, order=order):
             yield from [day] if has_year else _in_years(day, manner.day, prefer)
 
 
 def _parse_date(
     said: str,
     manner: Manner,
-    question: "Question",
     parser: str,
     prefer: str,
     required: Sequence[str] = ("day", "month"),
+    order: str = "DMY",
 ) -> date | None:
     import dateparser
 
@@ -285,7 +303,7 @@ def _parse_date(
         said,
         languages=list(dict.fromkeys([manner.language, "en"])),
         settings={
-            "DATE_ORDER": "DMY" if question.day_first else "MDY",
+            "DATE_ORDER": order,
             "PREFER_LOCALE_DATE_ORDER": False,
             "PREFER_DATES_FROM": prefer,
             "RELATIVE_BASE": datetime.combine(manner.day, time(12)),
@@ -296,10 +314,10 @@ def _parse_date(
     return found and found.date()
 
 
-def _next_weekday(word: str, manner: Manner, question: "Question") -> date | None:
+def _next_weekday(word: str, manner: Manner) -> date | None:
     """After today. A month alone is parsed too, but names a part of a date."""
     day, month = (
-        _parse_date(word, manner, question, "absolute-time", "future", required)
+        _parse_date(word, manner, "absolute-time", "future", required)
         for required in ((), ("month",))
     )
     return None if month else day
@@ -337,8 +355,7 @@ def _without_brackets(word: str) -> str:
 def _read_phone(question: "Question", text: str, manner: Manner) -> str | None:
     import phonenumbers
 
-    said = _without_emoji(fold(text).replace('"', "")).strip(".")
-    said = fold(text) if said == "" else said
+    said = _without_emoji(fold(text.replace(KEYCAP, ""))).strip(".")
     if not re.fullmatch("[+(]?[-0-9()./ ]+", said.removeprefix("tel:")):
         return None
     try:

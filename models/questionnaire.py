@@ -55,10 +55,14 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
         return _names(self)
 
 
+# Around a name: emoji, quotes, blanks, but not the sign that tells A+ from A-, or C# from C.
+WRAPPING = re.compile(r"^\W+|[^\w+*#-]+$")
+
+
 @lru_cache(maxsize=1024)
 def _names(choice: Choice) -> frozenset[str]:
     folded = {without_accents(fold(name)) for name in (choice.value, choice.label, *choice.also)}
-    return frozenset(folded | {trim(name) for name in folded})
+    return frozenset(folded | {WRAPPING.sub("", name) or name for name in folded})
 
 
 Kind = Literal["text", "yes_no", "choice", "number", "date", "email", "phone", "photo"]
