@@ -35,6 +35,7 @@ LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages diff
 LONGEST_SHOWN = 40  # characters of an answer, where all are listed
 REVIEW = "(review)"  # what is asked when all is answered; no key of a question has brackets
 ATTEMPTS = 3  # unread texts at the review, and replies after the end, so that machines fall silent
+WANDERING = 20  # texts in a row without an answer, and BACK and RESTART lead nowhere any more
 RECENT = 5  # of our texts, that a reaction or an echo can be about
 
 
@@ -406,10 +407,8 @@ class Conversation(Base):
         return self._answer(said, value, now)
 
     def _sentence_for_unread(self, now: datetime) -> str:
-        question = self._question
-        limits = question.limits(self.questionnaire.day(now))
-        sentence = self.questionnaire.say.asking_again(question)
-        return self._fill(sentence, choices=question.listed, limits=limits)
+        sentence = self.questionnaire.say.asking_again(self._question)
+        return self._fill(sentence, **self._question.placeholders(self.questionnaire.day(now)))
 
     def _answer(self, said: Message, value: str | None, now: datetime) -> str | None:
         """Keep an answer, in the place of the one before if it is mended. None: it is skipped."""
@@ -435,9 +434,9 @@ class Conversation(Base):
         return self._review() if self.questionnaire.review else self._finish(now)
 
     def _ask(self, question: Question, now: datetime) -> str:
-        limits = question.limits(self.questionnaire.day(now))
         self.asking, self.unread = question.key, 0
-        self.asked = self._fill(question.ask, choices=question.listed, limits=limits)
+        more = question.placeholders(self.questionnaire.day(now))
+        self.asked = self._fill(question.ask, **more)
         return self.asked
 
     def _review(self) -> str:
@@ -481,10 +480,15 @@ class Conversation(Base):
         if self.asking in self.answers or self.state == "completed":
             return self._change_nothing(now)
         answered = self._answered_questions()
-        if not answered:
+        if not answered or self._wanders():
             return self._ask_again(said, self.asked, now)
         del self.answers[answered[-1].key]
         return self._ask(answered[-1], now)
+
+    def _wanders(self) -> bool:
+        """Whether so many texts in a row answered nothing that it may well be a machine."""
+        latest = Message.find_read_as(_session(self), self.id, WANDERING)
+        return len(latest) == WANDERING and "answer" not in latest
 
     def _skip(self, said: Message, now: datetime) -> str | None:
         if self._question.optional:
@@ -495,7 +499,7 @@ class Conversation(Base):
     def _restart(self, said: Message, now: datetime) -> str | None:
         if self.state == "completed":
             return self._change_nothing(now)
-        if not self.answers:
+        if not self.answers or self._wanders():
             return self._ask_again(said, self.asked, now)
         self.answers.clear()
         return self._go_on(now)

@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from sqlalchemy import CheckConstraint, ForeignKey, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
@@ -54,10 +54,21 @@ class Message(Base):
     @classmethod
     def find_said(cls, db: Session, conversation_id: int, most: int) -> list[str]:
         """What we said last in a conversation, the newest first."""
-        ours = select(cls.body).where(
-            cls.conversation_id == conversation_id, cls.direction == "outbound"
+        return cls._find_latest(db, cls.body, conversation_id, "outbound", most)
+
+    @classmethod
+    def find_read_as(cls, db: Session, conversation_id: int, most: int) -> list[str | None]:
+        """What the last texts in a conversation were taken for, the newest first."""
+        return cls._find_latest(db, cls.read_as, conversation_id, "inbound", most)
+
+    @classmethod
+    def _find_latest(
+        cls, db: Session, column: Any, conversation_id: int, direction: str, most: int
+    ) -> list:
+        some = select(column).where(
+            cls.conversation_id == conversation_id, cls.direction == direction
         )
-        return list(db.scalars(ours.order_by(cls.id.desc()).limit(most)))
+        return list(db.scalars(some.order_by(cls.id.desc()).limit(most)))
 
     def find_reply(self, db: Session) -> Optional["Message"]:
         """What was said in reply to this text; None for silence."""

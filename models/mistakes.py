@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from models.answers import NO, SEPARATOR, YES
 from models.contact import ADDRESS
 from models.questionnaire import (
+    OF_KIND,
     OF_REVIEW,
     PLACEHOLDER,
     PLACEHOLDERS,
@@ -96,7 +97,7 @@ def _set(part: Question | Questionnaire, names: Iterable[str]) -> list[str]:
 
 
 def _wrong_keys(questionnaire: Questionnaire) -> Iterator[Finding]:
-    taken = {*PLACEHOLDERS, *OF_REVIEW, "choices", "limits"}
+    taken = set(PLACEHOLDERS)
     if questionnaire.has_further_results:
         taken |= {"type", "corrects"}
     seen: set[str] = set()
@@ -122,9 +123,8 @@ class Text(NamedTuple):
 def find_texts(questionnaire: Questionnaire) -> Iterator[Text]:
     """Everything that a questionnaire says."""
     known: tuple[str, ...] = PLACEHOLDERS
-    special = {"choice": ("choices",), "number": ("limits",), "date": ("limits",)}
     for place, question in enumerate(questionnaire.questions, 1):
-        asking = known + special.get(question.kind, ())
+        asking = known + OF_KIND.get(question.kind, ())
         yield Text(_at(place, "ask"), question.ask, asking, question)
         if question.retry:
             yield Text(_at(place, "retry"), question.retry, asking, question)

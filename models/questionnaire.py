@@ -27,6 +27,7 @@ from models.words import fold, trim, without_accents
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 PLACEHOLDERS = ("name", "from", "to", "count", "event")
 OF_REVIEW = ("answers", "last")
+OF_KIND = {"choice": ("choices",), "number": ("limits",), "date": ("limits",)}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Sentence = Annotated[str, Meta(pattern=r"\S")]
@@ -101,9 +102,13 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     attempts: Attempts = 3
     give_up: Literal["skip", "keep", "end"] = "skip"
 
-    @property
-    def listed(self) -> str:
-        """The choices with their numbers, for a sentence."""
+    def placeholders(self, today: date) -> dict[str, str]:
+        """What only sentences about this kind of question can hold."""
+        values = {"choices": self._list(), "limits": self._limits(today)}
+        return {name: values[name] for name in OF_KIND.get(self.kind, ())}
+
+    def _list(self) -> str:
+        """The choices with their numbers."""
         return ", ".join(f"{place} {one.label}" for place, one in enumerate(self.choices, 1))
 
     def is_name(self, text: str) -> bool:
@@ -138,8 +143,8 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         given = value.split(SEPARATOR) if self.many else [value]
         return SEPARATOR.join(labels.get(one, one) for one in given)
 
-    def limits(self, today: date) -> str:
-        """What a number or a date must be between, for a sentence; nothing where it may be any."""
+    def _limits(self, today: date) -> str:
+        """What a number or a date must be between; nothing where it may be any."""
         least, most = self.min, self.max
         if self.kind == "date":
             least, most = answers.limit(self.earliest, today), answers.limit(self.latest, today)

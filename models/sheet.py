@@ -126,9 +126,7 @@ def _values(question: Question | None, questionnaire: Questionnaire, today: date
         "answers": ", ".join(f"{place} {one}" for place, one in enumerate(shown.values(), 1)),
         "last": str(len(shown)),
     }
-    if question:
-        values |= {"choices": question.listed, "limits": question.limits(today)}
-    return values
+    return values | (question.placeholders(today) if question else {})
 
 
 def _sample(question: Question, questionnaire: Questionnaire) -> str:

@@ -136,3 +136,9 @@ def test_questions_without_a_key_are_numbered_by_their_place(load):
         "meal",
         "Question3",
     ]
+
+
+def test_a_key_may_be_what_only_some_sentences_can_hold(load):
+    asks = "".join(f"[[questions]]\nask = 'x'\nkey = '{key}'\n" for key in ("last", "choices"))
+    loaded = load(a=f'title = "T"\nthanks = "{{last}} {{choices}}"\n{asks}')
+    assert [question.key for question in loaded["a"].questions] == ["last", "choices"]
