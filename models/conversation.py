@@ -28,7 +28,7 @@ from models.delivery import Delivery
 from models.message import Message
 from models.questionnaire import PLACEHOLDER, Question, Questionnaire, Version
 from models.questionnaires import Questionnaires
-from models.words import find_non_answer, find_wish
+from models.words import find_non_answer, find_wish, says_yes
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
@@ -75,15 +75,12 @@ def receive(
 
 
 def _find_wish(said: Message, contact: Contact, live: Optional["Conversation"]) -> str | None:
-    """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all.
-
-    Twilio takes YES for opting in, where it is most often an answer.
-    """
+    """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all."""
     wish = find_wish(said.body, said.opt_out_type)
     if wish in ("stop", "help"):
         return wish
     if contact.opted_out_at:
-        return "start" if wish or find_wish(said.body, says_yes=True) else "opted out"
+        return "start" if wish or says_yes(said.body) else "opted out"
     if wish and said.opt_out_type and not (live and live.takes_for_answer(said.body)):
         return "start"
     return None
@@ -265,7 +262,7 @@ class Conversation(Base):
         """Whether a text that opts in is rather the answer to the question that waits."""
         if self.asking is None or find_wish(said):
             return False
-        return find_wish(said, says_yes=True) is not None or self._asks_for("yes_no")
+        return says_yes(said) or self._asks_for("yes_no")
 
     def find_non_answer(self, said: Message) -> str | None:
         """Why a text is no answer to anything; a picture alone can be one."""
@@ -357,7 +354,7 @@ class Conversation(Base):
             return self._count(said)
         if self.asking is None:
             return self._open(said, now) if self.state == "open" else self._take_after(said, now)
-        said.read_as = self._find_word(said.body) or "answer"
+        said.read_as = self._find_word(said.body, now) or "answer"
         match said.read_as:
             case "back":
                 return self._go_back(said, now)
@@ -371,13 +368,19 @@ class Conversation(Base):
                 return self._fix(said, now)
         return self._take_answer(said, now)
 
-    def _find_word(self, said: str) -> str | None:
+    def _find_word(self, said: str, now: datetime) -> str | None:
         """A word of ours that means something now. The name of a choice goes before."""
         word = self.questionnaire.say.find_word(said)
         if self.asking == REVIEW:
-            return None if word == "skip" or (word == "fix" and not self._named(said)) else word
+            return self._find_word_at_review(word, said, now)
         hidden = word in ("ok", "fix") or self._question.is_name(said)
         return None if hidden else word
+
+    def _find_word_at_review(self, word: str | None, said: str, now: datetime) -> str | None:
+        """Who says yes to the list means OK."""
+        if word == "skip" or (word == "fix" and not self._named(said)):
+            return None
+        return "ok" if word is None and self.questionnaire.says_yes(said, now) else word
 
     def _count(self, said: Message) -> str | None:
         said.read_as = "counted"

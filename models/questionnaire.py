@@ -282,8 +282,13 @@ class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     def read(self, key: str, text: str, now: datetime, media: Sequence[str] = ()) -> str | None:
         """The value of a text as the answer to a question; None where it is none."""
-        manner = answers.Manner(self.day(now), self.language, self.say.yes, self.say.no)
-        return answers.read(self.question(key), text, manner, media)
+        return answers.read(self.question(key), text, self._manner(now), media)
+
+    def says_yes(self, text: str, now: datetime) -> bool:
+        return answers.read(YES_OR_NO, text, self._manner(now)) == "yes"
+
+    def _manner(self, now: datetime) -> answers.Manner:
+        return answers.Manner(self.day(now), self.language, self.say.yes, self.say.no)
 
     def day(self, now: datetime) -> date:
         """The day it is where the questionnaire is at home."""
@@ -299,6 +304,9 @@ class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             return self
         results = msgspec.structs.replace(self.results or Results(url), url=url)
         return msgspec.structs.replace(self, results=results)
+
+
+YES_OR_NO = Question(ask="?", kind="yes_no")
 
 
 def length(duration: str) -> timedelta:

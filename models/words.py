@@ -43,11 +43,10 @@ START = {"start", "unstop"}
 HELP = {"help", "info"}
 
 
-def find_wish(text: str, opt_out_type: str | None = None, says_yes: bool = False) -> str | None:
+def find_wish(text: str, opt_out_type: str | None = None) -> str | None:
     """What the sender wants of our texts, `stop`, `start` or `help`, by a word alone.
 
-    Twilio's own reading comes first: an account can have other words. YES is a word for `start`
-    too, where nothing else can be meant.
+    Twilio's own reading comes first: an account can have other words.
     """
     word = trim(fold(text))
     if opt_out_type in ("STOP", "HELP"):
@@ -56,8 +55,12 @@ def find_wish(text: str, opt_out_type: str | None = None, says_yes: bool = False
         return "stop"
     if word in HELP:
         return "help"
-    opts_in = word in START or opt_out_type == "START" or (says_yes and word == "yes")
-    return "start" if opts_in else None
+    return "start" if word in START or opt_out_type == "START" else None
+
+
+def says_yes(text: str) -> bool:
+    """Whether it is the word that Twilio takes for opting in, though most often it is an answer."""
+    return trim(fold(text)) == "yes"
 
 
 # How phones tell of a reaction by text. Sources: Apple's and Google's apps in English.

@@ -278,6 +278,14 @@ def test_what_the_review_does_not_know_is_asked_again(guest, said):
     assert one.read_as[-3:] == ["unread"] * 3
 
 
+@pytest.mark.parametrize("said", ["OK", "ok.", "Okay!", "yes", "Yes, thanks", "👍"])
+def test_who_agrees_to_the_review_has_finished(guest, said):
+    one = guest(PATHS)
+    one.text("Paths", "no", "Tired", "x")
+    assert one.text(said) == ["Bye."]
+    assert one.read_as[-1] == "ok"
+
+
 @pytest.mark.parametrize("said", ["Fix 2", "fix2", "FIX #2", "fix 2.", "FIX 2️⃣", "ｆｉｘ ２"])
 def test_an_answer_is_fixed_however_it_is_texted(guest, said):
     one = guest(PATHS)
