@@ -23,7 +23,7 @@ from conftest import ACCOUNT_SID, AUTH_TOKEN, Clock, Handset, Receiver
 from expected import FINALITY, NUMBERS, QUESTIONNAIRES, Expected, Owed, Row
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.errors import FlakyFailure
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
@@ -587,7 +587,7 @@ def deliver_for_ever(monkeypatch) -> None:
 )
 def test_the_model_notices(world, monkeypatch, weaken):
     weaken(monkeypatch)
-    # Hypothesis runs a failure again; that threads then met otherwise is a FlakyFailure.
-    with pytest.raises((AssertionError, TwilioError, FlakyFailure)):
+    # Hypothesis runs a failure again; that threads then met otherwise is a Flaky.
+    with pytest.raises((AssertionError, TwilioError, Flaky)):
         compare(world, 300, CHANCE)
     print(f"noticed within {world.seen['examples']} examples")
