@@ -312,6 +312,7 @@ def test_a_list_of_long_answers_fits_a_text(guest):
 def test_a_change_after_the_end_corrects_the_result(guest):
     one = guest(PATHS)
     one.text("Paths", "no", "Tired", "x", "ok")
+    one.wait(minutes=1)
     assert one.text("FIX 3", "y") == ["Last?", "Thank you, now it is: 1 no, 2 Tired, 3 y."]
     assert one.text("fix 1", "yes", "Jaws") == [
         "Movies?",
@@ -478,6 +479,7 @@ def test_who_comes_back_in_time_goes_on(guest):
     assert one.text("5", "Three", "5", "z") == ["Welcome back. B?", RETRY, "C, x 5?", "Bye."]
     assert [kind for kind, _ in one.results] == ["expired", "completed"]
     sent = [json.loads(sent)["data"] for (sent,) in one.rows("payload", "outbox")]
+    assert sent[0]["completed_at"] is None and sent[1]["completed_at"]
     ids = [id for (id,) in one.rows("webhook_id", "outbox")]
     assert [data.get("corrects") for data in sent] == [None, ids[0]]
     assert one.rows("state, message_count") == [("completed", 6)]

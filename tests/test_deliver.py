@@ -173,6 +173,24 @@ def test_a_finished_conversation_is_posted_as_a_form(completed, receiver):
     assert fields(receiver) == list(RESULT.items())
 
 
+def test_each_of_several_choices_is_a_field_and_what_was_skipped_is_none(
+    serve, questionnaires, receiver
+):
+    (questionnaires / "party.toml").write_text(
+        'title = "Party"\nevent = "Party"\nthanks = "Bye"\n'
+        '[[questions]]\nask = "Which?"\nkind = "choice"\nmany = true\nchoices = ["A", "B", "C"]\n'
+        '[[questions]]\nask = "More?"\noptional = true\n'
+        f'[results]\nurl = "{receiver.url}"\nfields = {{ Question1 = "entry.1" }}\n',
+        "utf-8",
+    )
+    webhook = serve()
+    for said in ("Party", "c, 1", "skip"):
+        webhook.phone().text(said)
+    attempt(webhook)
+    expected = [("From", REY), ("Event", "Party"), ("entry.1", "A"), ("entry.1", "C")]
+    assert fields(receiver) == expected
+
+
 def test_answers_are_sent_exactly_as_they_were_texted(serve, questionnaires, receiver):
     said = ("a=b&c;d%26+e", "&", " two\r\nlines\n 🍕 ", "ünï “quoted” {name} 👩‍👩‍👧")
     send_results(questionnaires, receiver.url)

@@ -48,6 +48,7 @@ def write(questionnaires, **files: str) -> None:
 
 def test_plan_of_files_that_are_in_use_as_they_are(folder, environ, webhook):
     talk(webhook.phone(), *TEXTS)
+    talk(webhook.phone(STRANGER), *TEXTS[:2])
     ended = run(folder, environ, "plan")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.splitlines() == [
