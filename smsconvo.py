@@ -503,7 +503,9 @@ def take_text(
     text = inbound(form, now)
     contact = Contact.find(db, text.sender, app.people.name_of(text.sender))
     conversation, reply = receive(db, text, contact, app.questionnaires, now, cookie)
-    return Reply.of(text, reply, conversation.state if conversation else "not opened")
+    return Reply.of(
+        text, reply, conversation.state if conversation else text.read_as or "not opened"
+    )
 
 
 MOST_MEDIA = 10  # that one message can bring

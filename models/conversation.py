@@ -183,7 +183,7 @@ class Conversation(Base):
         opened = questionnaires.opened_by(said.body, said.recipient)
         if opened is None:
             return goes_on
-        if goes_on and not goes_on._gives_way_to(opened, questionnaires[opened], said.body):
+        if goes_on and not goes_on._gives_way_to(opened, questionnaires[opened], said.body, now):
             return goes_on
         version = Version.find(db, opened, questionnaires[opened], now)
         return cls.start(db, version, contact, said.recipient, said.body, now)
@@ -329,12 +329,12 @@ class Conversation(Base):
         delivery.created_at = delivery.next_attempt_at = now
         db.add(delivery)
 
-    def _gives_way_to(self, name: str, opened: Questionnaire, said: str) -> bool:
+    def _gives_way_to(self, name: str, opened: Questionnaire, said: str, now: datetime) -> bool:
         if not opened.is_opened_by(said):
             return False
         if self.questionnaire.is_counter:
             return not self.questionnaire.is_opened_by(said)
-        return self.state == "completed" or (self.state == "expired" and self.version.name != name)
+        return self.state == "completed" or (not self.is_live(now) and self.version.name != name)
 
     def _record(self, said: Message, now: datetime) -> None:
         said.conversation = self

@@ -100,7 +100,7 @@ def _is_reaction(words: str, ours: set[str]) -> bool:
 
 
 def _is_quoted(what: str) -> bool:
-    return len(what) > 2 and what[0] == what[-1] and what[0] in "\"'"
+    return len(what) > 2 and what[0] == what[-1] == '"'
 
 
 def _is_ours(what: str, ours: set[str]) -> bool:

@@ -493,10 +493,11 @@ def test_who_comes_back_too_late_begins_anew(guest):
     assert one.rows("state")[0] == ("expired",)
 
 
-def test_who_comes_back_to_something_else_begins_that(guest):
+@pytest.mark.parametrize("has_expired", [True, False])
+def test_who_comes_back_to_something_else_begins_that(guest, has_expired):
     one = guest(three(more='expires = "1h"\nresume = "24h"'))
     one.text("Three", "x")
-    one.wait(hours=2)
+    one.wait(hours=2) if has_expired else one.webhook.clock.pass_(hours=2)
     assert one.text("Count") == ["Rey has messaged +14155550100 1 times"]
     assert one.rows("state") == [("expired",), ("open",)]
 

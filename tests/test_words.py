@@ -37,7 +37,13 @@ ANSWERS = [
         "Liked an image of it",
     ),
     *("Tasty", "What about to Drink?", "Liked “", "Questioned everything", "Reacted 🎉 to it"),
-    *("I liked “Heat” and “Ronin”", "Liked Tasty", "Loved a…", "Disliked the image"),
+    *(
+        "I liked “Heat” and “Ronin”",
+        "Liked Tasty",
+        "Loved a…",
+        "Disliked the image",
+        "Loved 'Jaws'",
+    ),
 ]
 
 

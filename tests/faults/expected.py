@@ -141,12 +141,12 @@ class Conversation:
         waits = self.state in ("open", "expired") and bool(self.asked)
         return waits and self.expires_at <= now < self.expires_at + self.form.resume
 
-    def gives_way_to(self, form: Form, said: str) -> bool:
+    def gives_way_to(self, form: Form, said: str, now: datetime) -> bool:
         if not form.is_opened_by(said):
             return False
         if not self.form.questions:
             return not self.form.is_opened_by(said)
-        return self.state == "completed" or (self.state == "expired" and form != self.form)
+        return self.state == "completed" or (not self.is_live(now) and form != self.form)
 
     def ends(self, state: str, now: datetime) -> None:
         self.state, self.ended_at = state, now if state != "expired" else min(now, self.expires_at)
@@ -302,7 +302,7 @@ class Expected:
             return row
         goes_on = newest if newest and (live or newest.can_resume(now)) else None
         form = self._opened_by(said, pair[1])
-        if form and (goes_on is None or goes_on.gives_way_to(form, said)):
+        if form and (goes_on is None or goes_on.gives_way_to(form, said, now)):
             goes_on = self._start(pair, form, said, now)
         if goes_on is None:
             return row
