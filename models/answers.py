@@ -35,7 +35,7 @@ def read(question: "Question", text: str, manner: Manner, media: Sequence[str] =
     """The value of a text as an answer to this question; None where it is none."""
     if question.kind == "photo":
         return " ".join(media) or None
-    if not text.strip():
+    if not INVISIBLE.sub("", text).strip():
         return None
     if question.kind == "text":
         return _read_text(question, text)
@@ -110,18 +110,19 @@ def _find_choice(choices: Sequence["Choice"], text: str) -> "Choice | None":
         return None
     marked = re.fullmatch(r"#?([0-9]{1,2}|[a-z])(?:[).: ]+(.+))?", words)
     placed = _placed(choices, marked[1]) if marked else None
-    if marked and marked[2]:
-        return placed if placed and trim(marked[2]) in placed.names else None
     begun = [one for one in choices if any(name.startswith(words) for name in one.names)]
-    if not words[0].isalpha():
+    only = begun[0] if len(begun) == 1 else None
+    if marked and marked[2]:
+        return placed if placed and trim(marked[2]) in placed.names else only
+    if re.fullmatch("[0-9]*", words):
         return placed
     if placed and begun not in ([], [placed]):
         return None
-    return placed or (begun[0] if len(begun) == 1 else None)
+    return placed or only
 
 
 def _politely(said: str) -> str:
-    return re.sub(r"[,\s]+(please|pls|thanks|thank you)\W*$", "", said)
+    return re.sub(r"[,\s]+(please|pls|thanks|thank you)\W*$", "", said, flags=re.IGNORECASE)
 
 
 def _placed(choices: Sequence["Choice"], mark: str) -> "Choice | None":
@@ -134,7 +135,8 @@ def _find_choices(choices: Sequence["Choice"], text: str) -> list["Choice"]:
     if one := _find_choice(choices, text):
         return [one]
     found: list[Choice] = []
-    for part in filter(str.strip, re.split(r"[,;/&+\n]", text)):
+    said = _politely(unicodedata.normalize("NFKC", text))
+    for part in filter(str.strip, re.split(r"[,;/&+\n]", said)):
         if not (several := _joined(choices, re.split(r"\band\b", part, flags=re.IGNORECASE))):
             return []
         found += several
@@ -142,16 +144,19 @@ def _find_choices(choices: Sequence["Choice"], text: str) -> list["Choice"]:
 
 
 def _joined(choices: Sequence["Choice"], parts: list[str]) -> list["Choice"]:
-    """What stands between "and"s, some of which may be part of a name."""
-    if not any(part.strip() for part in parts):
-        return []
-    for count in range(len(parts), 0, -1):
-        first, rest = "and".join(parts[:count]), parts[count:]
-        found = [one] if (one := _find_choice(choices, first)) else _marks(choices, first)
-        more = _joined(choices, rest) if rest else []
-        if found and (more or not rest):
-            return found + more
-    return [] if parts[0].strip() else _joined(choices, parts[1:])
+    """What stands between "and"s, some of which may be part of a name: of the longest there is."""
+    found: list[Choice] = []
+    parts = parts if parts[0].strip() else parts[1:]
+    while parts:
+        for count in range(len(parts), 0, -1):
+            first = "and".join(parts[:count])
+            if more := [one] if (one := _find_choice(choices, first)) else _marks(choices, first):
+                break
+        else:
+            return []
+        found += more
+        parts = parts[count:]
+    return found
 
 
 def _marks(choices: Sequence["Choice"], text: str) -> list["Choice"]:
@@ -159,21 +164,22 @@ def _marks(choices: Sequence["Choice"], text: str) -> list["Choice"]:
     marks = trim(fold(text)).split()
     if not all(re.fullmatch("[0-9]{1,2}|[a-z]", mark) for mark in marks):
         return []
-    found = [_placed(choices, mark) for mark in marks]
+    found = [_find_choice(choices, mark) for mark in marks]
     return [] if None in found else found
 
 
 CURRENCY = "[$€£¥₹]"
 NUMBER = re.compile(rf"{CURRENCY}? ?([-+]? ?{CURRENCY}? ?[0-9.,' ]*[0-9]) ?{CURRENCY}?([^0-9]*)")
-GROUPED = re.compile(r"[0-9]{1,3}(?:([,' .])[0-9]{3})(?:\1[0-9]{3})*")
+GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:([,' .])[0-9]{3})(?:\1[0-9]{3})*")
 MAGNITUDES = {"and", "or", "to", "k", "m", "hundred", "thousand", "million", "billion", "dozen"}
 MAGNITUDES |= {"half", "point", "percent", "x", "plus", "minus"}
 MOST_DIGITS = 15
+SMALL = re.compile("[²³¹\u2070-\u208e]")  # above or below the line
 
 
 def _read_number(question: "Question", text: str, manner: Manner) -> str | None:
     found = NUMBER.fullmatch(_without_emoji(fold(text.replace(KEYCAP, ""))))
-    if not found or _has_power(text) or not _is_unit(found[2]):
+    if not found or SMALL.search(text) or not _is_unit(found[2]):
         return None
     digits = re.sub(CURRENCY, "", found[1]).replace("+", "").replace(" ", " ").strip()
     sign = "-" if digits.startswith("-") else ""
@@ -186,12 +192,6 @@ def _read_number(question: "Question", text: str, manner: Manner) -> str | None:
     return plain(value) if is_between(value, question.min, question.max) else None
 
 
-def _has_power(text: str) -> bool:
-    """Whether a digit stands higher or lower, as in 10²: folded it would be one of the number."""
-    kinds = {unicodedata.decomposition(sign).partition(" ")[0] for sign in text}
-    return not kinds.isdisjoint(("<super>", "<sub>"))
-
-
 def _without_emoji(folded: str) -> str:
     """With blanks for emoji, and without what stands around a number by way of punctuation."""
     signs = "".join(" " if ord(sign) > 0x2190 else sign for sign in folded if sign != '"')
@@ -200,8 +200,8 @@ def _without_emoji(folded: str) -> str:
 
 def _is_unit(words: str) -> bool:
     """Up to two words that leave the number what it is."""
-    several = trim(words).split() if words.strip() else []
-    plain_words = all(word.replace("-", "").isalpha() for word in several)
+    several = words.lstrip(",.! ").split()
+    plain_words = all(word.isalpha() for word in several)
     return len(several) <= 2 and plain_words and not MAGNITUDES & set(several)
 
 
@@ -236,7 +236,8 @@ def is_between(value: Decimal, least: float | None, most: float | None) -> bool:
 
 LONGEST_DATE = 60
 RANGE_OR_PERIOD = re.compile(
-    r"[0-9]+ ?- ?[0-9]+|[0-9]+|.*[0-9]:[0-9].*|(next|this|last) (week|month|year)"
+    r"[^-]*[0-9] ?- ?[0-9][^-]*|[0-9]+|.*[0-9]:[0-9].*|midnight"
+    r"|\w+ (day|week|month|year)s?"
 )
 DECIMAL = re.compile(r"[0-9]+\.[0-9]+")  # a day and its month only where the day comes first
 BEFORE_WEEKDAY = re.compile(r"(?:(?:on|this|next|coming|el|este|pr[oó]ximo) )+")
@@ -271,10 +272,10 @@ def _days(said: str, manner: Manner, day_first: bool) -> Iterable[date]:
         yield day
         return
     weekday = BEFORE_WEEKDAY.sub("", said, count=1)
-    if weekday.isalpha() and (day := _next_weekday(weekday, manner)):
+    if weekday.isalpha() and len(weekday) > 2 and (day := _next_weekday(weekday, manner)):
         yield day
         return
-    # 13/05 and 05/13 are the same day, whatever comes first elsewhere.
+    # In the question's order, or in the other one where numbers fit only that, such as 13/05.
     yield from list(_absolute_days(said, manner, day_first)) or _absolute_days(
         said, manner, not day_first
     )
@@ -284,7 +285,7 @@ def _absolute_days(said: str, manner: Manner, day_first: bool) -> Iterable[date]
     numbers = re.findall("[0-9]+", said)
     has_year = len(numbers) > (1 if re.search("[^\\W\\d_]{3}", said) else 2)
     order = "DMY" if day_first else "MDY"
-    for prefer in ("future", "past"):
+    for prefer in ["current_period"] if has_year else ["future", "past"]:
         if day := _parse_date(said, manner, "absolute-time", prefer, order=order):
             yield from [day] if has_year else _in_years(day, manner.day, prefer)
 
@@ -315,12 +316,9 @@ def _parse_date(
 
 
 def _next_weekday(word: str, manner: Manner) -> date | None:
-    """After today. A month alone is parsed too, but names a part of a date."""
-    day, month = (
-        _parse_date(word, manner, "absolute-time", "future", required)
-        for required in ((), ("month",))
-    )
-    return None if month else day
+    """After today. A month alone is parsed too, and is further away than a week."""
+    day = _parse_date(word, manner, "absolute-time", "future", ())
+    return day if day and 0 < (day - manner.day).days <= 7 else None
 
 
 def _in_years(day: date, today: date, prefer: str) -> Iterable[date]:
@@ -349,7 +347,7 @@ def _read_email(question: "Question", text: str, manner: Manner) -> str | None:
 
 
 def _without_brackets(word: str) -> str:
-    return word.strip("<>()[]{}\"',;:!?").rstrip(".")
+    return re.sub(r"^([<>()\[\]{}\"',;:!?]|[^\w\x00-\x7f])+|[\W_]+$", "", word)
 
 
 def _read_phone(question: "Question", text: str, manner: Manner) -> str | None:
@@ -367,7 +365,7 @@ def _read_phone(question: "Question", text: str, manner: Manner) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-Reader = Callable[["Question", str, date], str | None]
+Reader = Callable[["Question", str, Manner], str | None]
 READERS: dict[str, Reader] = {
     "yes_no": _read_yes_no,
     "choice": _read_choice,

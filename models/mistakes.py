@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,7 +16,6 @@ from models.questionnaire import (
     PLACEHOLDER,
     PLACEHOLDERS,
     Between,
-    Choice,
     Condition,
     Question,
     Questionnaire,
@@ -347,10 +346,14 @@ def _wrong_choices(
         if question.many and SEPARATOR.strip() in choice.value:
             sentence = f"{choice.value} holds a comma, which is put between several. Remove it."
             yield Finding(at, sentence)
-    for one, other in combinations(enumerate(question.choices), 2):
-        for word in sorted(_shared(one, other) | _shared(other, one)):
-            sentence = f"{word} means {one[1].label} and {other[1].label} both."
+    for one, other in combinations(question.choices, 2):
+        for word in sorted(one.names & other.names):
+            sentence = f"{word} means {one.label} and {other.label} both."
             yield Finding(at, f"{sentence} Give each words of its own.")
+    for (_, one), (spot, other) in permutations(enumerate(question.choices), 2):
+        for word in sorted(one.names & _marks(spot)):
+            sentence = f"{word} means {one.label}, though it is the number or letter of"
+            yield Finding(at, f"{sentence} {other.label}. Choose longer words.", is_error=False)
     marks = {mark for spot in range(len(question.choices)) for mark in _marks(spot)}
     for name in ("back", "skip", "restart"):
         word = getattr(questionnaire.say, name)
@@ -367,11 +370,6 @@ def _doubtful(at: str, word: str, questionnaire: Questionnaire) -> Iterator[Find
         if _plain(word) == _plain(getattr(questionnaire.say, name)):
             sentence = f"{word} hides the word {name}: it chooses. Rename one, the word in [say]."
             yield Finding(at, sentence, is_error=False)
-
-
-def _shared(one: tuple[int, Choice], other: tuple[int, Choice]) -> frozenset[str]:
-    """The words for one that are words for the other, too, or its number or letter."""
-    return one[1].names & (other[1].names | _marks(other[0]))
 
 
 def _marks(place: int) -> set[str]:

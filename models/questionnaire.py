@@ -36,6 +36,8 @@ Key = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
 Day = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2}|today([+-][0-9]{1,4}d)?)$")]
 Region = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 Language = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
+MOST = 10**15  # of a number that a file can hold; neither more nor no number at all
+Number = Annotated[int, Meta(ge=-MOST, le=MOST)] | Annotated[float, Meta(ge=-MOST, le=MOST)]
 Attempts = Annotated[int, Meta(ge=1, le=10)]
 
 
@@ -72,11 +74,11 @@ Kind = Literal["text", "yes_no", "choice", "number", "date", "email", "phone", "
 class Between(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A condition on a number."""
 
-    min: int | float | None = None
-    max: int | float | None = None
+    min: Number | None = None
+    max: Number | None = None
 
 
-Value = Annotated[str, Meta(pattern=r"\S")] | int | float
+Value = Sentence | Number
 Condition = Value | tuple[Value, ...] | Between
 
 
@@ -86,10 +88,10 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ask: Sentence
     key: Key = ""
     kind: Kind = "text"
-    min: int | float | None = None
-    max: int | float | None = None
+    min: Number | None = None
+    max: Number | None = None
     pattern: Sentence | None = None
-    choices: tuple[str | Choice, ...] = ()
+    choices: tuple[Sentence | Choice, ...] = ()
     many: bool = False
     whole: bool = False
     earliest: Day | None = None

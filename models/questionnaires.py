@@ -123,10 +123,10 @@ def _take_out(content: Any, what: str, path: str) -> None:
     *parents, last = keys
     for key in parents:
         content = content[key]
-    if last in FITTING or isinstance(last, int):
-        content[last] = {"ask": "?"} if parents == ["questions"] else FITTING.get(last, "?")
-    else:
+    if "unknown field" in what or not (last in FITTING or isinstance(last, int)):
         del content[last]
+    else:
+        content[last] = {"ask": "?"} if parents == ["questions"] else FITTING.get(last, "?")
 
 
 FITTING = {"title": "?", "ask": "?", "value": "?", "url": "https://example.org"}

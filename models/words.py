@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-QUOTES = str.maketrans("’‘‛´`“”„‟«»−–—", '\'\'\'\'\'""""""---')
+QUOTES = str.maketrans("’‘‛´`“”„‟«»−‐‑‒–—", '\'\'\'\'\'""""""------')
 INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeff]")
 KEYCAP = "\u20e3"
 SKIN = re.compile("[\U0001f3fb-\U0001f3ff]")

@@ -128,7 +128,7 @@ FOUND = {
         "Start can never be read, as it opts in. Choose another word.",
         "Help can never be read, as it asks Twilio for help. Choose another word.",
         "coke means Cola and COKE both. Give each words of its own.",
-        "3 means Help and 3 both. Give each words of its own.",
+        "3 means 3, though it is the number or letter of Help. Choose longer words.",
     ],
     "question 2, kind": "Invalid enum value 'numbr'. Write one of text, yes_no, choice, number, ",
     "question 2": "Object contains unknown field `colour`. Remove it, or correct its spelling.",
@@ -270,6 +270,7 @@ def test_a_character_that_makes_texts_dearer_is_a_warning(judge, ask, sentences)
     ("choices", "place", "sentence"),
     [
         ('["Back", "Front"]', "question 1, choices", "Back hides the word back"),
+        ('["0", "1"]', "question 1, choices", "1 means 1, though it is the number or letter of 0."),
         ('["Yes", "Perhaps"]', "question 1, choices", "Yes opts in at Twilio"),
         ('["Käse", "Crêpes"]', "question 1, choices", "ê (character 3) makes it UCS-2."),
     ],

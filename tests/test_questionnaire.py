@@ -1,6 +1,15 @@
-import pytest
+import re
+from datetime import UTC, date, datetime
 
-from models import InvalidQuestionnaire, Questionnaires
+import hypothesis
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from models import InvalidQuestionnaire, Questionnaire, Questionnaires
+from models.sheet import Sheet
+from phone import measure
+from smsconvo import HERE
 
 ONE = 'title = "T"\nthanks = "Thanks"\n[[questions]]\nask = "One?"\n'
 COUNTS = 'title = "C"\nreply = "{count}"\n'
@@ -142,3 +151,82 @@ def test_a_key_may_be_what_only_some_sentences_can_hold(load):
     asks = "".join(f"[[questions]]\nask = 'x'\nkey = '{key}'\n" for key in ("last", "choices"))
     loaded = load(a=f'title = "T"\nthanks = "{{last}} {{choices}}"\n{asks}')
     assert [question.key for question in loaded["a"].questions] == ["last", "choices"]
+
+
+# Whatever stands in a file
+
+PAGE = (HERE / "docs" / "questionnaires.md").read_text("utf-8")
+FILES = [*re.findall("```toml\n(.*?)```", PAGE, re.DOTALL)]
+FILES += [path.read_text("utf-8") for path in (HERE / "questionnaires").glob("*.toml")]
+ODD = ["true", "0", "-1", "10000000000000000000", "1.5", "nan", "inf", "1e308", '""', '" "', '"x"']
+ODD += ['"STOP"', '"{name}"', '"}{"', '"{x}"', f'"{"x" * 1600}"', "[]", "[1]", '[""]', '["a", "A"]']
+ODD += [
+    "[[]]",
+    "{}",
+    "{ min = nan }",
+    "{ min = 5, max = 1 }",
+    '{ value = "" }',
+    "[{}]",
+    '"\\u0000"',
+]
+ODD += ["2026-01-01", "12:00:00", '"today"', '"9999-12-31"', '"0000-01-01"', '"99999d"', '"a+)("']
+ODD += ['"Question1"', '"../x"', '"/"', '"zz"', '"ZZ"', '{ Question1 = "x" }', '{ a = ["b", 1] }']
+NAMES = [
+    *Questionnaire.__struct_fields__,
+    "kind",
+    "min",
+    "max",
+    "pattern",
+    "choices",
+    "many",
+    "whole",
+]
+NAMES += [
+    "earliest",
+    "latest",
+    "region",
+    "only_if",
+    "attempts",
+    "give_up",
+    "key",
+    "url",
+    "back",
+    "yes",
+]
+
+
+@st.composite
+def odd_files(draw) -> str:
+    lines = draw(st.sampled_from(FILES)).splitlines()
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(lines) - 1))
+        name, equals, _ = lines[place].partition(" = ")
+        value = draw(st.sampled_from(ODD))
+        if equals and draw(st.booleans()):
+            lines[place] = f"{name} = {value}"
+        else:
+            lines.insert(place, f"{draw(st.sampled_from(NAMES))} = {value}")
+    return "\n".join(lines)
+
+
+@hypothesis.settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+@hypothesis.given(content=odd_files())
+def test_whatever_stands_in_a_file_is_refused_in_sentences_or_works(load, content):
+    try:
+        one = load(odd=content)["odd"]
+    except InvalidQuestionnaire as mistake:
+        for sentence in str(mistake).splitlines():
+            assert re.fullmatch(r'.*odd\.toml: .+ .+[.)"]', sentence), sentence
+        return
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Questionnaire) == one
+    sheet = Sheet.of(one, ["Rey", "Zoë"], date(2026, 11, 20), measure)
+    assert sheet.costs()[0] <= sheet.costs()[1]
+    assert all(finding.sentence for finding in sheet.find_doubts(measure))
+    for question in one.questions:
+        for said in ("1", "yes", "3 May", "a@b.org"):
+            one.read(question.key, said, datetime(2026, 11, 20, tzinfo=UTC))
