@@ -1287,8 +1287,12 @@ def describe(questionnaire: Questionnaire) -> str:
     text = f'the text "{questionnaire.event}"' if questionnaire.event else "any text"
     numbers = f" to {', '.join(questionnaire.to)}" if questionnaire.to else ""
     count = len(questionnaire.questions)
-    asks = "counter" if not count else "1 question" if count == 1 else f"{count} questions"
+    asks = number(count, "question") if count else "counter"
     return f"{questionnaire.title} ({asks}), opened by {text}{numbers}"
+
+
+def number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def tell_costs(least: Cost, most: Cost, price: float | None, is_counter: bool) -> str:
@@ -1317,9 +1321,10 @@ def plan() -> None:
                 words = f": {change.words}" if change.words else ""
                 say(f"  {sign} {change.key} {change.what}{words}", fg=colour)
             if one.open:
-                say(f"  {sum(one.open.values())} open conversations go on as they began:")
-                for asking, count in one.open.items():
-                    say(f"    {count} at {asking or 'no question'}")
+                count = number(sum(one.open.values()), "open conversation")
+                say(f"  go on as they began: {count}")
+                for asking, waiting in one.open.items():
+                    say(f"    {waiting} at {asking or 'no question'}")
 
 
 STATES = {
@@ -1430,12 +1435,15 @@ def tell_differences(compared: list[Compared]) -> int:
     for (before, now), found in sorted(differences.items(), key=lambda one: -len(one[1])):
         recording, said = found[0]
         where_first = f"conversation {recording.conversation}" if recording.conversation else "file"
-        say(f"{len(found)} times, first in {where_first} ({recording.questionnaire}), at {said!r}")
+        say(
+            f"{number(len(found), 'time')}, first in {where_first} ({recording.questionnaire}), at {said!r}"
+        )
         say(f"  - {before or SILENCE}", fg="red")
         say(f"  + {now or SILENCE}", fg="green")
     total = sum(len(one.replies) for one in compared)
     differing = sum(map(len, differences.values()))
-    say(f"{differing} of {total} replies differ, in {len(compared)} conversations.")
+    held = number(len(compared), "conversation")
+    say(f"{differing} of {total} replies differ, in {held}.")
     return differing
 
 

@@ -76,7 +76,7 @@ def test_plan_says_what_changed_and_who_goes_on_as_before(folder, environ, webho
         "  + more added: More?",
         f"  - Question4 removed: {QUESTIONS[3]}",
         "  ~ thanks changed",
-        "  3 open conversations go on as they began:",
+        "  go on as they began: 3 open conversations",
         "    1 at Question1",
         "    2 at Question3",
     ]
@@ -88,7 +88,7 @@ def test_plan_names_what_has_no_file_any_more(folder, environ, webhook, question
     ended = run(folder, environ, "plan")
     assert ended.stdout.splitlines()[1:] == [
         "feedback: has no file any more, so nothing opens it",
-        "  1 open conversations go on as they began:",
+        "  go on as they began: 1 open conversation",
         "    1 at Question2",
     ]
 
@@ -123,15 +123,15 @@ def test_replay_shows_which_replies_differ(folder, environ, webhook, questionnai
         "2 times, first in conversation 1 (feedback), at 'Mats BBQ'",
         f"  - {QUESTIONS[0]}",
         "  + Your colour?",
-        "1 times, first in conversation 1 (feedback), at 'Cola'",
+        "1 time, first in conversation 1 (feedback), at 'Cola'",
         f"  - {QUESTIONS[3]}",
         f"  + {QUESTIONS[3]}!",
         "3 of 7 replies differ, in 2 conversations.",
     ]
     ended = run(folder, environ, "replay", "--conversation", "2")
-    assert ended.stdout.splitlines()[-1] == "1 of 2 replies differ, in 1 conversations."
+    assert ended.stdout.splitlines()[-1] == "1 of 2 replies differ, in 1 conversation."
     ended = run(folder, environ, "replay", "--last", "1")
-    assert ended.stdout.splitlines()[-1] == "1 of 2 replies differ, in 1 conversations."
+    assert ended.stdout.splitlines()[-1] == "1 of 2 replies differ, in 1 conversation."
 
 
 def test_a_saved_conversation_is_masked_and_can_be_held_again(
@@ -154,7 +154,7 @@ def test_a_saved_conversation_is_masked_and_can_be_held_again(
     ended = run(folder, environ, "replay", "one.json")
     assert (ended.returncode, ended.stdout) == (
         0,
-        "0 of 4 replies differ, in 1 conversations.\n",
+        "0 of 4 replies differ, in 1 conversation.\n",
     ), ended.stderr
     write(questionnaires, party=PARTY.replace("Who comes", "Who is"))
     ended = run(folder, environ, "replay", "one.json")
