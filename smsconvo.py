@@ -1434,10 +1434,9 @@ def tell_differences(compared: list[Compared]) -> int:
                 differences[turn.reply or "", reply or ""].append((one.recording, turn.said))
     for (before, now), found in sorted(differences.items(), key=lambda one: -len(one[1])):
         recording, said = found[0]
-        where_first = f"conversation {recording.conversation}" if recording.conversation else "file"
-        say(
-            f"{number(len(found), 'time')}, first in {where_first} ({recording.questionnaire}), at {said!r}"
-        )
+        origin = f"conversation {recording.conversation}" if recording.conversation else "a file"
+        place = f"{origin} ({recording.questionnaire}), at {said!r}"
+        say(f"{number(len(found), 'time')}, first in {place}")
         say(f"  - {before or SILENCE}", fg="red")
         say(f"  + {now or SILENCE}", fg="green")
     total = sum(len(one.replies) for one in compared)

@@ -44,7 +44,7 @@ def read(question: "Question", text: str, manner: Manner, media: Sequence[str] =
 
 def _read_text(question: "Question", text: str) -> str | None:
     words = text.strip()
-    fits = (question.min or 0) <= len(words) <= (question.max or len(words))
+    fits = is_between(Decimal(len(words)), question.min, question.max)
     return text if fits and _matches(question.pattern, words) else None
 
 

@@ -8,9 +8,19 @@ import re
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import takewhile
 from typing import Optional
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, select, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    and_,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import (
     Mapped,
     Session,
@@ -54,13 +64,15 @@ def receive(
     3. Every other text goes to that conversation, or to a new one if it opens one.
     """
     newest = Conversation.find(db, said.sender, said.recipient)
+    if newest and newest.is_silent(now):  # for nothing may hang on how late the sender's loop is
+        newest.expire(now)
     live = newest if newest and newest.is_live(now) else None
     said.cookie = Conversation.judge(db, cookie, live, said)
     if wish := _find_wish(said, contact, live):
         said.read_as = wish
         _follow(db, wish, contact, now)
     elif newest:
-        said.read_as = newest.find_non_answer(said)
+        said.read_as = newest.find_non_answer(said, now)
     else:
         said.read_as = find_non_answer(said.body)
     if said.read_as:
@@ -91,8 +103,7 @@ def _follow(db: Session, wish: str, contact: Contact, now: datetime) -> None:
         contact.opted_out_at = None
     if wish == "stop":
         contact.opted_out_at = contact.opted_out_at or now
-        still = select(Conversation).where(Conversation.sender == contact.phone)
-        for conversation in db.scalars(still.where(Conversation.state == "open")):
+        for conversation in Conversation.find_waiting(db, contact.phone):
             conversation.stop(now)
 
 
@@ -148,6 +159,13 @@ class Conversation(Base):
         return db.scalar(pair.order_by(cls.id.desc()).limit(1))
 
     @classmethod
+    def find_waiting(cls, db: Session, sender: str) -> Iterator["Conversation"]:
+        """Those on all numbers in which the sender could be asked or told something."""
+        mends = and_(cls.state == "completed", cls.asking.is_not(None))
+        waiting = or_(cls.state == "open", mends)
+        return db.scalars(select(cls).where(cls.sender == sender, waiting))
+
+    @classmethod
     def judge(
         cls, db: Session, cookie: str | None, live: Optional["Conversation"], said: Message
     ) -> str:
@@ -179,7 +197,7 @@ class Conversation(Base):
         One that is over gives way to all that opens, a live one to an event while no question
         waits for its answer.
         """
-        goes_on = newest if newest and (newest.is_live(now) or newest.can_resume(now)) else None
+        goes_on = newest if newest and newest.goes_on(now) else None
         opened = questionnaires.opened_by(said.body, said.recipient)
         if opened is None:
             return goes_on
@@ -245,29 +263,38 @@ class Conversation(Base):
     def questionnaire(self) -> Questionnaire:
         return self.version.definition
 
+    def is_silent(self, now: datetime) -> bool:
+        return self.state == "open" and self.expires_at <= now
+
     def is_live(self, now: datetime) -> bool:
         """Whether its last text is near `now`; after it, too, for clocks are set back.
 
-        One that expired by a clock that was wrong is live again.
+        One that expired by a clock that was wrong is live again. One that we gave up ourselves
+        stays, to keep the same texter from beginning anew with whatever could not be read.
         """
         silence = self.expires_at - self.active_at
-        return self.state != "stopped" and abs(now - self.active_at) < silence
+        is_over = self.state == "stopped" and not self.unread
+        return abs(now - self.active_at) < silence and not is_over
 
     def can_resume(self, now: datetime) -> bool:
         """Whether a texter who was silent for too long may still go on."""
-        waits = self.state in ("open", "expired") and self.asking is not None
+        waits = self.state == "expired" and self.asking is not None
         return waits and self.expires_at <= now < self.expires_at + self.questionnaire.patience
+
+    def goes_on(self, now: datetime) -> bool:
+        return self.is_live(now) or self.can_resume(now)
 
     def takes_for_answer(self, said: str) -> bool:
         """Whether a text that opts in is rather the answer to the question that waits."""
-        if self.asking is None or find_wish(said):
+        if self.asking is None or self.state == "stopped" or find_wish(said):
             return False
         return says_yes(said) or self._asks_for("yes_no")
 
-    def find_non_answer(self, said: Message) -> str | None:
+    def find_non_answer(self, said: Message, now: datetime) -> str | None:
         """Why a text is no answer to anything; a picture alone can be one."""
         why = find_non_answer(said.body, Message.find_said(_session(self), self.id, RECENT))
-        return None if why == "empty" and said.media and self._asks_for("photo") else why
+        shows = said.media and self._asks_for("photo") and self.goes_on(now)
+        return None if why == "empty" and shows else why
 
     def path(self) -> Iterator[Question]:
         """The questions that the answers until now lead to."""
@@ -292,19 +319,26 @@ class Conversation(Base):
     def expire(self, now: datetime) -> None:
         """End by silence, or at `now` for one that gives way to something else.
 
-        What was asked last stays, to tell where guests stop. Silence about the list of all answers
-        is consent.
+        Silence about the list of all answers is consent.
         """
+        at = min(self.expires_at, now)
         if self.asking == REVIEW:
-            self.complete(min(self.expires_at, now))
-            return
-        self.state, self.ended_at = "expired", min(self.expires_at, now)
-        self._owe_partial("expired", now)
+            self.complete(at)
+        else:
+            self._end("expired", at)
 
     def stop(self, now: datetime) -> None:
-        """End because the sender wants no more, or cannot be understood."""
-        self.state, self.ended_at = "stopped", now
-        self._owe_partial("stopped", now)
+        """End because the sender wants no more; one that is completed asks for no change then."""
+        if self.state == "completed":
+            self.asking, self.asked = None, None
+            return
+        self.unread = 0
+        self._end("stopped", now)
+
+    def _end(self, state: str, now: datetime) -> None:
+        """End before all is answered; what was asked last stays, to tell where guests stop."""
+        self.state, self.ended_at = state, now
+        self._owe_partial(state, now)
 
     def complete(self, now: datetime) -> None:
         """End with all answers given, and owe the results to whoever is to have them."""
@@ -314,18 +348,21 @@ class Conversation(Base):
             self._owe("completed", now)
 
     def _owe_partial(self, type: str, now: datetime) -> None:
+        """Owe what was answered, unless that is owed already since an end before."""
         results = self.questionnaire.results
         if results and results.partial and self.answers:
-            self._owe(type, now)
+            owed = Delivery.find_newest(_session(self), self.id)
+            if owed is None or not result.tells(owed.payload, self):
+                self._owe(type, now)
 
     def _owe(self, type: str, now: datetime) -> None:
         db = _session(self)
         results = self.questionnaire.results
         replaced = None
         if self.questionnaire.has_further_results:
-            replaced = Delivery.find_newest_id(db, self.id)
+            replaced = Delivery.find_newest(db, self.id)
         delivery = Delivery(conversation_id=self.id, url=results.url, format=results.format)
-        delivery.payload = result.write(self, type, replaced, now)
+        delivery.payload = result.write(self, type, replaced and replaced.webhook_id, now)
         delivery.created_at = delivery.next_attempt_at = now
         db.add(delivery)
 
@@ -334,7 +371,9 @@ class Conversation(Base):
             return False
         if self.questionnaire.is_counter:
             return not self.questionnaire.is_opened_by(said)
-        return self.state == "completed" or (not self.is_live(now) and self.version.name != name)
+        if not self.is_live(now):
+            return self.version.name != name
+        return self.state == "stopped" or (self.state == "completed" and self.asking is None)
 
     def _record(self, said: Message, now: datetime) -> None:
         said.conversation = self
@@ -350,6 +389,9 @@ class Conversation(Base):
 
     def _take(self, said: Message, now: datetime) -> str | None:
         """Move on by one text; the words to say then."""
+        if self.state == "stopped":
+            said.read_as = "after"
+            return None
         if self.questionnaire.is_counter:
             return self._count(said)
         if self.asking is None:
@@ -371,16 +413,12 @@ class Conversation(Base):
     def _find_word(self, said: str, now: datetime) -> str | None:
         """A word of ours that means something now. The name of a choice goes before."""
         word = self.questionnaire.say.find_word(said)
+        if word == "fix":
+            return "fix" if self._named(said) else None
         if self.asking == REVIEW:
-            return self._find_word_at_review(word, said, now)
-        hidden = word in ("ok", "fix") or self._question.is_name(said)
-        return None if hidden else word
-
-    def _find_word_at_review(self, word: str | None, said: str, now: datetime) -> str | None:
-        """Who says yes to the list means OK."""
-        if word == "skip" or (word == "fix" and not self._named(said)):
-            return None
-        return "ok" if word is None and self.questionnaire.says_yes(said, now) else word
+            agrees = word is None and self.questionnaire.says_yes(said, now)
+            return "ok" if agrees else None if word == "skip" else word
+        return None if word == "ok" or self._question.is_name(said) else word
 
     def _count(self, said: Message) -> str | None:
         said.read_as = "counted"
@@ -393,7 +431,7 @@ class Conversation(Base):
 
     def _take_after(self, said: Message, now: datetime) -> str | None:
         """What is said when all is said, but not for ever to somebody who might be a machine."""
-        if self.questionnaire.review and self._named(said.body):
+        if self._named(said.body):
             said.read_as = "fix"
             return self._fix(said, now)
         said.read_as = "after"
@@ -467,26 +505,35 @@ class Conversation(Base):
         if self.asking == REVIEW:
             return self._finish(now)
         if self.asking in self.answers:
-            return self._change_nothing(now)
-        if self._question.give_up == "end" and self.state == "open":
-            self.stop(now)
+            return self._leave_as_it_is(now)
+        give_up = self._question.give_up
+        if give_up == "end" and self.state == "open":
+            self._end("stopped", now)
             return self._fill(self.questionnaire.say.ended)
-        return self._answer(said, said.body if self._question.give_up == "keep" else None, now)
+        is_word = self.questionnaire.say.find_word(said.body) is not None
+        return self._answer(said, said.body if give_up == "keep" and not is_word else None, now)
 
-    def _change_nothing(self, now: datetime) -> str | None:
-        if self.state == "completed":
-            return self._leave(self.questionnaire.say.unchanged)
-        return self._go_on(now)
+    def _leave_as_it_is(self, now: datetime) -> str | None:
+        """Ask no more for a change. What a change before has led to may be without an answer."""
+        if self.state == "open":
+            return self._go_on(now)
+        say = self.questionnaire.say
+        return self._leave(say.unchanged if self.asking in self.answers else say.corrected)
 
     def _go_back(self, said: Message, now: datetime) -> str | None:
         """Ask the question before again; or leave an answer as it is, that was to be mended."""
         if self.asking in self.answers or self.state == "completed":
-            return self._change_nothing(now)
-        answered = self._answered_questions()
-        if not answered or self._wanders():
+            return self._leave_as_it_is(now)
+        before = self._answered_before()
+        if not before or self._wanders():
             return self._ask_again(said, self.asked, now)
-        del self.answers[answered[-1].key]
-        return self._ask(answered[-1], now)
+        del self.answers[before[-1].key]
+        return self._ask(before[-1], now)
+
+    def _answered_before(self) -> list[Question]:
+        """What was answered before the question that waits, which a change can have put between."""
+        asked = takewhile(lambda question: question.key != self.asking, self.path())
+        return [question for question in asked if question.key in self.answers]
 
     def _wanders(self) -> bool:
         """Whether so many texts in a row answered nothing that it may well be a machine."""
@@ -501,7 +548,7 @@ class Conversation(Base):
 
     def _restart(self, said: Message, now: datetime) -> str | None:
         if self.state == "completed":
-            return self._change_nothing(now)
+            return self._leave_as_it_is(now)
         if not self.answers or self._wanders():
             return self._ask_again(said, self.asked, now)
         self.answers.clear()
@@ -511,8 +558,8 @@ class Conversation(Base):
         return self._ask(self._named(said.body), now)
 
     def _named(self, said: str) -> Question | None:
-        """The question whose answer "FIX 2" names."""
-        place = self.questionnaire.say.find_place(said)
+        """The question whose answer "FIX 2" names, where answers are reviewed."""
+        place = self.questionnaire.say.find_place(said) if self.questionnaire.review else None
         answered = self._answered_questions()
         return answered[place - 1] if place and place <= len(answered) else None
 

@@ -115,9 +115,9 @@ class Delivery(Base):
         return db.scalar(select(cls).where(cls.id == id, cls.attempts == attempt).with_for_update())
 
     @classmethod
-    def find_newest_id(cls, db: Session, conversation_id: int) -> str | None:
-        """The id that the receiver knows the latest result of a conversation by."""
-        results = select(cls.webhook_id).where(cls.conversation_id == conversation_id)
+    def find_newest(cls, db: Session, conversation_id: int) -> Optional["Delivery"]:
+        """The latest result of a conversation."""
+        results = select(cls).where(cls.conversation_id == conversation_id)
         return db.scalar(results.order_by(cls.id.desc()).limit(1))
 
     @classmethod

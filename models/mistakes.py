@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from models.answers import NO, SEPARATOR, YES
+from models.answers import NO, SEPARATOR, YES, Manner, limit, read
 from models.contact import ADDRESS
 from models.questionnaire import (
     OF_KIND,
@@ -20,7 +20,7 @@ from models.questionnaire import (
     Question,
     Questionnaire,
 )
-from models.words import HELP, START, STOP, fold, trim, without_accents
+from models.words import find_wish, fold, says_yes, trim, without_accents
 
 LONGEST = 1600  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
 
@@ -58,7 +58,7 @@ def find_mistakes(questionnaire: Questionnaire) -> Iterator[Finding]:
     for place, question in enumerate(questionnaire.questions, 1):
         for name, sentence in _wrong_question(question):
             yield Finding(_at(place, name), sentence)
-        yield from _wrong_choices(question, questionnaire, place)
+        yield from _wrong_choices(question, place)
 
 
 def _at(place: int, name: str) -> str:
@@ -252,8 +252,15 @@ def _wrong_question(question: Question) -> Iterator[tuple[str, str]]:
         if question.kind not in KINDS[name]:
             kinds = " or ".join(f'"{kind}"' for kind in KINDS[name])
             yield name, f"belongs to kind = {kinds}. Remove it, or change the kind."
-    if None not in (question.min, question.max) and question.min > question.max:
-        yield "min", "is more than max. Nothing could be between them; correct one."
+    least, most = question.min, question.max
+    if question.kind == "text":
+        least, most = least or 0, LONGEST if most is None else most
+    if question.whole:
+        least, most = least and math.ceil(least), most and math.floor(most)
+    if None not in (least, most) and least > most:
+        yield "min", "leaves nothing between it and max. Correct one."
+    if question.kind == "text" and most < 1:
+        yield "max", "leaves nothing to text. Write a larger number."
     if question.kind == "choice" and not question.choices:
         yield "choices", 'are missing. Add them, like choices = ["Pizza", "Pasta"].'
     yield from _wrong_days(question)
@@ -264,17 +271,29 @@ def _wrong_question(question: Question) -> Iterator[tuple[str, str]]:
         yield "region", f"{question.region} {sentence}"
 
 
+def _is_sound(question: Question) -> bool:
+    """Whether it can be tried what it reads."""
+    return not any(_wrong_question(question))
+
+
 def _wrong_days(question: Question) -> Iterator[tuple[str, str]]:
-    days = {}
-    for name in ("earliest", "latest"):
-        written = getattr(question, name)
-        if written and not written.startswith("today"):
-            try:
-                days[name] = date.fromisoformat(written)
-            except ValueError:
-                yield name, f"{written} is not a day. Write one that the calendar has."
-    if len(days) == 2 and days["earliest"] > days["latest"]:
-        yield "earliest", "is after latest. No day could be between them; correct one."
+    written = (question.earliest, question.latest)
+    for name, day in zip(("earliest", "latest"), written, strict=True):
+        if day and not _is_limit(day):
+            yield name, f"{day} is not a day. Write one that the calendar has."
+            return
+    # One that moves with today and one that does not may be in any order, some day.
+    if None not in written and len({day.startswith("today") for day in written}) == 1:
+        earliest, latest = (limit(day, TRIAL.day) for day in written)
+        if earliest > latest:
+            yield "earliest", "is after latest. No day could be between them; correct one."
+
+
+def _is_limit(day: str) -> bool:
+    try:
+        return limit(day, TRIAL.day) is not None
+    except ValueError:
+        return False
 
 
 def _fault_of_pattern(pattern: str) -> str | None:
@@ -282,7 +301,7 @@ def _fault_of_pattern(pattern: str) -> str | None:
 
     try:
         regex.compile(pattern)
-    except regex.error as error:
+    except (regex.error, RecursionError) as error:
         return str(error)
     return None
 
@@ -293,56 +312,73 @@ def _is_region(region: str) -> bool:
     return region in phonenumbers.SUPPORTED_REGIONS
 
 
-RESERVED = {
-    **dict.fromkeys(STOP, "stops all our texts"),
-    **dict.fromkeys(START, "opts in"),
-    **dict.fromkeys(HELP, "asks Twilio for help"),
-}
 WORDS = ("back", "skip", "restart", "ok", "fix")
+TRIAL = Manner(date(2000, 1, 1))  # to read words by; which day it is does not matter to them
 
 
 def _wrong_words(questionnaire: Questionnaire) -> Iterator[Finding]:
     """The words that the file names itself, but for its choices."""
     say = questionnaire.say
     named = [(name, getattr(say, name)) for name in WORDS]
-    named += [(name, word) for name in ("yes", "no") for word in getattr(say, name)]
     for name, word in named:
-        yield from _reserved(f"say, {name}", word)
+        if not any(sign.isalpha() for sign in word):
+            yield Finding(f"say, {name}", f"{word} has no letter. Choose a word.")
+        yield from _worth_nothing(f"say, {name}", word)
+    for name in ("yes", "no"):
+        for word in getattr(say, name):
+            yield from _worth_nothing(f"say, {name}", word)
     if questionnaire.event:
-        yield from _reserved("event", questionnaire.event)
+        yield from _worth_nothing("event", questionnaire.event)
+        yield from _opting_in("event", questionnaire.event)
     yes, no = ({_plain(word) for word in words} for words in (say.yes or YES, say.no or NO))
     for word in sorted(yes & no):
         sentence = f"{word} is a word for yes and for no. Remove one of the two."
         yield Finding("say, no", sentence)
-    has_yes_no = any(question.kind == "yes_no" for question in questionnaire.questions)
-    known = {name: _plain(getattr(say, name)) for name in WORDS}
-    for one, other in combinations(known, 2):
-        if known[one] == known[other]:
+    for (one, word), (other, same) in combinations(named, 2):
+        if _plain(word) == _plain(same):
             yield Finding(f"say, {other}", f"is the same word as {one}. Choose another.")
-    for name in ("back", "skip", "restart"):
-        if has_yes_no and known[name] in yes | no:
-            sentence = f"{getattr(say, name)} is a word for yes or no too. Choose another."
-            yield Finding(f"say, {name}", sentence)
+    yield from _words_that_are_answers(questionnaire)
+
+
+def _words_that_are_answers(questionnaire: Questionnaire) -> Iterator[Finding]:
+    """A word goes before an answer, so nobody could give that; the name of a choice goes before."""
+    manner = TRIAL._replace(yes=questionnaire.say.yes, no=questionnaire.say.no)
+    words = {name: getattr(questionnaire.say, name) for name in ("back", "skip", "restart")}
+    for place, question in enumerate(questionnaire.questions, 1):
+        if question.kind in ("text", "photo") or not _is_sound(question):
+            continue
+        for name, word in words.items():
+            if question.is_name(word):
+                sentence = f"{word} hides the word {name}: here it chooses. Rename one of the two."
+                yield Finding(_at(place, "choices"), sentence, is_error=False)
+            elif read(question, word, manner) is not None:
+                sentence = f"{word} is an answer to question {place}, too. Choose another word."
+                yield Finding(f"say, {name}", sentence)
 
 
 def _plain(word: str) -> str:
     return trim(without_accents(fold(word)))
 
 
-def _reserved(place: str, word: str) -> Iterator[Finding]:
-    if why := RESERVED.get(_plain(word)):
-        sentence = f"{word} can never be read, as it {why}. Choose another word."
+def _worth_nothing(place: str, word: str) -> Iterator[Finding]:
+    if (wish := find_wish(word)) in ("stop", "help"):
+        why = "it stops all our texts" if wish == "stop" else "Twilio answers it with help"
+        sentence = f"{word} can never be read, as {why}. Choose another word."
         yield Finding(place, sentence)
 
 
-def _wrong_choices(
-    question: Question, questionnaire: Questionnaire, place: int
-) -> Iterator[Finding]:
+def _opting_in(place: str, word: str) -> Iterator[Finding]:
+    if find_wish(word) == "start" or says_yes(word):
+        sentence = f"{word} opts in at Twilio, which may answer it and have us silent."
+        yield Finding(place, f"{sentence} Choose another word.", is_error=False)
+
+
+def _wrong_choices(question: Question, place: int) -> Iterator[Finding]:
     at = _at(place, "choices")
     for choice in question.choices:
         for word in dict.fromkeys((choice.value, choice.label, *choice.also)):
-            yield from _reserved(at, word)
-            yield from _doubtful(at, word, questionnaire)
+            yield from _worth_nothing(at, word)
+            yield from _opting_in(at, word)
         if question.many and SEPARATOR.strip() in choice.value:
             sentence = f"{choice.value} holds a comma, which is put between several. Remove it."
             yield Finding(at, sentence)
@@ -354,22 +390,6 @@ def _wrong_choices(
         for word in sorted(one.names & _marks(spot)):
             sentence = f"{word} means {one.label}, though it is the number or letter of"
             yield Finding(at, f"{sentence} {other.label}. Choose longer words.", is_error=False)
-    marks = {mark for spot in range(len(question.choices)) for mark in _marks(spot)}
-    for name in ("back", "skip", "restart"):
-        word = getattr(questionnaire.say, name)
-        if _plain(word) in marks:
-            sentence = f"{word} is the number or letter of a choice of question {place}."
-            yield Finding(f"say, {name}", f"{sentence} Choose a longer word.")
-
-
-def _doubtful(at: str, word: str, questionnaire: Questionnaire) -> Iterator[Finding]:
-    if _plain(word) == "yes":
-        sentence = f'{word} opts in at Twilio, which may answer it. Prefer kind = "yes_no".'
-        yield Finding(at, sentence, is_error=False)
-    for name in ("back", "skip", "restart"):
-        if _plain(word) == _plain(getattr(questionnaire.say, name)):
-            sentence = f"{word} hides the word {name}: it chooses. Rename one, the word in [say]."
-            yield Finding(at, sentence, is_error=False)
 
 
 def _marks(place: int) -> set[str]:
@@ -431,7 +451,9 @@ def _candidates(question: Question, conditions: list[Condition]) -> Iterator[str
         case "date":
             yield from (one for one in listed if _is_day(one))
         case _:
-            yield from map(str, listed)
+            texts = map(str, listed)
+            is_sound = _is_sound(question)
+            yield from (one for one in texts if is_sound and read(question, one, TRIAL) == one)
 
 
 def _listed(condition: Condition) -> Iterable[str | int | float]:

@@ -159,9 +159,10 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 def _number(value: str) -> Decimal | None:
     try:
-        return Decimal(value)
+        number = Decimal(value)
     except InvalidOperation:
         return None
+    return number if number.is_finite() else None
 
 
 class Say(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -81,7 +81,7 @@ def _read(path: Path) -> tuple[Questionnaire | None, list[Finding]]:
     """The questionnaire, as far as it can be read, and its mistakes."""
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return None, [Finding("", f"is not TOML: {error}. Correct it there.")]
     questionnaire, misfits = _convert(_dates_written(content))
     questionnaire = _completed(questionnaire)
@@ -118,7 +118,7 @@ def _convert(content: dict[str, Any]) -> tuple[Questionnaire, list[Finding]]:
 def _take_out(content: Any, what: str, path: str) -> None:
     """Put what fits in the place of what does not, or nothing where nothing fits."""
     keys = _keys(path)
-    if (field := re.search(r"(unknown|required) field `(.+?)`", what)) and "[...]" not in path:
+    if (field := re.search(r"(unknown|required) field `(.+)`", what)) and "[...]" not in path:
         keys.append(field[2])
     *parents, last = keys
     for key in parents:
@@ -149,6 +149,7 @@ def _in_words(what: str, path: str) -> Finding:
 
 # What an author can do about it, by a part of what msgspec says, or by the name of the line.
 SAYINGS = {
+    "Expected `array`": '{}. Write a list, like ["one", "another"].',
     "unknown field": "{}. Remove it, or correct its spelling.",
     "missing required": "{}. Add it.",
     "[smhd]": 'is not a length of time. Write a number and s, m, h or d, like "4h".',

@@ -19,6 +19,16 @@ def write(conversation: "Conversation", type: str, corrects: str | None, now: da
     return msgspec.json.encode(payload(conversation, type, corrects, now)).decode()
 
 
+def tells(payload: str, conversation: "Conversation") -> bool:
+    """Whether an earlier result has told just these answers."""
+    told, given = msgspec.json.decode(payload), _given(conversation)
+    if conversation.questionnaire.results.format == "json":
+        return told["data"]["answers"] == given
+    names = conversation.questionnaire.results.fields
+    asked = [question.key for question in conversation.questionnaire.questions]
+    return all(told.get(names.get(key, key)) == given.get(key) for key in asked)
+
+
 def _form(
     conversation: "Conversation", type: str, corrects: str | None, now: datetime
 ) -> dict[str, str | list[str]]:

@@ -77,6 +77,7 @@ REACTION = re.compile(
 THING = re.compile(f"(?:an?|your) (?:{THINGS})")
 # A quotation in a language that we do not know, with the verb before it, after it, or around it.
 QUOTING = re.compile(r"(?=[^\"]|.*[^\"]$)[^\"]{0,40}\"(?P<what>.+)\"[^\"]{0,40}", re.DOTALL)
+SHORTEST_ECHO = 10  # characters; a shorter text of ours can well be an answer, such as "Tea"
 SHORTEST_CUT = 10  # characters of a quotation that ends in dots
 
 
@@ -86,7 +87,7 @@ def find_non_answer(text: str, said: Iterable[str] = ()) -> str | None:
     ours = {fold(one) for one in said}
     if not words:
         return "empty"
-    if words in ours:
+    if words in ours and len(words) >= SHORTEST_ECHO:
         return "echo"
     return "reaction" if _is_reaction(words, ours) else None
 

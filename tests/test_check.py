@@ -125,8 +125,8 @@ FOUND = {
     "after": "has 1,600 characters, and a text has less than 1,600. Shorten it.",
     "question 1, choices": [
         "Stop can never be read, as it stops all our texts. Choose another word.",
-        "Start can never be read, as it opts in. Choose another word.",
-        "Help can never be read, as it asks Twilio for help. Choose another word.",
+        "Start opts in at Twilio, which may answer it and have us silent. Choose another word.",
+        "Help can never be read, as Twilio answers it with help. Choose another word.",
         "coke means Cola and COKE both. Give each words of its own.",
         "3 means 3, though it is the number or letter of Help. Choose longer words.",
     ],
@@ -135,7 +135,7 @@ FOUND = {
     "question 3, choices": "A, B holds a comma, which is put between several. Remove it.",
     "question 4, choices": 'are missing. Add them, like choices = ["Pizza", "Pasta"].',
     "question 5, earliest": 'belongs to kind = "date". Remove it, or change the kind.',
-    "question 5, min": "is more than max. Nothing could be between them; correct one.",
+    "question 5, min": "leaves nothing between it and max. Correct one.",
     "question 6, earliest": "is after latest. No day could be between them; correct one.",
     "question 7, earliest": "2026-02-31 is not a day. Write one that the calendar has.",
     "question 8, attempts": "Expected `int` <= 10. Write a number from 1 to 10.",
@@ -147,7 +147,7 @@ FOUND = {
     "question 15, min": "Expected `int | float | null`, got `str`. Correct it.",
     "say, back": "END can never be read, as it stops all our texts. Choose another word.",
     "say, fix": "is the same word as skip. Choose another.",
-    "say, yes": "Info can never be read, as it asks Twilio for help. Choose another word.",
+    "say, yes": "Info can never be read, as Twilio answers it with help. Choose another word.",
     "say, no": "si is a word for yes and for no. Remove one of the two.",
     "say, number": "{choices} is not known here. There can be {name}, ",
     "results, format": 'Invalid enum value \'xml\'. Write "form" or "json".',
@@ -171,9 +171,38 @@ ALONE = {
     "results, fields": (RESULTS + 'fields = { Nobody = "x" }', "Nobody is not a name of ours."),
     "say, back": (
         'say = { back = "b" }\n' + ONE + 'kind = "choice"\nchoices = ["x", "y"]',
-        "b is the number or letter of a choice of question 1.",
+        "b is an answer to question 1, too.",
     ),
-    "say, skip": ('say = { skip = "nope" }\n' + ONE + 'kind = "yes_no"', "is a word for yes or no"),
+    "say, skip": (
+        'say = { skip = "nope" }\n' + ONE + 'kind = "yes_no"',
+        "nope is an answer to question 1, too.",
+    ),
+    "say, restart": (
+        'say = { restart = "7" }\n' + ONE + 'kind = "number"',
+        "7 is an answer to question 1, too.",
+    ),
+    "say, fix": ('say = { fix = "2" }\n' + ONE, "2 has no letter."),
+    "question 1, min": (ONE + "min = 2000", "leaves nothing between it and max."),
+    "question 1, max": (ONE + "max = 0", "leaves nothing to text."),
+    "question 1, min ": (
+        ONE + 'kind = "number"\nwhole = true\nmin = 1.2\nmax = 1.8',
+        "leaves nothing between it and max.",
+    ),
+    "question 1, earliest": (
+        ONE + 'kind = "date"\nearliest = "today+5d"\nlatest = "today-5d"',
+        "is after latest.",
+    ),
+    "question 1, choice 2": (
+        ONE + 'kind = "choice"\nchoices = ["A", ""]',
+        "is empty. Write something",
+    ),
+    "question 1": (ONE + '"x`y" = 1', "unknown field `x`y`. Remove it"),
+    "results": (RESULTS + 'title = "x"', "unknown field `title`. Remove it"),
+    "say, yes": ('say = { yes = "si" }\n' + ONE, 'Write a list, like ["one", "another"].'),
+    "question 2, only_if ": (
+        ONE + 'kind = "email"\n[[questions]]\nask = "?"\nonly_if = { Question1 = "nope" }',
+        "Question1 can never be that.",
+    ),
     "resume": ('title = "T"\nreply = "x"\nresume = "1h"', "belongs to questions."),
     "question 2, only_if": (
         ONE + '[[questions]]\nask = "?"\nonly_if = { Question1 = { max = 1 } }',
@@ -216,7 +245,8 @@ def test_a_mistake_is_named_where_it_is(judge, place):
     content, sentence = ALONE[place]
     status, told = judge(content)
     assert status == os.EX_CONFIG
-    assert any(where == place and sentence in said for _, where, said in findings(told))
+    found = [said for _, where, said in findings(told) if where.startswith(place.strip())]
+    assert any(sentence in said for said in found), found
 
 
 def test_serve_and_check_find_the_same_mistakes(folder, environ, judge):
@@ -269,7 +299,7 @@ def test_a_character_that_makes_texts_dearer_is_a_warning(judge, ask, sentences)
 @pytest.mark.parametrize(
     ("choices", "place", "sentence"),
     [
-        ('["Back", "Front"]', "question 1, choices", "Back hides the word back"),
+        ('["Back", "Out"]', "question 1, choices", "BACK hides the word back"),
         ('["0", "1"]', "question 1, choices", "1 means 1, though it is the number or letter of 0."),
         ('["Yes", "Perhaps"]', "question 1, choices", "Yes opts in at Twilio"),
         ('["Käse", "Crêpes"]', "question 1, choices", "ê (character 3) makes it UCS-2."),

@@ -141,6 +141,35 @@ def test_what_is_never_read_can_end_the_conversation(guest):
     assert one.text("Three") == ["A?"]
 
 
+def test_who_was_given_up_begins_anew_only_with_an_event(guest, questionnaires):
+    (questionnaires / "feedback.toml").unlink()
+    content = three(b='give_up = "end"\nattempts = 1').replace('event = "Three"\n', "")
+    one = guest(content)
+    one.text("Hi", "x", "sorry?")
+    assert one.text(*["sorry?"] * 9) == [""] * 9
+    assert one.read_as[-1] == "after"
+    assert one.text("Count") == ["Rey has messaged +14155550100 1 times"]
+    one.wait(hours=9)
+    assert one.text("Hi") == ["A?"]
+
+
+@pytest.mark.parametrize("words", [["skip"] * 3, ["?", "?", "RESTART"]])
+def test_a_word_of_ours_is_never_kept_as_an_answer(guest, words):
+    content = three(b='give_up = "keep"').replace('key = "a"', 'key = "a"\ngive_up = "keep"')
+    one = guest(content.replace('ask = "A?"', 'ask = "A?"\nkind = "number"'))
+    one.text("Three", *words)
+    assert one.answers == {"a": None}
+
+
+@pytest.mark.parametrize("said", ["nan", "sNaN", "inf", "-Infinity"])
+def test_what_is_kept_of_a_number_meets_no_condition_by_mistake(guest, said):
+    content = three(b='give_up = "keep"\nattempts = 1').replace(
+        "optional = true", "only_if = { b = { min = 1 } }"
+    )
+    one = guest(content)
+    assert one.text("Three", "x", said) == ["A?", "B?", "Bye."]
+
+
 def test_texts_that_are_read_count_anew(guest):
     one = guest(three())
     assert one.text("Three", "x", "?", "?", "back", "x", "?", "?", "5")[-4:] == [
@@ -300,6 +329,29 @@ def test_back_leaves_what_was_to_be_fixed(guest):
     assert one.text("FIX 1", "?", "?", "?")[-1] == "1 no, 2 Tired, 3 x. Reply OK, or FIX 3"
 
 
+def test_back_goes_to_the_question_before_the_one_that_a_change_put_between(guest):
+    one = guest(PATHS)
+    one.text("Paths", "no", "Tired", "x")
+    assert one.text("FIX 1", "yes", "back") == ["Movies?", "Which film?", "Movies?"]
+    assert one.text("no", "Busy") == ["Why not?", "1 no, 2 Busy, 3 x. Reply OK, or FIX 3"]
+
+
+def test_fix_is_a_word_wherever_answers_are_reviewed(guest):
+    one = guest(PATHS)
+    assert one.text("Paths", "no", "FIX 1", "no", "Tired") == [
+        "Movies?",
+        "Why not?",
+        "Movies?",
+        "Why not?",
+        "Last?",
+    ]
+    assert one.text("x", "ok", "FIX 3", "fix 2", "Busy")[-3:] == [
+        "Last?",
+        "Why not?",
+        "Thank you, now it is: 1 no, 2 Busy, 3 x.",
+    ]
+
+
 def test_a_list_of_long_answers_fits_a_text(guest):
     asks = "".join(f'[[questions]]\nkey = "q{n}"\nask = "{n}?"\n' for n in range(60))
     one = guest(f'title = "T"\nevent = "Long"\nreview = true\nthanks = "Bye."\n{asks}')
@@ -340,6 +392,24 @@ def test_a_change_after_the_end_can_be_left(guest, said):
     assert len(one.results) == 1
 
 
+def test_what_a_change_after_the_end_leads_to_can_be_left_open(guest):
+    one = guest(PATHS)
+    one.text("Paths", "no", "Tired", "x", "ok")
+    assert one.text("FIX 1", "yes", "back") == [
+        "Movies?",
+        "Which film?",
+        "Thank you, now it is: 1 yes, 2 x.",
+    ]
+    assert one.results[-1] == ("corrected", {"movies": "yes", "last": "x"})
+
+
+def test_an_event_is_an_answer_while_a_question_waits_after_the_end_too(guest):
+    one = guest(PATHS)
+    one.text("Paths", "no", "Tired", "x", "ok")
+    assert one.text("FIX 3", "Count") == ["Last?", "Thank you, now it is: 1 no, 2 Tired, 3 Count."]
+    assert one.text("Count") == ["Rey has messaged +14155550100 1 times"]
+
+
 def test_without_a_review_fix_is_an_answer_like_any_other(guest):
     one = guest(three())
     assert one.text("Three", "FIX 1") == ["A?", "B?"]
@@ -369,6 +439,18 @@ def test_who_opts_in_again_can_begin_again(guest, word):
     one.text("Three", "x", "STOP")
     assert one.text(word, "Three") == ["", "A?"]
     assert one.rows("opted_out_at", "contacts") == [(None,)]
+
+
+def test_who_stops_while_mending_mends_no_more(guest):
+    one = guest(PATHS)
+    one.text("Paths", "no", "Tired", "x", "ok", "FIX 2")
+    assert one.text("STOP", "START", "hello") == ["", "", ""]
+    assert (one.state, one.read_as[-1], len(one.results)) == ("completed", "after", 1)
+
+
+def test_start_from_who_never_stopped_is_a_text_like_any_other(guest):
+    one = guest(three().replace('event = "Three"', 'event = "Start"'))
+    assert one.text("START") == ["A?"]
 
 
 def test_the_time_of_opting_out_is_that_of_the_first_stop(guest):
@@ -412,9 +494,10 @@ def test_help_moves_nothing(guest):
 
 
 def test_what_is_no_answer_is_recorded_and_moves_nothing(guest):
-    one = guest(three())
-    asides = ("Liked “A?”", "A?", "", "❤️ to “A?”", "Le gustó “A?”")
-    assert one.text("Three", *asides, "x") == ["A?", "", "", "", "", "", "B?"]
+    one = guest(three().replace('ask = "A?"', 'ask = "Your colour?"'))
+    ask = "Your colour?"
+    asides = (f"Liked “{ask}”", "YOUR COLOUR?", "", f"❤️ to “{ask}”", f"Le gustó “{ask}”")
+    assert one.text("Three", *asides, "x") == [ask, "", "", "", "", "", "B?"]
     reasons = ["reaction", "echo", "empty", "reaction", "reaction"]
     assert one.read_as == ["opening", *reasons, "answer"]
     assert one.rows("message_count") == [(2,)]
@@ -441,6 +524,21 @@ def test_pictures_are_recorded_and_are_an_answer_only_where_one_is_asked_for(gue
     assert one.answers == {"a": "Blue", "b": " ".join(photo)}
     media = [one for (one,) in one.rows("media", "messages", "direction = 'inbound'")]
     assert media == [None, " ".join(photo), photo[0], None, " ".join(photo)]
+
+
+def test_a_picture_is_no_answer_to_a_conversation_that_is_over(guest, questionnaires):
+    (questionnaires / "feedback.toml").unlink()
+    content = three().replace('kind = "number"\nmax = 9', 'kind = "photo"')
+    one = guest(content.replace('event = "Three"\n', ""))
+    one.text("Hi", "Blue")
+    one.wait(hours=5)
+    assert one.phone.text("", media=["https://api.twilio.com/1"]) == []
+    assert len(one.rows("id")) == 1
+
+
+def test_a_choice_that_the_question_is_called_like_can_be_chosen(guest):
+    one = guest(three().replace('ask = "A?"', 'ask = "Tea"\nkind = "choice"\nchoices = ["Tea"]'))
+    assert one.text("Three", "Tea") == ["Tea", "B?"]
 
 
 # The end that nobody texts
@@ -485,6 +583,32 @@ def test_who_comes_back_in_time_goes_on(guest):
     assert one.rows("state, message_count") == [("completed", 6)]
 
 
+def test_what_was_told_when_it_expired_is_not_told_again(guest):
+    one = guest(three(more='expires = "1h"\nresume = "24h"', results="partial = true"))
+    one.text("Three", "x")
+    for _ in range(2):
+        one.wait(hours=2)
+        assert one.text("Hello?") == ["Welcome back. B?"]
+    one.text("5")
+    one.wait(hours=2)
+    assert one.results == [("expired", {"a": "x"}), ("expired", {"a": "x", "b": "5"})]
+
+
+def test_a_form_is_not_told_again_either(guest):
+    content = three(more='expires = "1h"\nresume = "24h"', results="partial = true")
+    one = guest(content.replace('format = "json"', 'fields = { a = "entry.1" }'))
+    one.text("Three", "x")
+    one.wait(hours=2)
+    one.text("Hello?")
+    one.wait(hours=2)
+    assert len(one.rows("id", "outbox")) == 1
+    one.text("Hello?", "5")
+    one.wait(hours=2)
+    told = [json.loads(sent) for (sent,) in one.rows("payload", "outbox")]
+    assert [one.get("b") for one in told] == [None, "5"]
+    assert [one["Type"] for one in told] == ["expired", "expired"]
+
+
 def test_who_comes_back_too_late_begins_anew(guest):
     one = guest(three(more='expires = "1h"\nresume = "24h"'))
     one.text("Three", "x")
@@ -497,7 +621,9 @@ def test_who_comes_back_too_late_begins_anew(guest):
 def test_who_comes_back_to_something_else_begins_that(guest, has_expired):
     one = guest(three(more='expires = "1h"\nresume = "24h"'))
     one.text("Three", "x")
-    one.wait(hours=2) if has_expired else one.webhook.clock.pass_(hours=2)
+    one.webhook.clock.pass_(hours=2)
+    if has_expired:
+        one.wait()
     assert one.text("Count") == ["Rey has messaged +14155550100 1 times"]
     assert one.rows("state") == [("expired",), ("open",)]
 

@@ -68,6 +68,10 @@ def test_what_we_said_ourselves_is_no_answer(said):
     assert find_non_answer(said, []) is None
 
 
+def test_a_short_text_of_ours_can_be_an_answer():
+    assert find_non_answer("Tea", ["Tea"]) is None
+
+
 @pytest.mark.parametrize("said", ["“" * 1600, "Liked “" * 200, "a“" * 800, "👍 to " * 300])
 def test_judging_a_long_text_takes_no_time(said):
     began = time.monotonic()

@@ -150,7 +150,8 @@ class Conversation:
 
     def ends(self, state: str, now: datetime) -> None:
         self.state, self.ended_at = state, now if state != "expired" else min(now, self.expires_at)
-        if state == "completed" or (self.form.partial and self.answers):
+        told = self.owed and self.owed[-1]["answers"] == self.keyed()
+        if state == "completed" or (self.form.partial and self.answers and not told):
             self.owe(state, now)
 
     def owe(self, state: str, now: datetime) -> None:
@@ -236,8 +237,8 @@ def told(moment: datetime) -> str:
 
 
 def is_no_answer(said: str, newest: Conversation | None) -> bool:
-    """Nothing, a reaction, or what we said ourselves."""
-    echo = newest is not None and said in newest.said[-5:]
+    """Nothing, a reaction, or what we said ourselves, unless that is short."""
+    echo = newest is not None and said in newest.said[-5:] and len(said) >= 10
     return not said or said.startswith("Liked “") or echo
 
 
@@ -295,6 +296,9 @@ class Expected:
         if sid in self.rows:
             return self.rows[sid]
         newest = next((one for one in reversed(self.conversations) if one.pair == pair), None)
+        if newest and newest.state == "open" and newest.expires_at <= now:
+            newest.ends("expired", now)
+            self._owe(newest, now)
         live = newest if newest and newest.is_live(now) else None
         row = self.rows[sid] = Row(sid, said, self._judge(pair, cookie, live), None, None, now)
         if self._wants(pair[0], said, now) or is_no_answer(said, newest):

@@ -44,6 +44,7 @@ BEGINNING = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BODIES = [
     *("Party", " PARTY ", "party ", "Party", "Count", "count", "Blue", "Pizza 🍕", "Cola", ""),
     *("BACK", "skip", " Restart", "STOP", "START", "HELP", "yes", "Liked “Colour?”", "Colour?"),
+    *("Well, Blue! And food?", "Of Cola: how was it?"),
     *("{Question1}", "{count}", "<b>&amp;", "x" * 1500, "a\nb", "partys", "'; DROP TABLE x"),
 ]
 COOKIES = ["own", "lost", "stale", "foreign", "malformed", "missing"]
