@@ -12,9 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from models.contact import Contact
-from models.conversation import Conversation, receive
+from models.conversation import Conversation
 from models.message import Message
 from models.questionnaires import Questionnaires
+from models.turn import receive
 
 AT_ONCE = 100  # conversations that are read together
 MASK = "5550100"  # of numbers that nobody has

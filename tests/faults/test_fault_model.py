@@ -33,7 +33,7 @@ from sqlalchemy.orm import Session
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 import smsconvo
-from models import Conversation, Delivery, Message, conversation, result
+from models import Conversation, Delivery, Message, result, turn
 from phone import CookieJar, TwilioError, new_sid
 from smsconvo import COOKIE, App, Settings, claim_due, create_app, deliver_one, expire_silent
 
@@ -558,7 +558,7 @@ def lose_answers(monkeypatch) -> None:
 
 
 def text_those_who_opted_out(monkeypatch) -> None:
-    monkeypatch.setattr(conversation, "_find_wish", lambda *_: None)
+    monkeypatch.setattr(turn, "_find_wish", lambda *_: None)
 
 
 def answer_reactions(monkeypatch) -> None:

@@ -1,0 +1,290 @@
+"""One text, from its arrival to the reply: what it is taken for, and what is said then."""
+
+from datetime import datetime
+from itertools import takewhile
+
+from sqlalchemy.orm import Session
+
+from models.contact import Contact
+from models.conversation import REVIEW, Conversation, session_of
+from models.message import Message
+from models.questionnaire import Question
+from models.questionnaires import Questionnaires
+from models.wording import LONGEST_REPLY, fill, fill_with_answers
+from models.words import find_non_answer, find_wish, says_yes
+
+ATTEMPTS = 3  # unread texts at the review, and replies after the end, so that machines fall silent
+WANDERING = 20  # texts in a row without an answer, and BACK and RESTART lead nowhere any more
+
+
+def receive(
+    db: Session,
+    said: Message,
+    contact: Contact,
+    questionnaires: Questionnaires,
+    now: datetime,
+    cookie: str | None = None,
+) -> tuple[Conversation | None, Message | None]:
+    """Take an inbound text: the conversation it belongs to, if any, and the recorded reply, if any.
+
+    1. The newest conversation of the pair is found, whether it is live or not.
+    2. What is no answer to anything, such as STOP or a reaction, is recorded and gets no reply.
+    3. Every other text goes to that conversation, or to a new one if it opens one.
+    """
+    newest = Conversation.find(db, said.sender, said.recipient)
+    if newest and newest.is_silent(now):  # for nothing may hang on how late the sender's loop is
+        newest.expire(now)
+    live = newest if newest and newest.is_live(now) else None
+    said.cookie = Conversation.judge(db, cookie, live, said)
+    if wish := _find_wish(said, contact, live):
+        said.read_as = wish
+        _follow(db, wish, contact, now)
+    elif newest:
+        said.read_as = newest.find_non_answer(said, now)
+    else:
+        said.read_as = find_non_answer(said.body)
+    if said.read_as:
+        said.conversation = live
+        db.add(said)
+        return live, None
+    conversation = Conversation.go_on_or_start(db, newest, said, questionnaires, contact, now)
+    if conversation is None:
+        db.add(said)
+        return None, None
+    return conversation, Turn(conversation, said, now).take()
+
+
+def _find_wish(said: Message, contact: Contact, live: Conversation | None) -> str | None:
+    """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all."""
+    wish = find_wish(said.body, said.opt_out_type)
+    if wish in ("stop", "help"):
+        return wish
+    if contact.opted_out_at:
+        return "start" if wish or says_yes(said.body) else "opted out"
+    if wish and said.opt_out_type and not (live and live.takes_for_answer(said.body)):
+        return "start"
+    return None
+
+
+def _follow(db: Session, wish: str, contact: Contact, now: datetime) -> None:
+    if wish == "start":
+        contact.opted_out_at = None
+    if wish == "stop":
+        contact.opted_out_at = contact.opted_out_at or now
+        for conversation in Conversation.find_waiting(db, contact.phone):
+            conversation.stop(now)
+
+
+class Turn:
+    """A text that a conversation takes, and what it says to it."""
+
+    def __init__(self, conversation: Conversation, said: Message, now: datetime) -> None:
+        self.conversation, self.said, self.now = conversation, said, now
+        self.questionnaire = conversation.questionnaire
+
+    def take(self) -> Message | None:
+        """Record the text, move on, and return the recorded reply, if any."""
+        conversation = self.conversation
+        is_back = conversation.active_at is not None and not conversation.is_live(self.now)
+        conversation.record(self.said, self.now)
+        words = self._resume() if is_back else self._find_words()
+        reply = self.said.reply(words, self.now) if words else None
+        db = session_of(conversation)
+        db.add(reply or self.said)
+        db.flush()
+        return reply
+
+    def _resume(self) -> str:
+        """What was texted after a silence is not taken for an answer: it is asked again."""
+        self.said.read_as = "resumed"
+        resumed = f"{self._fill(self.questionnaire.say.resumed)} {self.conversation.asked}"
+        self.conversation.unread = 0
+        return resumed[:LONGEST_REPLY]
+
+    def _find_words(self) -> str | None:
+        """Move on; the words to say then, or None for silence."""
+        if self.conversation.state == "stopped":
+            self.said.read_as = "after"
+            return None
+        if self.questionnaire.is_counter:
+            return self._count()
+        if self.conversation.asking:
+            return self._take_word_or_answer()
+        return self._open() if self.conversation.state == "open" else self._take_after()
+
+    def _count(self) -> str | None:
+        self.said.read_as = "counted"
+        is_first = self.conversation.message_count == 1
+        first = self.questionnaire.first_reply if is_first else None
+        return self._fill(first or self.questionnaire.reply)
+
+    def _open(self) -> str | None:
+        self.said.read_as = "opening"
+        return self._go_on()
+
+    def _take_after(self) -> str | None:
+        """What is said when all is said, but not for ever to somebody who might be a machine."""
+        if self._named():
+            self.said.read_as = "fix"
+            return self._fix()
+        self.said.read_as = "after"
+        self.conversation.unread += 1
+        after = self.questionnaire.after
+        return self._fill(after) if after and self.conversation.unread <= ATTEMPTS else None
+
+    def _take_word_or_answer(self) -> str | None:
+        self.said.read_as = self._find_word() or "answer"
+        match self.said.read_as:
+            case "back":
+                return self._go_back()
+            case "skip":
+                return self._skip()
+            case "restart":
+                return self._restart()
+            case "ok":
+                return self._finish()
+            case "fix":
+                return self._fix()
+        return self._take_answer()
+
+    def _find_word(self) -> str | None:
+        """A word of ours that means something now. The name of a choice goes before."""
+        said = self.said.body
+        word = self.questionnaire.say.find_word(said)
+        if word == "fix":
+            return "fix" if self._named() else None
+        if self.conversation.asking == REVIEW:
+            agrees = word is None and self.questionnaire.says_yes(said, self.now)
+            return "ok" if agrees else None if word == "skip" else word
+        return None if word == "ok" or self.conversation.question.is_name(said) else word
+
+    def _go_back(self) -> str | None:
+        """Ask the question before again; or leave an answer as it is, that was to be mended."""
+        conversation = self.conversation
+        if conversation.asking in conversation.answers or conversation.state == "completed":
+            return self._leave_as_it_is()
+        # A change can have put the question that waits between others that are answered.
+        path = takewhile(lambda question: question.key != conversation.asking, conversation.path())
+        before = [question for question in path if question.key in conversation.answers]
+        if not before or self._wanders():
+            return self._ask_again(conversation.asked)
+        del conversation.answers[before[-1].key]
+        return self._ask(before[-1])
+
+    def _skip(self) -> str | None:
+        if self.conversation.question.optional:
+            return self._keep(None)
+        needed = self._fill(self.questionnaire.say.needed)
+        return self._ask_again(f"{needed} {self.conversation.asked}"[:LONGEST_REPLY])
+
+    def _restart(self) -> str | None:
+        if self.conversation.state == "completed":
+            return self._leave_as_it_is()
+        if not self.conversation.answers or self._wanders():
+            return self._ask_again(self.conversation.asked)
+        self.conversation.answers.clear()
+        return self._go_on()
+
+    def _wanders(self) -> bool:
+        """Whether so many texts in a row answered nothing that it may well be a machine."""
+        db, id = session_of(self.conversation), self.conversation.id
+        latest = Message.find_read_as(db, id, WANDERING)
+        return len(latest) == WANDERING and "answer" not in latest
+
+    def _fix(self) -> str:
+        return self._ask(self._named())
+
+    def _named(self) -> Question | None:
+        """The question whose answer "FIX 2" names, where answers are reviewed."""
+        if not self.questionnaire.review:
+            return None
+        place, answered = (
+            self.questionnaire.say.find_place(self.said.body),
+            self.conversation.answered,
+        )
+        return answered[place - 1] if place and place <= len(answered) else None
+
+    def _take_answer(self) -> str | None:
+        conversation = self.conversation
+        if conversation.asking == REVIEW:
+            return self._ask_again(conversation.asked)
+        media = self.said.media.split() if self.said.media else ()
+        value = self.questionnaire.read(conversation.asking, self.said.body, self.now, media)
+        if value is None:
+            sentence = self.questionnaire.say.asking_again(conversation.question)
+            return self._ask_again(self._fill_for(conversation.question, sentence))
+        return self._keep(value)
+
+    def _ask_again(self, sentence: str) -> str | None:
+        """Say what can be read, until it was tried often enough."""
+        conversation = self.conversation
+        self.said.read_as = "unread"
+        conversation.unread += 1
+        is_review = conversation.asking == REVIEW
+        most = ATTEMPTS if is_review else conversation.question.attempts
+        return sentence if conversation.unread < most else self._give_up()
+
+    def _give_up(self) -> str | None:
+        conversation = self.conversation
+        if conversation.asking == REVIEW:
+            return self._finish()
+        if conversation.asking in conversation.answers:
+            return self._leave_as_it_is()
+        give_up = conversation.question.give_up
+        if give_up == "end" and conversation.state == "open":
+            conversation.end("stopped", self.now)
+            return self._fill(self.questionnaire.say.ended)
+        is_word = self.questionnaire.say.find_word(self.said.body) is not None
+        return self._keep(self.said.body if give_up == "keep" and not is_word else None)
+
+    def _leave_as_it_is(self) -> str | None:
+        """Ask no more for a change. What a change before has led to may be without an answer."""
+        conversation, say = self.conversation, self.questionnaire.say
+        if conversation.state == "open":
+            return self._go_on()
+        return self._leave(
+            say.unchanged if conversation.asking in conversation.answers else say.corrected
+        )
+
+    def _keep(self, value: str | None) -> str | None:
+        self.conversation.keep(self.said, value, self.now)
+        return self._go_on()
+
+    def _go_on(self) -> str | None:
+        """Ask what comes next on the path, or end; the words to say then."""
+        conversation = self.conversation
+        path = list(conversation.path())
+        for key in conversation.answers.keys() - {question.key for question in path}:
+            del conversation.answers[key]
+        if conversation.state == "completed" and self.questionnaire.results:
+            conversation.owe("corrected", self.now)
+        for question in path:
+            if question.key not in conversation.answers:
+                return self._ask(question)
+        if conversation.state == "completed":
+            return self._leave(self.questionnaire.say.corrected)
+        return self._review() if self.questionnaire.review else self._finish()
+
+    def _ask(self, question: Question) -> str:
+        return self.conversation.ask(question.key, self._fill_for(question, question.ask))
+
+    def _review(self) -> str:
+        review = self.questionnaire.say.review
+        return self.conversation.ask(REVIEW, fill_with_answers(self.conversation, review))
+
+    def _finish(self) -> str:
+        self.conversation.complete(self.now)
+        return self._fill(self.questionnaire.thanks)
+
+    def _leave(self, sentence: str) -> str:
+        """Ask nothing any more, in a conversation that was completed before."""
+        self.conversation.ask(None, None)
+        return fill_with_answers(self.conversation, sentence)
+
+    def _fill(self, template: str) -> str:
+        return fill(self.conversation, template)
+
+    def _fill_for(self, question: Question, template: str) -> str:
+        """With what only sentences about this kind of question can hold."""
+        day = self.questionnaire.day(self.now)
+        return fill(self.conversation, template, **question.placeholders(day))
