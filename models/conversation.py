@@ -257,9 +257,9 @@ class Conversation(Base):
         """
         at = min(self.expires_at, now)
         if self.asking == REVIEW:
-            self.complete(at)
+            self.complete(now, at)
         else:
-            self.end("expired", at)
+            self.end("expired", now, at)
 
     def stop(self, now: datetime) -> None:
         """End because the sender wants no more; one that is completed asks for no change then."""
@@ -269,15 +269,15 @@ class Conversation(Base):
         self.unread = 0
         self.end("stopped", now)
 
-    def end(self, state: str, now: datetime) -> None:
+    def end(self, state: str, now: datetime, at: datetime | None = None) -> None:
         """End before all is answered; what was asked last stays, to tell where guests stop."""
-        self.state, self.ended_at = state, now
+        self.state, self.ended_at = state, at or now
         self._owe_partial(state, now)
 
-    def complete(self, now: datetime) -> None:
+    def complete(self, now: datetime, at: datetime | None = None) -> None:
         """End with all answers given, and owe the results to whoever is to have them."""
-        self.state, self.asking, self.asked, self.ended_at = "completed", None, None, now
-        self.unread = 0
+        self.state, self.ended_at = "completed", at or now
+        self.ask(None, None)
         if self.questionnaire.results:
             self.owe("completed", now)
 

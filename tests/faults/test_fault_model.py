@@ -543,8 +543,9 @@ def trust_cookies(monkeypatch) -> None:
 
 
 def owe_nothing(monkeypatch) -> None:
-    def complete(conversation: Conversation, now: datetime) -> None:
-        conversation.state, conversation.asking, conversation.ended_at = "completed", None, now
+    def complete(conversation: Conversation, now: datetime, at: datetime | None = None) -> None:
+        conversation.state, conversation.asking = "completed", None
+        conversation.ended_at = at or now
 
     monkeypatch.setattr(Conversation, "complete", complete)
 
