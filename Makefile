@@ -24,7 +24,7 @@ faults: $(VENV)/dev.done  ## Do harm to it at length: a quarter of an hour
 	@$(BIN)/python -m pytest --long $(TELLING) -m "not alone" $(ON_BOTH_CORES) tests/faults
 	@$(BIN)/python -m pytest --long $(TELLING) -m alone tests/faults
 
-bench: $(VENV)/run.done  ## Measure turns per second, their time, and memory
+bench: $(VENV)/dev.done  ## Measure turns per second, their time and cost, beside an empty handler
 	@$(BIN)/python bench/turns.py
 
 lint: $(VENV)/dev.done  ## Check style and formatting

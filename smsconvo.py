@@ -1655,8 +1655,10 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_server(environ: dict[str, str], receiver: str) -> Iterator[subprocess.Popen]:
-    arguments = [sys.executable, str(HERE / "smsconvo.py"), "serve", "--results-to", receiver]
+def running_server(
+    environ: dict[str, str], receiver: str, program: Path = HERE / "smsconvo.py"
+) -> Iterator[subprocess.Popen]:
+    arguments = [sys.executable, str(program), "serve", "--results-to", receiver]
     with open(SERVER_LOG, "w+b") as log_file:
         # In a session of its own, so that Ctrl-C reaches it only through us.
         server = subprocess.Popen(

@@ -1,103 +1,196 @@
-"""How many turns a second `serve` answers, and how long each takes.
+"""How many turns a second `serve` answers, how long each takes, and what it costs.
 
 A turn is one text and its reply. The phones text whole questionnaires over real HTTP, signed and
-with cookies, against the server as shipped; they and the server share the machine.
+with cookies, against the server as shipped; they and the server share the machine. So beside each
+figure stands that of an empty handler, under the same server and the same phones, in the same run:
+the ratio of the two means something on any machine.
 """
 
+import json
 import os
-import statistics
 import sys
 import tempfile
 import time
-from multiprocessing import get_context
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 
 import click
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from phone import Phone
+from phones import Turns, text_for, text_once
+
 from smsconvo import HERE, Settings, rehearsal_environment, running_server
 
-TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
-PROCESSES = 2
+OURS, EMPTY = HERE / "smsconvo.py", HERE / "bench" / "empty.py"
+SYNCS = 200
+
+
+@dataclass
+class Figures:
+    """Of one server under so many phones."""
+
+    phones: int
+    turns: Turns
+    cpu: float  # seconds of a processor that the server took for a turn
+    memory: float  # MiB, the proportional set size of all its processes
+    disk: float  # bytes for a turn, database and log
+
+    def told(self) -> dict[str, float]:
+        return {
+            "phones": self.phones,
+            "turns_per_second": round(self.turns.rate, 1),
+            "median_ms": round(self.turns.median, 2),
+            "p99_ms": round(self.turns.milliseconds(0.99), 2),
+            "longest_ms": round(self.turns.milliseconds(1), 2),
+            "cpu_ms_per_turn": round(1000 * self.cpu, 3),
+            "memory_mib": round(self.memory, 1),
+            "disk_bytes_per_turn": round(self.disk),
+        }
 
 
 @click.command()
-@click.option("--phones", default=16, show_default=True, help="How many text at once.")
-@click.option("--seconds", default=10.0, show_default=True, help="How long they text.")
-def main(phones: int, seconds: float) -> None:
-    """Measure turns per second, the time a turn takes, and the memory of the server."""
+@click.option("--phones", multiple=True, type=int, default=(16, 256, 2000), show_default=True)
+@click.option("--seconds", default=8.0, show_default=True, help="How long they text.")
+@click.option("--burst", default=2000, show_default=True, help="Phones that text at one moment.")
+@click.option("--json", "for_machines", is_flag=True, help="Tell it as JSON.")
+def main(phones: tuple[int, ...], seconds: float, burst: int, for_machines: bool) -> None:
+    """Measure turns per second, their time and their cost, beside an empty handler's."""
+    told: dict = {"runs": [], "syncs_per_second": round(count_syncs(), 1)}
+    for number in phones:
+        empty = measure(EMPTY, number, seconds)
+        ours = measure(OURS, number, seconds)
+        ratio = round(ours.turns.rate / empty.turns.rate, 3)
+        told["runs"].append({"ours": ours.told(), "empty": empty.told(), "ratio": ratio})
+    if burst:
+        told["burst"] = measure_burst(burst)
+    told["start_seconds"] = measure_start()
+    say(json.dumps(told, indent=2) if for_machines else "\n".join(tabulate(told)))
+
+
+def say(words: str) -> None:
+    click.echo(words)
+
+
+@contextmanager
+def serving(program: Path) -> Iterator[tuple[Settings, psutil.Process]]:
+    """The program on a database of its own, with the questionnaires that ship."""
+    before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        environ = rehearsal_environment() | {
-            "SMSCONVO_QUESTIONNAIRES": str(HERE / "questionnaires"),
-            "SMSCONVO_PEOPLE": str(HERE / "people.toml"),
-        }
-        with running_server(environ, NOWHERE) as server:
-            turns = measure(Settings.from_env(environ), phones, seconds)
-            memory = proportional_set_size(server.pid)
-    report(turns, phones, seconds, memory)
+        try:
+            environ = rehearsal_environment() | {
+                "SMSCONVO_QUESTIONNAIRES": str(HERE / "questionnaires"),
+                "SMSCONVO_PEOPLE": str(HERE / "people.toml"),
+            }
+            with running_server(environ, NOWHERE, program) as server:
+                yield Settings.from_env(environ), psutil.Process(server.pid)
+        finally:
+            os.chdir(before)
 
 
-def measure(settings: Settings, phones: int, seconds: float) -> list[float]:
-    """The seconds that each turn took, of all phones."""
-    context = get_context("spawn")
-    with context.Pool(PROCESSES) as pool:
-        shares = [range(first, phones, PROCESSES) for first in range(PROCESSES)]
-        texting = pool.starmap(text_together, [(settings, share, seconds) for share in shares])
-    return [turn for turns in texting for turn in turns]
+def measure(program: Path, phones: int, seconds: float) -> Figures:
+    with serving(program) as (settings, server):
+        cpu, size = seconds_used(server), bytes_on_disk(settings)
+        turns = text_for(settings, phones, seconds)
+        count = len(turns.each)
+        cpu, size = seconds_used(server) - cpu, bytes_on_disk(settings) - size
+        return Figures(phones, turns, cpu / count, memory_of(server), size / count)
 
 
-def text_together(settings: Settings, share: range, seconds: float) -> list[float]:
-    turns: list[float] = []
-    end = time.monotonic() + seconds
-    threads = [Thread(target=text_until, args=(settings, n, end, turns)) for n in share]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return turns
+def measure_burst(phones: int) -> dict[str, float]:
+    with serving(OURS) as (settings, _):
+        turns = text_once(settings, phones)
+    return {
+        "phones": phones,
+        "all_answered_seconds": round(turns.together, 2),
+        "p99_ms": round(turns.milliseconds(0.99), 1),
+    }
 
 
-def text_until(settings: Settings, n: int, end: float, turns: list[float]) -> None:
-    """Whole questionnaires, each by a sender of its own, until the time is over."""
-    for guest in range(n * 100_000, (n + 1) * 100_000):
-        phone = Phone(
-            f"{settings.public_url}/sms",
-            account_sid=settings.account_sid,
-            auth_token=settings.auth_tokens[0],
-            sender=f"+1415{guest:07}",
-        )
-        for text in TEXTS:
-            if time.monotonic() > end:
+def measure_start() -> float:
+    """From the command to the first 200, on a database that is there."""
+    with serving(OURS) as (settings, server):
+        environ = server.environ()
+        arguments = server.cmdline()
+        server.terminate()
+        server.wait(30)
+        began = time.perf_counter()
+        again = psutil.Popen(arguments, env=environ, stderr=-3, stdout=-3)
+        text_once_it_is_there(settings)
+        took = time.perf_counter() - began
+        again.terminate()
+        again.wait(30)
+    return round(took, 2)
+
+
+def text_once_it_is_there(settings: Settings) -> None:
+    import requests
+
+    while True:
+        try:
+            if requests.get(f"{settings.public_url}/healthz", timeout=5).status_code == 200:
                 return
-            start = time.perf_counter()
-            phone.text(text)
-            turns.append(time.perf_counter() - start)
+        except requests.ConnectionError:
+            time.sleep(0.005)
 
 
-def proportional_set_size(pid: int) -> float:
-    """MiB of a process and its children; pages that they share count once."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    kilobytes = 0
-    for process in (pid, *children):
-        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                kilobytes += int(line.split()[1])
-    return kilobytes / 1024
+def family(server: psutil.Process) -> list[psutil.Process]:
+    return [server, *server.children(recursive=True)]
 
 
-def report(turns: list[float], phones: int, seconds: float, memory: float) -> None:
-    hundredths = [1000 * each for each in statistics.quantiles(turns, n=100)]
-    click.echo(f"{phones} phones, {len(turns)} turns in {seconds:g} s")
-    click.echo(f"{len(turns) / seconds:10.0f}  turns per second")
-    click.echo(f"{hundredths[49]:10.1f}  ms, the median turn")
-    click.echo(f"{hundredths[98]:10.1f}  ms, p99")
-    click.echo(f"{1000 * max(turns):10.1f}  ms, the longest")
-    click.echo(f"{memory:10.1f}  MiB, proportional set size of the server")
+def seconds_used(server: psutil.Process) -> float:
+    return sum(one.cpu_times().user + one.cpu_times().system for one in family(server))
+
+
+def memory_of(server: psutil.Process) -> float:
+    return sum(one.memory_full_info().pss for one in family(server)) / 1024**2
+
+
+def bytes_on_disk(settings: Settings) -> int:
+    path = settings.database_url.removeprefix("sqlite:///")
+    return sum(Path(path + end).stat().st_size for end in ("", "-wal") if Path(path + end).exists())
+
+
+def count_syncs() -> float:
+    """How often a second the disk takes 4 KiB and says that it has them."""
+    with tempfile.NamedTemporaryFile() as file:
+        began = time.perf_counter()
+        for _ in range(SYNCS):
+            file.write(bytes(4096))
+            file.flush()
+            os.fdatasync(file.fileno())
+        return SYNCS / (time.perf_counter() - began)
+
+
+COLUMNS = {
+    "turns_per_second": "turns/s",
+    "median_ms": "median ms",
+    "p99_ms": "p99 ms",
+    "longest_ms": "longest ms",
+    "cpu_ms_per_turn": "CPU ms/turn",
+    "memory_mib": "MiB",
+    "disk_bytes_per_turn": "bytes/turn",
+}
+
+
+def tabulate(told: dict) -> Iterator[str]:
+    yield f"{'phones':>6}  {'':6}" + "".join(f"{name:>13}" for name in COLUMNS.values())
+    for run in told["runs"]:
+        for which in ("ours", "empty"):
+            figures = run[which]
+            cells = "".join(f"{figures[name]:>13g}" for name in COLUMNS)
+            yield f"{figures['phones']:>6}  {which:6}{cells}"
+        yield f"{'':6}  ratio {run['ratio']:>13g}"
+    if burst := told.get("burst"):
+        yield f"burst: {burst['phones']} phones answered in {burst['all_answered_seconds']} s"
+    yield f"start to first 200: {told['start_seconds']} s"
+    yield f"the disk: {told['syncs_per_second']} syncs/s"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,108 @@
+"""Many phones at once, over real HTTP: each signs its texts and keeps its own cookies."""
+
+import statistics
+import time
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from threading import Event, Thread
+
+from phone import Phone
+from smsconvo import Settings
+
+TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
+PROCESSES = 2
+GUESTS = 100_000  # that one phone can be, one after the other
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The seconds that each turn took, and that all of them took together."""
+
+    each: list[float]
+    together: float
+
+    @property
+    def rate(self) -> float:
+        return len(self.each) / self.together
+
+    def milliseconds(self, share: float) -> float:
+        """Within so many a share of the turns was answered."""
+        ordered = sorted(self.each)
+        return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+    @property
+    def median(self) -> float:
+        return 1000 * statistics.median(self.each)
+
+
+def text_for(settings: Settings, phones: int, seconds: float) -> Turns:
+    """Whole questionnaires by so many phones, until the time is over."""
+    return _text_at_once(settings, phones, seconds)
+
+
+def text_once(settings: Settings, phones: int) -> Turns:
+    """One text of each phone, all at the same moment."""
+    return _text_at_once(settings, phones, None)
+
+
+def _text_at_once(settings: Settings, phones: int, seconds: float | None) -> Turns:
+    """From some processes, so that it is not the phones that are slow."""
+    context = get_context("spawn")
+    barrier = context.Barrier(PROCESSES)
+    with context.Pool(PROCESSES, _keep, [barrier]) as pool:
+        shares = [range(first, phones, PROCESSES) for first in range(PROCESSES)]
+        texted = pool.starmap(_text, [(settings, share, seconds) for share in shares], 1)
+    began, ended = min(one[0] for one in texted), max(one[1] for one in texted)
+    return Turns([turn for *_, turns in texted for turn in turns], ended - began)
+
+
+def _keep(barrier: Barrier) -> None:
+    global everybody_is_there
+    everybody_is_there = barrier
+
+
+def _text(
+    settings: Settings, share: range, seconds: float | None
+) -> tuple[float, float, list[float]]:
+    """One process of phones: when it began and ended, and the seconds of each turn."""
+    turns: list[float] = []
+    starting = Event()
+    guests = [_guest(settings, n, seconds, starting, turns) for n in share]
+    for guest in guests:
+        guest.start()
+    everybody_is_there.wait()
+    began = time.monotonic()
+    starting.set()
+    for guest in guests:
+        guest.join()
+    return began, time.monotonic(), turns
+
+
+def _guest(
+    settings: Settings, n: int, seconds: float | None, starting: Event, turns: list[float]
+) -> Thread:
+    def text() -> None:
+        starting.wait()
+        end = seconds and time.monotonic() + seconds
+        for guest in range(n * GUESTS, (n + 1) * GUESTS):
+            phone = _phone(settings, guest)
+            for said in TEXTS if seconds else TEXTS[:1]:
+                if end and time.monotonic() > end:
+                    return
+                began = time.perf_counter()
+                phone.text(said)
+                turns.append(time.perf_counter() - began)
+            if not seconds:
+                return
+
+    return Thread(target=text)
+
+
+def _phone(settings: Settings, guest: int) -> Phone:
+    return Phone(
+        f"{settings.public_url}/sms",
+        account_sid=settings.account_sid,
+        auth_token=settings.auth_tokens[0],
+        sender=f"+1{guest:010}",
+    )
