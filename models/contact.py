@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database import Base
@@ -31,13 +31,18 @@ class Contact(Base):
         Its row is locked where a database has such locks, so that texts of one sender take effect
         one after the other; two first texts meet in the unique index.
         """
-        contact = db.scalar(select(cls).where(cls.phone == phone).with_for_update())
+        contact = db.scalar(BY_PHONE, {"phone": phone})
         if contact is None:
             contact = cls(phone=phone)
             db.add(contact)
-        contact.name = name
-        db.flush()
+        if contact.name != name or contact.id is None:
+            contact.name = name
+            db.flush()
         return contact
+
+
+# Made once: to make a statement takes as long as to run it.
+BY_PHONE = select(Contact).where(Contact.phone == bindparam("phone")).with_for_update()
 
 
 class People(dict[str, str]):

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Optional
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Index,
     UniqueConstraint,
     and_,
+    bindparam,
     or_,
     select,
     text,
@@ -92,8 +94,7 @@ class Conversation(Base):
     @classmethod
     def find(cls, db: Session, sender: str, number: str) -> Optional["Conversation"]:
         """The newest conversation of this pair."""
-        pair = select(cls).where(cls.sender == sender, cls.number == number)
-        return db.scalar(pair.order_by(cls.id.desc()).limit(1))
+        return db.scalar(NEWEST, {"sender": sender, "number": number})
 
     @classmethod
     def find_waiting(cls, db: Session, sender: str) -> Iterator["Conversation"]:
@@ -229,7 +230,8 @@ class Conversation(Base):
 
     def find_non_answer(self, said: Message, now: datetime) -> str | None:
         """Why a text is no answer to anything; a picture alone can be one."""
-        why = find_non_answer(said.body, Message.find_said(session_of(self), self.id, RECENT))
+        find_said = partial(Message.find_said, session_of(self), self.id, RECENT)
+        why = find_non_answer(said.body, find_said)
         shows = said.media and self.asks_for("photo") and self.goes_on(now)
         return None if why == "empty" and shows else why
 
@@ -330,6 +332,15 @@ class Conversation(Base):
         if not self.is_live(now):
             return self.version.name != name
         return self.state == "stopped" or (self.state == "completed" and self.asking is None)
+
+
+# Made once: to make a statement takes as long as to run it.
+NEWEST = (
+    select(Conversation)
+    .where(Conversation.sender == bindparam("sender"), Conversation.number == bindparam("number"))
+    .order_by(Conversation.id.desc())
+    .limit(1)
+)
 
 
 class Answer(Base):

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Optional
 
-from sqlalchemy import CheckConstraint, ForeignKey, select
+from sqlalchemy import CheckConstraint, ForeignKey, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.database import Base
@@ -49,7 +49,7 @@ class Message(Base):
 
     @classmethod
     def find(cls, db: Session, sid: str) -> Optional["Message"]:
-        return db.scalar(select(cls).where(cls.sid == sid))
+        return db.scalar(BY_SID, {"sid": sid})
 
     @classmethod
     def find_said(cls, db: Session, conversation_id: int, most: int) -> list[str]:
@@ -91,3 +91,7 @@ class Message(Base):
         self.sid = self.sid or sid
         if self.status is None or FINALITY.get(status, 0) > FINALITY.get(self.status, 0):
             self.status, self.error_code = status, error_code
+
+
+# Made once: to make a statement takes as long as to run it.
+BY_SID = select(Message).where(Message.sid == bindparam("sid"))

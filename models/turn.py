@@ -85,11 +85,12 @@ class Turn:
     def take(self) -> Message | None:
         """Record the text, move on, and return the recorded reply, if any."""
         conversation = self.conversation
-        is_back = conversation.active_at is not None and not conversation.is_live(self.now)
-        conversation.record(self.said, self.now)
-        words = self._resume() if is_back else self._find_words()
-        reply = self.said.reply(words, self.now) if words else None
         db = session_of(conversation)
+        is_back = conversation.active_at is not None and not conversation.is_live(self.now)
+        with db.no_autoflush:  # nothing that is looked for in a turn is written in it
+            conversation.record(self.said, self.now)
+            words = self._resume() if is_back else self._find_words()
+        reply = self.said.reply(words, self.now) if words else None
         db.add(reply or self.said)
         db.flush()
         return reply

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 QUOTES = str.maketrans("’‘‛´`“”„‟«»−‐‑‒–—", '\'\'\'\'\'""""""------')
 INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeff]")
@@ -81,23 +81,24 @@ SHORTEST_ECHO = 10  # characters; a shorter text of ours can well be an answer, 
 SHORTEST_CUT = 10  # characters of a quotation that ends in dots
 
 
-def find_non_answer(text: str, said: Iterable[str] = ()) -> str | None:
-    """Why a text is nobody's answer: `empty`, a `reaction`, or an `echo` of what we said."""
+def find_non_answer(text: str, find_said: Callable[[], Iterable[str]] = tuple) -> str | None:
+    """Why a text is nobody's answer: `empty`, a `reaction`, or an `echo` of what we said.
+
+    What we said is looked for only where it can matter.
+    """
     words = fold(text)
-    ours = {fold(one) for one in said}
     if not words:
         return "empty"
+    reaction = REACTION.fullmatch(words)
+    if reaction and (_is_quoted(reaction["what"]) or THING.fullmatch(reaction["what"])):
+        return "reaction"
+    if not reaction and len(words) < SHORTEST_ECHO:
+        return None
+    ours = {fold(one) for one in find_said()}
     if words in ours and len(words) >= SHORTEST_ECHO:
         return "echo"
-    return "reaction" if _is_reaction(words, ours) else None
-
-
-def _is_reaction(words: str, ours: set[str]) -> bool:
-    if found := REACTION.fullmatch(words):
-        what = found["what"]
-        return _is_quoted(what) or THING.fullmatch(what) is not None or _is_ours(what, ours)
-    quoting = QUOTING.fullmatch(words)
-    return quoting is not None and _is_ours(quoting["what"], ours)
+    quotation = reaction or QUOTING.fullmatch(words)
+    return "reaction" if quotation and _is_ours(quotation["what"], ours) else None
 
 
 def _is_quoted(what: str) -> bool:
