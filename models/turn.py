@@ -79,18 +79,18 @@ class Turn:
     """A text that a conversation takes, and what it says to it."""
 
     def __init__(self, conversation: Conversation, said: Message, now: datetime) -> None:
-        self.conversation, self.said, self.now = conversation, said, now
+        self.conversation, self.said, self.at = conversation, said, now
         self.questionnaire = conversation.questionnaire
 
     def take(self) -> Message | None:
         """Record the text, move on, and return the recorded reply, if any."""
         conversation = self.conversation
         db = session_of(conversation)
-        is_back = conversation.active_at is not None and not conversation.is_live(self.now)
+        is_back = conversation.active_at is not None and not conversation.is_live(self.at)
         with db.no_autoflush:  # nothing that is looked for in a turn is written in it
-            conversation.record(self.said, self.now)
+            conversation.record(self.said, self.at)
             words = self._resume() if is_back else self._find_words()
-        reply = self.said.reply(words, self.now) if words else None
+        reply = self.said.reply(words, self.at) if words else None
         db.add(reply or self.said)
         db.flush()
         return reply
@@ -155,7 +155,7 @@ class Turn:
         if word == "fix":
             return "fix" if self._named() else None
         if self.conversation.asking == REVIEW:
-            agrees = word is None and self.questionnaire.says_yes(said, self.now)
+            agrees = word is None and self.questionnaire.says_yes(said, self.at)
             return "ok" if agrees else None if word == "skip" else word
         return None if word == "ok" or self.conversation.question.is_name(said) else word
 
@@ -210,7 +210,7 @@ class Turn:
         if conversation.asking == REVIEW:
             return self._ask_again(conversation.asked)
         media = self.said.media.split() if self.said.media else ()
-        value = self.questionnaire.read(conversation.asking, self.said.body, self.now, media)
+        value = self.questionnaire.read(conversation.asking, self.said.body, self.at, media)
         if value is None:
             sentence = self.questionnaire.say.asking_again(conversation.question)
             return self._ask_again(self._fill_for(conversation.question, sentence))
@@ -233,7 +233,7 @@ class Turn:
             return self._leave_as_it_is()
         give_up = conversation.question.give_up
         if give_up == "end" and conversation.state == "open":
-            conversation.end("stopped", self.now)
+            conversation.end("stopped", self.at)
             return self._fill(self.questionnaire.say.ended)
         is_word = self.questionnaire.say.find_word(self.said.body) is not None
         return self._keep(self.said.body if give_up == "keep" and not is_word else None)
@@ -248,7 +248,7 @@ class Turn:
         )
 
     def _keep(self, value: str | None) -> str | None:
-        self.conversation.keep(self.said, value, self.now)
+        self.conversation.keep(self.said, value, self.at)
         return self._go_on()
 
     def _go_on(self) -> str | None:
@@ -258,7 +258,7 @@ class Turn:
         for key in conversation.answers.keys() - {question.key for question in path}:
             del conversation.answers[key]
         if conversation.state == "completed" and self.questionnaire.results:
-            conversation.owe("corrected", self.now)
+            conversation.owe("corrected", self.at)
         for question in path:
             if question.key not in conversation.answers:
                 return self._ask(question)
@@ -274,7 +274,7 @@ class Turn:
         return self.conversation.ask(REVIEW, fill_with_answers(self.conversation, review))
 
     def _finish(self) -> str:
-        self.conversation.complete(self.now)
+        self.conversation.complete(self.at)
         return self._fill(self.questionnaire.thanks)
 
     def _leave(self, sentence: str) -> str:
@@ -287,5 +287,5 @@ class Turn:
 
     def _fill_for(self, question: Question, template: str) -> str:
         """With what only sentences about this kind of question can hold."""
-        day = self.questionnaire.day(self.now)
+        day = self.questionnaire.day(self.at)
         return fill(self.conversation, template, **question.placeholders(day))
