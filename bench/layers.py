@@ -1,0 +1,135 @@
+"""What one turn costs, layer by layer: in one process and one thread, on a database of its own.
+
+Each layer is run alone, many times, with what it gets in a real turn. What the server, the kernel
+and threads that wait for each other take besides is in `turns.py` only.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+from alembic import command
+from bottle import FormsDict
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+from twilio.request_validator import RequestValidator
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import smsconvo
+
+TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
+TOKEN = "a-token-of-at-least-32-characters"
+URL = "https://sms.example.org/sms"
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@click.command()
+@click.option(
+    "--conversations",
+    type=click.IntRange(1, 1000),  # one transaction may not last for ever
+    default=300,
+    show_default=True,
+    help="How many, of five turns.",
+)
+def main(conversations: int) -> None:
+    """Say how many milliseconds each layer of a turn takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        app = make_app()
+        forms = [make_form(*divmod(n, len(TEXTS))) for n in range(conversations * len(TEXTS))]
+        bodies = [urlencode(form).encode("ascii") for form in forms]
+        signature = RequestValidator(TOKEN).compute_signature(URL, forms[0])
+        parsed = [smsconvo.parse_form(body) for body in bodies]
+        reply = smsconvo.Reply("Thanks! Whats your favourite meal", 7, "0" * 32, "open")
+        tell("parsing the form", each(smsconvo.parse_form, bodies))
+        validator = RequestValidator(TOKEN)
+        tell("the signature", each(lambda form: validator.validate(URL, form, signature), parsed))
+        turn, statements = take_turns(app, parsed)
+        tell("the turn: models and ORM", turn - statements)
+        tell("the turn: SQLite", statements)
+        tell("the TwiML", each(lambda _: smsconvo.twiml(reply, "https://sms.example.org"), forms))
+        tell("a commit alone, synced", each(lambda n: commit(app, n), list(range(len(forms)))))
+        app.database.close()
+
+
+def tell(name: str, milliseconds: float) -> None:
+    click.echo(f"{milliseconds:8.3f} ms  {name}")
+
+
+def each(work: Callable[[Any], object], arguments: Sequence) -> float:
+    """Milliseconds for one."""
+    began = time.perf_counter()
+    for argument in arguments:
+        work(argument)
+    return 1000 * (time.perf_counter() - began) / len(arguments)
+
+
+def make_app() -> smsconvo.App:
+    settings = smsconvo.Settings(
+        database_url="sqlite:///layers.db",
+        questionnaires=smsconvo.HERE / "questionnaires",
+        people=smsconvo.HERE / "people.toml",
+        public_url="https://sms.example.org",
+    )
+    command.upgrade(smsconvo.migrations(settings), "head")
+    return smsconvo.create_app(settings)
+
+
+def make_form(guest: int, turn: int) -> dict[str, str]:
+    """As Twilio sends it."""
+    places = {f"From{place}": "CA" for place in ("City", "State", "Zip", "Country")}
+    places |= {f"To{place}": "CA" for place in ("City", "State", "Zip", "Country")}
+    return places | {
+        "MessageSid": f"SM{guest:028}{turn:04}",
+        "SmsMessageSid": f"SM{guest:028}{turn:04}",
+        "AccountSid": "AC" + "0" * 32,
+        "MessagingServiceSid": "MG" + "0" * 32,
+        "From": f"+1{guest:010}",
+        "To": "+14155550100",
+        "Body": TEXTS[turn],
+        "NumMedia": "0",
+        "NumSegments": "1",
+        "SmsStatus": "received",
+        "ApiVersion": "2010-04-01",
+    }
+
+
+def take_turns(app: smsconvo.App, forms: list[FormsDict]) -> tuple[float, float]:
+    """Milliseconds for one, and how many of them SQLite has; in one transaction, so no sync."""
+    began_at: list[float] = []
+    spent: list[float] = []
+    writer = app.database._writer._engine
+    event.listen(writer, "before_cursor_execute", lambda *_: began_at.append(time.perf_counter()))
+    event.listen(
+        writer,
+        "after_cursor_execute",
+        lambda *_: spent.append(time.perf_counter() - began_at.pop()),
+    )
+    times = iter(range(len(forms)))
+
+    def take_all(db: Session) -> float:
+        def take(form: FormsDict) -> None:
+            now = START + timedelta(seconds=next(times))
+            smsconvo.take_text(db, app=app, form=form, cookie=None, now=now)
+
+        return each(take, forms)
+
+    turn = app.database.write(take_all)
+    return turn, 1000 * sum(spent) / len(forms)
+
+
+def commit(app: smsconvo.App, n: int) -> None:
+    statement = text("UPDATE contacts SET name = :name WHERE id = 1")
+    app.database.write(lambda db: db.execute(statement, {"name": str(n)}))
+
+
+if __name__ == "__main__":
+    main()
