@@ -18,6 +18,7 @@ from pathlib import Path
 
 import click
 import psutil
+import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -122,16 +123,14 @@ def measure_start() -> float:
         server.wait(30)
         began = time.perf_counter()
         again = psutil.Popen(arguments, env=environ, stderr=-3, stdout=-3)
-        text_once_it_is_there(settings)
+        wait_for_200(settings)
         took = time.perf_counter() - began
         again.terminate()
         again.wait(30)
     return round(took, 2)
 
 
-def text_once_it_is_there(settings: Settings) -> None:
-    import requests
-
+def wait_for_200(settings: Settings) -> None:
     while True:
         try:
             if requests.get(f"{settings.public_url}/healthz", timeout=5).status_code == 200:

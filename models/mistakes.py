@@ -20,9 +20,10 @@ from models.questionnaire import (
     Question,
     Questionnaire,
 )
+from models.wording import LONGEST_REPLY
 from models.words import find_wish, fold, says_yes, trim, without_accents
 
-LONGEST = 1600  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
+LONGEST = LONGEST_REPLY + 1  # characters, that a text has less than
 
 
 class Finding(NamedTuple):

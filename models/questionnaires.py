@@ -85,9 +85,9 @@ def _read(path: Path) -> tuple[Questionnaire | None, list[Finding]]:
         return None, [Finding("", f"is not TOML: {error}. Correct it there.")]
     questionnaire, misfits = _convert(_dates_written(content))
     questionnaire = _completed(questionnaire)
-    places = tuple(one.place.partition(", ")[0] for one in misfits)
     # What is said of a part that does not fit may only follow from that.
-    others = [one for one in find_mistakes(questionnaire) if one.part not in places]
+    unfit = {one.part for one in misfits}
+    others = [one for one in find_mistakes(questionnaire) if one.part not in unfit]
     return questionnaire, misfits + others
 
 
