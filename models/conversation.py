@@ -101,7 +101,7 @@ class Conversation(Base):
         """Those on all numbers in which the sender could be asked or told something."""
         mends = and_(cls.state == "completed", cls.asking.is_not(None))
         waiting = or_(cls.state == "open", mends)
-        return db.scalars(select(cls).where(cls.sender == sender, waiting))
+        return db.scalars(select(cls).where(cls.sender == sender, waiting).order_by(cls.id))
 
     @classmethod
     def judge(
@@ -188,7 +188,7 @@ class Conversation(Base):
             .join(cls.contact)
             .options(contains_eager(cls.contact))
             .where(cls.state == "open", cls.expires_at <= now)
-            .order_by(cls.expires_at)
+            .order_by(cls.expires_at, cls.id)
             .limit(most)
             .with_for_update(of=[cls, Contact], key_share=True, skip_locked=True)
         )
