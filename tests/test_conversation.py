@@ -433,6 +433,16 @@ def test_stop_ends_all_conversations_of_the_sender(guest, how):
     assert one.read_as[-5:] == ["stop", "opted out", "opted out", "opted out", "help"]
 
 
+def test_the_results_of_one_stop_are_owed_in_the_order_the_conversations_began(guest):
+    one = guest(three(results="partial = true"))
+    other = one.webhook.phone(number=NUMBER_TWO)
+    other.text("Three")  # on the number that an index has last
+    other.text("first")
+    one.text("Three", "second", "STOP")
+    answers = [answers["a"] for _, answers in one.results]
+    assert answers == ["first", "second"]
+
+
 @pytest.mark.parametrize("word", ["START", "unstop", "YES"])
 def test_who_opts_in_again_can_begin_again(guest, word):
     one = guest(three())
