@@ -477,8 +477,8 @@ class Reply(NamedTuple):
     outcome: str
 
     @classmethod
-    def of(cls, text: Message, reply: Message | None, outcome: str) -> "Reply":
-        token = text.conversation and text.conversation.token
+    def of(cls, reply: Message | None, conversation: Conversation | None, outcome: str) -> "Reply":
+        token = conversation and conversation.token
         return cls(reply and reply.body, reply and reply.id, token, outcome)
 
 
@@ -499,13 +499,13 @@ def take_text(
     """Record a text, and what is said to it; what is recorded already is only said again."""
     recorded = Message.find(db, form["MessageSid"])
     if recorded:
-        return Reply.of(recorded, recorded.find_reply(db), "repeated")
+        conversation = Conversation.find_whose(db, recorded)
+        return Reply.of(recorded.find_reply(db), conversation, "repeated")
     text = inbound(form, now)
     contact = Contact.find(db, text.sender, app.people.name_of(text.sender))
     conversation, reply = receive(db, text, contact, app.questionnaires, now, cookie)
-    return Reply.of(
-        text, reply, conversation.state if conversation else text.read_as or "not opened"
-    )
+    outcome = conversation.state if reply else text.read_as or "not opened"
+    return Reply.of(reply, conversation, outcome)
 
 
 MOST_MEDIA = 10  # that one message can bring
@@ -582,10 +582,11 @@ def receive_status():
 
 
 def take_status(db: Session, *, id: int, status: str, sid: str, error: str | None) -> bool:
-    message = db.get(Message, id)
-    if message is None or message.direction != "outbound":
+    message = Message.find_outbound(db, id)
+    if message is None:
         return False
     message.report(status, sid, error)
+    message.update(db)
     return True
 
 
@@ -616,6 +617,7 @@ class Sender:
         self._database, self._settings, self._clock = database, settings, clock
         self._wake = wake
         self._under_way: dict[Future, Delivery] = {}
+        self._expires_next = time.monotonic()
         self._stopped = False
 
     def run(self) -> None:
@@ -631,7 +633,7 @@ class Sender:
 
     def _has_started(self, pool: ThreadPoolExecutor) -> bool:
         """Whether there was something to do. No failure ends the sender: it tries again."""
-        has_expired = self._try("expire", expire_silent, self._database, self._clock())
+        has_expired = self._try("expire", self._expire)
         return self._try("claim", self._start_attempts, pool) or has_expired
 
     def _try(self, verb: str, work: Callable[..., bool], *arguments: object) -> bool:
@@ -640,6 +642,15 @@ class Sender:
         except Exception as error:
             note("sender", logging.ERROR, outcome=f"cannot {verb}: {where(error)}")
             return False
+
+    def _expire(self) -> bool:
+        """Once in a while, not as often as there is something to send."""
+        if time.monotonic() < self._expires_next:
+            return False
+        more = expire_silent(self._database, self._clock())
+        if not more:
+            self._expires_next = time.monotonic() + POLL_SECONDS
+        return more
 
     def _start_attempts(self, pool: ThreadPoolExecutor) -> bool:
         """Claim no more than can be sent at once: a lease runs while its delivery waits."""
@@ -676,10 +687,7 @@ def expire_silent(database: Database, now: datetime) -> bool:
 def claim_due(
     database: Database, now: datetime, most: int, under_way: Collection[Delivery] = ()
 ) -> list[Delivery]:
-    """What is due, under lease. Looking first costs no write."""
-    with database.read() as db:
-        if not Delivery.is_due(db, now, under_way):
-            return []
+    """What is due, under lease. Where nothing is, nothing is written."""
     return database.write(lambda db: Delivery.claim(db, now, most, under_way))
 
 
@@ -699,6 +707,7 @@ def record(db: Session, *, delivery: Delivery, outcome: Outcome, now: datetime) 
         claimed.succeed(outcome.status, now)
     else:
         claimed.fail(outcome.error, now, outcome.status, outcome.retry_after)
+    claimed.update(db)
 
 
 def post(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:

@@ -31,18 +31,15 @@ class Contact(Base):
         Its row is locked where a database has such locks, so that texts of one sender take effect
         one after the other; two first texts meet in the unique index.
         """
-        contact = db.scalar(BY_PHONE, {"phone": phone})
-        if contact is None:
-            contact = cls(phone=phone)
-            db.add(contact)
-        if contact.name != name or contact.id is None:
-            contact.name = name
-            db.flush()
+        contact = cls.first(db, BY_PHONE, phone=phone) or cls(phone=phone)
+        contact.name = name
+        contact.save(db)
         return contact
 
 
 # Made once: to make a statement takes as long as to run it.
-BY_PHONE = select(Contact).where(Contact.phone == bindparam("phone")).with_for_update()
+TABLE = Contact.__table__
+BY_PHONE = select(TABLE).where(TABLE.c.phone == bindparam("phone")).with_for_update()
 
 
 class People(dict[str, str]):

@@ -6,7 +6,7 @@ conversation a text belongs to is decided by who texts which of our numbers, and
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Optional
@@ -15,26 +15,20 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    Row,
     UniqueConstraint,
     and_,
     bindparam,
+    delete,
     or_,
     select,
     text,
 )
-from sqlalchemy.orm import (
-    Mapped,
-    Session,
-    attribute_keyed_dict,
-    contains_eager,
-    mapped_column,
-    object_session,
-    relationship,
-)
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models import result
 from models.contact import Contact
-from models.database import Base
+from models.database import Base, entities, execute
 from models.delivery import Delivery
 from models.message import Message
 from models.questionnaire import Question, Questionnaire, Version
@@ -46,10 +40,27 @@ REVIEW = "(review)"  # what is asked when all is answered; no key of a question 
 RECENT = 5  # of our texts, that a reaction or an echo can be about
 
 
+class Answer(Base):
+    """What was asked, what was texted, and what that was read as; no value where it was skipped."""
+
+    __tablename__ = "answers"
+    __table_args__ = (UniqueConstraint("conversation_id", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"))
+    key: Mapped[str]
+    question: Mapped[str]
+    text: Mapped[str]
+    value: Mapped[str | None]
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
+    answered_at: Mapped[datetime]
+
+
 class Conversation(Base):
     """One run of one phone through one questionnaire."""
 
     __tablename__ = "conversations"
+    __allow_unmapped__ = True  # for the answers
     __table_args__ = (
         CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
         Index("ix_conversations_sender_number", "sender", "number", "id"),
@@ -85,23 +96,29 @@ class Conversation(Base):
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
-    contact: Mapped[Contact] = relationship(lazy="joined", innerjoin=True)
-    version: Mapped[Version] = relationship(lazy="joined", innerjoin=True)
-    answers: Mapped[dict[str, "Answer"]] = relationship(
-        collection_class=attribute_keyed_dict("key"), cascade="all, delete-orphan"
-    )
+    contact: Mapped[Contact] = relationship(viewonly=True)
+    version: Mapped[Version] = relationship(viewonly=True)
+    answers: dict[str, Answer]  # by key
 
     @classmethod
     def find(cls, db: Session, sender: str, number: str) -> Optional["Conversation"]:
         """The newest conversation of this pair."""
-        return db.scalar(NEWEST, {"sender": sender, "number": number})
+        row = execute(db, NEWEST, sender=sender, number=number).first()
+        return row and cls._whole(db, row)
 
     @classmethod
-    def find_waiting(cls, db: Session, sender: str) -> Iterator["Conversation"]:
+    def find_whose(cls, db: Session, message: Message) -> Optional["Conversation"]:
+        """The conversation that a message belongs to."""
+        row = execute(db, BY_ID, id=message.conversation_id).first()
+        return row and cls._whole(db, row)
+
+    @classmethod
+    def find_waiting(cls, db: Session, sender: str) -> list["Conversation"]:
         """Those on all numbers in which the sender could be asked or told something."""
         mends = and_(cls.state == "completed", cls.asking.is_not(None))
         waiting = or_(cls.state == "open", mends)
-        return db.scalars(select(cls).where(cls.sender == sender, waiting).order_by(cls.id))
+        found = execute(db, WHOLE.where(cls.sender == sender, waiting).order_by(cls.id))
+        return [cls._whole(db, row) for row in found.all()]
 
     @classmethod
     def judge(
@@ -114,10 +131,9 @@ class Conversation(Base):
             return "malformed"
         if live and live.token == cookie:
             return "matched"
-        other = db.scalar(select(cls).where(cls.token == cookie))
-        if other is None:
+        pair = execute(db, PAIR, token=cookie).first()
+        if pair is None:
             return "missing"
-        pair = (other.sender, other.number)
         return "stale" if pair == (said.sender, said.recipient) else "foreign"
 
     @classmethod
@@ -141,6 +157,8 @@ class Conversation(Base):
             return goes_on
         if goes_on and not goes_on._gives_way_to(opened, questionnaires[opened], said.body, now):
             return goes_on
+        if newest and newest.state == "open":
+            newest.expire(db, now)
         version = Version.find(db, opened, questionnaires[opened], now)
         return cls.start(db, version, contact, said.recipient, said.body, now)
 
@@ -148,34 +166,26 @@ class Conversation(Base):
     def start(
         cls, db: Session, version: Version, contact: Contact, number: str, event: str, now: datetime
     ) -> "Conversation":
-        """Begin anew; one that is open still ends here."""
-        cls._end_open(db, contact.phone, number, now)
         conversation = cls(
             token=secrets.token_hex(16),
-            contact=contact,
             sender=contact.phone,
             number=number,
-            version=version,
+            questionnaire_id=version.id,
             event=version.definition.event or event,
             state="open",
             unread=0,
             message_count=0,
             started_at=now,
+            active_at=now,
+            expires_at=now + version.definition.silence,
         )
-        db.add(conversation)
+        conversation.insert(db)
+        conversation.contact, conversation.version, conversation.answers = contact, version, {}
         return conversation
 
     @classmethod
-    def _end_open(cls, db: Session, sender: str, number: str, now: datetime) -> None:
-        still = select(cls).where(cls.sender == sender, cls.number == number, cls.state == "open")
-        for conversation in db.scalars(still):
-            conversation.expire(now)
-        db.flush()  # only one may be open, and an insert would go before the update
-
-    @classmethod
     def is_any_silent(cls, db: Session, now: datetime) -> bool:
-        silent = select(cls.id).where(cls.state == "open", cls.expires_at <= now)
-        return db.scalar(silent.limit(1)) is not None
+        return execute(db, IS_ANY_SILENT, now=now).first() is not None
 
     @classmethod
     def expire_silent(cls, db: Session, now: datetime, most: int) -> int:
@@ -183,19 +193,19 @@ class Conversation(Base):
 
         Whoever is being texted right now is left for the next time.
         """
-        silent = (
-            select(cls)
-            .join(cls.contact)
-            .options(contains_eager(cls.contact))
-            .where(cls.state == "open", cls.expires_at <= now)
-            .order_by(cls.expires_at, cls.id)
-            .limit(most)
-            .with_for_update(of=[cls, Contact], key_share=True, skip_locked=True)
-        )
-        conversations = db.scalars(silent).all()
-        for conversation in conversations:
-            conversation.expire(now)
-        return len(conversations)
+        rows = execute(db, SILENT, now=now, most=most).all()
+        for row in rows:
+            cls._whole(db, row).expire(db, now)
+        return len(rows)
+
+    @classmethod
+    def _whole(cls, db: Session, row: Row) -> "Conversation":
+        """The conversation with all that belongs to it, from a row of WHOLE."""
+        conversation, version, contact = entities(row, cls, Version, Contact)
+        answers = map(Answer.of, execute(db, ANSWERS, conversation=conversation.id))
+        conversation.version, conversation.contact = version, contact
+        conversation.answers = {answer.key: answer for answer in answers}
+        return conversation
 
     @property
     def questionnaire(self) -> Questionnaire:
@@ -228,9 +238,9 @@ class Conversation(Base):
             return False
         return says_yes(said) or self.asks_for("yes_no")
 
-    def find_non_answer(self, said: Message, now: datetime) -> str | None:
+    def find_non_answer(self, db: Session, said: Message, now: datetime) -> str | None:
         """Why a text is no answer to anything; a picture alone can be one."""
-        find_said = partial(Message.find_said, session_of(self), self.id, RECENT)
+        find_said = partial(Message.find_said, db, self.id, RECENT)
         why = find_non_answer(said.body, find_said)
         shows = said.media and self.asks_for("photo") and self.goes_on(now)
         return None if why == "empty" and shows else why
@@ -252,47 +262,48 @@ class Conversation(Base):
         """Those that have an answer, or were skipped."""
         return [question for question in self.path() if question.key in self.answers]
 
-    def expire(self, now: datetime) -> None:
+    def expire(self, db: Session, now: datetime) -> None:
         """End by silence, or at `now` for one that gives way to something else.
 
         Silence about the list of all answers is consent.
         """
         at = min(self.expires_at, now)
         if self.asking == REVIEW:
-            self.complete(now, at)
+            self.complete(db, now, at)
         else:
-            self.end("expired", now, at)
+            self.end(db, "expired", now, at)
+        self.update(db)
 
-    def stop(self, now: datetime) -> None:
+    def stop(self, db: Session, now: datetime) -> None:
         """End because the sender wants no more; one that is completed asks for no change then."""
         if self.state == "completed":
             self.asking, self.asked = None, None
-            return
-        self.unread = 0
-        self.end("stopped", now)
+        else:
+            self.unread = 0
+            self.end(db, "stopped", now)
+        self.update(db)
 
-    def end(self, state: str, now: datetime, at: datetime | None = None) -> None:
+    def end(self, db: Session, state: str, now: datetime, at: datetime | None = None) -> None:
         """End before all is answered; what was asked last stays, to tell where guests stop."""
         self.state, self.ended_at = state, at or now
-        self._owe_partial(state, now)
+        self._owe_partial(db, state, now)
 
-    def complete(self, now: datetime, at: datetime | None = None) -> None:
+    def complete(self, db: Session, now: datetime, at: datetime | None = None) -> None:
         """End with all answers given, and owe the results to whoever is to have them."""
         self.state, self.ended_at = "completed", at or now
         self.ask(None, None)
         if self.questionnaire.results:
-            self.owe("completed", now)
+            self.owe(db, "completed", now)
 
-    def _owe_partial(self, type: str, now: datetime) -> None:
+    def _owe_partial(self, db: Session, type: str, now: datetime) -> None:
         """Owe what was answered, unless that is owed already since an end before."""
         results = self.questionnaire.results
         if results and results.partial and self.answers:
-            owed = Delivery.find_newest(session_of(self), self.id)
+            owed = Delivery.find_newest(db, self.id)
             if owed is None or not result.tells(owed.payload, self):
-                self.owe(type, now)
+                self.owe(db, type, now)
 
-    def owe(self, type: str, now: datetime) -> None:
-        db = session_of(self)
+    def owe(self, db: Session, type: str, now: datetime) -> None:
         results = self.questionnaire.results
         replaced = None
         if self.questionnaire.has_further_results:
@@ -300,11 +311,11 @@ class Conversation(Base):
         delivery = Delivery(conversation_id=self.id, url=results.url, format=results.format)
         delivery.payload = result.write(self, type, replaced and replaced.webhook_id, now)
         delivery.created_at = delivery.next_attempt_at = now
-        db.add(delivery)
+        delivery.insert(db)
 
     def record(self, said: Message, now: datetime) -> None:
         """Note that the sender was heard."""
-        said.conversation = self
+        said.conversation_id = self.id
         if self.state == "expired":
             self.state, self.ended_at = "open", None
         self.message_count += 1
@@ -316,13 +327,20 @@ class Conversation(Base):
         self.asking, self.asked, self.unread = key, words, 0
         return words
 
-    def keep(self, said: Message, value: str | None, now: datetime) -> None:
+    def keep(self, said: Message, value: str | None, now: datetime) -> Answer:
         """Keep an answer, in the place of the one before if it is mended. None: it is skipped."""
         answer = self.answers.get(self.asking)
         if answer is None:
-            answer = self.answers[self.asking] = Answer(key=self.asking)
+            answer = Answer(conversation_id=self.id, key=self.asking)
+            self.answers[self.asking] = answer
         answer.question, answer.text, answer.value = self.asked, said.body, value
-        answer.message, answer.answered_at = said, now
+        answer.answered_at = now
+        return answer
+
+    def forget(self, db: Session, keys: Iterable[str]) -> None:
+        """Take answers back."""
+        for key in keys:
+            execute(db, FORGET, this=self.answers.pop(key).id)
 
     def _gives_way_to(self, name: str, opened: Questionnaire, said: str, now: datetime) -> bool:
         if not opened.is_opened_by(said):
@@ -335,33 +353,24 @@ class Conversation(Base):
 
 
 # Made once: to make a statement takes as long as to run it.
+TABLE, ANSWER = Conversation.__table__, Answer.__table__
+WHOLE = select(TABLE, Version.__table__, Contact.__table__).select_from(
+    TABLE.join(Version.__table__).join(Contact.__table__)
+)
+PAIR = select(TABLE.c.sender, TABLE.c.number).where(TABLE.c.token == bindparam("token"))
+BY_ID = WHOLE.where(TABLE.c.id == bindparam("id"))
 NEWEST = (
-    select(Conversation)
-    .where(Conversation.sender == bindparam("sender"), Conversation.number == bindparam("number"))
-    .order_by(Conversation.id.desc())
+    WHOLE.where(TABLE.c.sender == bindparam("sender"), TABLE.c.number == bindparam("number"))
+    .order_by(TABLE.c.id.desc())
     .limit(1)
 )
-
-
-class Answer(Base):
-    """What was asked, what was texted, and what that was read as; no value where it was skipped."""
-
-    __tablename__ = "answers"
-    __table_args__ = (UniqueConstraint("conversation_id", "key"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"))
-    key: Mapped[str]
-    question: Mapped[str]
-    text: Mapped[str]
-    value: Mapped[str | None]
-    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
-    answered_at: Mapped[datetime]
-
-    message: Mapped[Message] = relationship()
-
-
-def session_of(conversation: Conversation) -> Session:
-    db = object_session(conversation)
-    assert db is not None
-    return db
+IS_SILENT = and_(TABLE.c.state == "open", TABLE.c.expires_at <= bindparam("now"))
+IS_ANY_SILENT = select(TABLE.c.id).where(IS_SILENT).limit(1)
+SILENT = (
+    WHOLE.where(IS_SILENT)
+    .order_by(TABLE.c.expires_at, TABLE.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(of=[TABLE, Contact.__table__], key_share=True, skip_locked=True)
+)
+ANSWERS = select(ANSWER).where(ANSWER.c.conversation_id == bindparam("conversation"))
+FORGET = delete(ANSWER).where(ANSWER.c.id == bindparam("this"))

@@ -8,10 +8,12 @@ meet SQLite's own back-off, which starves the ones that wait longest.
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import Any, Self, TypeVar
@@ -20,21 +22,29 @@ from sqlalchemy import (
     URL,
     BigInteger,
     Connection,
+    CursorResult,
     DateTime,
     Dialect,
     Engine,
+    Executable,
+    Insert,
     Integer,
     MetaData,
+    Row,
+    Select,
     Text,
     TypeDecorator,
+    Update,
+    bindparam,
     create_engine,
     event,
+    insert,
     make_url,
+    update,
 )
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.types import TypeEngine
 
 try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
     import pysqlite3.dbapi2 as sqlite3
@@ -69,43 +79,38 @@ READER = {"wal_autocheckpoint": 0, "query_only": 1}
 
 
 class Moment(TypeDecorator[datetime]):
-    """A UTC datetime; on SQLite ISO 8601 text of one width, whose order is that of time."""
+    """A UTC datetime on SQLite: ISO 8601 text of one width, whose order is that of time."""
 
-    impl = DateTime
+    impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        kind = Text() if dialect.name == "sqlite" else DateTime(timezone=True)
-        return dialect.type_descriptor(kind)
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return value and value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return datetime.fromisoformat(value) if isinstance(value, str) else value
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return value and datetime.fromisoformat(value)
 
 
 class Words(TypeDecorator[str]):
-    """Text that strangers wrote. PostgreSQL has no U+0000 in text, and holds U+FFFE for it."""
+    """Text on PostgreSQL, which has no U+0000 in it: U+FFFE is held for that."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or dialect.name != "postgresql":
-            return value
-        return value.replace("\0", "\ufffe")
+        return value and value.replace("\0", "\ufffe")
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or dialect.name != "postgresql":
-            return value
-        return value.replace("\ufffe", "\0")
+        return value and value.replace("\ufffe", "\0")
 
 
 class Base(DeclarativeBase):
-    """Every table, with named constraints: SQLite cannot drop what has no name."""
+    """Every table, with named constraints: SQLite cannot drop what has no name.
+
+    What every text reads and writes goes around the ORM's unit of work, which takes some times as
+    long as its statements to find out what depends on what: such an entity belongs to no session,
+    and is written when `insert` or `update` is called, not later.
+    """
 
     metadata = MetaData(
         naming_convention={
@@ -117,10 +122,80 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {
-        datetime: Moment(),
-        str: Words(),
+        datetime: DateTime(timezone=True).with_variant(Moment(), "sqlite"),
+        str: Text().with_variant(Words(), "postgresql"),
         int: BigInteger().with_variant(Integer, "sqlite"),
     }
+
+    @classmethod
+    def of(cls, values: Iterable[Any]) -> Self:
+        """The entity with these values of its columns, in their order."""
+        entity = cls()
+        entity.stored = dict(zip(cls.__table__.columns.keys(), values, strict=True))
+        # Where the ORM has them, too; its own setters take as long as to read the row.
+        entity.__dict__.update(entity.stored)
+        return entity
+
+    @classmethod
+    def first(cls, db: Session, statement: Select, **values: Any) -> Self | None:
+        """The entity that a statement about its whole table finds first, if any."""
+        row = execute(db, statement, **values).first()
+        return row and cls.of(row)
+
+    @classmethod
+    def all(cls, db: Session, statement: Select, **values: Any) -> list[Self]:
+        return [cls.of(row) for row in execute(db, statement, **values).all()]
+
+    def insert(self, db: Session) -> None:
+        """Write a new row, and take its id. What is None is left to the defaults of the table."""
+        values = {name: value for name, value in self._values().items() if value is not None}
+        (self.id,) = execute(db, _inserting(type(self)), **values).inserted_primary_key
+        self.stored = self._values()
+
+    def update(self, db: Session) -> None:
+        """Write what differs from the row as it was read or written last."""
+        values = self._values()
+        changed = {name: value for name, value in values.items() if value != self.stored[name]}
+        if changed:
+            statement = _updating(type(self), frozenset(changed))
+            execute(db, statement, **changed, this=self.id)
+            self.stored = values
+
+    def save(self, db: Session) -> None:
+        """Insert what is new, update what is not."""
+        if self.id is None:
+            self.insert(db)
+        else:
+            self.update(db)
+
+    def _values(self) -> dict[str, Any]:
+        return {name: self.__dict__.get(name) for name in self.__table__.columns.keys()}
+
+
+def execute(db: Session, statement: Executable, **values: Any) -> CursorResult[Any]:
+    """Run a statement about tables, past the session, which takes half as long again to look at it.
+
+    It does not see what the session has not flushed yet.
+    """
+    return db.connection().execute(statement, values)
+
+
+@lru_cache
+def _inserting(entity: type[Base]) -> Insert:
+    return insert(entity.__table__)
+
+
+@lru_cache
+def _updating(entity: type[Base], names: frozenset[str]) -> Update:
+    table = entity.__table__
+    values = {name: bindparam(name) for name in names}
+    return update(table).where(table.c.id == bindparam("this")).values(values)
+
+
+def entities(row: Row, *kinds: type[Base]) -> list[Any]:
+    """One of each kind, from a row that holds their columns one after the other."""
+    values = iter(row)
+    return [kind.of(islice(values, len(kind.__table__.columns))) for kind in kinds]
 
 
 def may_pass(error: DBAPIError) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     and_,
+    bindparam,
     func,
     not_,
     select,
@@ -89,10 +90,6 @@ class Delivery(Base):
     delivered_at: Mapped[datetime | None]
 
     @classmethod
-    def is_due(cls, db: Session, now: datetime, under_way: Collection["Delivery"] = ()) -> bool:
-        return db.scalar(select(cls.id).where(*cls._due(now, under_way)).limit(1)) is not None
-
-    @classmethod
     def claim(
         cls, db: Session, now: datetime, most: int, under_way: Collection["Delivery"] = ()
     ) -> list["Delivery"]:
@@ -101,28 +98,36 @@ class Delivery(Base):
         What the claimer has under way is not taken again, even if its clock says that a lease ran
         out; nor is more for a receiver that has its share of that already.
         """
-        due = select(cls).where(*cls._due(now, under_way)).order_by(cls.next_attempt_at, cls.id)
-        due = due.limit(min(most, SHARE)).with_for_update(skip_locked=True)
-        rows = db.scalars(due).all()
-        suspects = [one for one in rows if one.unfinished >= SUSPECT]
-        claimed = [one for one in suspects[:1] or rows if one._lease(now)]
-        db.flush()
+        shares = Counter(one.url for one in under_way)
+        due = cls.all(
+            db,
+            DUE,
+            now=now,
+            furthest=now + FURTHEST,
+            busy=[url for url, count in shares.items() if count >= SHARE],
+            under_way=[one.id for one in under_way],
+            most=min(most, SHARE),
+        )
+        suspects = [one for one in due if one.unfinished >= SUSPECT]
+        taken = suspects[:1] or due
+        claimed = [one for one in taken if one._lease(now)]
+        for one in taken:
+            one.update(db)
         return claimed
 
     @classmethod
     def find_claimed(cls, db: Session, id: int, attempt: int) -> Optional["Delivery"]:
         """The delivery, unless its lease ran out and it was claimed again since."""
-        return db.scalar(select(cls).where(cls.id == id, cls.attempts == attempt).with_for_update())
+        return cls.first(db, CLAIMED, id=id, attempt=attempt)
 
     @classmethod
     def find_newest(cls, db: Session, conversation_id: int) -> Optional["Delivery"]:
         """The latest result of a conversation."""
-        results = select(cls).where(cls.conversation_id == conversation_id)
-        return db.scalar(results.order_by(cls.id.desc()).limit(1))
+        return cls.first(db, NEWEST, conversation=conversation_id)
 
     @classmethod
     def find_undelivered(cls, db: Session) -> list["Delivery"]:
-        return list(db.scalars(select(cls).where(cls.state != "delivered").order_by(cls.id)))
+        return cls.all(db, UNDELIVERED)
 
     @classmethod
     def redeliver_all(cls, db: Session, ids: Collection[int], now: datetime) -> list[int]:
@@ -136,6 +141,7 @@ class Delivery(Base):
         for one in undelivered:
             if one in chosen or (one.says_gone and one.url in receivers):
                 one.redeliver(now)
+                one.update(db)
         return [one.id for one in chosen]
 
     @classmethod
@@ -182,23 +188,6 @@ class Delivery(Base):
             self.state, self.attempts, self.unfinished = "pending", 0, 0
         self.next_attempt_at = max(now, self.leased_until or now)
 
-    @classmethod
-    def _due(cls, now: datetime, under_way: Collection["Delivery"]) -> tuple:
-        """Due and wanted.
-
-        Times further ahead than can be are from a clock that was wrong, and hold nothing up.
-        """
-        waits = and_(cls.next_attempt_at > now, cls.next_attempt_at <= now + FURTHEST)
-        gone = select(cls.url).where(cls.state == "failed", cls.last_status == GONE)
-        shares = Counter(one.url for one in under_way)
-        return (
-            cls.state == "pending",
-            not_(waits),
-            cls.url.not_in(gone),
-            cls.url.not_in([url for url, count in shares.items() if count >= SHARE]),
-            cls.id.not_in([one.id for one in under_way]),
-        )
-
     def _lease(self, now: datetime) -> bool:
         """Take it; False where that was done too often already, and it is set aside instead."""
         if self.attempts > len(DELAYS):
@@ -217,3 +206,33 @@ class Delivery(Base):
         self.last_error = (
             f"The sender stopped during each of {UNFINISHED} attempts: perhaps this result is why."
         )
+
+
+# Made once: to make a statement takes as long as to run it.
+TABLE = Delivery.__table__
+# Times further ahead than can be are from a clock that was wrong, and hold nothing up.
+WAITS = and_(
+    TABLE.c.next_attempt_at > bindparam("now"), TABLE.c.next_attempt_at <= bindparam("furthest")
+)
+GONE_URLS = select(TABLE.c.url).where(TABLE.c.state == "failed", TABLE.c.last_status == GONE)
+DUE = (
+    select(TABLE)
+    .where(
+        TABLE.c.state == "pending",
+        not_(WAITS),
+        TABLE.c.url.not_in(GONE_URLS),
+        TABLE.c.url.not_in(bindparam("busy", expanding=True)),
+        TABLE.c.id.not_in(bindparam("under_way", expanding=True)),
+    )
+    .order_by(TABLE.c.next_attempt_at, TABLE.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+CLAIMED = (
+    select(TABLE)
+    .where(TABLE.c.id == bindparam("id"), TABLE.c.attempts == bindparam("attempt"))
+    .with_for_update()
+)
+OF_CONVERSATION = select(TABLE).where(TABLE.c.conversation_id == bindparam("conversation"))
+NEWEST = OF_CONVERSATION.order_by(TABLE.c.id.desc()).limit(1)
+UNDELIVERED = select(TABLE).where(TABLE.c.state != "delivered").order_by(TABLE.c.id)

@@ -2,15 +2,12 @@
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from sqlalchemy import CheckConstraint, ForeignKey, bindparam, select
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database import Base
-
-if TYPE_CHECKING:
-    from models.conversation import Conversation
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.
 FINALITY = {"accepted": 1, "queued": 2, "sending": 3, "sent": 4, "read": 6}
@@ -39,9 +36,6 @@ class Message(Base):
     error_code: Mapped[str | None]
     created_at: Mapped[datetime]
 
-    conversation: Mapped[Optional["Conversation"]] = relationship()
-    reply_to: Mapped[Optional["Message"]] = relationship(remote_side=[id])
-
     @property
     def opt_out_type(self) -> str | None:
         """What Twilio took the text for, where an account tells that: STOP, START or HELP."""
@@ -49,7 +43,11 @@ class Message(Base):
 
     @classmethod
     def find(cls, db: Session, sid: str) -> Optional["Message"]:
-        return db.scalar(BY_SID, {"sid": sid})
+        return cls.first(db, BY_SID, sid=sid)
+
+    @classmethod
+    def find_outbound(cls, db: Session, id: int) -> Optional["Message"]:
+        return cls.first(db, OUTBOUND, id=id)
 
     @classmethod
     def find_said(cls, db: Session, conversation_id: int, most: int) -> list[str]:
@@ -72,17 +70,17 @@ class Message(Base):
 
     def find_reply(self, db: Session) -> Optional["Message"]:
         """What was said in reply to this text; None for silence."""
-        return db.scalar(select(Message).where(Message.reply_to_id == self.id))
+        return Message.first(db, REPLY, id=self.id)
 
     def reply(self, body: str, now: datetime) -> "Message":
-        """The outbound message that answers this text."""
+        """The outbound message that answers this text, once that is written."""
         return Message(
-            conversation=self.conversation,
+            conversation_id=self.conversation_id,
             direction="outbound",
             sender=self.recipient,
             recipient=self.sender,
             body=body,
-            reply_to=self,
+            reply_to_id=self.id,
             created_at=now,
         )
 
@@ -94,4 +92,7 @@ class Message(Base):
 
 
 # Made once: to make a statement takes as long as to run it.
-BY_SID = select(Message).where(Message.sid == bindparam("sid"))
+TABLE = Message.__table__
+BY_SID = select(TABLE).where(TABLE.c.sid == bindparam("sid"))
+OUTBOUND = select(TABLE).where(TABLE.c.id == bindparam("id"), TABLE.c.direction == "outbound")
+REPLY = select(TABLE).where(TABLE.c.reply_to_id == bindparam("id"))

@@ -10,13 +10,13 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
-from sqlalchemy import Dialect, Text, TypeDecorator, UniqueConstraint, select
+from sqlalchemy import Dialect, Text, TypeDecorator, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import answers
@@ -165,7 +165,7 @@ def _number(value: str) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-class Say(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Say(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """What smsconvo says by itself, and the words it knows: all of it can be replaced."""
 
     yes: tuple[Sentence, ...] = ()  # instead of the English words
@@ -202,15 +202,21 @@ class Say(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def find_word(self, text: str) -> str | None:
         """Which of its words a text is: `back`, `skip`, `restart` or `ok`, or `fix` and a place."""
         said = _word(text)
-        for name in ("back", "skip", "restart", "ok"):
-            if said == _word(getattr(self, name)):
-                return name
-        return None if self.find_place(text) is None else "fix"
+        return self._words.get(said) or ("fix" if self._fix.fullmatch(said) else None)
 
     def find_place(self, text: str) -> int | None:
         """Which answer "FIX 2" names."""
-        found = re.fullmatch(rf"{re.escape(_word(self.fix))}\W*([0-9]{{1,3}})", _word(text))
+        found = self._fix.fullmatch(_word(text))
         return int(found[1]) if found else None
+
+    @cached_property
+    def _words(self) -> dict[str, str]:
+        """What each word means, the first of them where two are the same."""
+        return {_word(getattr(self, name)): name for name in ("ok", "restart", "skip", "back")}
+
+    @cached_property
+    def _fix(self) -> re.Pattern[str]:
+        return re.compile(rf"{re.escape(_word(self.fix))}\W*([0-9]{{1,3}})")
 
 
 def _word(text: str) -> str:
@@ -226,7 +232,7 @@ class Results(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     fields: dict[str, Sentence] = {}
 
 
-class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """A questionnaire file. Without questions it is a counter, which says `reply` to every text."""
 
     title: Sentence
@@ -265,7 +271,7 @@ class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         """Whether one conversation can have several results, so that each says what it is."""
         return self.results is not None and (self.results.partial or self.review)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The same for the same questionnaire; comments and what is left out do not count."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
@@ -354,8 +360,15 @@ class Version(Base):
     def find(cls, db: Session, name: str, questionnaire: Questionnaire, now: datetime) -> "Version":
         """The stored version that equals this one; stored now if it is used for the first time."""
         digest = questionnaire.digest
-        version = db.scalar(select(cls).where(cls.name == name, cls.digest == digest))
+        version = cls.first(db, BY_DIGEST, name=name, digest=digest)
         if version is None:
             version = cls(name=name, digest=digest, definition=questionnaire, created_at=now)
-            db.add(version)
+            version.insert(db)
         return version
+
+
+# Made once: to make a statement takes as long as to run it.
+TABLE = Version.__table__
+BY_DIGEST = select(TABLE).where(
+    TABLE.c.name == bindparam("name"), TABLE.c.digest == bindparam("digest")
+)

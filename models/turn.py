@@ -6,7 +6,7 @@ from itertools import takewhile
 from sqlalchemy.orm import Session
 
 from models.contact import Contact
-from models.conversation import REVIEW, Conversation, session_of
+from models.conversation import REVIEW, Answer, Conversation
 from models.message import Message
 from models.questionnaire import Question
 from models.questionnaires import Questionnaires
@@ -33,25 +33,25 @@ def receive(
     """
     newest = Conversation.find(db, said.sender, said.recipient)
     if newest and newest.is_silent(now):  # for nothing may hang on how late the sender's loop is
-        newest.expire(now)
+        newest.expire(db, now)
     live = newest if newest and newest.is_live(now) else None
     said.cookie = Conversation.judge(db, cookie, live, said)
     if wish := _find_wish(said, contact, live):
         said.read_as = wish
         _follow(db, wish, contact, now)
     elif newest:
-        said.read_as = newest.find_non_answer(said, now)
+        said.read_as = newest.find_non_answer(db, said, now)
     else:
         said.read_as = find_non_answer(said.body)
     if said.read_as:
-        said.conversation = live
-        db.add(said)
+        said.conversation_id = live and live.id
+        said.insert(db)
         return live, None
     conversation = Conversation.go_on_or_start(db, newest, said, questionnaires, contact, now)
     if conversation is None:
-        db.add(said)
+        said.insert(db)
         return None, None
-    return conversation, Turn(conversation, said, now).take()
+    return conversation, Turn(db, conversation, said, now).take()
 
 
 def _find_wish(said: Message, contact: Contact, live: Conversation | None) -> str | None:
@@ -72,27 +72,35 @@ def _follow(db: Session, wish: str, contact: Contact, now: datetime) -> None:
     if wish == "stop":
         contact.opted_out_at = contact.opted_out_at or now
         for conversation in Conversation.find_waiting(db, contact.phone):
-            conversation.stop(now)
+            conversation.stop(db, now)
+    contact.update(db)
 
 
 class Turn:
     """A text that a conversation takes, and what it says to it."""
 
-    def __init__(self, conversation: Conversation, said: Message, now: datetime) -> None:
-        self.conversation, self.said, self.at = conversation, said, now
+    def __init__(
+        self, db: Session, conversation: Conversation, said: Message, now: datetime
+    ) -> None:
+        self.db, self.conversation, self.said, self.at = db, conversation, said, now
         self.questionnaire = conversation.questionnaire
+        self.kept: Answer | None = None
 
     def take(self) -> Message | None:
         """Record the text, move on, and return the recorded reply, if any."""
-        conversation = self.conversation
-        db = session_of(conversation)
-        is_back = conversation.active_at is not None and not conversation.is_live(self.at)
-        with db.no_autoflush:  # nothing that is looked for in a turn is written in it
-            conversation.record(self.said, self.at)
-            words = self._resume() if is_back else self._find_words()
-        reply = self.said.reply(words, self.at) if words else None
-        db.add(reply or self.said)
-        db.flush()
+        is_back = not self.conversation.is_live(self.at)
+        self.conversation.record(self.said, self.at)
+        words = self._resume() if is_back else self._find_words()
+        self.conversation.update(self.db)
+        self.said.insert(self.db)
+        if self.kept:
+            self.kept.message_id = self.said.id
+            self.kept.save(self.db)
+        return self._reply(words) if words else None
+
+    def _reply(self, words: str) -> Message:
+        reply = self.said.reply(words, self.at)
+        reply.insert(self.db)
         return reply
 
     def _resume(self) -> str:
@@ -169,7 +177,7 @@ class Turn:
         before = [question for question in path if question.key in conversation.answers]
         if not before or self._wanders():
             return self._ask_again(conversation.asked)
-        del conversation.answers[before[-1].key]
+        conversation.forget(self.db, [before[-1].key])
         return self._ask(before[-1])
 
     def _skip(self) -> str | None:
@@ -183,13 +191,12 @@ class Turn:
             return self._leave_as_it_is()
         if not self.conversation.answers or self._wanders():
             return self._ask_again(self.conversation.asked)
-        self.conversation.answers.clear()
+        self.conversation.forget(self.db, list(self.conversation.answers))
         return self._go_on()
 
     def _wanders(self) -> bool:
         """Whether so many texts in a row answered nothing that it may well be a machine."""
-        db, id = session_of(self.conversation), self.conversation.id
-        latest = Message.find_read_as(db, id, WANDERING)
+        latest = Message.find_read_as(self.db, self.conversation.id, WANDERING)
         return len(latest) == WANDERING and "answer" not in latest
 
     def _fix(self) -> str:
@@ -233,7 +240,7 @@ class Turn:
             return self._leave_as_it_is()
         give_up = conversation.question.give_up
         if give_up == "end" and conversation.state == "open":
-            conversation.end("stopped", self.at)
+            conversation.end(self.db, "stopped", self.at)
             return self._fill(self.questionnaire.say.ended)
         is_word = self.questionnaire.say.find_word(self.said.body) is not None
         return self._keep(self.said.body if give_up == "keep" and not is_word else None)
@@ -248,17 +255,18 @@ class Turn:
         )
 
     def _keep(self, value: str | None) -> str | None:
-        self.conversation.keep(self.said, value, self.at)
+        self.kept = self.conversation.keep(self.said, value, self.at)
         return self._go_on()
 
     def _go_on(self) -> str | None:
         """Ask what comes next on the path, or end; the words to say then."""
         conversation = self.conversation
         path = list(conversation.path())
-        for key in conversation.answers.keys() - {question.key for question in path}:
-            del conversation.answers[key]
+        conversation.forget(
+            self.db, conversation.answers.keys() - {question.key for question in path}
+        )
         if conversation.state == "completed" and self.questionnaire.results:
-            conversation.owe("corrected", self.at)
+            conversation.owe(self.db, "corrected", self.at)
         for question in path:
             if question.key not in conversation.answers:
                 return self._ask(question)
@@ -274,7 +282,7 @@ class Turn:
         return self.conversation.ask(REVIEW, fill_with_answers(self.conversation, review))
 
     def _finish(self) -> str:
-        self.conversation.complete(self.at)
+        self.conversation.complete(self.db, self.at)
         return self._fill(self.questionnaire.thanks)
 
     def _leave(self, sentence: str) -> str:

@@ -27,13 +27,13 @@ from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
-from sqlalchemy import select
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 import smsconvo
 from models import Conversation, Delivery, Message, result, turn
+from models.conversation import WHOLE
 from phone import CookieJar, TwilioError, new_sid
 from smsconvo import COOKIE, App, Settings, claim_due, create_app, deliver_one, expire_silent
 
@@ -535,15 +535,17 @@ def trust_cookies(monkeypatch) -> None:
         return receive(*arguments, cookie=cookie, **options)
 
     def find_by_cookie(db: Session, *pair: str) -> Conversation | None:
-        named = db.scalar(select(Conversation).where(Conversation.token == sent[0]))
-        return named or find(db, *pair)
+        named = db.execute(WHOLE.where(Conversation.token == sent[0])).first()
+        return Conversation._whole(db, named) if named else find(db, *pair)
 
     monkeypatch.setattr(smsconvo, "receive", receive_with)
     monkeypatch.setattr(Conversation, "find", find_by_cookie)
 
 
 def owe_nothing(monkeypatch) -> None:
-    def complete(conversation: Conversation, now: datetime, at: datetime | None = None) -> None:
+    def complete(
+        conversation: Conversation, db: Session, now: datetime, at: datetime | None = None
+    ) -> None:
         conversation.state, conversation.asking = "completed", None
         conversation.ended_at = at or now
 
