@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from bottle import Bottle, response
+from bottle import Bottle, request, response
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -13,6 +13,7 @@ TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response><Message>Hello</Message
 
 
 def say_hello() -> str:
+    request.body.read()
     response.content_type = "text/xml; charset=utf-8"
     return TWIML
 

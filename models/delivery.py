@@ -135,7 +135,7 @@ class Delivery(Base):
 
         That opens their receivers again, even those that said they are gone.
         """
-        undelivered = cls.find_undelivered(db)
+        undelivered = cls.all(db, UNDELIVERED.with_for_update())
         chosen = [one for one in undelivered if not ids or one.id in ids]
         receivers = {one.url for one in chosen}
         for one in undelivered:

@@ -47,6 +47,7 @@ class Message(Base):
 
     @classmethod
     def find_outbound(cls, db: Session, id: int) -> Optional["Message"]:
+        """What we said, locked where a database has such locks: reports of it come together."""
         return cls.first(db, OUTBOUND, id=id)
 
     @classmethod
@@ -94,5 +95,9 @@ class Message(Base):
 # Made once: to make a statement takes as long as to run it.
 TABLE = Message.__table__
 BY_SID = select(TABLE).where(TABLE.c.sid == bindparam("sid"))
-OUTBOUND = select(TABLE).where(TABLE.c.id == bindparam("id"), TABLE.c.direction == "outbound")
+OUTBOUND = (
+    select(TABLE)
+    .where(TABLE.c.id == bindparam("id"), TABLE.c.direction == "outbound")
+    .with_for_update()
+)
 REPLY = select(TABLE).where(TABLE.c.reply_to_id == bindparam("id"))

@@ -1,4 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from xml.etree import ElementTree
 
 import pytest
@@ -56,6 +58,22 @@ def test_the_most_final_report_is_kept_in_whatever_order_they_come(phone, webhoo
     reply = reply_to(phone)
     assert {phone.report(reply, report) for report in reports.split()} == {204}
     assert recorded(webhook)[1] == ("outbound", reply.sid, status, None)
+
+
+def test_reports_that_come_at_the_same_moment_do_not_undo_each_other(webhook):
+    phones, together = [webhook.phone(), webhook.phone()], Barrier(2)
+
+    def report(phone, reply, status):
+        together.wait(10)
+        return phone.report(reply, status)
+
+    replies = [reply_to(webhook.phone(f"+1415555{guest:04}")) for guest in range(40)]
+    with ThreadPoolExecutor(2) as pool:
+        for reply in replies:
+            answers = pool.map(report, phones, [reply, reply], ["delivered", "sent"])
+            assert list(answers) == [204, 204]
+    sent = [row[2] for row in recorded(webhook) if row[0] == "outbound"]
+    assert sent == ["delivered"] * 40
 
 
 def test_a_failure_is_kept_with_its_code(phone, webhook):
