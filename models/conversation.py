@@ -28,7 +28,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models import result
 from models.contact import Contact
-from models.database import Base, entities, execute
+from models.database import ONE, Base, entities, execute
 from models.delivery import Delivery
 from models.message import Message
 from models.questionnaire import Question, Questionnaire, Version
@@ -362,10 +362,10 @@ BY_ID = WHOLE.where(TABLE.c.id == bindparam("id"))
 NEWEST = (
     WHOLE.where(TABLE.c.sender == bindparam("sender"), TABLE.c.number == bindparam("number"))
     .order_by(TABLE.c.id.desc())
-    .limit(1)
+    .limit(ONE)
 )
 IS_SILENT = and_(TABLE.c.state == "open", TABLE.c.expires_at <= bindparam("now"))
-IS_ANY_SILENT = select(TABLE.c.id).where(IS_SILENT).limit(1)
+IS_ANY_SILENT = select(TABLE.c.id).where(IS_SILENT).limit(ONE)
 SILENT = (
     WHOLE.where(IS_SILENT)
     .order_by(TABLE.c.expires_at, TABLE.c.id)

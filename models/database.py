@@ -21,6 +21,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import (
     URL,
     BigInteger,
+    ColumnElement,
     Connection,
     CursorResult,
     DateTime,
@@ -39,6 +40,7 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
+    literal_column,
     make_url,
     update,
 )
@@ -60,6 +62,9 @@ PATIENCE_SECONDS = 12  # Twilio hangs up after 15
 # next sync of the same process can lie: the kernel drops what it could not write. So this process
 # writes no more, and another finds out from the log what is there.
 BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# SQLite compiles a statement anew each time if its limit is a parameter, which takes four times as
+# long as to run it.
+ONE: ColumnElement[int] = literal_column("1")
 TRIES = 5  # on PostgreSQL, for works that met each other
 
 PRAGMAS: dict[str, Any] = {

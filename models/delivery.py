@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.database import Base
+from models.database import ONE, Base
 
 # How long after a failed attempt the next one comes: 75 h 35 m in all (Standard Webhooks).
 DELAYS = [
@@ -234,5 +234,5 @@ CLAIMED = (
     .with_for_update()
 )
 OF_CONVERSATION = select(TABLE).where(TABLE.c.conversation_id == bindparam("conversation"))
-NEWEST = OF_CONVERSATION.order_by(TABLE.c.id.desc()).limit(1)
+NEWEST = OF_CONVERSATION.order_by(TABLE.c.id.desc()).limit(ONE)
 UNDELIVERED = select(TABLE).where(TABLE.c.state != "delivered").order_by(TABLE.c.id)
