@@ -461,6 +461,8 @@ def _location(url: str) -> URL:
     except Exception:  # its message would show the password
         raise ValueError("is not a database URL") from None
     if location.get_backend_name() == "postgresql":
+        # A server in SQL_ASCII would have its texts taken for bytes.
+        location = location.update_query_dict({"client_encoding": "utf8"})
         return location.set(drivername="postgresql+psycopg")
     if location.drivername != "sqlite":
         raise ValueError("is neither sqlite:///… nor postgresql://…")

@@ -1,11 +1,13 @@
 import os
 import shutil
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from threading import Barrier, Event
 
+import psycopg
 import pytest
 from alembic import command
 from sqlalchemy import select, text
@@ -394,3 +396,15 @@ def test_a_url_that_will_not_do_is_refused_without_its_password(url, why):
 def test_postgresql_goes_through_psycopg_3(scheme):
     with Database.open(f"{scheme}://me@host/smsconvo") as database:
         assert database.engine.driver == "psycopg"
+
+
+# PostgreSQL ##################################################################
+
+
+def test_texts_are_texts_where_postgresql_takes_them_for_bytes(postgresql):
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgresql.format("postgres"), autocommit=True) as connection:
+        options = "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+        connection.execute(f"CREATE DATABASE {name} {options}")
+    with Database.open(postgresql.format(name)) as database:
+        assert database.write(lambda db: db.scalar(text("SELECT 'Zoë 🙂'"))) == "Zoë 🙂"
