@@ -71,7 +71,7 @@ from models import (
     Questionnaires,
     receive,
 )
-from models.database import may_pass
+from models.database import may_pass, migrating
 from models.delivery import GONE
 from models.mistakes import Finding, is_web_address
 from models.plan import find_plans
@@ -79,6 +79,7 @@ from models.replay import Recording, find_ids, find_recordings
 from models.replay import load as load_recording
 from models.replay import replay as replay_recording
 from models.sheet import Cost, Sheet
+from models.transfer import NEW_ONE, Tally, Transfer
 from phone import Phone, TwilioError, measure
 
 __version__ = "0.1.0"
@@ -1154,10 +1155,8 @@ def check_database(settings: Settings, create: bool = False) -> None:
 
 def read_versions(settings: Settings) -> tuple[str | None, str]:
     """The version of the database, None when it is empty, and the one that this program needs."""
-    with open_database(settings) as database, database.engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-        # Alembic leaves its own table when it has taken all the others away.
-        is_empty = set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    with open_database(settings) as database:
+        found, is_empty = read_version(database)
     script = ScriptDirectory.from_config(migrations(settings))
     needed = program_version(settings)
     if found is None and not is_empty:
@@ -1170,6 +1169,15 @@ def read_versions(settings: Settings) -> tuple[str | None, str]:
             " Run the newer program, or put back the backup that its upgrade made."
         )
     return found, needed
+
+
+def read_version(database: Database) -> tuple[str | None, bool]:
+    """The version of the database, and whether there is no table in it."""
+    with database.engine.connect() as connection:
+        # Tables first: another machine may be making both. Alembic leaves its own table when it has
+        # taken all the others away.
+        is_empty = set(inspect(connection).get_table_names()) <= {"alembic_version"}
+        return MigrationContext.configure(connection).get_current_revision(), is_empty
 
 
 @cli.command()
@@ -1196,6 +1204,83 @@ def back_up(settings: Settings, version: str) -> None:
             raise SettingsError(str(error)) from None
     click.echo(f"The backup is {copy}. To go back: stop smsconvo, delete the database with its")
     click.echo("-wal and -shm files, copy the backup to its place, and run the older program.")
+
+
+@cli.command()
+@click.argument("database_url")
+def copy(database_url: str) -> None:
+    """Copy the SQLite database into an empty PostgreSQL one, and compare the two.
+
+    DATABASE_URL is the one to copy to here, like postgresql://smsconvo@db.example.org/smsconvo.
+    Others on this machine can see a password in it: put that into ~/.pgpass instead.
+    """
+    settings = Settings.from_env(os.environ)
+    with claim_source(settings), telling_of_target():
+        prepare_target(database_url)
+        tallies = copy_rows(settings.database_url, database_url)
+    for name, tally in tallies.items():
+        say(f"{name}: {number(tally.rows, 'row')}, checksum {tally.checksum} on both sides")
+    say("Set DATABASE_URL to the new database, and start smsconvo.")
+
+
+def claim_source(settings: Settings) -> Database:
+    """The database to copy from, which no server has, nor gets before this is closed."""
+    if not settings.database_url.startswith("sqlite"):
+        raise SettingsError(
+            "DATABASE_URL is not sqlite:///…, and copy goes from SQLite to PostgreSQL."
+            " Set it to the database to copy from."
+        )
+    check_database(settings)
+    return keep_others_away(settings)
+
+
+@contextmanager
+def telling_of_target() -> Iterator[None]:
+    """PostgreSQL's trouble is not DATABASE_URL's here. Its details would quote what guests said."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not hasattr(error.orig, "diag"):
+            raise  # it is SQLite's
+        why = error.orig.diag.message_primary or " ".join(str(error.orig).split()).rstrip(".?")
+        fail(
+            f"Copying failed: {why}. Nothing was copied: mend that, and run copy again.",
+            os.EX_UNAVAILABLE if may_pass(error) else os.EX_CONFIG,
+        )
+
+
+def prepare_target(url: str) -> None:
+    """Have the tables in the database to copy to; whether they are empty is seen under a lock."""
+    try:
+        target = Database.open(url)
+        if target.engine.dialect.name != "postgresql":
+            raise ValueError("is not postgresql://…")
+    except ValueError as error:
+        raise SettingsError(
+            f"The URL to copy to {error}. Give one like postgresql://smsconvo@db.example.org/smsconvo."
+        ) from None
+    with target:
+        found, is_empty = read_version(target)
+    settings = Settings(database_url=url)
+    if is_empty:
+        command.upgrade(migrations(settings), "head")
+    elif found != program_version(settings):
+        raise SettingsError(f"The database to copy to has other tables. {NEW_ONE}")
+
+
+def copy_rows(source: str, target: str) -> dict[str, Tally]:
+    """Copy every row and compare it, in one transaction on each side; what each table has."""
+    with migrating(source) as here, migrating(target) as there:
+        transfer = Transfer(here, there)
+        count = transfer.count()
+        try:
+            for label, steps in (("Copying", transfer.copy()), ("Comparing", transfer.compare())):
+                with click.progressbar(length=count, label=label, file=sys.stderr) as bar:
+                    for rows in steps:
+                        bar.update(rows)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+    return transfer.tallies
 
 
 @cli.command()

@@ -103,7 +103,12 @@ class Words(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value and value.replace("\0", "\ufffe")
+        return value and self.held(value)
+
+    @staticmethod
+    def held(value: str) -> str:
+        """The text as PostgreSQL can hold it."""
+        return value.replace("\0", "\ufffe")
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         return value and value.replace("\ufffe", "\0")
