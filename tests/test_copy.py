@@ -194,6 +194,18 @@ def test_postgresql_knows_at_once_how_large_its_tables_are(folder, environ, sour
     assert execute(target, "SELECT reltuples FROM pg_class WHERE relname = 'contacts'") == [(BIG,)]
 
 
+def test_tables_are_as_the_migrations_make_them(folder, environ, source, target, postgresql):
+    assert_copied(copy(folder, environ, target))
+    assert schema(target) == schema(postgresql.format("migrated"))
+
+
+def schema(url: str) -> tuple[list, list]:
+    constraints = "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid, true)"
+    constraints += " FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"
+    indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+    return execute(url, constraints), execute(url, indexes)
+
+
 def test_copying_changes_nothing_in_sqlite(folder, environ, source, target):
     add_text(source, "Hello")
     with closing(sqlite3.connect(source)) as connection:
