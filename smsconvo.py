@@ -4,6 +4,7 @@ It reads once, downwards: settings, application, trust, texts, results, health, 
 Nothing here decides what a conversation is (`models/` does): it finds, calls one verb, and renders.
 """
 
+import gc
 import json
 import logging
 import logging.config
@@ -1068,6 +1069,7 @@ def run_server(settings: Settings, workers: int) -> None:
         log_dictconfig=LOGGING,
     )
     hear_signals_at_once()
+    gc.freeze()  # else the worker's first collection writes to all that it shares with this process
     server.serve(target_loader=partial(start_worker, settings), wrap_loader=False)
 
 
