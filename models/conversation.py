@@ -64,6 +64,7 @@ class Conversation(Base):
     __table_args__ = (
         CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
         Index("ix_conversations_sender_number", "sender", "number", "id"),
+        Index(None, "number", "id"),
         Index(
             "uq_conversations_open",
             "sender",

@@ -235,4 +235,6 @@ CLAIMED = (
 )
 OF_CONVERSATION = select(TABLE).where(TABLE.c.conversation_id == bindparam("conversation"))
 NEWEST = OF_CONVERSATION.order_by(TABLE.c.id.desc()).limit(ONE)
-UNDELIVERED = select(TABLE).where(TABLE.c.state != "delivered").order_by(TABLE.c.id)
+UNDELIVERED = (
+    select(TABLE).where(TABLE.c.state != "delivered").order_by(TABLE.c.created_at, TABLE.c.id)
+)

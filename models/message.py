@@ -34,7 +34,7 @@ class Message(Base):
     reply_to_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id"), unique=True)
     status: Mapped[str | None]
     error_code: Mapped[str | None]
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
 
     @property
     def opt_out_type(self) -> str | None:

@@ -1,0 +1,199 @@
+"""Nothing that `serve` runs reads a whole table that grows: it is recorded, and the plans are read.
+
+The plans are those for a long history. SQLite makes them with and without what ANALYZE finds there;
+PostgreSQL analyses its tables by itself.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from conftest import REY, STRANGER, Receiver, Webhook
+from sqlalchemy import Column, Connection, Engine, Integer, event
+
+from models import Base, Delivery
+from smsconvo import claim_due, deliver_one, expire_silent
+
+# The others stay small whatever is texted: `questionnaires` has a row for each version of a file.
+GROWING = {"contacts", "conversations", "messages", "answers", "outbox"}
+PARTY = """
+title = "Party"
+event = "Party"
+review = true
+resume = "24h"
+thanks = "Thanks."
+[[questions]]
+key = "who"
+ask = "Who are you?"
+[[questions]]
+key = "day"
+kind = "date"
+optional = true
+ask = "Which day do you come?"
+[results]
+url = "{url}"
+partial = true
+"""
+COPIES = 500  # of all rows, to make a history of
+PARTIAL = {
+    index.name
+    for table in Base.metadata.tables.values()
+    for index in table.indexes
+    if index.dialect_options["sqlite"]["where"] is not None
+}
+
+Recorded = dict[str, Any]  # statements, with the parameters that they were first run with
+
+
+@pytest.fixture
+def recorded() -> Iterator[Recorded]:
+    """What is run from now on, on whatever connection."""
+    statements: Recorded = {}
+
+    def record(_conn, _cursor, statement: str, parameters: Any, _context, is_many: bool) -> None:
+        if statement.partition(" ")[0] in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+            statements.setdefault(statement, parameters[0] if is_many else parameters)
+
+    event.listen(Engine, "before_cursor_execute", record)
+    yield statements
+    event.remove(Engine, "before_cursor_execute", record)
+
+
+@pytest.fixture
+def party(questionnaires, serve, receiver) -> Webhook:
+    (questionnaires / "party.toml").write_text(PARTY.format(url=receiver.url), "utf-8")
+    return serve()
+
+
+def live(party: Webhook, receiver: Receiver) -> None:
+    """All that texters, Twilio, receivers and the sender's loop do."""
+    rey, stranger = party.phone(REY), party.phone(STRANGER)
+    for said in ("Party", "BACK", "Rey", "someday", "SKIP", "FIX 1", "King Rey", "OK", "and now?"):
+        text_twice(rey, said)
+    for said in ("STOP", "what?", "HELP", "START", "Party", "STOP", "START", "hello", "Count"):
+        text_twice(rey, said)
+    asked = stranger.text("Party")[0]
+    for said in (f"Liked “{asked}”", asked, "", "Ann", "RESTART", "BACK", "Ann"):
+        text_twice(stranger, said)
+    for cookie in ("0" * 32, "?", stranger.cookies["conversation"]):
+        rey.cookies["conversation"] = cookie
+        rey.text("Blue")
+    run_sender(party)
+    party.clock.pass_(hours=5)
+    run_sender(party)  # partial results are owed by now
+    stranger.text("Sunday")  # goes on
+    party.clock.pass_(hours=5)
+    stranger.text("Party")  # before the sender's loop looked
+    receiver.answers = [(500, {}), (410, {})]
+    run_sender(party)
+    assert requests.get(f"{party.app.settings.public_url}/healthz", timeout=10).status_code == 200
+
+
+def text_twice(phone, said: str) -> None:
+    """As when Twilio does not hear our answer; and what became of the reply."""
+    phone.text(said)
+    phone.text(said, sid=phone.last.sid)
+    for reply in phone.last.replies:
+        phone.report(reply, "delivered")
+
+
+def run_sender(party: Webhook) -> None:
+    database, clock = party.app.database, party.clock
+    expire_silent(database, clock())
+    claimed = claim_due(database, clock(), 16)
+    claim_due(database, clock(), 16, claimed)
+    for delivery in claimed:
+        deliver_one(database, party.app.settings, delivery, clock)
+
+
+def grow(connection: Connection) -> None:
+    """Add many conversations of other senders, that have ended, with all that belongs to them."""
+    numbers = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n <"
+    for table in Base.metadata.sorted_tables:
+        if table.name in GROWING:
+            names = ", ".join(column.name for column in table.columns)
+            values = ", ".join(map(copied, table.columns))
+            connection.exec_driver_sql(
+                f"INSERT INTO {table.name} ({names})"
+                f" {numbers} {COPIES}) SELECT {values} FROM {table.name} CROSS JOIN numbers"
+            )
+
+
+def copied(column: Column) -> str:
+    """What a copy has in this column, in SQL."""
+    refers = any(key.column.table.name in GROWING for key in column.foreign_keys)
+    if column.name == "state":
+        ended = "WHEN 'open' THEN 'completed' WHEN 'pending' THEN 'delivered'"
+        return f"CASE state {ended} WHEN 'failed' THEN 'delivered' ELSE state END"
+    if not (column.primary_key or column.unique or refers):
+        return column.name
+    is_number = isinstance(column.type, Integer)
+    return f"{column.name} + 1000 * n" if is_number else f"{column.name} || '-' || n"
+
+
+def find_scans(connection: Connection, statement: str, parameters: Any) -> list[str]:
+    """The steps that read all of a table that grows, or of an index of all its rows."""
+    if connection.dialect.name == "sqlite":
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return [step for *_, step in plan if scans_on_sqlite(step)]
+    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+    return [str(node) for node in nodes(plan.scalar_one()[0]["Plan"]) if scans_on_postgresql(node)]
+
+
+def scans_on_sqlite(step: str) -> bool:
+    found = re.match(r"SCAN (\w+?)(?:_\d+)?\b(?: USING (?:COVERING )?INDEX (\w+))?", step)
+    return bool(found) and found[1] in GROWING and found[2] not in PARTIAL
+
+
+def nodes(plan: dict) -> Iterator[dict]:
+    yield plan
+    for one in plan.get("Plans", ()):
+        yield from nodes(one)
+
+
+def scans_on_postgresql(node: dict) -> bool:
+    if node["Node Type"] == "Seq Scan":
+        return node["Relation Name"] in GROWING
+    return "Index Name" in node and not ("Index Cond" in node or node["Index Name"] in PARTIAL)
+
+
+def test_no_statement_of_the_server_reads_a_whole_table(party, receiver, recorded):
+    live(party, receiver)
+    statements = dict(recorded)
+    assert len(statements) > 30
+    assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
+
+
+OPERATORS = (
+    "SELECT * FROM conversations WHERE sender = '+1999' ORDER BY id DESC LIMIT 50",
+    "SELECT * FROM conversations WHERE number = '+1999' ORDER BY id DESC LIMIT 50",
+    "SELECT * FROM messages WHERE conversation_id = 999 ORDER BY id",
+    "SELECT * FROM messages WHERE created_at >= '2030-01-01' AND created_at < '2030-01-02'",
+    "SELECT * FROM contacts WHERE phone >= '+1999' AND phone < '+199:'",
+)
+
+
+def test_what_operators_ask_reads_no_whole_table(party, receiver, recorded):
+    live(party, receiver)
+    recorded.clear()
+    with party.app.database.read() as db:
+        Delivery.find_undelivered(db)
+    statements = recorded | dict.fromkeys(OPERATORS)
+    assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
+
+
+def read_plans(connection: Connection, statements: Recorded) -> dict[str, list[str]]:
+    """The statements that read a whole table, each with the steps that do."""
+    grow(connection)
+    scans: dict[str, list[str]] = {}
+    if connection.dialect.name == "sqlite":
+        scans |= find_all_scans(connection, statements)
+    connection.exec_driver_sql("ANALYZE")
+    return scans | find_all_scans(connection, statements)
+
+
+def find_all_scans(connection: Connection, statements: Recorded) -> dict[str, list[str]]:
+    found = {one: find_scans(connection, one, values) for one, values in statements.items()}
+    return {statement: scans for statement, scans in found.items() if scans}
