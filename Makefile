@@ -27,6 +27,7 @@ faults: $(VENV)/dev.done  ## Do harm to it at length: a quarter of an hour
 bench: $(VENV)/dev.done  ## Measure turns per second, their time and cost, beside an empty handler
 	@$(BIN)/python bench/turns.py
 	@$(BIN)/python bench/layers.py
+	@$(BIN)/python bench/plot.py
 
 lint: $(VENV)/dev.done  ## Check style and formatting
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import statistics
 import time
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from threading import Event, Thread
@@ -12,7 +13,7 @@ from smsconvo import Settings
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 PROCESSES = 2
-GUESTS = 100_000  # that one phone can be, one after the other
+GUESTS = 1_000_000  # that one phone can be, one after the other
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,12 @@ class Turns:
         return 1000 * statistics.median(self.each)
 
 
-def text_for(settings: Settings, phones: int, seconds: float) -> Turns:
-    """Whole questionnaires by so many phones, until the time is over."""
-    return _text_at_once(settings, phones, seconds)
+def text_for(settings: Settings, phones: int, seconds: float, met: int = 0) -> Turns:
+    """Whole questionnaires by so many phones, until the time is over.
+
+    `met` are the guests that each phone has been before.
+    """
+    return _text_at_once(settings, phones, seconds, met)
 
 
 def text_once(settings: Settings, phones: int) -> Turns:
@@ -46,13 +50,13 @@ def text_once(settings: Settings, phones: int) -> Turns:
     return _text_at_once(settings, phones, None)
 
 
-def _text_at_once(settings: Settings, phones: int, seconds: float | None) -> Turns:
+def _text_at_once(settings: Settings, phones: int, seconds: float | None, met: int = 0) -> Turns:
     """From some processes, so that it is not the phones that are slow."""
     context = get_context("spawn")
     barrier = context.Barrier(PROCESSES)
     with context.Pool(PROCESSES, _keep, [barrier]) as pool:
         shares = [range(first, phones, PROCESSES) for first in range(PROCESSES)]
-        texted = pool.starmap(_text, [(settings, share, seconds) for share in shares], 1)
+        texted = pool.starmap(_text, [(settings, share, seconds, met) for share in shares], 1)
     began, ended = min(one[0] for one in texted), max(one[1] for one in texted)
     return Turns([turn for *_, turns in texted for turn in turns], ended - began)
 
@@ -63,12 +67,12 @@ def _keep(barrier: Barrier) -> None:
 
 
 def _text(
-    settings: Settings, share: range, seconds: float | None
+    settings: Settings, share: range, seconds: float | None, met: int
 ) -> tuple[float, float, list[float]]:
     """One process of phones: when it began and ended, and the seconds of each turn."""
     turns: list[float] = []
     starting = Event()
-    guests = [_guest(settings, n, seconds, starting, turns) for n in share]
+    guests = [_guest(settings, n * GUESTS + met, seconds, starting, turns) for n in share]
     for guest in guests:
         guest.start()
     everybody_is_there.wait()
@@ -80,12 +84,12 @@ def _text(
 
 
 def _guest(
-    settings: Settings, n: int, seconds: float | None, starting: Event, turns: list[float]
+    settings: Settings, first: int, seconds: float | None, starting: Event, turns: list[float]
 ) -> Thread:
     def text() -> None:
         starting.wait()
         end = seconds and time.monotonic() + seconds
-        for guest in range(n * GUESTS, (n + 1) * GUESTS):
+        for guest in count(first):
             phone = _phone(settings, guest)
             for said in TEXTS if seconds else TEXTS[:1]:
                 if end and time.monotonic() > end:

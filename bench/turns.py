@@ -29,7 +29,9 @@ from smsconvo import HERE, Settings, rehearsal_environment, running_server
 
 NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
 OURS, EMPTY = HERE / "smsconvo.py", HERE / "bench" / "empty.py"
+RESULTS = HERE / "bench" / "results"
 SYNCS = 200
+SAMPLE_SECONDS = 20  # between two looks at the memory
 
 
 @dataclass
@@ -59,28 +61,43 @@ class Figures:
 @click.option("--phones", multiple=True, type=int, default=(16, 256, 2000), show_default=True)
 @click.option("--seconds", default=8.0, show_default=True, help="How long they text.")
 @click.option("--burst", default=2000, show_default=True, help="Phones that text at one moment.")
+@click.option("--long-run", default=0, help="Watch the memory over so many turns.")
 @click.option("--json", "for_machines", is_flag=True, help="Tell it as JSON.")
-def main(phones: tuple[int, ...], seconds: float, burst: int, for_machines: bool) -> None:
+def main(
+    phones: tuple[int, ...], seconds: float, burst: int, long_run: int, for_machines: bool
+) -> None:
     """Measure turns per second, their time and their cost, beside an empty handler's."""
     told: dict = {"runs": [], "syncs_per_second": round(count_syncs(), 1)}
     for number in phones:
         empty = measure(EMPTY, number, seconds)
         ours = measure(OURS, number, seconds)
-        ratio = round(ours.turns.rate / empty.turns.rate, 3)
-        told["runs"].append({"ours": ours.told(), "empty": empty.told(), "ratio": ratio})
+        told["runs"].append(compare(ours.told(), empty.told()))
     if burst:
         told["burst"] = measure_burst(burst)
     told["start_seconds"] = measure_start()
-    say(json.dumps(told, indent=2) if for_machines else "\n".join(tabulate(told)))
+    keep(told, "turns")
+    if long_run:
+        told["memory"] = measure_memory(long_run)
+        keep(told["memory"], "memory")
+    click.echo(json.dumps(told, indent=2) if for_machines else "\n".join(tabulate(told)))
 
 
-def say(words: str) -> None:
-    click.echo(words)
+def keep(told: dict | list, name: str) -> None:
+    """For `plot.py`, and for whoever compares."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+
+
+def compare(ours: dict[str, float], empty: dict[str, float]) -> dict[str, dict[str, float]]:
+    ratio = {name: round(ours[name] / empty[name], 3) for name in COLUMNS if empty[name]}
+    return {"ours": ours, "empty": empty, "ratio": ratio}
 
 
 @contextmanager
-def serving(program: Path) -> Iterator[tuple[Settings, psutil.Process]]:
-    """The program on a database of its own, with the questionnaires that ship."""
+def serving(
+    program: Path, database: str | None = None
+) -> Iterator[tuple[Settings, psutil.Process]]:
+    """The program on a database, by default an empty one, with the questionnaires that ship."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -89,14 +106,15 @@ def serving(program: Path) -> Iterator[tuple[Settings, psutil.Process]]:
                 "SMSCONVO_QUESTIONNAIRES": str(HERE / "questionnaires"),
                 "SMSCONVO_PEOPLE": str(HERE / "people.toml"),
             }
+            environ |= {"DATABASE_URL": database} if database else {}
             with running_server(environ, NOWHERE, program) as server:
                 yield Settings.from_env(environ), psutil.Process(server.pid)
         finally:
             os.chdir(before)
 
 
-def measure(program: Path, phones: int, seconds: float) -> Figures:
-    with serving(program) as (settings, server):
+def measure(program: Path, phones: int, seconds: float, database: str | None = None) -> Figures:
+    with serving(program, database) as (settings, server):
         cpu, size = seconds_used(server), bytes_on_disk(settings)
         turns = text_for(settings, phones, seconds)
         count = len(turns.each)
@@ -128,6 +146,18 @@ def measure_start() -> float:
         again.terminate()
         again.wait(30)
     return round(took, 2)
+
+
+def measure_memory(count: int) -> list[dict[str, float]]:
+    """MiB after so many turns of 16 phones, from none to `count`."""
+    with serving(OURS) as (settings, server):
+        turns, told = 0, []
+        while True:
+            told.append({"turns": turns, "memory_mib": round(memory_of(server), 1)})
+            if turns >= count:
+                return told
+            met = turns  # whoever texted before is not met again
+            turns += len(text_for(settings, 16, SAMPLE_SECONDS, met).each)
 
 
 def wait_for_200(settings: Settings) -> None:
@@ -181,15 +211,15 @@ COLUMNS = {
 def tabulate(told: dict) -> Iterator[str]:
     yield f"{'phones':>6}  {'':6}" + "".join(f"{name:>13}" for name in COLUMNS.values())
     for run in told["runs"]:
-        for which in ("ours", "empty"):
-            figures = run[which]
-            cells = "".join(f"{figures[name]:>13g}" for name in COLUMNS)
-            yield f"{figures['phones']:>6}  {which:6}{cells}"
-        yield f"{'':6}  ratio {run['ratio']:>13g}"
+        for which, figures in run.items():
+            cells = "".join(f"{figures.get(name, '-'):>13}" for name in COLUMNS)
+            yield f"{figures.get('phones', ''):>6}  {which:6}{cells}"
     if burst := told.get("burst"):
         yield f"burst: {burst['phones']} phones answered in {burst['all_answered_seconds']} s"
     yield f"start to first 200: {told['start_seconds']} s"
     yield f"the disk: {told['syncs_per_second']} syncs/s"
+    for one in told.get("memory", ()):
+        yield f"after {one['turns']} turns: {one['memory_mib']} MiB"
 
 
 if __name__ == "__main__":
