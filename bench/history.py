@@ -1,0 +1,207 @@
+"""The history that two years of guests leave: conversations that the program held, many times over.
+
+One of each kind is held by the program itself, so every column holds what it holds in real life.
+The copies have other phones, numbers, sids and times, and stand in the order of their time.
+"""
+
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import md5
+from pathlib import Path
+
+import click
+from alembic import command
+from sqlalchemy.orm import Session
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from layers import TEXTS, make_form
+
+import smsconvo
+from models import Conversation, Delivery, Message
+from models.database import sqlite3
+from phone import new_sid
+
+NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens
+NUMBERS = [f"+141555501{n:02}" for n in range(4)]
+TESTER = "+14158675308"  # who tries everything out: one conversation of a hundred
+GUESTS = 200_000
+SPAN = timedelta(days=730)
+PAUSE = timedelta(seconds=40)  # between two texts
+NEW = 500  # conversations at the end that are still open, and as many results that are still owed
+STRIDE = 1000  # between the ids of a copy and those of the next; no conversation has as many rows
+
+REVIEWED = ("Encuesta", "no", "SALTAR", "VALE")
+# What is texted, and how many of a thousand conversations are like that.
+KINDS = {
+    "completed": (TEXTS, 720),
+    "reviewed": (REVIEWED, 60),
+    "expired": (TEXTS[:2], 150),
+    "stopped": ((*TEXTS[:3], "STOP"), 30),
+    "counted": (("Count", "one", "two"), 39),
+    "failed": (TEXTS, 1),
+    "open": (TEXTS[:2], 0),
+    "owed": (TEXTS, 0),
+}
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--messages", default=10_000_000, show_default=True, help="About how many.")
+def main(file: Path, messages: int) -> None:
+    """Make a SQLite database FILE with a long history in it."""
+    if file.exists():
+        raise click.ClickException(f"{file} is there already. Name another, or delete it.")
+    began = time.monotonic()
+    count = make_history(file, messages)
+    took, size = time.monotonic() - began, file.stat().st_size / 1024**3
+    click.echo(f"{file}: {count:,} messages, {size:.1f} GiB, made in {took:.0f} s")
+
+
+def make_history(file: Path, messages: int) -> int:
+    """How many messages it became."""
+    settings = smsconvo.Settings(
+        database_url=f"sqlite:///{file}",
+        questionnaires=smsconvo.HERE / "questionnaires",
+        people=smsconvo.HERE / "people.toml",
+        public_url="https://sms.example.org",
+        results_to=NOWHERE,
+    )
+    command.upgrade(smsconvo.migrations(settings), "head")
+    now = datetime.now(UTC)
+    hold_conversations(settings, now - SPAN)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        multiply(connection, messages)
+        (count,) = connection.execute("SELECT count(*) FROM messages").fetchone()
+    return count
+
+
+def hold_conversations(settings: smsconvo.Settings, began_at: datetime) -> None:
+    app = smsconvo.create_app(settings)
+    app.database.write(partial(hold_each, app=app, began_at=began_at))
+    app.database.close()
+
+
+def hold_each(db: Session, *, app: smsconvo.App, began_at: datetime) -> None:
+    """One of each kind, whose id is its place among the kinds, from 1."""
+    for place, (kind, (texts, _)) in enumerate(KINDS.items(), 1):
+        forms = [
+            smsconvo.FormsDict(make_form(place, turn) | {"To": NUMBERS[0], "Body": said})
+            for turn, said in enumerate(texts)
+        ]
+        for turn, form in enumerate(forms):
+            now = began_at + turn * PAUSE
+            reply = smsconvo.take_text(db, app=app, form=form, cookie=None, now=now)
+            if reply.message_id:  # to STOP it is Twilio who says something
+                db.get(Message, reply.message_id).report("delivered", new_sid(), None)
+        conversation = Conversation.find(db, forms[0]["From"], NUMBERS[0])
+        if kind in ("expired", "counted"):
+            conversation.expire(conversation.expires_at)
+        if delivery := Delivery.find_newest(db, conversation.id):
+            settle(delivery, kind, now)
+
+
+def settle(delivery: Delivery, kind: str, now: datetime) -> None:
+    attempts = {"owed": 6, "failed": 10}.get(kind, 0)
+    for attempt in range(attempts):
+        delivery.attempts = attempt + 1
+        delivery.fail("HTTP 500", now, 500)
+    if not attempts:
+        delivery.attempts = 1
+        delivery.succeed(204, now + timedelta(seconds=1))
+
+
+def multiply(connection: sqlite3.Connection, messages: int) -> None:
+    """In one go, that nobody waits for the disk in; the indexes come when the rows are there."""
+    connection.create_function("fresh", 2, fresh, deterministic=True)
+    for pragma in ("journal_mode=off", "synchronous=off", "cache_size=-2000000"):
+        connection.execute(f"PRAGMA {pragma}")
+    indexes = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    ).fetchall()
+    connection.execute("BEGIN")
+    for name, _ in indexes:
+        connection.execute(f"DROP INDEX {name}")
+    plan_copies(connection, messages)
+    for table in ("conversations", "messages", "answers", "outbox"):
+        copy(connection, table)
+    for _, statement in indexes:
+        connection.execute(statement)
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode=wal")
+
+
+def plan_copies(connection: sqlite3.Connection, messages: int) -> None:
+    """Which conversation is held again, by whom, to which number, and how much later."""
+    connection.execute(
+        "CREATE TEMP TABLE copies (n INTEGER PRIMARY KEY, kind, phone, number, late)"
+    )
+    texts = sum(2 * len(texts) * weight for texts, weight in KINDS.values()) / 1000
+    copies = make_copies(max(round(messages / texts), 2 * NEW))
+    connection.executemany("INSERT INTO copies VALUES (?, ?, ?, ?, ?)", copies)
+    connection.execute(
+        "INSERT INTO contacts (phone) SELECT phone FROM copies"
+        " WHERE phone NOT IN (SELECT phone FROM contacts) GROUP BY phone ORDER BY min(n)"
+    )
+
+
+def make_copies(count: int) -> Iterator[tuple[int, int, str, str, str]]:
+    chance = random.Random(1)
+    places = dict(zip(KINDS, range(1, len(KINDS) + 1), strict=True))
+    kinds = chance.choices(list(KINDS), [weight for _, weight in KINDS.values()], k=count)
+    kinds[-2 * NEW :] = ["open", "owed"] * NEW
+    for n, kind in enumerate(kinds, 1):
+        new = n > count - 2 * NEW  # by a phone of its own: of a pair only one can be open
+        guest = GUESTS + n if new else int(GUESTS * chance.random() ** 2)  # a few of them often
+        phone = TESTER if n % 100 == 0 and not new else f"+1600{guest:07}"
+        late = SPAN.total_seconds() * n / count
+        yield n, places[kind], phone, chance.choice(NUMBERS), f"+{late:.3f} seconds"
+
+
+def copy(connection: sqlite3.Connection, table: str) -> None:
+    key = "id" if table == "conversations" else "conversation_id"
+    columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+    connection.execute(f"CREATE TEMP TABLE held_{table} AS SELECT * FROM {table}")
+    connection.execute(f"CREATE INDEX temp.held_{table}_key ON held_{table} ({key})")
+    values = ", ".join(map(value, columns))
+    connection.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values}"
+        f" FROM copies CROSS JOIN held_{table} AS held ON held.{key} = copies.kind"
+        " ORDER BY copies.n, held.id"
+    )
+
+
+def value(column: str) -> str:
+    """What a copy has in this column, in SQL."""
+    if column in ("id", "conversation_id", "message_id", "reply_to_id"):
+        return f"held.{column} + {STRIDE} * n"
+    if column in ("sid", "token", "webhook_id"):
+        return f"fresh(held.{column}, n)"
+    if column.endswith("_at") or column == "leased_until":
+        return f"strftime('%Y-%m-%dT%H:%M:%f000Z', held.{column}, late)"
+    if column == "params":
+        return meeting("replace(held.params, held.sid, fresh(held.sid, n))")
+    if column in ("sender", "recipient", "number", "payload"):
+        return meeting(f"held.{column}")
+    return f"held.{column}"
+
+
+def meeting(words: str) -> str:
+    """With the phone and the number of the copy."""
+    phone = "printf('+1%010d', kind)"
+    return f"replace(replace({words}, {phone}, phone), '{NUMBERS[0]}', copies.number)"
+
+
+def fresh(token: str | None, n: int) -> str | None:
+    """As random as it was, and another one in each copy."""
+    return token and token[:-32] + md5(f"{token}{n}".encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()

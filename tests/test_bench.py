@@ -1,0 +1,26 @@
+from contextlib import closing
+
+from conftest import run
+
+from models.database import sqlite3
+from smsconvo import HERE
+
+
+def test_a_history_is_like_one_that_guests_left(tmp_path):
+    file = tmp_path / "grown.db"
+    made = run(
+        tmp_path, {}, str(file), "--messages", "20000", program=HERE / "bench" / "history.py"
+    )
+    assert made.returncode == 0, made.stderr
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert not connection.execute("PRAGMA foreign_key_check").fetchall()
+        states = dict(connection.execute("SELECT state, count(*) FROM conversations GROUP BY 1"))
+        assert states["completed"] > states["expired"] > states["stopped"] > 0
+        (count,) = connection.execute("SELECT count(*) FROM messages").fetchone()
+        assert 17_000 < count < 23_000
+        (strange,) = connection.execute(
+            "SELECT count(*) FROM messages WHERE params NOT LIKE '%\"' || sid || '\"%'"
+            " OR params NOT LIKE '%\"' || sender || '\"%'"
+        ).fetchone()
+        assert strange == 0
