@@ -1,7 +1,7 @@
 """How Alembic reaches the database, and what it may not do to it.
 
-All pending migrations run in one transaction. On SQLite it is rolled back when a row is missing
-afterwards, or refers to nothing.
+All pending migrations run in one transaction, and one machine migrates at a time. On SQLite it is
+rolled back when a row is missing afterwards, or refers to nothing.
 """
 
 import os
@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from models import Base
 from models.database import migrating
+
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 def database_url(environ: Mapping[str, str]) -> str:
@@ -55,8 +58,21 @@ def migrate_counting_rows(connection: Connection) -> None:
         raise CommandError(f"Rows of {', '.join(names)} would be lost. Nothing was changed.")
 
 
+def migrate_beside_servers(connection: Connection) -> None:
+    try:
+        migrate(connection)
+    except OperationalError as error:
+        if error.orig.sqlstate != LOCK_NOT_AVAILABLE:
+            raise
+        raise CommandError(
+            "Somebody has been reading or writing a table for some seconds, and a migration needs"
+            " it alone. Nothing was changed. Run it again when that has ended: pg_stat_activity"
+            " tells who it is."
+        ) from None
+
+
 with migrating(database_url(os.environ)) as connection:
     if connection.dialect.name == "sqlite":
         migrate_counting_rows(connection)
     else:
-        migrate(connection)
+        migrate_beside_servers(connection)

@@ -42,6 +42,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     make_url,
+    text,
     update,
 )
 from sqlalchemy.engine import ExceptionContext
@@ -66,6 +67,7 @@ BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # long as to run it.
 ONE: ColumnElement[int] = literal_column("1")
 TRIES = 5  # on PostgreSQL, for works that met each other
+TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
 
 PRAGMAS: dict[str, Any] = {
     "journal_mode": "wal",
@@ -453,11 +455,21 @@ def migrating(url: str) -> Iterator[Connection]:
         gate = Gate(f"{location.database}-gate")
     else:
         engine, gate = create_engine(location, hide_parameters=True), nullcontext()
+        event.listen(engine, "begin", _migrate_alone)
     try:
         with gate, engine.begin() as connection:
             yield connection
     finally:
         engine.dispose()
+
+
+def _migrate_alone(connection: Connection) -> None:
+    """Wait for the migration of another machine to end, but not for what holds a table for long.
+
+    All texts that come wait behind a migration that waits for a table.
+    """
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('smsconvo migration'))"))
+    connection.execute(text(f"SET LOCAL lock_timeout = '{TABLE_SECONDS}s'"))
 
 
 def _location(url: str) -> URL:
