@@ -93,6 +93,11 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
+def clock_of(database: Database) -> Clock:
+    """The database's own clock, where machines share one; else that of this machine."""
+    return lambda: database.tell_time() or utcnow()
+
+
 ###############################################################################
 # Settings ####################################################################
 ###############################################################################
@@ -235,14 +240,14 @@ def _listen(value: str) -> tuple[str, int]:
 class App(Bottle):
     """The Bottle application, and what its routes need."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None) -> None:
         super().__init__()
         self.settings = settings
-        self.clock = clock
         self.people = load_people(settings)
         self.questionnaires = load_questionnaires(settings)
         self.validators = [RequestValidator(token) for token in settings.auth_tokens]
         self.database = open_database(settings)
+        self.clock = clock or clock_of(self.database)
         self.version = program_version(settings)
         self.result_written = Event()
 
@@ -253,8 +258,8 @@ class App(Bottle):
         return ""
 
 
-def create_app(settings: Settings, clock: Clock = utcnow) -> App:
-    """The application, for any WSGI server."""
+def create_app(settings: Settings, clock: Clock | None = None) -> App:
+    """The application, for any WSGI server. Only tests give it a clock."""
     app = App(settings, clock)
     app.install(failing_safely)
     app.route("/sms", "POST", receive_text)
@@ -636,11 +641,11 @@ class Sender:
     def _has_started(self, pool: ThreadPoolExecutor) -> bool:
         """Whether there was something to do. No failure ends the sender: it tries again."""
         has_expired = self._try("expire", self._expire)
-        return self._try("claim", self._start_attempts, pool) or has_expired
+        return self._try("claim", lambda: self._start_attempts(pool)) or has_expired
 
-    def _try(self, verb: str, work: Callable[..., bool], *arguments: object) -> bool:
+    def _try(self, verb: str, work: Callable[[], bool]) -> bool:
         try:
-            return work(*arguments)
+            return work()
         except Exception as error:
             note("sender", logging.ERROR, outcome=f"cannot {verb}: {where(error)}")
             return False
@@ -942,17 +947,18 @@ def tell_health():
 def judge_health(app: App) -> dict[str, dict]:
     """What works. A receiver that takes no results is no reason to keep texts away from us."""
     try:
+        now = app.clock()
         with app.database.read() as db:
             found = MigrationContext.configure(db.connection()).get_current_revision()
             undelivered = Delivery.count_undelivered(db)
     except DBAPIError:
-        found, undelivered = None, {}
+        now, found, undelivered = utcnow(), None, {}
     free = app.database.free_space()
     return {
         "database": {"ok": found is not None and not app.database.broken.is_set()},
         "migration": {"ok": found == app.version, "found": found, "needed": app.version},
         "disk": {"ok": free is None or free >= LEAST_DISK, "free_bytes": free},
-        "outbox": summarise(undelivered, app.clock()),
+        "outbox": summarise(undelivered, now),
     }
 
 
@@ -1552,7 +1558,7 @@ def deliver() -> None:
     check_database(settings)
     logging.config.dictConfig(LOGGING)
     with open_database(settings) as database:
-        sender = Sender(database, settings, utcnow, Event())
+        sender = Sender(database, settings, clock_of(database), Event())
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, lambda *_: sender.stop())
         note("delivering", version=__version__)
@@ -1595,8 +1601,8 @@ def retry(ids: tuple[int, ...], everything: bool) -> None:
     """Try again now: one or more by their ID, or --all."""
     if bool(ids) == everything:
         raise click.UsageError("Name the results by ID, or say --all.")
-    now = utcnow()
     with ready_database() as database:
+        now = clock_of(database)()
         again = database.write(lambda db: Delivery.redeliver_all(db, ids, now))
     if missing := set(ids) - set(again):
         names = ", ".join(map(str, sorted(missing)))

@@ -68,6 +68,23 @@ BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 ONE: ColumnElement[int] = literal_column("1")
 TRIES = 5  # on PostgreSQL, for works that met each other
 TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
+# How long PostgreSQL may take. When the first time runs out it says so itself; the second is for
+# one that says nothing. That and a new connection is less than PATIENCE_SECONDS.
+STATEMENT_SECONDS, ANSWER_SECONDS, CONNECT_SECONDS = 5, 6, 3
+
+# Of a connection to PostgreSQL, and of its session there.
+LINE = {
+    "connect_timeout": str(CONNECT_SECONDS),
+    "keepalives_idle": "10",  # seconds until a connection asks whether the other machine still is
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+}
+SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    # What a machine that vanished has locked is locked until then.
+    "idle_in_transaction_session_timeout": f"{PATIENCE_SECONDS}s",
+}
 
 PRAGMAS: dict[str, Any] = {
     "journal_mode": "wal",
@@ -265,6 +282,9 @@ class Database:
     def free_space(self) -> int | None:
         """Bytes left where the database is; None where that is another machine's affair."""
 
+    def tell_time(self) -> datetime | None:
+        """The time by the clock that several machines share; None where there is only one."""
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -422,18 +442,21 @@ class Gate:
 
 
 class PostgreSQL(Database):
-    """A transaction for each work; works that meet are told so by a unique index and run again."""
+    """A transaction for each work; one that met another or lost its connection runs again.
+
+    Nobody asks whether a connection is still there before it is used: that would cost as much as
+    to read the clock, which every text does first, on the connection that is then used.
+    """
 
     def __init__(self, url: URL) -> None:
-        super().__init__(create_engine(url, hide_parameters=True, pool_size=16, pool_pre_ping=True))
+        super().__init__(_postgresql_engine(url))
+        self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def write(self, work: Work[T]) -> T:
-        for _ in range(TRIES - 1):
-            try:
-                return self._commit(work)
-            except IntegrityError:
-                continue
-        return self._commit(work)
+        return self._try(self._commit, work)
+
+    def tell_time(self) -> datetime:
+        return self._try(self._read_clock)
 
     def back_up(self, ending: str) -> str:
         raise ValueError(
@@ -441,9 +464,34 @@ class PostgreSQL(Database):
             " python smsconvo.py upgrade --no-backup"
         )
 
+    def _try(self, run: Callable[..., T], *arguments: Any) -> T:
+        for _ in range(TRIES - 1):
+            try:
+                return run(*arguments)
+            except DBAPIError as error:
+                if not _may_run_again(error):
+                    raise
+        return run(*arguments)
+
     def _commit(self, work: Work[T]) -> T:
         with Session(self.engine, expire_on_commit=False) as db, db.begin():
             return work(db)
+
+    def _read_clock(self) -> datetime:
+        with self._single.connect() as connection:
+            return connection.scalar(CLOCK)
+
+
+CLOCK = text("SELECT clock_timestamp()")
+
+
+def _may_run_again(error: DBAPIError) -> bool:
+    """Whether a work met another one, or lost its connection, perhaps after its commit."""
+    met = isinstance(error, IntegrityError) or error.orig.sqlstate in MET
+    return met or error.connection_invalidated
+
+
+MET = ("40001", "40P01")  # serialization_failure, deadlock_detected
 
 
 @contextmanager
@@ -488,6 +536,29 @@ def _location(url: str) -> URL:
     if location.database in (None, "", ":memory:"):
         raise ValueError("names no file, and a conversation in memory is lost with the program")
     return location
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    """With connections that wait for nothing for ever; what the URL says goes before."""
+    from psycopg import Connection, OperationalError  # costs time that SQLite need not take
+    from psycopg.pq import TransactionStatus
+
+    class Impatient(Connection):
+        def wait(self, *arguments: Any) -> Any:
+            try:
+                return super().wait(*arguments, timeout=ANSWER_SECONDS)
+            except OperationalError:
+                if self.info.transaction_status == TransactionStatus.ACTIVE:  # still no answer
+                    self.close()
+                raise
+
+    options = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+    query = LINE | url.query | {"options": f"{options} {url.query.get('options', '')}"}
+    # There are never more connections than threads.
+    sizes = {"pool_size": 16, "max_overflow": -1, "pool_use_lifo": True}
+    engine = create_engine(url.set(query=query), hide_parameters=True, **sizes)
+    event.listen(engine, "do_connect", lambda _, __, args, named: Impatient.connect(*args, **named))
+    return engine
 
 
 def _sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:

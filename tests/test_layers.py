@@ -7,7 +7,7 @@ PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex"}
 ALLOWED = {
     "smsconvo.py": {"models", "phone"},
     "phone.py": set(),
-    "models": {"models", "sqlalchemy", "msgspec"} | PARSERS | {"pysqlite3"},
+    "models": {"models", "sqlalchemy", "msgspec"} | PARSERS | {"pysqlite3", "psycopg"},
     "migrations": {"models", "sqlalchemy", "alembic"},
     "migrations/versions": {"sqlalchemy", "alembic"},
 }

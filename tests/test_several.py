@@ -1,5 +1,6 @@
 """Several machines at one PostgreSQL."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,11 +8,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import QUESTIONS, run
+from conftest import FEEDBACK, QUESTIONS, run
 
 from models.database import PATIENCE_SECONDS
 from smsconvo import HERE, Settings, program_version
@@ -78,6 +80,27 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+# The clock ###################################################################
+
+
+@on_postgresql
+def test_the_time_is_that_of_the_database_and_utc_whatever_it_shows_to_others(
+    database_url, serve, questionnaires
+):
+    results = '\n[results]\nurl = "http://127.0.0.1:9/results"\nformat = "json"\n'
+    (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET timezone = 'Asia/Kolkata'")
+    webhook = serve()
+    for said in ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes"):
+        webhook.phone().text(said)
+    ((payload,),) = webhook.rows("SELECT payload FROM outbox")
+    assert json.loads(payload)["data"]["started_at"] == "2026-11-20T12:00:00Z"
+    now = webhook.app.database.tell_time()
+    assert now.utcoffset() == timedelta(0)
+    assert abs(now - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 # upgrade #####################################################################

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
+import psycopg
 from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, THANKS
 
 from models.database import sqlite3  # two copies of SQLite in one process share no locks
@@ -28,6 +29,7 @@ REPLIES = (*QUESTIONS, THANKS)
 WEAKENED = Path(__file__).with_name("weakened.py")
 NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
 START_SECONDS = 20
+Connection = sqlite3.Connection | psycopg.Connection
 
 
 @dataclass
@@ -237,13 +239,20 @@ def audit(database: Path, acknowledged: list[Text]) -> list[str]:
                 if found != "ok"
             ),
             *(f"foreign key: {found}" for found in connection.execute("PRAGMA foreign_key_check")),
-            *_missing(connection, acknowledged),
-            *_doubled(connection),
-            *_out_of_step(connection),
+            *compare(connection, acknowledged),
         ]
 
 
-def _missing(connection: sqlite3.Connection, acknowledged: list[Text]) -> Iterator[str]:
+def compare(connection: Connection, acknowledged: list[Text]) -> list[str]:
+    """What either database lacks, doubles or confuses."""
+    return [
+        *_missing(connection, acknowledged),
+        *_doubled(connection),
+        *_out_of_step(connection),
+    ]
+
+
+def _missing(connection: Connection, acknowledged: list[Text]) -> Iterator[str]:
     """Acknowledged texts that are not recorded, or not with the reply that was sent."""
     recorded = {
         sid: (sender, body, reply)
@@ -269,12 +278,12 @@ DOUBLED = {
 }
 
 
-def _doubled(connection: sqlite3.Connection) -> Iterator[str]:
+def _doubled(connection: Connection) -> Iterator[str]:
     for what, statement in DOUBLED.items():
         yield from (f"{what} twice: {found}" for (found,) in connection.execute(statement))
 
 
-def _out_of_step(connection: sqlite3.Connection) -> Iterator[str]:
+def _out_of_step(connection: Connection) -> Iterator[str]:
     """Conversations whose answers, count or results are not those of the texts in them."""
     texts: dict[int, list[str]] = {}
     for id, body in connection.execute(

@@ -6,7 +6,7 @@ process that imports this file anew, so that the weakness is there as well.
 
 import sys
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,22 @@ def count_repeats() -> None:
         return text
 
     smsconvo.inbound = under_another_sid
+
+
+def run_ahead() -> None:
+    """No weakness: the clock of this machine is an hour ahead."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=1)
+
+    smsconvo.datetime = Ahead
+
+
+def trust_own_clock() -> None:
+    """Each machine goes by its own clock."""
+    database.PostgreSQL.tell_time = lambda _: None
 
 
 def log_body() -> None:
