@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -9,16 +10,23 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from select import select
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
 
 import psycopg
 import pytest
-from conftest import FEEDBACK, QUESTIONS, run
+from conftest import FEEDBACK, QUESTIONS, THANKS, run
+from sqlalchemy import make_url, text
 
+from models import Database
 from models.database import PATIENCE_SECONDS
-from smsconvo import HERE, Settings, program_version
+from smsconvo import HERE, Settings, claim_due, deliver_one, program_version
 
 HEAD = program_version(Settings())
+TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -94,13 +102,89 @@ def test_the_time_is_that_of_the_database_and_utc_whatever_it_shows_to_others(
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {connection.info.dbname} SET timezone = 'Asia/Kolkata'")
     webhook = serve()
-    for said in ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes"):
+    for said in TEXTS:
         webhook.phone().text(said)
     ((payload,),) = webhook.rows("SELECT payload FROM outbox")
     assert json.loads(payload)["data"]["started_at"] == "2026-11-20T12:00:00Z"
     now = webhook.app.database.tell_time()
     assert now.utcoffset() == timedelta(0)
     assert abs(now - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+# Connections that are lost ###################################################
+
+
+@contextmanager
+def losing_commits(url: str) -> Iterator[str]:
+    """A way to the database on which each third commit is made, but its answer lost."""
+    folder = make_url(url).query["host"]
+    commits = count()
+
+    class Way(BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as server:
+                server.connect(f"{folder}/.s.PGSQL.5432")
+                while self.pass_on(server):
+                    pass
+
+        def pass_on(self, server: socket.socket) -> bool:
+            asked, _, _ = select([self.request, server], [], [])
+            data = asked[0].recv(65536)
+            if asked[0] is server:
+                self.request.sendall(data)
+                return bool(data)
+            server.sendall(data)
+            loses = b"COMMIT" in data and next(commits) % 3 == 0
+            return bool(data) and not (loses and server.recv(65536))
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Way) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        port = server.server_address[1]
+        yield f"postgresql://postgres@127.0.0.1:{port}/{make_url(url).database}?sslmode=disable"
+        server.shutdown()
+
+
+@on_postgresql
+def test_what_was_committed_unheard_is_not_done_twice(
+    database_url, serve, clock, questionnaires, receiver
+):
+    results = f'\n[results]\nurl = "{receiver.url}"\n'
+    (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
+    with losing_commits(database_url) as way:
+        webhook = serve(database_url=way)
+        phone = webhook.phone()
+        assert [phone.text(said) for said in TEXTS] == [[words] for words in (*QUESTIONS, THANKS)]
+        for _ in range(4):
+            for claimed in claim_due(webhook.app.database, clock(), 8):
+                deliver_one(webhook.app.database, webhook.app.settings, claimed, clock)
+            clock.pass_(minutes=2)
+        webhook.app.database.close()
+    with psycopg.connect(database_url) as connection:
+        told = connection.execute("SELECT body FROM messages WHERE direction = 'inbound'")
+        assert told.fetchall() == [(said,) for said in TEXTS]
+        owed = connection.execute("SELECT state FROM outbox").fetchall()
+    assert owed == [("delivered",)]
+    assert len(receiver.requests) == 1
+
+
+@on_postgresql
+def test_a_connection_that_was_lost_in_the_meantime_costs_no_text(database_url, phone):
+    assert phone.text("Mats BBQ") == [QUESTIONS[0]]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert phone.text("Blue") == [QUESTIONS[1]]
+
+
+@on_postgresql
+def test_what_the_url_says_of_a_connection_goes_before(database_url):
+    with Database.open(f"{database_url}&options=-c%20statement_timeout%3D42s") as database:
+        with database.read() as db:
+            assert db.scalar(text("SHOW statement_timeout")) == "42s"
+            assert db.scalar(text("SHOW timezone")) == "UTC"
 
 
 # upgrade #####################################################################

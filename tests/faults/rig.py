@@ -70,12 +70,16 @@ class Server:
         } | self.settings
 
     def start(self, *options: str) -> None:
+        self.process = self.run("serve", *options)
+
+    def run(self, *command: str) -> subprocess.Popen:
+        """A command of the same program, in the same folder."""
         program = [str(HERE / "smsconvo.py")]
         if self.weakness:
             program = [str(WEAKENED), self.weakness]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [*self.under, sys.executable, *program, "serve", *options],
+            return subprocess.Popen(
+                [*self.under, sys.executable, *program, *command],
                 cwd=self.folder,
                 env=self.environ(),
                 stdout=log,

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import smsconvo
-from models import database
+from models import database, delivery
 from phone import new_sid
 
 
@@ -81,6 +81,22 @@ def run_ahead() -> None:
 def trust_own_clock() -> None:
     """Each machine goes by its own clock."""
     database.PostgreSQL.tell_time = lambda _: None
+
+
+def lease_briefly() -> None:
+    """No weakness: what a sender was killed with is another's after seconds, not a minute."""
+    delivery.LEASE = timedelta(seconds=3)
+
+
+def name_each_attempt() -> None:
+    """A result that is sent again is another one to its receiver."""
+    encode = smsconvo.encode
+
+    def rename(*arguments: object) -> tuple[bytes, dict[str, str]]:
+        body, headers = encode(*arguments)
+        return body, headers | {"webhook-id": new_sid()}
+
+    smsconvo.encode = rename
 
 
 def log_body() -> None:

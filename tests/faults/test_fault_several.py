@@ -1,0 +1,156 @@
+"""Three servers and two senders at one PostgreSQL; some of them, or PostgreSQL itself, go down."""
+
+import random
+import statistics
+import time
+from collections.abc import Iterator
+
+import pytest
+from conftest import QUESTIONS, Receiver
+from fleet import Cluster, Fleet, audit, cluster, count_pending, sailing
+from rig import TEXTS, Guests, text_until_acknowledged
+
+import models.database
+from models.database import ANSWER_SECONDS, CONNECT_SECONDS, PATIENCE_SECONDS
+from phone import TwilioError, new_sid
+
+SERVERS, SENDERS, GUESTS = 3, 2, 12
+DELIVERY_SECONDS = 30  # for the last result to arrive, though its sender was killed
+BACK_SECONDS = 2  # from PostgreSQL's return to the first acknowledgement
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Cluster]:
+    with cluster() as own:
+        yield own
+
+
+@pytest.fixture
+def database_url(own) -> str:
+    return own.make_database()
+
+
+def until_delivered(url: str) -> None:
+    deadline = time.monotonic() + DELIVERY_SECONDS
+    while count_pending(url):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def kill_one(fleet: Fleet, guests: Guests) -> None:
+    """A server, and a sender beside it; the others go on, and it comes back."""
+    server = random.choice(fleet.servers)
+    server.kill()
+    fleet.kill_sender()
+    guests.wait_for(len(guests.acknowledged) + 2 * GUESTS)
+    server.start()
+    fleet.start_sender()
+    server.wait_until_listening()
+
+
+def test_one_of_three_servers_is_killed(tmp_path, database_url, receiver, size):
+    with sailing(tmp_path, database_url, receiver.url, SERVERS, SENDERS) as fleet:
+        with Guests(fleet, GUESTS) as guests:
+            for _ in range(size(2, 60)):
+                guests.wait_for(len(guests.acknowledged) + random.randint(1, 40))
+                kill_one(fleet, guests)
+        until_delivered(database_url)
+    print(f"{len(guests.acknowledged)} texts, {len(guests.refusals)} not answered at first")
+    assert guests.surprises + audit(database_url, guests.acknowledged, receiver) == []
+    assert set(guests.refusals) <= {None}  # nobody answered; whoever answers has room for it
+
+
+class Restarts:
+    """PostgreSQL goes down under load, and comes back, again and again."""
+
+    def __init__(self, own: Cluster, guests: Guests, rounds: int) -> None:
+        self.back: list[float] = []  # seconds until the first acknowledgement
+        self._own, self._guests = own, guests
+        for n in range(rounds):
+            guests.wait_for(len(guests.acknowledged) + random.randint(20, 60))
+            self._one(("immediate", "fast")[n % 2])
+
+    def _one(self, mode: str) -> None:
+        self._own.stop(mode)
+        down = len(self._guests.refusals)
+        while len(self._guests.refusals) < down + 2 * GUESTS:
+            time.sleep(0.01)
+        acknowledged = len(self._guests.acknowledged)
+        self._own.start()
+        began = time.monotonic()
+        self._guests.wait_for(acknowledged + 1)
+        self.back.append(time.monotonic() - began)
+
+
+def restart(folder, own: Cluster, url: str, receiver: Receiver, rounds: int) -> tuple:
+    with sailing(folder, url, receiver.url, SERVERS, SENDERS) as fleet:
+        with Guests(fleet, GUESTS) as guests:
+            restarts = Restarts(own, guests, rounds)
+        processes = [server.process.poll() for server in fleet.servers]
+        processes += [sender.poll() for sender in fleet.senders]
+        until_delivered(url)
+    return restarts, guests, processes
+
+
+@pytest.mark.alone
+def test_postgresql_is_restarted(tmp_path, own, database_url, receiver, size):
+    restarts, guests, processes = restart(tmp_path, own, database_url, receiver, size(2, 50))
+    print(
+        f"{len(restarts.back)} restarts, {len(guests.acknowledged)} texts,"
+        f" {len(guests.refusals)} refused; first answer after"
+        f" {statistics.median(restarts.back):.2f} s, at most {max(restarts.back):.2f} s"
+    )
+    assert guests.surprises + audit(database_url, guests.acknowledged, receiver) == []
+    assert set(guests.refusals) == {503}
+    assert max(restarts.back) < BACK_SECONDS
+    assert set(processes) == {None}  # all are the ones that were started
+
+
+def test_a_postgresql_that_hangs_keeps_no_text_waiting(own, serve, monkeypatch, size):
+    monkeypatch.setattr(models.database, "ANSWER_SECONDS", size(1, ANSWER_SECONDS))
+    webhook = serve()
+    phone, sid = webhook.phone(), new_sid()
+    phone.text(TEXTS[0])
+    with own.frozen():
+        began = time.monotonic()
+        with pytest.raises(TwilioError, match="HTTP 503"):
+            phone.text(TEXTS[1], sid=sid)
+        assert time.monotonic() - began < PATIENCE_SECONDS
+    assert phone.text(TEXTS[1], sid=sid) == [QUESTIONS[1]]
+    assert phone.text(TEXTS[2]) == [QUESTIONS[2]]
+
+
+def test_there_is_time_for_an_answer_and_another_connection():
+    assert ANSWER_SECONDS + CONNECT_SECONDS < PATIENCE_SECONDS
+
+
+# The checks
+
+
+def test_the_check_notices_a_postgresql_that_commits_later(tmp_path, own, database_url, receiver):
+    careless = f"{database_url}&options=-c%20synchronous_commit%3Doff"
+    with sailing(tmp_path, careless, receiver.url, SERVERS) as fleet:
+        with Guests(fleet, GUESTS) as guests:
+            for _ in range(2):
+                guests.wait_for(len(guests.acknowledged) + 40)
+                own.stop("immediate")
+                own.start()
+    found = guests.surprises + audit(database_url, guests.acknowledged, receiver)
+    assert any(" is None" in complaint for complaint in found)
+
+
+def test_the_check_notices_texts_that_count_at_each_server(tmp_path, database_url, receiver):
+    with sailing(tmp_path, database_url, receiver.url, 2, weakness="count_repeats") as fleet:
+        phone = fleet.phone("+14155550123")
+        first = text_until_acknowledged(phone, TEXTS[0])
+        phone.text(TEXTS[0], sid=first.sid)
+    assert audit(database_url, [first], receiver) != []
+
+
+def test_the_check_notices_results_under_several_ids(tmp_path, database_url, receiver):
+    with sailing(tmp_path, database_url, receiver.url, 1, weakness="name_each_attempt") as fleet:
+        phone = fleet.phone("+14155550123")
+        texts = [text_until_acknowledged(phone, said) for said in TEXTS]
+        until_delivered(database_url)
+    (found,) = audit(database_url, texts, receiver)
+    assert " came as " in found
