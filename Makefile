@@ -28,6 +28,7 @@ bench: $(VENV)/dev.done  ## Measure turns per second, their time and cost, besid
 	@$(BIN)/python bench/turns.py
 	@$(BIN)/python bench/layers.py
 	@$(BIN)/python bench/plot.py
+	@$(BIN)/python bench/several.py
 
 lint: $(VENV)/dev.done  ## Check style and formatting
 	@$(BIN)/ruff check .

