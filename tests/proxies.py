@@ -27,8 +27,8 @@ class Proxy(NamedTuple):
     adapt: Callable[[Path, str], str]
 
 
-def adapt_caddyfile(home: Path, address: str) -> str:
-    text = caddyfile_for(tool("caddy", "caddy"))
+def adapt_caddyfile(home: Path, address: str, file: str = "Caddyfile") -> str:
+    text = caddyfile_for(tool("caddy", "caddy"), file)
     text = replaced(text, "sms.example.org {", f"http://{address} {{")
     # The port for administration is another Caddy's, if one runs on this machine.
     return replaced(text, "{\n\tservers {", "{\n\tadmin off\n\tservers {")
@@ -57,9 +57,29 @@ def proxying(
 
     A `change` is a pattern and what to put there, to show that a test notices.
     """
-    proxy, address = PROXIES[name], free_address()
+    address = free_address()
+    text = replaced(PROXIES[name].adapt(home, address), "127.0.0.1:8080", backend)
+    with running(name, home, address, text, change):
+        yield address
+
+
+@contextmanager
+def balancing(
+    home: Path, address: str, backends: list[str], change: tuple[str, str] | None = None
+) -> Iterator[None]:
+    """Run the shipped Caddy that balances, at this address."""
+    text = adapt_caddyfile(home, address, "Caddyfile.several")
+    text = replaced(text, "10.0.0.11:8080 10.0.0.12:8080", " ".join(backends))
+    with running("caddy", home, address, text, change):
+        yield
+
+
+@contextmanager
+def running(
+    name: str, home: Path, address: str, text: str, change: tuple[str, str] | None
+) -> Iterator[None]:
+    proxy = PROXIES[name]
     program = tool(name, proxy.package)
-    text = replaced(proxy.adapt(home, address), "127.0.0.1:8080", backend)
     if change:
         text, count = re.subn(*change, text)
         assert count, change
@@ -74,15 +94,15 @@ def proxying(
         )
     try:
         wait_for(address, server, home / "log")
-        yield address
+        yield
     finally:
         os.killpg(server.pid, signal.SIGKILL)  # nginx's workers outlive a master that is killed
         server.wait()
 
 
-def caddyfile_for(caddy: str) -> str:
-    """The Caddyfile; for a Caddy newer than 2.6, edited as a comment there says."""
-    text = (DEPLOY / "Caddyfile").read_text()
+def caddyfile_for(caddy: str, file: str = "Caddyfile") -> str:
+    """A Caddyfile; for a Caddy newer than 2.6, edited as a comment there says."""
+    text = (DEPLOY / file).read_text()
     version = subprocess.run([caddy, "version"], capture_output=True, text=True, timeout=30).stdout
     if re.match(r"v?2\.6\.", version):
         return text

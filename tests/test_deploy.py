@@ -58,10 +58,11 @@ def test_the_unit_is_hardened(tmp_path: Path):
     assert verdict.returncode == 0, verdict.stdout
 
 
-def test_the_caddyfile_is_valid(tmp_path: Path):
+@pytest.mark.parametrize("file", ["Caddyfile", "Caddyfile.several"])
+def test_the_caddyfile_is_valid(tmp_path: Path, file: str):
     caddy = tool("caddy", "caddy")
     caddyfile = tmp_path / "Caddyfile"
-    caddyfile.write_text(caddyfile_for(caddy))
+    caddyfile.write_text(caddyfile_for(caddy, file))
 
     verdict = run(tmp_path, caddy, "validate", "--adapter", "caddyfile", "--config", caddyfile)
 

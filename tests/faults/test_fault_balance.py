@@ -1,0 +1,84 @@
+"""Two servers behind the Caddy that balances as it is shipped; one of them goes down."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from conftest import ACCOUNT_SID, AUTH_TOKEN
+from proxies import balancing, free_address
+from rig import Guests, Server, Text, compare, running
+
+from phone import Phone
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+GUESTS = 6
+
+
+class Balanced:
+    """Two servers at one address."""
+
+    def __init__(self, folder: Path, database_url: str, receiver: str) -> None:
+        self.address = free_address()
+        public = {"SMSCONVO_PUBLIC_URL": f"http://{self.address}", "DATABASE_URL": database_url}
+        folders = [folder / str(n) for n in range(2)]
+        for one in folders:
+            one.mkdir()
+        self.servers = [Server(one, receiver, settings=public) for one in folders]
+
+    def phone(self, sender: str) -> Phone:
+        url = f"http://{self.address}/sms"
+        return Phone(url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, sender=sender)
+
+
+@contextmanager
+def balanced(
+    folder: Path, database_url: str, receiver: str, change: tuple[str, str] | None
+) -> Iterator[Balanced]:
+    both = Balanced(folder, database_url, receiver)
+    with running(both.servers[0]), running(both.servers[1]):
+        with balancing(folder, both.address, [one.address for one in both.servers], change):
+            yield both
+
+
+def count_texts(server: Server) -> int:
+    return server.log.read_text().count('"event":"text"')
+
+
+def end_one(
+    both: Balanced, end: Callable[[Server], object], is_back: bool
+) -> tuple[list[Text], list[int | None], list[str]]:
+    """Texts, refusals and surprises, while one of two servers ends, and perhaps comes back."""
+    first, _ = both.servers
+    with Guests(both, GUESTS) as guests:
+        guests.wait_for(40)
+        assert all(count_texts(one) for one in both.servers)
+        end(first)
+        guests.wait_for(len(guests.acknowledged) + 60)
+        if is_back:
+            first.start()
+            before = count_texts(first)
+            while count_texts(first) < before + 10:
+                guests.wait_for(len(guests.acknowledged) + 10)
+    return guests.acknowledged, guests.refusals, guests.surprises
+
+
+@pytest.mark.parametrize("end", [Server.stop, Server.kill], ids=["stopped", "killed"])
+def test_the_other_server_takes_all_texts(tmp_path, database_url, receiver, end):
+    with balanced(tmp_path, database_url, receiver.url, None) as both:
+        acknowledged, refusals, surprises = end_one(both, end, is_back=True)
+    print(f"{len(acknowledged)} texts, {len(refusals)} refused at first")
+    with psycopg.connect(database_url) as connection:
+        assert surprises + compare(connection, acknowledged) == []
+    assert set(refusals) <= {502}
+    assert len(refusals) <= GUESTS  # who texted at that moment; Twilio tries again
+
+
+def test_the_check_notices_a_proxy_that_sends_on_to_a_server_that_is_gone(
+    tmp_path, database_url, receiver
+):
+    unwatched = (r"\t\t(health|fail)_.*\n", "")
+    with balanced(tmp_path, database_url, receiver.url, unwatched) as both:
+        _, refusals, _ = end_one(both, Server.kill, is_back=False)
+    assert len(refusals) > GUESTS
