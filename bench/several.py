@@ -2,7 +2,8 @@
 
 PostgreSQL is a real one, from a wheel, that syncs before it says that a text is there. It, the
 processes and the phones share the machine, so the processor's time of each is told as well: when
-all cores are taken, another process can add nothing.
+all cores are taken, another process adds nothing. What the ratio can be at most then, and what it
+would be if each process had a core of its own, is told beside it.
 """
 
 import json
@@ -74,7 +75,8 @@ def main(
                 for _ in range(rounds)
             ]
         os.chdir(HERE)
-    told = {"phones": phones, "runs": [one for run in runs for one in run], "ratios": ratios(runs)}
+    flat = [one for run in runs for one in run]
+    told = {"phones": phones, "runs": flat, "compared": compare(runs)}
     click.echo(json.dumps(told, indent=2) if for_machines else "\n".join(tabulate(told)))
 
 
@@ -128,19 +130,24 @@ def seconds_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def ratios(runs: list[list[dict[str, float]]]) -> dict[str, float]:
-    """Turns per second as multiples of the first number of processes, the median of all rounds."""
-    first, *others = zip(*runs, strict=True)
-    return {
-        f"{many[0]['workers']} / {first[0]['workers']}": round(
-            statistics.median(
-                more["turns_per_second"] / less["turns_per_second"]
-                for more, less in zip(many, first, strict=True)
-            ),
-            3,
-        )
+def compare(runs: list[list[dict[str, float]]]) -> list[dict[str, float]]:
+    """Several processes beside the first number of them, by the medians of all rounds."""
+    first, *others = [median(column) for column in zip(*runs, strict=True)]
+    shared = sum(first[name] for name in ("server_cpu_ms", "postgresql_cpu_ms", "phones_cpu_ms"))
+    alone = first["workers"] / first["server_cpu_ms"]
+    return [
+        {
+            "workers": [many["workers"], first["workers"]],
+            "ratio": round(many["turns_per_second"] / first["turns_per_second"], 2),
+            "at_most_here": round(max(os.cpu_count() / shared / alone, 1), 2),
+            "on_own_cores": round(many["workers"] / many["server_cpu_ms"] / alone, 2),
+        }
         for many in others
-    }
+    ]
+
+
+def median(column: tuple[dict[str, float], ...]) -> dict[str, float]:
+    return {name: statistics.median(run[name] for run in column) for name in column[0]}
 
 
 COLUMNS = {
@@ -159,8 +166,12 @@ def tabulate(told: dict) -> Iterator[str]:
     yield f"{'workers':>7}" + "".join(f"{name:>12}" for name in COLUMNS.values())
     for run in told["runs"]:
         yield f"{run['workers']:>7}" + "".join(f"{run[name]:>12g}" for name in COLUMNS)
-    for names, ratio in told["ratios"].items():
-        yield f"ratio {names}: {ratio}"
+    for one in told["compared"]:
+        yield (
+            "ratio {} / {}: ".format(*one["workers"])
+            + f"{one['ratio']}; on these cores at most {one['at_most_here']};"
+            f" with a core for each process {one['on_own_cores']}"
+        )
 
 
 if __name__ == "__main__":
