@@ -9,7 +9,6 @@ from conftest import NUMBER, REY
 from phone import new_sid
 
 # Where it is not about what is stored, one kind of database will do.
-one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def reply_to(phone, text="Mats BBQ"):
@@ -35,7 +34,6 @@ def test_a_reply_asks_for_its_status_in_both_of_twilios_ways(phone, webhook):
     assert message.attrib == {"action": callback, "statusCallback": callback}
 
 
-@one_database
 @pytest.mark.parametrize(
     "reports, status",
     [
@@ -106,7 +104,6 @@ def test_a_report_of_what_is_no_reply_of_ours_changes_nothing(phone, webhook, id
     assert recorded(webhook) == before
 
 
-@one_database
 @pytest.mark.parametrize("id, status", [("", "sent"), ("-1", "sent"), ("1e1", "sent"), ("2", "")])
 def test_a_report_without_a_message_or_a_status_is_refused(phone, webhook, id, status):
     reply = reply_to(phone)

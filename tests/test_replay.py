@@ -200,7 +200,7 @@ def test_names_numbers_and_addresses_are_masked(said, masked):
     assert Mask({"Rey", "O'Neil"})(said) == masked
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it is about the time
 def test_a_thousand_conversations_are_replayed_within_a_minute(
     folder, environ, webhook, questionnaires
 ):

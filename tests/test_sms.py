@@ -46,7 +46,6 @@ ask = "Say something"
 """
 
 # Where it is about words alone, one kind of database will do.
-one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -145,7 +144,6 @@ def test_texts_after_the_thanks_are_recorded_and_get_what_the_file_says(serving,
     assert [len(column(webhook, "id", table)) for table in ("answers", "outbox")] == [4, 1]
 
 
-@one_database
 @pytest.mark.parametrize("text", ["Mats BBQ", "mats bbq", " MATS\t BBQ\n", "Ｍａｔｓ\u00a0BBQ"])
 def test_an_event_opens_in_any_case_and_spacing(serving, text):
     webhook = serving(party=PARTY)
@@ -204,7 +202,6 @@ def test_a_file_that_stays_the_same_is_stored_once(serving):
 # Counters
 
 
-@one_database
 @pytest.mark.parametrize(
     "sender, name",
     [
@@ -344,7 +341,6 @@ def test_the_cookie_of_another_conversation_leads_nowhere(phone, webhook, sender
     assert column(webhook, "text", "answers") == ["Red", *TEXTS[1:]]
 
 
-@one_database
 @pytest.mark.parametrize(
     "other", ["1", "[x]", "1; bad name", "1; =", '"un', "1;;", "1; Conversation=0"]
 )
@@ -470,13 +466,11 @@ def test_placeholders_are_filled(serving):
     ]
 
 
-@one_database
 @pytest.mark.parametrize("text", ["{name}", "{Question1}", "{{count}}", "{", "{0}", "%s", r"\g<0>"])
 def test_what_people_text_is_never_a_template(serving, text):
     assert talk(serving(echo=ECHO).phone(), text, text)[1] == f"You said {text}"
 
 
-@one_database
 @pytest.mark.parametrize("letter", ["x", "🍕", "&"])
 def test_a_reply_is_at_most_1599_characters(serving, letter):
     webhook = serving(echo=ECHO)

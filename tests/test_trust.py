@@ -24,7 +24,6 @@ FIELDS = [
 ]
 
 # Where it is about the request alone, one kind of database will do.
-one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -134,7 +133,6 @@ def test_what_twilio_signed_is_taken_whatever_the_text(webhook, log, text):
     assert one_line(log, text or token, token) == {"sid": SID, "outcome": "open"}
 
 
-@one_database
 @pytest.mark.parametrize("kind", [f"{FORM}; charset=UTF-8", FORM.upper()])
 @pytest.mark.parametrize("headers", [{}, {"X-Forwarded-Host": "example.org"}])
 def test_other_headers_do_not_matter(webhook, kind, headers):
@@ -146,7 +144,6 @@ def test_every_token_is_accepted_while_they_rotate(serve, token):
     assert post(serve(auth_tokens=(AUTH_TOKEN, OTHER_TOKEN)), token=token)[0] == 200
 
 
-@one_database
 @pytest.mark.parametrize(
     "signed, status",
     [("/sms?a=%20b&c", 200), ("/sms", 403), ("/sms?a=+b&c", 403), ("/sms?a=%20b", 403)],
@@ -155,21 +152,18 @@ def test_the_query_is_part_of_the_signed_url_as_it_came(webhook, signed, status)
     assert post(webhook, path="/sms?a=%20b&c", signed=signed)[0] == status
 
 
-@one_database
 @pytest.mark.parametrize("length, status", [(64 * 1024, 200), (64 * 1024 + 1, 413)])
 def test_a_form_may_have_64_kib(webhook, length, status):
     room = length - len(urlencode([*FIELDS, ("New", "")]))
     assert post(webhook, [*FIELDS, ("New", "x" * room)])[0] == status
 
 
-@one_database
 @pytest.mark.parametrize("fields, status", [(200, 200), (201, 400)])
 def test_a_form_may_have_200_fields(webhook, fields, status):
     new = [(f"New{n}", "") for n in range(fields - len(FIELDS))]
     assert post(webhook, [*FIELDS, *new])[0] == status
 
 
-@one_database
 @pytest.mark.parametrize(
     "sender", ["72345", "Mats & Co", "3Mobile", "whatsapp:+14158675308", "rcs:mats_agent"]
 )
@@ -177,7 +171,6 @@ def test_every_kind_of_sender_is_taken(webhook, sender):
     assert post(webhook, having(("From", sender)))[0] == 200
 
 
-@one_database
 def test_a_sender_may_be_called_like_a_field(webhook):
     assert post(webhook, [*having(("From", "CityBank")), ("FromCity", "")])[0] == 200
 
@@ -192,7 +185,6 @@ def test_a_genuine_report_gets_an_answer_without_content(webhook, log):
 # Refused
 
 
-@one_database
 @pytest.mark.parametrize("path", ["/sms", "/sms/status?message=1"])
 @pytest.mark.parametrize(
     "signature", [None, "", "x", "x" * 28, "é", sign("", FIELDS), sign("", FIELDS) + "="]
@@ -205,7 +197,6 @@ def test_what_twilio_did_not_sign_is_refused(webhook, log, path, signature):
     assert count_rows(webhook) == 0
 
 
-@one_database
 @pytest.mark.parametrize(
     "fields",
     [
@@ -241,7 +232,6 @@ def test_signed_fields_that_are_not_a_text_to_us_are_refused(webhook, log, field
     assert count_rows(webhook) == 0
 
 
-@one_database
 @pytest.mark.parametrize("status", ["", "sentRawDlrDoneDate2611201200", "Sent", None])
 def test_a_report_without_a_status_is_refused(webhook, status):
     fields = [*without("Body"), ("MessageStatus", status)] if status is not None else FIELDS
@@ -251,7 +241,6 @@ def test_a_report_without_a_status_is_refused(webhook, status):
 REST = f"BlueFrom{REY}MessageSid{SID}To{NUMBER}"
 
 
-@one_database
 @pytest.mark.parametrize(
     "fields",
     [
@@ -268,7 +257,6 @@ def test_fields_cut_differently_under_the_same_signature_are_refused(webhook, fi
     assert post(webhook, fields, headers={"X-Twilio-Signature": signature}) == (403, b"")
 
 
-@one_database
 @pytest.mark.parametrize(
     "status, options",
     [

@@ -16,7 +16,6 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from threading import Lock, Thread
 
-import pytest
 from conftest import NUMBER
 from senders import (
     PROCESSES,
@@ -36,7 +35,6 @@ from models.delivery import LEASE
 from models.questionnaire import Version
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 MIB = 1024 * 1024
 PATIENCE_SECONDS = 60
 
@@ -183,7 +181,6 @@ def test_a_result_that_kills_every_sender_is_set_aside_and_takes_no_other_along(
     assert states(database) == {"delivered": 3, "failed": 1}
 
 
-@one_database
 def test_the_check_notices_a_result_that_is_marked_before_it_is_sent(
     database, database_url, monkeypatch
 ):
@@ -223,7 +220,6 @@ def test_workers_that_compete_never_claim_the_same(database, database_url, size)
     assert max(map(len, claimed)) <= 4
 
 
-@one_database
 def test_the_check_notices_claims_without_a_lock(database, database_url, monkeypatch):
     monkeypatch.setattr("test_fault_outbox.claim", claim_unlocked)
     owe(database, ["http://127.0.0.1:9/"] * 200)
@@ -413,7 +409,6 @@ def test_every_result_outlives_a_receiver_in_chaos(database, database_url, size)
     assert None in suffered["errors"] and len(suffered["errors"]) >= 6
 
 
-@one_database
 def test_the_check_notices_an_answer_that_is_unpacked_and_kept(database, database_url, monkeypatch):
     monkeypatch.setattr("test_fault_outbox.send_and_tell", send_and_unpack)
     monkeypatch.setattr("test_fault_outbox.SLOW", [hang])
