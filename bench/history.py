@@ -99,12 +99,15 @@ def hold_each(db: Session, *, app: smsconvo.App, began_at: datetime) -> None:
             now = began_at + turn * PAUSE
             reply = smsconvo.take_text(db, app=app, form=form, cookie=None, now=now)
             if reply.message_id:  # to STOP it is Twilio who says something
-                db.get(Message, reply.message_id).report("delivered", new_sid(), None)
+                said = Message.find_outbound(db, reply.message_id)
+                said.report("delivered", new_sid(), None)
+                said.update(db)
         conversation = Conversation.find(db, forms[0]["From"], NUMBERS[0])
         if kind in ("expired", "counted"):
-            conversation.expire(conversation.expires_at)
+            conversation.expire(db, conversation.expires_at)
         if delivery := Delivery.find_newest(db, conversation.id):
             settle(delivery, kind, now)
+            delivery.update(db)
 
 
 def settle(delivery: Delivery, kind: str, now: datetime) -> None:

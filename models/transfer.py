@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    DateTime,
     Row,
     Table,
     func,
@@ -29,7 +30,7 @@ from sqlalchemy.schema import (
 )
 from sqlalchemy.types import NULLTYPE
 
-from models.database import Base, Moment, Words
+from models.database import Base, Words
 
 TABLES = Base.metadata.sorted_tables  # those that a row refers to come before its own
 NAMES = ", ".join(table.name for table in TABLES)
@@ -162,7 +163,7 @@ def _read(connection: Connection, table: Table) -> Iterator[list[Values]]:
 
 def _plain(column: Column[Any], dialect: str) -> ColumnElement[Any]:
     """The column as the database has it, not as the models read it."""
-    if dialect == "postgresql" and isinstance(column.type, Moment):
+    if dialect == "postgresql" and isinstance(column.type, DateTime):
         return func.to_char(func.timezone("UTC", column), MOMENT)
     return type_coerce(column, NULLTYPE)
 
