@@ -113,10 +113,12 @@ def serving(
             os.chdir(before)
 
 
-def measure(program: Path, phones: int, seconds: float, database: str | None = None) -> Figures:
+def measure(
+    program: Path, phones: int, seconds: float, database: str | None = None, met: int = 0
+) -> Figures:
     with serving(program, database) as (settings, server):
         cpu, size = seconds_used(server), bytes_on_disk(settings)
-        turns = text_for(settings, phones, seconds)
+        turns = text_for(settings, phones, seconds, met)
         count = len(turns.each)
         cpu, size = seconds_used(server) - cpu, bytes_on_disk(settings) - size
         return Figures(phones, turns, cpu / count, memory_of(server), size / count)
