@@ -189,10 +189,21 @@ def database_url(request, tmp_path, migrated) -> str:
     if request.param == "sqlite":
         shutil.copy(migrated, tmp_path / "smsconvo.db")
         return f"sqlite:///{tmp_path}/smsconvo.db"
-    server_url = request.getfixturevalue("postgresql")
+    return new_database(request.getfixturevalue("postgresql"), "migrated")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request, tmp_path) -> str:
+    """A database of the test's own, with nothing in it; on SQLite there is no file yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/smsconvo.db"
+    return new_database(request.getfixturevalue("postgresql"))
+
+
+def new_database(server_url: str, template: str = "template1") -> str:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return server_url.format(name)
 
 

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,6 @@ from select import select
 from urllib.parse import parse_qsl
 
 import click
-import psycopg
 import pytest
 from alembic import command
 from click.testing import CliRunner
@@ -34,7 +32,10 @@ from conftest import (
     free_address,
     run,
 )
+from sqlalchemy import inspect
 
+from models import Database
+from models.database import migrating
 from phone import Phone, TwilioError, new_sid
 from smsconvo import HERE, Settings, claim_due, cli, deliver_one, migrations
 
@@ -60,6 +61,15 @@ BOUND = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def environ(environ, request) -> dict[str, str]:
+    """It names the database of the test, unless that is the default's file."""
+    for name in {"database_url", "empty_url"} & set(request.fixturenames):
+        if (url := request.getfixturevalue(name)).startswith("postgresql"):
+            environ["DATABASE_URL"] = url
+    return environ
 
 
 @pytest.fixture
@@ -138,14 +148,14 @@ def send_results(questionnaires: Path, url: str) -> None:
     (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
 
 
-def rows(path: Path, statement: str) -> list[tuple]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(statement).fetchall()
+def rows(url: str, statement: str) -> list[tuple]:
+    with Database.open(url) as database, database.engine.connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(statement)]
 
 
-def change(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(statement)
+def change(url: str, statement: str) -> None:
+    with migrating(url) as connection:
+        connection.exec_driver_sql(statement)
 
 
 def dump(path: Path) -> list[str]:
@@ -166,21 +176,22 @@ def assert_refused(
 # serve #######################################################################
 
 
-def test_serve_makes_its_database_converses_and_delivers_until_stopped(folder, environ, receiver):
+def test_serve_makes_its_database_converses_and_delivers_until_stopped(
+    folder, environ, receiver, empty_url
+):
     send_results(folder / "questionnaires", receiver.url)
-    database = folder / "smsconvo.db"
     with serving(folder, environ) as process:
         phone = phone_of(environ)
         assert [phone.text(said) for said in TEXTS] == [[words] for words in REPLIES]
-        until(lambda: rows(database, "SELECT state FROM outbox") == [("delivered",)])
-        assert rows(database, "SELECT direction, body FROM transcript") == TRANSCRIPT
+        until(lambda: rows(empty_url, "SELECT state FROM outbox") == [("delivered",)])
+        assert rows(empty_url, "SELECT direction, body FROM transcript") == TRANSCRIPT
     assert process.returncode == 0
     assert not is_listening(environ)
     ((_, body),) = receiver.requests
     assert parse_qsl(body.decode()) == RESULT
 
 
-def test_a_conversation_goes_on_after_a_restart(folder, environ):
+def test_a_conversation_goes_on_after_a_restart(folder, environ, empty_url):
     phone = phone_of(environ)
     with serving(folder, environ):
         phone.text(TEXTS[0])
@@ -189,11 +200,8 @@ def test_a_conversation_goes_on_after_a_restart(folder, environ):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_serve_works_on_an_empty_postgresql(folder, environ, receiver, postgresql, count):
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgresql.format("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    environ["DATABASE_URL"] = postgresql.format(name)
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_serve_works_on_an_empty_postgresql(folder, environ, receiver, empty_url, count):
     send_results(folder / "questionnaires", receiver.url)
     with serving(folder, environ, f"--workers={count}") as process:
         until(lambda: len(workers(process)) == count)
@@ -209,7 +217,7 @@ def test_sqlite_has_one_worker(folder, environ):
     assert_refused(ended, "--workers: SQLite has one writer.", "use PostgreSQL")
 
 
-def test_a_worker_that_is_killed_is_replaced_and_texting_goes_on(folder, environ):
+def test_a_worker_that_is_killed_is_replaced_and_texting_goes_on(folder, environ, empty_url):
     with serving(folder, environ) as process:
         phone = phone_of(environ)
         assert phone.text(TEXTS[0]) == [QUESTIONS[0]]
@@ -220,7 +228,7 @@ def test_a_worker_that_is_killed_is_replaced_and_texting_goes_on(folder, environ
         assert [phone.text(said) for said in TEXTS[2:]] == [[words] for words in REPLIES[2:]]
         (replacement,) = workers(process)
         assert replacement != worker
-    assert rows(folder / "smsconvo.db", "SELECT direction, body FROM transcript") == TRANSCRIPT
+    assert rows(empty_url, "SELECT direction, body FROM transcript") == TRANSCRIPT
 
 
 def workers(process: subprocess.Popen) -> list[int]:
@@ -267,7 +275,10 @@ def write_garbage(folder: Path, environ: dict[str, str]) -> None:
 
 
 def make_foreign_tables(folder: Path, environ: dict[str, str]) -> None:
-    change(folder / "smsconvo.db", "CREATE TABLE photos (id INTEGER)")
+    change(
+        environ.get("DATABASE_URL", f"sqlite:///{folder}/smsconvo.db"),
+        "CREATE TABLE photos (id INTEGER)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -293,6 +304,14 @@ def test_serve_refuses_what_cannot_work(folder, environ, mistake, what, cure):
     assert {path: path.read_bytes() for path in folder.rglob("*.*ml")} == before
     if tables:
         assert (folder / "smsconvo.db").read_bytes()[100:] == tables
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_serve_refuses_a_postgresql_that_is_somebody_elses(folder, environ, empty_url):
+    make_foreign_tables(folder, environ)
+    ended = run(folder, environ, "serve")
+    assert_refused(ended, "the tables there are not smsconvo's.", "Name another database.")
+    assert rows(empty_url, "SELECT * FROM photos") == []
 
 
 def test_what_may_be_over_soon_is_worth_another_start(folder, environ):
@@ -347,30 +366,31 @@ def test_serve_refuses_a_database_that_may_not_be_written(folder, environ, datab
     assert_refused(ended, "The database cannot be used: ", "Check DATABASE_URL")
 
 
-def test_serve_refuses_an_older_database(folder, environ, database_file, next_program):
+def test_serve_refuses_an_older_database(folder, environ, database_url, next_program):
     ended = run(folder, environ, "serve", program=next_program())
     assert_refused(ended, f"version {HEAD} and this program needs 9999", "smsconvo.py upgrade")
-    assert rows(database_file, "SELECT * FROM alembic_version") == [(HEAD,)]
+    assert rows(database_url, "SELECT * FROM alembic_version") == [(HEAD,)]
 
 
 @pytest.mark.parametrize("command", [["serve"], ["upgrade"]])
-def test_a_newer_database_is_refused(folder, environ, database_file, command):
-    change(database_file, "UPDATE alembic_version SET version_num = '9999'")
+def test_a_newer_database_is_refused(folder, environ, database_url, command):
+    change(database_url, "UPDATE alembic_version SET version_num = '9999'")
     ended = run(folder, environ, *command)
     assert_refused(ended, "at version 9999, newer than this program", "Run the newer program")
-    assert rows(database_file, "SELECT * FROM alembic_version") == [("9999",)]
+    assert rows(database_url, "SELECT * FROM alembic_version") == [("9999",)]
 
 
 @pytest.mark.parametrize("command", [["deliver"], ["outbox"]])
-def test_only_serve_and_upgrade_make_a_database(folder, environ, command):
+def test_only_serve_and_upgrade_make_a_database(folder, environ, empty_url, command):
     assert_refused(run(folder, environ, *command), "Run: python smsconvo.py upgrade")
-    assert rows(folder / "smsconvo.db", "SELECT * FROM sqlite_master") == []
+    with Database.open(empty_url) as database:
+        assert inspect(database.engine).get_table_names() == []
 
 
 # upgrade #####################################################################
 
 
-def test_upgrade_makes_a_database_once(folder, environ):
+def test_upgrade_makes_a_database_once(folder, environ, empty_url):
     first, second = (run(folder, environ, "upgrade") for _ in range(2))
     assert (first.returncode, first.stdout) == (0, f"The database is at version {HEAD} now.\n")
     assert (second.returncode, second.stdout) == (
@@ -380,8 +400,8 @@ def test_upgrade_makes_a_database_once(folder, environ):
     assert list(folder.glob("*.bak")) == []
 
 
-def test_a_database_whose_tables_were_all_taken_away_is_empty(folder, environ, database_file):
-    command.downgrade(migrations(Settings(database_url=f"sqlite:///{database_file}")), "base")
+def test_a_database_whose_tables_were_all_taken_away_is_empty(folder, environ, database_url):
+    command.downgrade(migrations(Settings(database_url=database_url)), "base")
     ended = run(folder, environ, "upgrade")
     assert ended.stdout == f"The database is at version {HEAD} now.\n"
 
@@ -407,8 +427,8 @@ def test_upgrade_keeps_a_backup_to_go_back_to(folder, environ, older, next_progr
     assert f"The backup is {backup.name}. To go back: " in ended.stdout
     assert ended.stdout.endswith("The database is at version 9999 now.\n")
     assert dump(backup) == before
-    assert rows(older, "SELECT direction, body FROM transcript") == TRANSCRIPT
-    assert rows(older, "SELECT text, note FROM answers")[0] == ("Blue", None)
+    assert rows(f"sqlite:///{older}", "SELECT direction, body FROM transcript") == TRANSCRIPT
+    assert rows(f"sqlite:///{older}", "SELECT text, note FROM answers")[0] == ("Blue", None)
     for path in folder.glob("smsconvo.db*"):
         if path != backup:
             path.unlink()
@@ -450,7 +470,6 @@ def test_an_upgrade_without_room_for_its_backup_changes_nothing(
 def test_upgrade_leaves_the_backup_of_postgresql_to_the_operator(
     folder, environ, database_url, next_program
 ):
-    environ["DATABASE_URL"] = database_url
     program = next_program()
     assert_refused(run(folder, environ, "upgrade", program=program), "pg_dump", "--no-backup")
     ended = run(folder, environ, "upgrade", "--no-backup", program=program)
@@ -476,7 +495,6 @@ def owing(serve, questionnaires, receiver, clock):
     return webhook
 
 
-@on_sqlite
 def test_outbox_lists_what_is_owed_and_why(folder, environ, owing, receiver, clock):
     ended = run(folder, environ, "outbox")
     later, now = clock() + timedelta(hours=2), clock()
@@ -488,7 +506,6 @@ def test_outbox_lists_what_is_owed_and_why(folder, environ, owing, receiver, clo
     ]
 
 
-@on_sqlite
 @pytest.mark.parametrize(("arguments", "again"), [(["1"], [1]), (["--all"], [1, 2])])
 def test_outbox_retry_tries_again_now(folder, environ, owing, arguments, again):
     before = datetime.now(UTC)
@@ -496,10 +513,9 @@ def test_outbox_retry_tries_again_now(folder, environ, owing, arguments, again):
     assert (ended.returncode, ended.stdout) == (0, f"To be tried again now: {len(again)}.\n")
     due = dict(owing.rows("SELECT id, next_attempt_at FROM outbox"))
     for id in again:
-        assert before <= datetime.fromisoformat(due[id]) <= datetime.now(UTC)
+        assert before <= datetime.fromisoformat(str(due[id])) <= datetime.now(UTC)
 
 
-@on_sqlite
 def test_outbox_retry_names_what_is_not_owed(folder, environ, owing):
     ended = run(folder, environ, "outbox", "retry", "1", "7", "9")
     assert ended.returncode != 0
@@ -514,7 +530,6 @@ def test_outbox_retry_wants_either_ids_or_all(arguments):
     assert "Usage: " in ended.stderr
 
 
-@on_sqlite
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_deliver_delivers_until_stopped(folder, environ, owing, receiver, stop):
     receiver.requests.clear()
@@ -531,7 +546,6 @@ def test_deliver_delivers_until_stopped(folder, environ, owing, receiver, stop):
 # phone ################################################################
 
 
-@on_sqlite
 def test_phone_texts_a_running_webhook(folder, environ, webhook):
     ended = run(folder, environ, "phone", "--url", webhook.url, "--from", STRANGER, said=PIPED)
     assert ended.returncode == 0, ended.stderr
@@ -543,7 +557,6 @@ def test_phone_texts_a_running_webhook(folder, environ, webhook):
     assert webhook.rows("SELECT sender, number FROM conversations") == [(STRANGER, NUMBER)]
 
 
-@on_sqlite
 def test_phone_shows_what_twilio_would_log(folder, environ, webhook):
     environ["TWILIO_AUTH_TOKEN"] = AUTH_TOKEN[::-1]
     ended = run(folder, environ, "phone", "--url", webhook.url, said="Hello\n")
@@ -569,7 +582,7 @@ def test_rehearse_holds_the_conversation_that_is_piped(folder):
     assert [line[2:] for line in shown if line.startswith("< ")] == list(REPLIES)
     delivered = shown.index("* The result was delivered:")
     assert shown[delivered + 1 : delivered + 7] == [f"    {name}: {said}" for name, said in RESULT]
-    transcript = rows(folder / "rehearsal.db", "SELECT direction, body FROM transcript")
+    transcript = rows(f"sqlite:///{folder}/rehearsal.db", "SELECT direction, body FROM transcript")
     assert transcript == TRANSCRIPT
 
 
@@ -603,7 +616,7 @@ def test_a_rehearsal_leaves_another_one_alone(folder, environ):
         process.stdin.write(b"Mats BBQ\n")
         process.stdin.close()
     assert process.returncode == 0
-    texts = rows(folder / "rehearsal.db", "SELECT body FROM messages")
+    texts = rows(f"sqlite:///{folder}/rehearsal.db", "SELECT body FROM messages")
     assert texts == [("Mats BBQ",), (QUESTIONS[0],)]
 
 

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,16 +28,6 @@ HEAD = program_version(Settings())
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
-
-@pytest.fixture
-def empty(environ, postgresql) -> str:
-    """An empty database, which the environment names."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgresql.format("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    environ["DATABASE_URL"] = postgresql.format(name)
-    return environ["DATABASE_URL"]
 
 
 @pytest.fixture
@@ -210,8 +199,10 @@ def upgrade_at_once(url: str, start: Callable, *command: str | Path) -> list[tup
     return [(one.wait(30), "".join(one.communicate())) for one in both]
 
 
-def test_of_two_machines_that_make_the_database_one_does(start, empty):
-    ended = upgrade_at_once(empty, start, HERE / "smsconvo.py", "upgrade")
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_of_two_machines_that_make_the_database_one_does(start, environ, empty_url):
+    environ["DATABASE_URL"] = empty_url
+    ended = upgrade_at_once(empty_url, start, HERE / "smsconvo.py", "upgrade")
     assert ended == [(0, f"The database is at version {HEAD} now.\n")] * 2
 
 
