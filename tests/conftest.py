@@ -38,6 +38,7 @@ QUESTIONS = [
     "Tasty! What about to Drink?",
     "Delish! Do you want to go to the movies next week?",
 ]
+HEAD = sorted((HERE / "migrations" / "versions").glob("*.py"))[-1].name[:4]
 THANKS = "Thanks for your time. Hope you have a fun day!"
 
 
@@ -275,6 +276,24 @@ def folder(tmp_path, questionnaires) -> Path:
     """Where an operator runs the program: questionnaires, people, and no database yet."""
     (tmp_path / "people.toml").write_text(f'"{REY}" = "Rey"\n', "utf-8")
     return tmp_path
+
+
+# The program as it will be after a migration that does `body`.
+@pytest.fixture
+def next_program(tmp_path) -> Callable:
+    def make(body: str = "op.add_column('answers', sa.Column('note', sa.Text()))") -> Path:
+        copy = tmp_path / "next"
+        copy.mkdir()
+        for name in ("smsconvo.py", "phone.py", "alembic.ini"):
+            shutil.copy(HERE / name, copy)
+        for name in ("models", "migrations"):
+            shutil.copytree(HERE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        lines = ["import sqlalchemy as sa", "from alembic import op", "revision = '9999'"]
+        lines += [f"down_revision = '{HEAD}'", "def upgrade():", f"    {body}"]
+        (copy / "migrations/versions/9999_next.py").write_text("\n".join(lines), "utf-8")
+        return copy / "smsconvo.py"
+
+    return make
 
 
 def free_address() -> str:

@@ -24,6 +24,7 @@ from conftest import (
     ACCOUNT_SID,
     AUTH_TOKEN,
     FEEDBACK,
+    HEAD,
     NUMBER,
     QUESTIONS,
     REY,
@@ -55,7 +56,6 @@ RESULT = [
     ("Question3", "Cola"),
     ("Question4", "Yes"),
 ]
-HEAD = sorted((HERE / "migrations" / "versions").glob("*.py"))[-1].name[:4]
 # Root may write anywhere, unless it gives that right away.
 BOUND = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
 
@@ -75,24 +75,6 @@ def environ(environ, request) -> dict[str, str]:
 @pytest.fixture
 def database_file(folder, migrated) -> Path:
     return Path(shutil.copy(migrated, folder / "smsconvo.db"))
-
-
-# The program as it will be after a migration that does `body`.
-@pytest.fixture
-def next_program(tmp_path) -> Callable:
-    def make(body: str = "op.add_column('answers', sa.Column('note', sa.Text()))") -> Path:
-        copy = tmp_path / "next"
-        copy.mkdir()
-        for name in ("smsconvo.py", "phone.py", "alembic.ini"):
-            shutil.copy(HERE / name, copy)
-        for name in ("models", "migrations"):
-            shutil.copytree(HERE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        lines = ["import sqlalchemy as sa", "from alembic import op", "revision = '9999'"]
-        lines += [f"down_revision = '{HEAD}'", "def upgrade():", f"    {body}"]
-        (copy / "migrations/versions/9999_next.py").write_text("\n".join(lines), "utf-8")
-        return copy / "smsconvo.py"
-
-    return make
 
 
 @contextmanager

@@ -116,10 +116,9 @@ def test_a_version_does_not_depend_on_what_models_become(path):
 # Up and down #################################################################
 
 
-def test_an_upgrade_makes_the_tables_and_views(tmp_path):
-    url = f"sqlite:///{tmp_path}/new.db"
-    command.upgrade(config_of(url), "head")
-    with Database.open(url) as database:
+def test_an_upgrade_makes_the_tables_and_views(empty_url):
+    command.upgrade(config_of(empty_url), "head")
+    with Database.open(empty_url) as database:
         assert set(tables_of(database)) == TABLES | {"alembic_version"}
         assert views_of(database) == VIEWS
         assert version_of(database) == VERSIONS[-1].name[:4]
@@ -250,11 +249,10 @@ def alembic(folder, *arguments: str, **environ: str) -> subprocess.CompletedProc
     )
 
 
-def test_alembic_takes_the_database_from_the_environment(tmp_path):
-    url = f"sqlite:///{tmp_path}/mine.db"
-    upgraded = alembic(tmp_path, "upgrade", "head", DATABASE_URL=url)
+def test_alembic_takes_the_database_from_the_environment(tmp_path, empty_url):
+    upgraded = alembic(tmp_path, "upgrade", "head", DATABASE_URL=empty_url)
     assert upgraded.returncode == 0, upgraded.stderr
-    with Database.open(url) as database:
+    with Database.open(empty_url) as database:
         assert version_of(database) == VERSIONS[-1].name[:4]
 
 

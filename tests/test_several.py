@@ -1,7 +1,6 @@
 """Several machines at one PostgreSQL."""
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,35 +16,16 @@ from threading import Thread
 
 import psycopg
 import pytest
-from conftest import FEEDBACK, QUESTIONS, THANKS, run
+from conftest import FEEDBACK, HEAD, QUESTIONS, THANKS, run
 from sqlalchemy import make_url, text
 
 from models import Database
 from models.database import PATIENCE_SECONDS
-from smsconvo import HERE, Settings, claim_due, deliver_one, program_version
+from smsconvo import HERE, claim_due, deliver_one
 
-HEAD = program_version(Settings())
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
-
-@pytest.fixture
-def next_program(tmp_path) -> Path:
-    """The program as it will be after one more migration."""
-    copy = tmp_path / "next"
-    shutil.copytree(HERE / "models", copy / "models")
-    shutil.copytree(HERE / "migrations", copy / "migrations")
-    for name in ("smsconvo.py", "phone.py", "alembic.ini"):
-        shutil.copy(HERE / name, copy)
-    (copy / "migrations/versions/9999_next.py").write_text(
-        "import sqlalchemy as sa\n"
-        "from alembic import op\n"
-        f"revision, down_revision = '9999', '{HEAD}'\n"
-        "def upgrade():\n"
-        "    op.add_column('answers', sa.Column('note', sa.Text()))\n"
-    )
-    return copy / "smsconvo.py"
 
 
 @pytest.fixture
@@ -209,7 +189,7 @@ def test_of_two_machines_that_make_the_database_one_does(start, environ, empty_u
 @on_postgresql
 def test_of_two_machines_that_upgrade_one_does(start, environ, database_url, next_program):
     environ["DATABASE_URL"] = database_url
-    ended = upgrade_at_once(database_url, start, next_program, "upgrade", "--no-backup")
+    ended = upgrade_at_once(database_url, start, next_program(), "upgrade", "--no-backup")
     assert ended == [(0, "The database is at version 9999 now.\n")] * 2
 
 
@@ -218,10 +198,11 @@ def test_texts_do_not_wait_for_an_upgrade_that_waits_for_a_table(
     start, folder, environ, database_url, next_program, phone
 ):
     environ["DATABASE_URL"] = database_url
+    program = next_program()
     phone.text("Mats BBQ")
     with psycopg.connect(database_url) as reader, psycopg.connect(database_url) as observer:
         reader.execute("SELECT count(*) FROM answers")
-        upgrade = start(next_program, "upgrade", "--no-backup")
+        upgrade = start(program, "upgrade", "--no-backup")
         observer.autocommit = True
         waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'relation' AND NOT granted"
         until(lambda: observer.execute(waiting).fetchone())
@@ -232,6 +213,6 @@ def test_texts_do_not_wait_for_an_upgrade_that_waits_for_a_table(
     assert upgrade.returncode == 78
     assert said.startswith("Somebody has been reading or writing a table for some seconds")
     assert len(said.splitlines()) == 1
-    again = run(folder, environ, "upgrade", "--no-backup", program=next_program)
+    again = run(folder, environ, "upgrade", "--no-backup", program=program)
     assert (again.returncode, again.stdout) == (0, "The database is at version 9999 now.\n")
     assert phone.text(TEXTS[2]) == [QUESTIONS[2]]  # from the older program, until it is replaced

@@ -121,6 +121,13 @@ class Server:
         lines = self.log.read_text("utf-8", "replace").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    def audit(self, acknowledged: list["Text"]) -> list[str]:
+        url = self.settings.get("DATABASE_URL", "")
+        if not url.startswith("postgresql"):
+            return audit(self.database, acknowledged)
+        with psycopg.connect(url) as connection:
+            return compare(connection, acknowledged)
+
     def phone(self, sender: str) -> Phone:
         return Phone(
             f"{self.url}/sms",

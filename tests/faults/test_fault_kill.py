@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from rig import REPLIES, TEXTS, Guests, Server, audit, serving, text_until_acknowledged
+from rig import REPLIES, TEXTS, Guests, Server, serving, text_until_acknowledged
 
 GUESTS = 16
 
@@ -29,7 +29,7 @@ class Rounds:
                 seconds = time.monotonic() - began - sum(self.starts) - sum(self.stops)
                 self.rate = len(guests.acknowledged) / seconds
             self.acknowledged = guests.acknowledged
-            self.complaints = guests.surprises + audit(server.database, guests.acknowledged)
+            self.complaints = guests.surprises + server.audit(guests.acknowledged)
 
     def _one(self, server: Server, guests: Guests, end: Callable[[Server], object]) -> None:
         guests.wait_for(len(guests.acknowledged) + random.randint(1, 60))
@@ -52,9 +52,14 @@ class Rounds:
         )
 
 
+@pytest.fixture
+def settings(empty_url) -> dict[str, str]:
+    return {"DATABASE_URL": empty_url}
+
+
 @pytest.mark.alone
-def test_what_was_acknowledged_survives_kill_9(tmp_path, size):
-    rounds = Rounds(tmp_path, size(2, 200), Server.kill)
+def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size):
+    rounds = Rounds(tmp_path, size(2, 200), Server.kill, settings=settings)
     print(rounds)
     assert rounds.complaints == []
     assert rounds.rate >= 50
@@ -62,9 +67,13 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path, size):
 
 
 @pytest.mark.alone
-def test_a_stop_finishes_what_is_under_way(tmp_path, size):
+def test_a_stop_finishes_what_is_under_way(tmp_path, settings, size):
     statuses = []
-    rounds = Rounds(tmp_path, size(2, 50), lambda server: statuses.append(server.stop()))
+
+    def end(server: Server) -> None:
+        statuses.append(server.stop())
+
+    rounds = Rounds(tmp_path, size(2, 50), end, settings=settings)
     print(rounds)
     assert rounds.complaints == []
     assert set(statuses) == {0}
@@ -76,16 +85,17 @@ def test_the_check_notices_texts_that_are_acknowledged_before_their_commit(tmp_p
     assert any(" is None" in complaint for complaint in rounds.complaints)
 
 
-def test_the_check_notices_texts_that_count_as_often_as_they_come(tmp_path):
-    with serving(tmp_path, weakness="count_repeats") as server:
+def test_the_check_notices_texts_that_count_as_often_as_they_come(tmp_path, settings):
+    with serving(tmp_path, weakness="count_repeats", settings=settings) as server:
         phone = server.phone("+14155550123")
         first = text_until_acknowledged(phone, "Mats BBQ")
         phone.text("Mats BBQ", sid=first.sid)
-        assert audit(server.database, [first]) != []
+        assert server.audit([first]) != []
 
 
-def test_a_text_under_way_gets_its_answer_before_the_server_ends(tmp_path):
-    with serving(tmp_path, weakness="take_a_second") as server, ThreadPoolExecutor() as pool:
+def test_a_text_under_way_gets_its_answer_before_the_server_ends(tmp_path, settings):
+    options = {"weakness": "take_a_second", "settings": settings}
+    with serving(tmp_path, **options) as server, ThreadPoolExecutor() as pool:
         answer = pool.submit(server.phone("+14155550123").text, TEXTS[0])
         while "under way" not in server.log.read_text():
             time.sleep(0.01)
