@@ -121,11 +121,14 @@ class Server:
         lines = self.log.read_text("utf-8", "replace").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    @property
+    def on_postgresql(self) -> bool:
+        return self.settings.get("DATABASE_URL", "").startswith("postgresql")
+
     def audit(self, acknowledged: list["Text"]) -> list[str]:
-        url = self.settings.get("DATABASE_URL", "")
-        if not url.startswith("postgresql"):
+        if not self.on_postgresql:
             return audit(self.database, acknowledged)
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(self.settings["DATABASE_URL"]) as connection:
             return compare(connection, acknowledged)
 
     def phone(self, sender: str) -> Phone:

@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import quote, urlencode
 
+import psycopg
 import pytest
 from conftest import ACCOUNT_SID, FEEDBACK, NUMBER
 from rig import TEXTS, Server, serving
@@ -209,11 +210,21 @@ def fail_in_the_database(server: Server) -> None:
         assert post(server, text()) == 503
         assert post(server, report, "/sms/status?message=2") == of_report
         change(server, f"ALTER TABLE {WORD} RENAME TO {table}")
-    quoted = f"'{WORD} {SENDER}\r\n{{}}\x1b'"
-    insert = "BEFORE INSERT ON messages"
-    change(server, f"CREATE TRIGGER quoting {insert} BEGIN SELECT RAISE(ABORT, {quoted}); END")
+    quoted = f"{WORD} {SENDER}\r\n{{}}\x1b"
+    for statement in REFUSING[server.on_postgresql]:
+        change(server, statement.format(quoted))
     assert post(server, text()) == 503
-    change(server, "DROP TRIGGER quoting")
+    change(server, "DROP TRIGGER quoting" + " ON messages" * server.on_postgresql)
+
+
+REFUSING = (
+    ["CREATE TRIGGER quoting BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, '{}'); END"],
+    [
+        "CREATE OR REPLACE FUNCTION quote() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN RAISE '{}'; END $$",
+        "CREATE TRIGGER quoting BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION quote()",
+    ],
+)
 
 
 def fail_in_the_code(server: Server) -> None:
@@ -228,17 +239,28 @@ def fail_in_the_code(server: Server) -> None:
 
 
 def wait_at_a_locked_database(server: Server) -> None:
-    with closing(sqlite3.connect(server.database, isolation_level=None)) as db:
-        db.execute("BEGIN IMMEDIATE")
+    with closing(connect(server)) as db:
+        db.execute("BEGIN" if server.on_postgresql else "BEGIN IMMEDIATE")
+        if server.on_postgresql:
+            db.execute("LOCK messages")
         assert post(server, text()) == 503
         db.execute("ROLLBACK")
     assert post(server, text()) == 200
 
 
 def change(server: Server, statement: str, *values: str) -> list[tuple]:
-    with closing(sqlite3.connect(server.database, timeout=10, isolation_level=None)) as db:
+    with closing(connect(server)) as db:
+        if server.on_postgresql:
+            found = db.execute(statement.replace("?", "%s"), values or None)
+            return found.fetchall() if found.description else []
         db.execute("PRAGMA legacy_alter_table = ON")  # leaves the views as they are
         return db.execute(statement, values).fetchall()
+
+
+def connect(server: Server) -> sqlite3.Connection | psycopg.Connection:
+    if server.on_postgresql:
+        return psycopg.connect(server.settings["DATABASE_URL"], autocommit=True)
+    return sqlite3.connect(server.database, timeout=10, isolation_level=None)
 
 
 def crash_a_worker(server: Server) -> None:
@@ -321,14 +343,14 @@ def parrot() -> Iterator[Parrot]:
 
 
 @pytest.fixture
-def options(tmp_path, parrot) -> dict:
+def options(tmp_path, parrot, empty_url) -> dict:
     directory = tmp_path / "canaries"
     directory.mkdir()
     results = f'\n[results]\nurl = "{parrot.url}"\n'
     opened = f'to = ["{NUMBER}"]\n'
     (directory / "feedback.toml").write_text(opened + FEEDBACK + results, "utf-8")
     settings = {"TWILIO_AUTH_TOKEN": TOKEN, "SMSCONVO_QUESTIONNAIRES": str(directory)}
-    return {"settings": settings}
+    return {"settings": settings | {"DATABASE_URL": empty_url}}
 
 
 def test_no_canary_is_ever_in_the_log(tmp_path, parrot, options, size):
@@ -337,7 +359,7 @@ def test_no_canary_is_ever_in_the_log(tmp_path, parrot, options, size):
         for n in range(len(parrot.answers)):
             complete(server, f"{SENDER}{n}")
         wait_for(lambda: change(server, "SELECT count(*) FROM outbox WHERE attempts = 0") == [(0,)])
-        for _ in range(size(0, 1)):  # it takes SQLite's five seconds
+        for _ in range(size(0, 1)):  # it takes five seconds
             wait_at_a_locked_database(server)
         for _ in range(size(1, 5)):
             text_in_every_way(server)
