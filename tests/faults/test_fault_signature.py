@@ -11,7 +11,6 @@ import json
 import logging
 import random
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,9 +23,11 @@ from urllib.parse import unquote_to_bytes, urlencode
 import pytest
 from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, REY
 from rig import Server, serving
+from sqlalchemy import select
 from twilio.request_validator import RequestValidator
 
 import smsconvo
+from models import Message
 from smsconvo import FORM, App, create_app
 
 PUBLIC = "https://sms.example.org"
@@ -535,13 +536,6 @@ def try_mutants(ask: Callable[[Wire], int], many: Iterator[tuple[str, Wire, Wire
 # The tests
 
 
-@pytest.fixture(params=["sqlite"])
-def database_url(tmp_path, migrated) -> str:
-    """It is about the request alone, so that one kind of database will do."""
-    shutil.copy(migrated, tmp_path / "smsconvo.db")
-    return f"sqlite:///{tmp_path}/smsconvo.db"
-
-
 @pytest.fixture
 def app(settings, monkeypatch) -> Iterator[App]:
     monkeypatch.setattr(logging.getLogger("smsconvo"), "disabled", True)
@@ -593,9 +587,10 @@ def test_what_twilio_signed_is_accepted_whatever_it_says(app, size):
         assert call(app, replace(request, fields=fields).wire()) == 200, fields
         recorded.append(tuple(dict(fields)[name] for name in ("MessageSid", "From", "To", "Body")))
         assert call(app, report(rng).wire()) == 204
-    with app.database.engine.connect() as db:
-        statement = "SELECT sid, sender, recipient, body FROM messages WHERE direction = 'inbound'"
-        assert sorted(db.exec_driver_sql(statement).all()) == sorted(recorded)
+    columns = select(Message.sid, Message.sender, Message.recipient, Message.body)
+    with app.database.read() as db:
+        inbound = db.execute(columns.where(Message.direction == "inbound")).all()
+    assert sorted(map(tuple, inbound)) == sorted(recorded)
 
 
 @pytest.mark.parametrize(
