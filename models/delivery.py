@@ -11,10 +11,9 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
-    and_,
+    Integer,
     bindparam,
     func,
-    not_,
     select,
     text,
 )
@@ -36,6 +35,8 @@ SHARE = 4  # attempts at one receiver at a time, so that one that hangs holds up
 UNFINISHED = 5  # claims in a row that nobody came back from, and it is set aside
 SUSPECT = 2  # of these, and it is claimed alone, to harm nothing but itself
 GONE = 410  # the receiver's word that it wants no more
+# In words, not by parameters: SQLite would compile what is asked of a partial index each time.
+IS_PENDING, IS_GONE = "state = 'pending'", f"state = 'failed' AND last_status = {GONE}"
 
 
 class Delivery(Base):
@@ -54,8 +55,8 @@ class Delivery(Base):
         Index(
             "ix_outbox_due",
             "next_attempt_at",
-            sqlite_where=text("state = 'pending'"),
-            postgresql_where=text("state = 'pending'"),
+            sqlite_where=text(IS_PENDING),
+            postgresql_where=text(IS_PENDING),
         ),
         Index(
             "ix_outbox_undelivered",
@@ -67,8 +68,8 @@ class Delivery(Base):
         Index(
             "ix_outbox_gone",
             "url",
-            sqlite_where=text("state = 'failed' AND last_status = 410"),
-            postgresql_where=text("state = 'failed' AND last_status = 410"),
+            sqlite_where=text(IS_GONE),
+            postgresql_where=text(IS_GONE),
         ),
     )
 
@@ -96,18 +97,17 @@ class Delivery(Base):
         """Take a lease on what is due, the longest overdue first.
 
         What the claimer has under way is not taken again, even if its clock says that a lease ran
-        out; nor is more for a receiver that has its share of that already.
+        out; nor is more for a receiver that has its share of that already. Times further ahead
+        than can be are from a clock that was wrong, and hold nothing up.
         """
         shares = Counter(one.url for one in under_way)
-        due = cls.all(
-            db,
-            DUE,
-            now=now,
-            furthest=now + FURTHEST,
-            busy=[url for url, count in shares.items() if count >= SHARE],
-            under_way=[one.id for one in under_way],
-            most=min(most, SHARE),
-        )
+        wanted = {
+            "busy": [url for url, count in shares.items() if count >= SHARE],
+            "under_way": [one.id for one in under_way],
+            "most": min(most, SHARE),
+        }
+        due = cls.all(db, DUE, until=now, **wanted)
+        due = due or cls.all(db, ASTRAY, until=now + FURTHEST, **wanted)
         suspects = [one for one in due if one.unfinished >= SUSPECT]
         taken = suspects[:1] or due
         claimed = [one for one in taken if one._lease(now)]
@@ -210,24 +210,22 @@ class Delivery(Base):
 
 # Made once: to make a statement takes as long as to run it.
 TABLE = Delivery.__table__
-# Times further ahead than can be are from a clock that was wrong, and hold nothing up.
-WAITS = and_(
-    TABLE.c.next_attempt_at > bindparam("now"), TABLE.c.next_attempt_at <= bindparam("furthest")
-)
-GONE_URLS = select(TABLE.c.url).where(TABLE.c.state == "failed", TABLE.c.last_status == GONE)
-DUE = (
+GONE_URLS = select(TABLE.c.url).where(text(IS_GONE))
+WANTED = (
     select(TABLE)
     .where(
-        TABLE.c.state == "pending",
-        not_(WAITS),
+        text(IS_PENDING),
         TABLE.c.url.not_in(GONE_URLS),
         TABLE.c.url.not_in(bindparam("busy", expanding=True)),
         TABLE.c.id.not_in(bindparam("under_way", expanding=True)),
     )
     .order_by(TABLE.c.next_attempt_at, TABLE.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("most", type_=Integer, literal_execute=True))
     .with_for_update(skip_locked=True)
 )
+# Not one statement with OR: SQLite would read all that wait.
+DUE = WANTED.where(TABLE.c.next_attempt_at <= bindparam("until"))
+ASTRAY = WANTED.where(TABLE.c.next_attempt_at > bindparam("until"))
 CLAIMED = (
     select(TABLE)
     .where(TABLE.c.id == bindparam("id"), TABLE.c.attempts == bindparam("attempt"))
