@@ -31,17 +31,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread, Timer, main_thread
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import click
 import msgspec
 import requests
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from bottle import Bottle, FormsDict, HTTPError, HTTPResponse, request, response
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
@@ -82,6 +77,9 @@ from models.replay import replay as replay_recording
 from models.sheet import Cost, Sheet
 from models.transfer import NEW_ONE, Tally, Transfer
 from phone import Phone, TwilioError, measure
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 __version__ = "0.1.0"
 
@@ -248,7 +246,7 @@ class App(Bottle):
         self.validators = [RequestValidator(token) for token in settings.auth_tokens]
         self.database = open_database(settings)
         self.clock = clock or clock_of(self.database)
-        self.version = program_version(settings)
+        self.version = known_versions()[-1]
         self.result_written = Event()
 
     def default_error_handler(self, error: HTTPError) -> str:
@@ -949,7 +947,7 @@ def judge_health(app: App) -> dict[str, dict]:
     try:
         now = app.clock()
         with app.database.read() as db:
-            found = MigrationContext.configure(db.connection()).get_current_revision()
+            found = db.scalar(VERSION)
             undelivered = Delivery.count_undelivered(db)
     except DBAPIError:
         now, found, undelivered = utcnow(), None, {}
@@ -996,7 +994,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (SettingsError, InvalidQuestionnaire, CommandError) as error:
+        except (SettingsError, InvalidQuestionnaire) as error:
             fail(str(error))
         except DBAPIError as error:
             why = " ".join(str(error.orig).split()).rstrip(".?")
@@ -1131,17 +1129,12 @@ def check_port(address: str, port: int) -> None:
             ) from None
 
 
-def migrations(settings: Settings) -> Config:
-    config = Config(HERE / "alembic.ini")
-    config.attributes["url"] = settings.database_url
-    return config
+def known_versions() -> list[str]:
+    """The versions of the database that this program knows, from the first to the one it needs."""
+    return sorted(path.name[:4] for path in Path(HERE, "migrations", "versions").glob("[0-9]*.py"))
 
 
-def program_version(settings: Settings) -> str:
-    """The version of the database that this program needs."""
-    return ScriptDirectory.from_config(migrations(settings)).get_current_head()
-
-
+VERSION = text("SELECT version_num FROM alembic_version")
 # Changes nothing; a file that can only be read refuses it, which it would not a mere BEGIN.
 TOUCH = text("UPDATE alembic_version SET version_num = version_num")
 
@@ -1158,20 +1151,19 @@ def check_database(settings: Settings, create: bool = False) -> None:
             f"The database is at version {found or 'none'} and this program needs {needed}."
             " Run: python smsconvo.py upgrade"
         )
-    command.upgrade(migrations(settings), "head")
+    migrate(settings)
 
 
 def read_versions(settings: Settings) -> tuple[str | None, str]:
     """The version of the database, None when it is empty, and the one that this program needs."""
     with open_database(settings) as database:
         found, is_empty = read_version(database)
-    script = ScriptDirectory.from_config(migrations(settings))
-    needed = program_version(settings)
+    *_, needed = known = known_versions()
     if found is None and not is_empty:
         raise SettingsError(
             "DATABASE_URL: the tables there are not smsconvo's. Name another database."
         )
-    if found and found not in [one.revision for one in script.walk_revisions()]:
+    if found and found not in known:
         raise SettingsError(
             f"The database is at version {found}, newer than this program, which needs {needed}."
             " Run the newer program, or put back the backup that its upgrade made."
@@ -1182,10 +1174,29 @@ def read_versions(settings: Settings) -> tuple[str | None, str]:
 def read_version(database: Database) -> tuple[str | None, bool]:
     """The version of the database, and whether there is no table in it."""
     with database.engine.connect() as connection:
-        # Tables first: another machine may be making both. Alembic leaves its own table when it has
-        # taken all the others away.
-        is_empty = set(inspect(connection).get_table_names()) <= {"alembic_version"}
-        return MigrationContext.configure(connection).get_current_revision(), is_empty
+        tables = inspect(connection).get_table_names()
+        found = connection.scalar(VERSION) if "alembic_version" in tables else None
+    # Alembic leaves its own table when it has taken all the others away.
+    return found, set(tables) <= {"alembic_version"}
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the tables to what this program needs, or make them."""
+    from alembic import command
+    from alembic.util import CommandError
+
+    try:
+        command.upgrade(migrations(settings), "head")
+    except CommandError as error:
+        raise SettingsError(str(error)) from None
+
+
+def migrations(settings: Settings) -> "Config":
+    from alembic.config import Config  # takes a sixth of the start, and nothing is to be migrated
+
+    config = Config(HERE / "alembic.ini")
+    config.attributes["url"] = settings.database_url
+    return config
 
 
 @cli.command()
@@ -1199,7 +1210,7 @@ def upgrade(no_backup: bool) -> None:
         return
     if found and not no_backup:
         back_up(settings, found)
-    command.upgrade(migrations(settings), "head")
+    migrate(settings)
     click.echo(f"The database is at version {needed} now.")
 
 
@@ -1271,8 +1282,8 @@ def prepare_target(url: str) -> None:
         found, is_empty = read_version(target)
     settings = Settings(database_url=url)
     if is_empty:
-        command.upgrade(migrations(settings), "head")
-    elif found != program_version(settings):
+        migrate(settings)
+    elif found != known_versions()[-1]:
         raise SettingsError(f"The database to copy to has other tables. {NEW_ONE}")
 
 
@@ -1470,7 +1481,7 @@ def replay(files: tuple[Path, ...], last: int, ids: tuple[int, ...], save: Path 
 def trial_database() -> Iterator[Database]:
     with TemporaryDirectory(prefix="smsconvo-") as folder:
         settings = Settings(database_url=f"sqlite:///{folder}/trial.db")
-        command.upgrade(migrations(settings), "head")
+        migrate(settings)
         with open_database(settings) as database:
             yield database
 
