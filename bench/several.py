@@ -1,19 +1,19 @@
 """How many turns a second `serve` answers on PostgreSQL, with one process and with several.
 
 PostgreSQL is a real one, from a wheel, that syncs before it says that a text is there. It, the
-processes and the phones share the machine, so the processor's time of each is told as well: when
-all cores are taken, another process adds nothing. What the ratio can be at most then, and what it
-would be if each process had a core of its own, is told beside it.
+processes and the phones share the machine, and when all cores are taken another process adds
+nothing. So the phones do hardly more than send, and the processor's time of each is told as well,
+with what the ratio can be at most then, and what it would be with a core for each process.
 """
 
 import json
 import os
-import resource
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from phones import Turns, text_for
+from lean import Texting
+from phones import Turns
 
 from smsconvo import HERE, Settings, rehearsal_environment, running_server
 
@@ -94,9 +95,10 @@ def measure(
     url: str, postmaster: psutil.Process, workers: int, phones: int, seconds: float
 ) -> Figures:
     with serving(url, workers) as (settings, server):
-        before = seconds_used(server), seconds_used(postmaster), seconds_of_children()
-        turns = text_for(settings, phones, seconds)
-        after = seconds_used(server), seconds_used(postmaster), seconds_of_children()
+        texting = Texting(settings, phones, seconds)
+        before = seconds_used(server), seconds_used(postmaster), time.process_time()
+        turns = texting.run()
+        after = seconds_used(server), seconds_used(postmaster), time.process_time()
     used = [later - earlier for earlier, later in zip(before, after, strict=True)]
     return Figures(workers, turns, *used)
 
@@ -118,16 +120,13 @@ def serving(url: str, workers: int) -> Iterator[tuple[Settings, psutil.Process]]
 
 def seconds_used(process: psutil.Process) -> float:
     """Of a processor, by a process and all that have come from it, those that ended too."""
-    family = [process, *process.children(recursive=True)]
-    times = [one.cpu_times() for one in family]
-    ended = process.cpu_times()
-    return sum(one.user + one.system for one in times) + ended.children_user + ended.children_system
-
-
-def seconds_of_children() -> float:
-    """Of ours that have ended: of the phones."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    own = process.cpu_times()
+    seconds = own.user + own.system + own.children_user + own.children_system
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # PostgreSQL's come and go
+            times = child.cpu_times()
+            seconds += times.user + times.system
+    return seconds
 
 
 def compare(runs: list[list[dict[str, float]]]) -> list[dict[str, float]]:
