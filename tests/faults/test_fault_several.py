@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import requests
 from conftest import QUESTIONS, Receiver
 from fleet import Cluster, Fleet, audit, cluster, count_pending, sailing
 from rig import TEXTS, Guests, text_until_acknowledged
@@ -116,6 +117,10 @@ def test_a_postgresql_that_hangs_keeps_no_text_waiting(own, serve, monkeypatch, 
         with pytest.raises(TwilioError, match="HTTP 503"):
             phone.text(TEXTS[1], sid=sid)
         assert time.monotonic() - began < PATIENCE_SECONDS
+        health = requests.get(
+            f"{webhook.app.settings.public_url}/healthz", timeout=PATIENCE_SECONDS
+        )
+        assert (health.status_code, health.json()["database"]["ok"]) == (503, False)
     assert phone.text(TEXTS[1], sid=sid) == [QUESTIONS[1]]
     assert phone.text(TEXTS[2]) == [QUESTIONS[2]]
 
