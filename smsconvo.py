@@ -67,7 +67,7 @@ from models import (
     Questionnaires,
     receive,
 )
-from models.database import may_pass, migrating
+from models.database import TOGETHER, may_pass, migrating
 from models.delivery import GONE
 from models.mistakes import Finding, is_web_address
 from models.plan import find_plans
@@ -338,6 +338,16 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(facts).decode()
 
 
+class Stderr(logging.Handler):
+    """Writes a line at once, without a lock: threads that answer texts would queue for it."""
+
+    def createLock(self) -> None:
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        os.write(sys.stderr.fileno(), f"{self.format(record)}\n".encode())
+
+
 log = logging.getLogger("smsconvo")
 
 
@@ -351,7 +361,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": JsonLines}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "handlers": {"stderr": {"()": Stderr, "formatter": "json"}},
     "loggers": {
         "smsconvo": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         "_granian": {"handlers": ["stderr"], "propagate": False},
@@ -604,6 +614,7 @@ MOST_ADDRESSES = 4  # of one name, each of which may take that long to connect t
 LARGEST_ANSWER = 64 * 1024
 AT_ONCE = 16  # attempts, of which one receiver gets a share
 POLL_SECONDS = 1
+GATHER_SECONDS = 0.05  # for what is due at nearly the same moment, so that texts are held up less
 EXPIRED_AT_ONCE = 50  # conversations in one transaction, so that no text waits long
 
 
@@ -630,6 +641,7 @@ class Sender:
             while not (self._stopped or self._database.broken.is_set()):
                 if not self._has_started(pool):
                     self._wake.wait(POLL_SECONDS)
+                    time.sleep(GATHER_SECONDS)
                     self._wake.clear()
 
     def stop(self) -> None:
@@ -971,7 +983,9 @@ def summarise(undelivered: dict[str, tuple[int, datetime]], now: datetime) -> di
 # Command line ################################################################
 ###############################################################################
 
-THREADS = 16  # requests at a time; the texts that wait together share one commit
+# Requests at a time in a worker. On SQLite as many as share one commit; elsewhere each has a
+# connection of its own.
+THREADS = 16
 STOP_SECONDS = 20
 LAST_WORDS_SECONDS = 0.5  # for the texts under way to get their 503
 
@@ -1061,7 +1075,7 @@ def run_server(settings: Settings, workers: int) -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=workers,
-        blocking_threads=THREADS,
+        blocking_threads=TOGETHER if settings.database_url.startswith("sqlite") else THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
         http1_settings=HTTP1Settings(

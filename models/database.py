@@ -311,7 +311,12 @@ class SQLite(Database):
             raise ValueError(f"Another server has {self.engine.url.database}")
 
     def write(self, work: Work[T]) -> T:
-        return self._writer.submit(work).result(timeout=PATIENCE_SECONDS)
+        turn = self._writer.submit(work)
+        try:
+            return turn.result(timeout=PATIENCE_SECONDS)
+        except TimeoutError:
+            turn.cancel()  # what nobody waits for must not happen later
+            raise
 
     def back_up(self, ending: str) -> str:
         path = f"{self.engine.url.database}.{ending}"
@@ -352,7 +357,7 @@ class SQLite(Database):
     def close(self) -> None:
         super().close()
         self._writer.close()
-        self._server.leave()
+        self._server.close()
 
 
 class Writer:
@@ -378,6 +383,7 @@ class Writer:
             self._queue.put(None)
             self._thread.join()
         self._engine.dispose()
+        self._gate.close()
 
     def _run(self) -> None:
         closed = False
@@ -399,17 +405,32 @@ class Writer:
         try:
             if self._broken.is_set():
                 raise DatabaseBroken
-            with self._gate, Session(self._engine, expire_on_commit=False) as db, db.begin():
-                results = [work(db) for work, _ in batch]
+            with self._passing():
+                batch = [(work, turn) for work, turn in batch if _is_waited_for(turn)]
+                with Session(self._engine, expire_on_commit=False) as db, db.begin():
+                    results = [work(db) for work, _ in batch]
         except Exception as error:
-            if len(batch) == 1:
+            if len(batch) > 1:
+                for one in batch:
+                    self._commit([one])
+            elif batch and _is_waited_for(batch[0][1]):
                 batch[0][1].set_exception(error)
-            else:
-                for turn in batch:
-                    self._commit([turn])
         else:
             for (_, turn), result in zip(batch, results, strict=True):
                 turn.set_result(result)
+
+    @contextmanager
+    def _passing(self) -> Iterator[None]:
+        self._gate.enter()
+        try:
+            yield
+        finally:
+            self._gate.leave()
+
+
+def _is_waited_for(turn: Future[Any]) -> bool:
+    """Whether it was not cancelled; from the first time on that somebody asks it cannot be."""
+    return turn.running() or turn.set_running_or_notify_cancel()
 
 
 class Gate:
@@ -420,16 +441,21 @@ class Gate:
         self._handle: int | None = None
 
     def enter(self, wait: bool = True) -> bool:
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        if self._handle is None:
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(handle)
+            self.close()
             return False
-        self._handle = handle
         return True
 
     def leave(self) -> None:
+        """Let others in; the file stays open, for who comes again soon."""
+        fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Leave for good; processes that inherited it hold it still."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -438,7 +464,7 @@ class Gate:
         self.enter()
 
     def __exit__(self, *_: object) -> None:
-        self.leave()
+        self.close()
 
 
 class PostgreSQL(Database):
