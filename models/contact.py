@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database import Base
+from models.statement import Statement
 
 ADDRESS = re.compile(r"([a-z]+:)?(\+?[0-9]+|[A-Za-z0-9._-]+)")
 
@@ -39,7 +40,7 @@ class Contact(Base):
 
 # Made once: to make a statement takes as long as to run it.
 TABLE = Contact.__table__
-BY_PHONE = select(TABLE).where(TABLE.c.phone == bindparam("phone")).with_for_update()
+BY_PHONE = Statement(select(TABLE).where(TABLE.c.phone == bindparam("phone")).with_for_update())
 
 
 class People(dict[str, str]):

@@ -6,16 +6,15 @@ conversation a text belongs to is decided by who texts which of our numbers, and
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Optional
+from typing import Any, Optional
 
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
-    Row,
     UniqueConstraint,
     and_,
     bindparam,
@@ -28,11 +27,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models import result
 from models.contact import Contact
-from models.database import ONE, Base, entities, execute
+from models.database import ONE, Base, entities
 from models.delivery import Delivery
 from models.message import Message
 from models.questionnaire import Question, Questionnaire, Version
 from models.questionnaires import Questionnaires
+from models.statement import Statement
 from models.words import find_non_answer, find_wish, says_yes
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
@@ -104,13 +104,13 @@ class Conversation(Base):
     @classmethod
     def find(cls, db: Session, sender: str, number: str) -> Optional["Conversation"]:
         """The newest conversation of this pair."""
-        row = execute(db, NEWEST, sender=sender, number=number).first()
-        return row and cls._whole(db, row)
+        rows = NEWEST.rows(db, sender=sender, number=number)
+        return cls._whole(db, rows[0]) if rows else None
 
     @classmethod
     def find_whose(cls, db: Session, message: Message) -> Optional["Conversation"]:
         """The conversation that a message belongs to."""
-        row = execute(db, BY_ID, id=message.conversation_id).first()
+        row = db.execute(WHOLE.where(TABLE.c.id == message.conversation_id)).first()
         return row and cls._whole(db, row)
 
     @classmethod
@@ -118,7 +118,7 @@ class Conversation(Base):
         """Those on all numbers in which the sender could be asked or told something."""
         mends = and_(cls.state == "completed", cls.asking.is_not(None))
         waiting = or_(cls.state == "open", mends)
-        found = execute(db, WHOLE.where(cls.sender == sender, waiting).order_by(cls.id))
+        found = db.execute(WHOLE.where(cls.sender == sender, waiting).order_by(cls.id))
         return [cls._whole(db, row) for row in found.all()]
 
     @classmethod
@@ -132,7 +132,7 @@ class Conversation(Base):
             return "malformed"
         if live and live.token == cookie:
             return "matched"
-        pair = execute(db, PAIR, token=cookie).first()
+        pair = db.execute(select(cls.sender, cls.number).where(cls.token == cookie)).first()
         if pair is None:
             return "missing"
         return "stale" if pair == (said.sender, said.recipient) else "foreign"
@@ -186,7 +186,7 @@ class Conversation(Base):
 
     @classmethod
     def is_any_silent(cls, db: Session, now: datetime) -> bool:
-        return execute(db, IS_ANY_SILENT, now=now).first() is not None
+        return db.execute(IS_ANY_SILENT, {"now": now}).first() is not None
 
     @classmethod
     def expire_silent(cls, db: Session, now: datetime, most: int) -> int:
@@ -194,16 +194,16 @@ class Conversation(Base):
 
         Whoever is being texted right now is left for the next time.
         """
-        rows = execute(db, SILENT, now=now, most=most).all()
+        rows = db.execute(SILENT, {"now": now, "most": most}).all()
         for row in rows:
             cls._whole(db, row).expire(db, now)
         return len(rows)
 
     @classmethod
-    def _whole(cls, db: Session, row: Row) -> "Conversation":
+    def _whole(cls, db: Session, row: Sequence[Any]) -> "Conversation":
         """The conversation with all that belongs to it, from a row of WHOLE."""
         conversation, version, contact = entities(row, cls, Version, Contact)
-        answers = map(Answer.of, execute(db, ANSWERS, conversation=conversation.id))
+        answers = map(Answer.of, ANSWERS.rows(db, conversation=conversation.id))
         conversation.version, conversation.contact = version, contact
         conversation.answers = {answer.key: answer for answer in answers}
         return conversation
@@ -341,7 +341,7 @@ class Conversation(Base):
     def forget(self, db: Session, keys: Iterable[str]) -> None:
         """Take answers back."""
         for key in keys:
-            execute(db, FORGET, this=self.answers.pop(key).id)
+            FORGET.run(db, this=self.answers.pop(key).id)
 
     def _gives_way_to(self, name: str, opened: Questionnaire, said: str, now: datetime) -> bool:
         if not opened.is_opened_by(said):
@@ -358,9 +358,7 @@ TABLE, ANSWER = Conversation.__table__, Answer.__table__
 WHOLE = select(TABLE, Version.__table__, Contact.__table__).select_from(
     TABLE.join(Version.__table__).join(Contact.__table__)
 )
-PAIR = select(TABLE.c.sender, TABLE.c.number).where(TABLE.c.token == bindparam("token"))
-BY_ID = WHOLE.where(TABLE.c.id == bindparam("id"))
-NEWEST = (
+NEWEST = Statement(
     WHOLE.where(TABLE.c.sender == bindparam("sender"), TABLE.c.number == bindparam("number"))
     .order_by(TABLE.c.id.desc())
     .limit(ONE)
@@ -373,5 +371,5 @@ SILENT = (
     .limit(bindparam("most"))
     .with_for_update(of=[TABLE, Contact.__table__], key_share=True, skip_locked=True)
 )
-ANSWERS = select(ANSWER).where(ANSWER.c.conversation_id == bindparam("conversation"))
-FORGET = delete(ANSWER).where(ANSWER.c.id == bindparam("this"))
+ANSWERS = Statement(select(ANSWER).where(ANSWER.c.conversation_id == bindparam("conversation")))
+FORGET = Statement(delete(ANSWER).where(ANSWER.c.id == bindparam("this")))

@@ -8,7 +8,7 @@ meet SQLite's own back-off, which starves the ones that wait longest.
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -21,21 +21,17 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import (
     URL,
     BigInteger,
+    ColumnDefault,
     ColumnElement,
     Connection,
-    CursorResult,
     DateTime,
     Dialect,
     Engine,
-    Executable,
-    Insert,
     Integer,
     MetaData,
-    Row,
     Select,
     Text,
     TypeDecorator,
-    Update,
     bindparam,
     create_engine,
     event,
@@ -48,6 +44,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
+
+from models.statement import Statement
 
 try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
     import pysqlite3.dbapi2 as sqlite3
@@ -166,19 +164,22 @@ class Base(DeclarativeBase):
         return entity
 
     @classmethod
-    def first(cls, db: Session, statement: Select, **values: Any) -> Self | None:
+    def first(cls, db: Session, statement: Statement, **values: Any) -> Self | None:
         """The entity that a statement about its whole table finds first, if any."""
-        row = execute(db, statement, **values).first()
-        return row and cls.of(row)
+        rows = statement.rows(db, **values)
+        return cls.of(rows[0]) if rows else None
 
     @classmethod
     def all(cls, db: Session, statement: Select, **values: Any) -> list[Self]:
-        return [cls.of(row) for row in execute(db, statement, **values).all()]
+        return [cls.of(row) for row in db.execute(statement, values).all()]
 
     def insert(self, db: Session) -> None:
-        """Write a new row, and take its id. What is None is left to the defaults of the table."""
+        """Write a new row, with the defaults of its columns, and take its id."""
+        for name, default in _defaults(type(self)).items():
+            if getattr(self, name) is None:
+                setattr(self, name, default.arg(None) if default.is_callable else default.arg)
         values = {name: value for name, value in self._values().items() if value is not None}
-        (self.id,) = execute(db, _inserting(type(self)), **values).inserted_primary_key
+        self.id = _inserting(type(self), frozenset(values)).insert(db, **values)
         self.stored = self._values()
 
     def update(self, db: Session) -> None:
@@ -187,7 +188,7 @@ class Base(DeclarativeBase):
         changed = {name: value for name, value in values.items() if value != self.stored[name]}
         if changed:
             statement = _updating(type(self), frozenset(changed))
-            execute(db, statement, **changed, this=self.id)
+            statement.run(db, **changed, this=self.id)
             self.stored = values
 
     def save(self, db: Session) -> None:
@@ -201,27 +202,24 @@ class Base(DeclarativeBase):
         return {name: self.__dict__.get(name) for name in self.__table__.columns.keys()}
 
 
-def execute(db: Session, statement: Executable, **values: Any) -> CursorResult[Any]:
-    """Run a statement about tables, past the session, which takes half as long again to look at it.
-
-    It does not see what the session has not flushed yet.
-    """
-    return db.connection().execute(statement, values)
+@lru_cache
+def _defaults(entity: type[Base]) -> dict[str, ColumnDefault]:
+    return {column.key: column.default for column in entity.__table__.columns if column.default}
 
 
 @lru_cache
-def _inserting(entity: type[Base]) -> Insert:
-    return insert(entity.__table__)
+def _inserting(entity: type[Base], names: frozenset[str]) -> Statement:
+    return Statement(insert(entity.__table__).values({name: bindparam(name) for name in names}))
 
 
 @lru_cache
-def _updating(entity: type[Base], names: frozenset[str]) -> Update:
+def _updating(entity: type[Base], names: frozenset[str]) -> Statement:
     table = entity.__table__
     values = {name: bindparam(name) for name in names}
-    return update(table).where(table.c.id == bindparam("this")).values(values)
+    return Statement(update(table).where(table.c.id == bindparam("this")).values(values))
 
 
-def entities(row: Row, *kinds: type[Base]) -> list[Any]:
+def entities(row: Sequence[Any], *kinds: type[Base]) -> list[Any]:
     """One of each kind, from a row that holds their columns one after the other."""
     values = iter(row)
     return [kind.of(islice(values, len(kind.__table__.columns))) for kind in kinds]
@@ -452,7 +450,8 @@ class Gate:
 
     def leave(self) -> None:
         """Let others in; the file stays open, for who comes again soon."""
-        fcntl.flock(self._handle, fcntl.LOCK_UN)
+        if self._handle is not None:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Leave for good; processes that inherited it hold it still."""

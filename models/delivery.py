@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database import ONE, Base
+from models.statement import Statement
 
 # How long after a failed attempt the next one comes: 75 h 35 m in all (Standard Webhooks).
 DELAYS = [
@@ -226,13 +227,13 @@ WANTED = (
 # Not one statement with OR: SQLite would read all that wait.
 DUE = WANTED.where(TABLE.c.next_attempt_at <= bindparam("until"))
 ASTRAY = WANTED.where(TABLE.c.next_attempt_at > bindparam("until"))
-CLAIMED = (
+CLAIMED = Statement(
     select(TABLE)
     .where(TABLE.c.id == bindparam("id"), TABLE.c.attempts == bindparam("attempt"))
     .with_for_update()
 )
 OF_CONVERSATION = select(TABLE).where(TABLE.c.conversation_id == bindparam("conversation"))
-NEWEST = OF_CONVERSATION.order_by(TABLE.c.id.desc()).limit(ONE)
+NEWEST = Statement(OF_CONVERSATION.order_by(TABLE.c.id.desc()).limit(ONE))
 UNDELIVERED = (
     select(TABLE).where(TABLE.c.state != "delivered").order_by(TABLE.c.created_at, TABLE.c.id)
 )

@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.database import Base
+from models.statement import Statement
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.
 FINALITY = {"accepted": 1, "queued": 2, "sending": 3, "sent": 4, "read": 6}
@@ -94,10 +95,10 @@ class Message(Base):
 
 # Made once: to make a statement takes as long as to run it.
 TABLE = Message.__table__
-BY_SID = select(TABLE).where(TABLE.c.sid == bindparam("sid"))
-OUTBOUND = (
+BY_SID = Statement(select(TABLE).where(TABLE.c.sid == bindparam("sid")))
+OUTBOUND = Statement(
     select(TABLE)
     .where(TABLE.c.id == bindparam("id"), TABLE.c.direction == "outbound")
     .with_for_update()
 )
-REPLY = select(TABLE).where(TABLE.c.reply_to_id == bindparam("id"))
+REPLY = Statement(select(TABLE).where(TABLE.c.reply_to_id == bindparam("id")))

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models import answers
 from models.answers import SEPARATOR, is_between
 from models.database import Base
+from models.statement import Statement
 from models.words import fold, trim, without_accents
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -369,6 +370,6 @@ class Version(Base):
 
 # Made once: to make a statement takes as long as to run it.
 TABLE = Version.__table__
-BY_DIGEST = select(TABLE).where(
-    TABLE.c.name == bindparam("name"), TABLE.c.digest == bindparam("digest")
+BY_DIGEST = Statement(
+    select(TABLE).where(TABLE.c.name == bindparam("name"), TABLE.c.digest == bindparam("digest"))
 )
