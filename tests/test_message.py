@@ -8,8 +8,6 @@ from conftest import NUMBER, REY
 
 from phone import new_sid
 
-# Where it is not about what is stored, one kind of database will do.
-
 
 def reply_to(phone, text="Mats BBQ"):
     phone.text(text)

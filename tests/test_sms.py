@@ -45,8 +45,6 @@ thanks = "You said {Question1}"
 ask = "Say something"
 """
 
-# Where it is about words alone, one kind of database will do.
-
 
 @pytest.fixture
 def serving(serve, questionnaires):

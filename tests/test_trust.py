@@ -23,8 +23,6 @@ FIELDS = [
     ("To", NUMBER),
 ]
 
-# Where it is about the request alone, one kind of database will do.
-
 
 @pytest.fixture
 def log(caplog, monkeypatch):
