@@ -24,11 +24,11 @@ faults: $(VENV)/dev.done  ## Do harm to it at length: a quarter of an hour
 	@$(BIN)/python -m pytest --long $(TELLING) -m "not alone" $(ON_BOTH_CORES) tests/faults
 	@$(BIN)/python -m pytest --long $(TELLING) -m alone tests/faults
 
-bench: $(VENV)/dev.done  ## Measure turns per second, their time and cost, beside an empty handler
+bench: $(VENV)/dev.done  ## Measure turns per second, their time and cost; docs/performance.md has growth and memory
 	@$(BIN)/python bench/turns.py
 	@$(BIN)/python bench/layers.py
-	@$(BIN)/python bench/plot.py
 	@$(BIN)/python bench/several.py
+	@$(BIN)/python bench/plot.py
 
 lint: $(VENV)/dev.done  ## Check style and formatting
 	@$(BIN)/ruff check .

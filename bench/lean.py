@@ -40,8 +40,9 @@ class Texting:
             for request in requests:
                 began = time.perf_counter()
                 connection.sendall(request)
-                answer = connection.recv(65536)  # it comes in one piece
+                answer = connection.recv(65536)
                 assert answer.startswith(b"HTTP/1.1 200 "), answer
+                assert answer.endswith(b"</Response>"), answer  # all of it came in one piece
                 self._turns.append(time.perf_counter() - began)
                 if time.monotonic() > end:
                     return
