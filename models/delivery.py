@@ -32,7 +32,10 @@ DELAYS = [
 LATER = 1.1  # how much longer a delay may be by chance, so that receivers do not meet a crowd
 FURTHEST = DELAYS[-1] * LATER  # further ahead nothing is planned
 LEASE = timedelta(seconds=60)  # twice what an attempt may last
-SHARE = 4  # attempts at one receiver at a time, so that one that hangs holds up no other
+# Attempts at one receiver, from which on it gets no more, so that one that hangs holds up no other.
+# As many are claimed at once, so it may have 7 under way: to count exactly would be to claim, and
+# so to sync, for each one alone.
+SHARE = 4
 UNFINISHED = 5  # claims in a row that nobody came back from, and it is set aside
 SUSPECT = 2  # of these, and it is claimed alone, to harm nothing but itself
 GONE = 410  # the receiver's word that it wants no more
