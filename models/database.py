@@ -84,6 +84,13 @@ SESSION = {
     "idle_in_transaction_session_timeout": f"{PATIENCE_SECONDS}s",
 }
 
+# For a role or a database for which a commit need not be on disk, there and at the standbys. What
+# waits for more than `on` does stays so, and so does what the URL says.
+SYNC = (
+    "SELECT set_config(name, 'on', false) FROM pg_settings WHERE name = 'synchronous_commit'"
+    " AND setting IN ('off', 'local') AND source <> 'client'"
+)
+
 PRAGMAS: dict[str, Any] = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: with NORMAL a commit that was acknowledged can be lost with the power
@@ -583,7 +590,15 @@ def _postgresql_engine(url: URL) -> Engine:
     sizes = {"pool_size": 16, "max_overflow": -1, "pool_use_lifo": True}
     engine = create_engine(url.set(query=query), hide_parameters=True, **sizes)
     event.listen(engine, "do_connect", lambda _, __, args, named: Impatient.connect(*args, **named))
+    event.listen(engine, "connect", _have_commits_on_disk)
     return engine
+
+
+def _have_commits_on_disk(connection: Any, _: Any) -> None:
+    """In no transaction, for what is set in one that fails is set no more."""
+    connection.autocommit = True
+    connection.execute(SYNC)
+    connection.autocommit = False
 
 
 def _sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:

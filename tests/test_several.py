@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from conftest import FEEDBACK, HEAD, QUESTIONS, THANKS, run
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import ProgrammingError
 
 from models import Database
 from models.database import PATIENCE_SECONDS
@@ -68,8 +69,7 @@ def test_the_time_is_that_of_the_database_and_utc_whatever_it_shows_to_others(
 ):
     results = '\n[results]\nurl = "http://127.0.0.1:9/results"\nformat = "json"\n'
     (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET timezone = 'Asia/Kolkata'")
+    set_for_database(database_url, "timezone", "Asia/Kolkata")
     webhook = serve()
     for said in TEXTS:
         webhook.phone().text(said)
@@ -81,6 +81,11 @@ def test_the_time_is_that_of_the_database_and_utc_whatever_it_shows_to_others(
 
 
 # Connections that are lost ###################################################
+
+
+def set_for_database(url: str, name: str, value: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {name} = '{value}'")
 
 
 @contextmanager
@@ -154,6 +159,18 @@ def test_what_the_url_says_of_a_connection_goes_before(database_url):
         with database.read() as db:
             assert db.scalar(text("SHOW statement_timeout")) == "42s"
             assert db.scalar(text("SHOW timezone")) == "UTC"
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("setting", "kept"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")]
+)
+def test_a_text_is_on_disk_whatever_is_set_for_the_database(database_url, setting, kept):
+    set_for_database(database_url, "synchronous_commit", setting)
+    with Database.open(database_url) as database:
+        with database.read() as db, suppress(ProgrammingError):
+            db.execute(text("SELECT nothing"))
+        assert database.write(lambda db: db.scalar(text("SHOW synchronous_commit"))) == kept
 
 
 # upgrade #####################################################################
