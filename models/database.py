@@ -548,6 +548,7 @@ def _migrate_alone(connection: Connection) -> None:
 
     All texts that come wait behind a migration that waits for a table.
     """
+    connection.execute(text("SET LOCAL statement_timeout = 0"))  # a role may have one
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('smsconvo migration'))"))
     connection.execute(text(f"SET LOCAL lock_timeout = '{TABLE_SECONDS}s'"))
 

@@ -114,7 +114,6 @@ class Transfer:
         if encoding != "UTF8":
             raise ValueError(f"The database to copy to holds {encoding}, not UTF8. {NEW_ONE}")
         self._target.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
-        self._target.execute(text("SET LOCAL statement_timeout = 0"))
         self._target.execute(text(f"LOCK TABLE {NAMES}"))
         if any(self._target.scalar(select(select(table).exists())) for table in TABLES):
             raise ValueError(f"The database to copy to is not empty. {NEW_ONE}")

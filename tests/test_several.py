@@ -211,6 +211,17 @@ def test_of_two_machines_that_upgrade_one_does(start, environ, database_url, nex
 
 
 @on_postgresql
+def test_an_upgrade_may_take_longer_than_a_statement_of_the_role(
+    folder, environ, database_url, next_program
+):
+    set_for_database(database_url, "statement_timeout", "300ms")
+    program = next_program("op.execute('SELECT pg_sleep(0.4)')")
+    environ["DATABASE_URL"] = database_url
+    ended = run(folder, environ, "upgrade", "--no-backup", program=program)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@on_postgresql
 def test_texts_do_not_wait_for_an_upgrade_that_waits_for_a_table(
     start, folder, environ, database_url, next_program, phone
 ):
