@@ -4,6 +4,7 @@ It reads once, downwards: settings, application, trust, texts, results, health, 
 Nothing here decides what a conversation is (`models/` does): it finds, calls one verb, and renders.
 """
 
+import errno
 import gc
 import json
 import logging
@@ -1001,8 +1002,8 @@ CONNECTIONS = 2048
 class Commands(click.Group):
     """Ends every command that cannot go on with one sentence, and exit status 78.
 
-    It is 69 for what may be over soon, such as PostgreSQL that is still starting: systemd tries
-    that again.
+    It is 69 for what may be over soon, such as PostgreSQL that is still starting, or an address
+    that the machine has not got yet: systemd tries that again.
     """
 
     def invoke(self, ctx: click.Context) -> object:
@@ -1137,10 +1138,11 @@ def check_port(address: str, port: int) -> None:
         try:
             trial.bind((address, port))
         except OSError as error:
-            raise SettingsError(
-                f"SMSCONVO_LISTEN: {address}:{port} cannot be listened on: {error.strerror}."
-                " Stop what uses it, or choose another."
-            ) from None
+            trouble = f"SMSCONVO_LISTEN: {address}:{port} cannot be listened on: {error.strerror}."
+            if error.errno == errno.EADDRNOTAVAIL:  # yet: the network may still be coming up
+                cure = "Give this machine that address, or choose another."
+                fail(f"{trouble} {cure}", os.EX_UNAVAILABLE)
+            raise SettingsError(f"{trouble} Stop what uses it, or choose another.") from None
 
 
 def known_versions() -> list[str]:

@@ -312,6 +312,17 @@ def test_serve_refuses_a_port_that_is_taken(folder, environ):
     )
 
 
+def test_an_address_that_the_machine_has_not_got_yet_is_worth_another_start(folder, environ):
+    environ["SMSCONVO_LISTEN"] = "192.0.2.1:8080"  # of documentation: nobody has it
+    ended = run(folder, environ, "serve")
+    assert_refused(
+        ended,
+        "SMSCONVO_LISTEN: 192.0.2.1:8080 cannot be listened on: Cannot assign requested address.",
+        "Give this machine that address, or choose another.",
+        status=os.EX_UNAVAILABLE,
+    )
+
+
 @pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", []), ("0.0.0.0", ["warning"])])
 def test_serve_warns_where_it_listens_beyond_this_machine(folder, environ, host, warned):
     port = environ["SMSCONVO_LISTEN"].partition(":")[2]

@@ -1,5 +1,6 @@
 """The files in `deploy/`, judged by the programs that read them."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ HEADERS = {
 }
 COOKIE = "conversation=fedcba9876543210fedcba9876543210; HttpOnly; Max-Age=14400; Path=/; Secure"
 LARGEST = 64 * 1024
+OPERATING = DEPLOY.parent / "docs" / "operating.md"
 
 
 def test_the_unit_is_clean(tmp_path: Path):
@@ -43,6 +45,21 @@ def test_the_unit_is_clean(tmp_path: Path):
     unit.write_text(
         replaced((DEPLOY / unit.name).read_text(), "/opt/smsconvo/.venv/bin/python", sys.executable)
     )
+
+    verdict = run(tmp_path, tool("systemd-analyze", "systemd"), "verify", unit)
+
+    assert (verdict.stdout + verdict.stderr, verdict.returncode) == ("", 0)
+
+
+def test_the_unit_is_clean_with_what_several_machines_add(tmp_path: Path):
+    (added,) = re.findall(r"```ini\n(.*?)```", OPERATING.read_text("utf-8"), re.DOTALL)
+    unit = tmp_path / "smsconvo.service"
+    for path, text in (
+        (unit, (DEPLOY / unit.name).read_text()),
+        (tmp_path / "smsconvo.service.d" / "override.conf", added),
+    ):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(replaced(text, "/opt/smsconvo/.venv/bin/python", sys.executable))
 
     verdict = run(tmp_path, tool("systemd-analyze", "systemd"), "verify", unit)
 
