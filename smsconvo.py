@@ -1013,9 +1013,10 @@ class Commands(click.Group):
             fail(str(error))
         except DBAPIError as error:
             why = " ".join(str(error.orig).split()).rstrip(".?")
+            of_postgresql = hasattr(error.orig, "diag")
+            place = "the log of PostgreSQL" if of_postgresql else "the rights on its directory"
             fail(
-                f"The database cannot be used: {why}."
-                " Check DATABASE_URL, and the rights on its directory.",
+                f"The database cannot be used: {why}. Check DATABASE_URL, and {place}.",
                 os.EX_UNAVAILABLE if may_pass(error) else os.EX_CONFIG,
             )
         except BrokenPipeError:

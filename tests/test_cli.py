@@ -299,7 +299,8 @@ def test_serve_refuses_a_postgresql_that_is_somebody_elses(folder, environ, empt
 def test_what_may_be_over_soon_is_worth_another_start(folder, environ):
     lose_postgresql(folder, environ)
     ended = run(folder, environ, "serve")
-    assert_refused(ended, "The database cannot be used: ", "Check", status=os.EX_UNAVAILABLE)
+    cure = "Check DATABASE_URL, and the log of PostgreSQL."
+    assert_refused(ended, "The database cannot be used: ", cure, status=os.EX_UNAVAILABLE)
     assert "mine" not in ended.stderr
 
 
