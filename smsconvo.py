@@ -1256,7 +1256,8 @@ def copy(database_url: str) -> None:
         tallies = copy_rows(settings.database_url, database_url)
     for name, tally in tallies.items():
         say(f"{name}: {number(tally.rows, 'row')}, checksum {tally.checksum} on both sides")
-    say("Set DATABASE_URL to the new database, and start smsconvo.")
+    say("Set DATABASE_URL to the new database, and start smsconvo. Let nothing run on the old one,")
+    say("`deliver` included: what is owed is owed in both, and would be delivered twice.")
 
 
 def claim_source(settings: Settings) -> Database:

@@ -139,11 +139,12 @@ def test_every_row_is_copied_and_what_is_there_is_told(folder, environ, target, 
     ended = copy(folder, environ, target)
     assert_copied(ended)
     assert everything(target) == before == everything(f"sqlite:///{folder}/smsconvo.db")
-    *told, last = ended.stdout.splitlines()
+    *told, next_step, warning = ended.stdout.splitlines()
     assert {line.partition(":")[0] for line in told} == TABLES
     assert [line for line in told if line.startswith(f"contacts: {BIG + 1} rows, checksum ")]
     assert [line for line in told if line.startswith("outbox: 1 row, checksum ")]
-    assert "Set DATABASE_URL" in last
+    assert next_step.startswith("Set DATABASE_URL to the new database, and start smsconvo.")
+    assert warning.startswith("`deliver` included: ")
 
 
 def send_results(folder: Path, url: str) -> None:
