@@ -4,10 +4,12 @@ from dataclasses import fields
 import click
 import pytest
 
+from models import Database
 from smsconvo import HERE, Settings, cli
 
 README = (HERE / "README.md").read_text("utf-8")
 SOURCE = (HERE / "smsconvo.py").read_text("utf-8")
+OPERATING = (HERE / "docs" / "operating.md").read_text("utf-8")
 
 
 def commands(group=cli, path=()):
@@ -41,3 +43,25 @@ def test_links_between_the_documents_lead_somewhere():
     for page in [HERE / "README.md", *(HERE / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def read_as_systemd(block):
+    """A line of an environment file is a value to its end, or a comment from its beginning."""
+    lines = [line for line in block.splitlines() if line and line[0] not in "#;"]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_settings_that_operators_are_told_are_taken():
+    blocks = re.findall(r"^```sh\n((?:(?:[A-Z_]+=|#).*\n)+)```$", OPERATING, re.M)
+    assert len(blocks) == 2
+    told = {name: value for block in blocks for name, value in read_as_systemd(block).items()}
+    told["TWILIO_ACCOUNT_SID"] = told["TWILIO_ACCOUNT_SID"].replace("…", 32 * "0")
+    settings = Settings.from_env(told)
+    assert settings.listen == ("10.0.0.11", 8080)
+    with Database.open(settings.database_url) as database:
+        assert database.engine.url.query["sslmode"] == "require"
+
+
+def test_nobody_is_told_to_put_a_password_into_a_url():
+    for page in [HERE / "README.md", *(HERE / "docs").glob("*.md")]:
+        assert not re.search(r"://[^/\s@`]+:[^/\s@`]+@", page.read_text("utf-8")), page.name
