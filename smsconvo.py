@@ -515,7 +515,7 @@ def take_text(
     """Record a text, and what is said to it; what is recorded already is only said again."""
     recorded = Message.find(db, form["MessageSid"])
     if recorded:
-        conversation = Conversation.find_whose(db, recorded)
+        conversation = Conversation.find_by_id(db, recorded.conversation_id)
         return Reply.of(recorded.find_reply(db), conversation, "repeated")
     text = inbound(form, now)
     contact = Contact.find(db, text.sender, app.people.name_of(text.sender))
@@ -1547,7 +1547,7 @@ def save_recording(settings: Settings, id: int, file: Path) -> None:
         recording = next(find_recordings(db, [id]), None)
         if recording is None:
             raise SettingsError(f"There is no conversation {id}. Look for its id in the history.")
-        version = db.get(Conversation, id).version
+        version = Conversation.find_by_id(db, id).version
         own = Questionnaires({version.name: version.definition}).only(version.name)
     masked = recording.masked(load_people(settings).values())
     with trial_database() as trial:

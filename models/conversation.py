@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import result
 from models.contact import Contact
@@ -60,7 +60,7 @@ class Conversation(Base):
     """One run of one phone through one questionnaire."""
 
     __tablename__ = "conversations"
-    __allow_unmapped__ = True  # for the answers
+    __allow_unmapped__ = True  # for what belongs to it, which `_whole` reads
     __table_args__ = (
         CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
         Index("ix_conversations_sender_number", "sender", "number", "id"),
@@ -97,8 +97,8 @@ class Conversation(Base):
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
-    contact: Mapped[Contact] = relationship(viewonly=True)
-    version: Mapped[Version] = relationship(viewonly=True)
+    contact: Contact
+    version: Version
     answers: dict[str, Answer]  # by key
 
     @classmethod
@@ -108,9 +108,8 @@ class Conversation(Base):
         return cls._whole(db, rows[0]) if rows else None
 
     @classmethod
-    def find_whose(cls, db: Session, message: Message) -> Optional["Conversation"]:
-        """The conversation that a message belongs to."""
-        row = db.execute(WHOLE.where(TABLE.c.id == message.conversation_id)).first()
+    def find_by_id(cls, db: Session, id: int | None) -> Optional["Conversation"]:
+        row = db.execute(WHOLE.where(TABLE.c.id == id)).first()
         return row and cls._whole(db, row)
 
     @classmethod

@@ -53,7 +53,7 @@ def _count_open(db: Session) -> dict[str, list[tuple[str, str, int]]]:
     found: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
     counted = (
         select(Version.name, Version.digest, Conversation.asking, func.count())
-        .join(Conversation.version)
+        .join(Conversation, Conversation.questionnaire_id == Version.id)
         .where(Conversation.state == "open")
         .group_by(Version.name, Version.digest, Conversation.asking)
         .order_by(Version.name, Conversation.asking)

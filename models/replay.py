@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from models.contact import Contact
 from models.conversation import Conversation
 from models.message import Message
+from models.questionnaire import Version
 from models.questionnaires import Questionnaires
 from models.turn import receive
 
@@ -98,7 +99,9 @@ def find_recordings(db: Session, ids: Sequence[int]) -> Iterator[Recording]:
     for start in range(0, len(ids), AT_ONCE):
         reply = aliased(Message)
         some = (
-            select(Conversation, Message, reply.body)
+            select(Conversation, Version.name, Contact.name, Message, reply.body)
+            .join(Version, Version.id == Conversation.questionnaire_id)
+            .join(Contact, Contact.phone == Conversation.sender)
             .join(Message, Message.conversation_id == Conversation.id)
             .outerjoin(reply, reply.reply_to_id == Message.id)
             .where(
@@ -106,13 +109,13 @@ def find_recordings(db: Session, ids: Sequence[int]) -> Iterator[Recording]:
             )
             .order_by(Conversation.id, Message.id)
         )
-        for conversation, rows in groupby(db.execute(some), key=lambda row: row[0]):
+        for (conversation, version, name), rows in groupby(db.execute(some), lambda row: row[:3]):
             yield Recording(
-                conversation.version.name,
+                version,
                 conversation.sender,
                 conversation.number,
-                [_turn(said, reply) for _, said, reply in rows],
-                conversation.contact.name,
+                [_turn(said, reply) for *_, said, reply in rows],
+                name,
                 conversation.id,
             )
         db.expunge_all()

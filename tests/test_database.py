@@ -122,6 +122,18 @@ def test_a_write_that_waits_too_long_is_told_so(sqlite, monkeypatch):
     go_on.set()
 
 
+def test_what_nobody_waits_for_any_more_is_not_done(sqlite, monkeypatch):
+    go_on = hold(sqlite)
+    monkeypatch.setattr(models.database, "PATIENCE_SECONDS", 0.1)
+    for phone in ("+1", "+2"):
+        with pytest.raises(TimeoutError):
+            sqlite.write(add(phone))
+    monkeypatch.undo()
+    go_on.set()
+    sqlite.write(add("+3"))
+    assert phones(sqlite) == ["+3"]
+
+
 # Works that wait together ####################################################
 
 
