@@ -346,7 +346,8 @@ class Stderr(logging.Handler):
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        os.write(sys.stderr.fileno(), f"{self.format(record)}\n".encode())
+        with suppress(OSError):  # a log that cannot be written makes no text unanswered
+            os.write(sys.stderr.fileno(), f"{self.format(record)}\n".encode())
 
 
 log = logging.getLogger("smsconvo")

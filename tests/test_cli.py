@@ -181,6 +181,16 @@ def test_a_conversation_goes_on_after_a_restart(folder, environ, empty_url):
         assert phone.text(TEXTS[1]) == [QUESTIONS[1]]
 
 
+def test_texts_are_answered_while_no_log_can_be_written(folder, environ):
+    with (
+        open("/dev/full", "wb") as full,
+        started(folder, environ, "serve", stderr=full) as process,
+    ):
+        until(lambda: is_listening(environ))
+        assert phone_of(environ).text("Mats BBQ") == [QUESTIONS[0]]
+        process.terminate()
+
+
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
 def test_serve_works_on_an_empty_postgresql(folder, environ, receiver, empty_url, count):
