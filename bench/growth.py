@@ -33,6 +33,7 @@ LATER = timedelta(days=1)  # when all that is open has been silent for too long
 # What the server itself runs, beside the turns.
 SERVER: dict[str, Callable[[Session, datetime], object]] = {
     "sender: is any silent": Conversation.is_any_silent,
+    "sender: is any due": Delivery.is_due,
     "sender: end 50 silent ones": lambda db, now: Conversation.expire_silent(db, now + LATER, 50),
     "sender: claim": lambda db, now: Delivery.claim(db, now + LATER, 16),
     "/healthz: what is not delivered": lambda db, _: Delivery.count_undelivered(db),

@@ -109,7 +109,7 @@ class Conversation(Base):
 
     @classmethod
     def find_by_id(cls, db: Session, id: int | None) -> Optional["Conversation"]:
-        row = db.execute(WHOLE.where(TABLE.c.id == id)).first()
+        row = db.execute(BY_ID, {"id": id}).first()
         return row and cls._whole(db, row)
 
     @classmethod
@@ -357,6 +357,7 @@ TABLE, ANSWER = Conversation.__table__, Answer.__table__
 WHOLE = select(TABLE, Version.__table__, Contact.__table__).select_from(
     TABLE.join(Version.__table__).join(Contact.__table__)
 )
+BY_ID = WHOLE.where(TABLE.c.id == bindparam("id"))
 NEWEST = Statement(
     WHOLE.where(TABLE.c.sender == bindparam("sender"), TABLE.c.number == bindparam("number"))
     .order_by(TABLE.c.id.desc())

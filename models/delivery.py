@@ -5,7 +5,7 @@ import uuid
 from collections import Counter
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Optional
+from typing import Any, Optional
 
 from sqlalchemy import (
     CheckConstraint,
@@ -95,6 +95,14 @@ class Delivery(Base):
     delivered_at: Mapped[datetime | None]
 
     @classmethod
+    def is_due(cls, db: Session, now: datetime, under_way: Collection["Delivery"] = ()) -> bool:
+        wanted = _wanted(under_way, 1)
+        return bool(
+            cls.all(db, DUE, until=now, **wanted)
+            or cls.all(db, ASTRAY, until=now + FURTHEST, **wanted)
+        )
+
+    @classmethod
     def claim(
         cls, db: Session, now: datetime, most: int, under_way: Collection["Delivery"] = ()
     ) -> list["Delivery"]:
@@ -104,14 +112,11 @@ class Delivery(Base):
         out; nor is more for a receiver that has its share of that already. Times further ahead
         than can be are from a clock that was wrong, and hold nothing up.
         """
-        shares = Counter(one.url for one in under_way)
-        wanted = {
-            "busy": [url for url, count in shares.items() if count >= SHARE],
-            "under_way": [one.id for one in under_way],
-            "most": min(most, SHARE),
-        }
-        due = cls.all(db, DUE, until=now, **wanted)
-        due = due or cls.all(db, ASTRAY, until=now + FURTHEST, **wanted)
+        wanted = _wanted(under_way, min(most, SHARE))
+        due = cls.all(db, DUE.with_for_update(skip_locked=True), until=now, **wanted)
+        due = due or cls.all(
+            db, ASTRAY.with_for_update(skip_locked=True), until=now + FURTHEST, **wanted
+        )
         suspects = [one for one in due if one.unfinished >= SUSPECT]
         taken = suspects[:1] or due
         claimed = [one for one in taken if one._lease(now)]
@@ -212,6 +217,13 @@ class Delivery(Base):
         )
 
 
+def _wanted(under_way: Collection[Delivery], most: int) -> dict[str, Any]:
+    """What the statements about due deliveries are to leave out, and how many they find."""
+    shares = Counter(one.url for one in under_way)
+    busy = [url for url, count in shares.items() if count >= SHARE]
+    return {"busy": busy, "under_way": [one.id for one in under_way], "most": most}
+
+
 # Made once: to make a statement takes as long as to run it.
 TABLE = Delivery.__table__
 GONE_URLS = select(TABLE.c.url).where(text(IS_GONE))
@@ -225,7 +237,6 @@ WANTED = (
     )
     .order_by(TABLE.c.next_attempt_at, TABLE.c.id)
     .limit(bindparam("most", type_=Integer, literal_execute=True))
-    .with_for_update(skip_locked=True)
 )
 # Not one statement with OR: SQLite would read all that wait.
 DUE = WANTED.where(TABLE.c.next_attempt_at <= bindparam("until"))

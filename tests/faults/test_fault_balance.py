@@ -71,7 +71,7 @@ def test_the_other_server_takes_all_texts(tmp_path, database_url, receiver, end)
     print(f"{len(acknowledged)} texts, {len(refusals)} refused at first")
     with psycopg.connect(database_url) as connection:
         assert surprises + compare(connection, acknowledged) == []
-    assert set(refusals) <= {502}
+    assert set(refusals) <= {502, 503}  # 503 where the proxy thinks that none is well
     assert len(refusals) <= GUESTS  # who texted at that moment; Twilio tries again
 
 

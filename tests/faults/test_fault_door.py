@@ -143,14 +143,14 @@ def test_slow_clients_of_a_proxy_do_not_delay_a_text(fronted, size):
 
 
 def test_slow_clients_without_a_proxy_keep_texts_out(plain, size):
-    with slow_clients(plain, heads=0, bodies=size(50, 500)):
+    with slow_clients(plain, heads=0, bodies=size(150, 500)):
         assert is_kept_out(plain)
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_slow_clients_of_a_proxy_that_does_not_buffer_keep_texts_out(proxy, tmp_path, size):
     with door(proxy, tmp_path, UNBUFFERED[proxy]) as server:
-        with slow_clients(server, heads=0, bodies=size(50, 500)):
+        with slow_clients(server, heads=0, bodies=size(150, 500)):
             assert is_kept_out(server)
 
 
