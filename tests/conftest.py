@@ -136,7 +136,10 @@ def clock() -> Clock:
 def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # whoever sent it was killed
+                return
             received.requests.append((dict(self.headers), body))
             status, headers = received.answers.pop(0) if received.answers else (204, {})
             self.send_response(status)
