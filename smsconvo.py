@@ -137,6 +137,10 @@ class Settings:
             allow_private_receivers=_allow_private(read("SMSCONVO_ALLOW_PRIVATE_RECEIVERS")),
         )
 
+    @property
+    def on_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
     def for_serving(self) -> "Settings":
         if not self.account_sid:
             raise SettingsError("TWILIO_ACCOUNT_SID is not set. Copy it from the Twilio console.")
@@ -346,8 +350,13 @@ class Stderr(logging.Handler):
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # a log that cannot be written makes no text unanswered
+        """A line that cannot be written, or not be made, leaves no text unanswered."""
+        try:
             os.write(sys.stderr.fileno(), f"{self.format(record)}\n".encode())
+        except OSError:
+            pass
+        except Exception:
+            self.handleError(record)
 
 
 log = logging.getLogger("smsconvo")
@@ -1016,17 +1025,24 @@ class Commands(click.Group):
         except (SettingsError, InvalidQuestionnaire) as error:
             fail(str(error))
         except DBAPIError as error:
-            why = " ".join(str(error.orig).split()).rstrip(".?")
             of_postgresql = hasattr(error.orig, "diag")
             place = "the log of PostgreSQL" if of_postgresql else "the rights on its directory"
             fail(
-                f"The database cannot be used: {why}. Check DATABASE_URL, and {place}.",
-                os.EX_UNAVAILABLE if may_pass(error) else os.EX_CONFIG,
+                f"The database cannot be used: {in_short(error)}. Check DATABASE_URL, and {place}.",
+                status_of(error),
             )
         except BrokenPipeError:
             raise  # whoever read our output has gone; click knows what to do
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}. Run it where it may read and write this.")
+
+
+def in_short(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split()).rstrip(".?")
+
+
+def status_of(error: DBAPIError) -> int:
+    return os.EX_UNAVAILABLE if may_pass(error) else os.EX_CONFIG
 
 
 def fail(sentence: str, status: int = os.EX_CONFIG) -> NoReturn:
@@ -1047,7 +1063,7 @@ def cli() -> None:
 def serve(results_to: str | None, workers: int) -> None:
     """Answer Twilio and deliver results, until stopped."""
     settings = replace(Settings.from_env(os.environ).for_serving(), results_to=results_to)
-    if workers > 1 and settings.database_url.startswith("sqlite"):
+    if workers > 1 and settings.on_sqlite:
         raise SettingsError("--workers: SQLite has one writer. Leave it out, or use PostgreSQL.")
     load_people(settings)
     load_questionnaires(settings)
@@ -1081,7 +1097,7 @@ def run_server(settings: Settings, workers: int) -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=workers,
-        blocking_threads=TOGETHER if settings.database_url.startswith("sqlite") else THREADS,
+        blocking_threads=TOGETHER if settings.on_sqlite else THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
         http1_settings=HTTP1Settings(
@@ -1266,7 +1282,7 @@ def copy(database_url: str) -> None:
 
 def claim_source(settings: Settings) -> Database:
     """The database to copy from, which no server has, nor gets before this is closed."""
-    if not settings.database_url.startswith("sqlite"):
+    if not settings.on_sqlite:
         raise SettingsError(
             "DATABASE_URL is not sqlite:///…, and copy goes from SQLite to PostgreSQL."
             " Set it to the database to copy from."
@@ -1283,11 +1299,9 @@ def telling_of_target() -> Iterator[None]:
     except DBAPIError as error:
         if not hasattr(error.orig, "diag"):
             raise  # it is SQLite's
-        why = error.orig.diag.message_primary or " ".join(str(error.orig).split()).rstrip(".?")
-        fail(
-            f"Copying failed: {why}. Nothing was copied: mend that, and run copy again.",
-            os.EX_UNAVAILABLE if may_pass(error) else os.EX_CONFIG,
-        )
+        why = error.orig.diag.message_primary or in_short(error)
+        sentence = f"Copying failed: {why}. Nothing was copied: mend that, and run copy again."
+        fail(sentence, status_of(error))
 
 
 def prepare_target(url: str) -> None:

@@ -15,7 +15,6 @@ from hashlib import md5
 from pathlib import Path
 
 import click
-from alembic import command
 from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -73,7 +72,7 @@ def make_history(file: Path, messages: int) -> int:
         public_url="https://sms.example.org",
         results_to=NOWHERE,
     )
-    command.upgrade(smsconvo.migrations(settings), "head")
+    smsconvo.migrate(settings)
     now = datetime.now(UTC)
     hold_conversations(settings, now - SPAN)
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import click
-from alembic import command
 from bottle import FormsDict
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
@@ -79,7 +78,7 @@ def make_app() -> smsconvo.App:
         people=smsconvo.HERE / "people.toml",
         public_url="https://sms.example.org",
     )
-    command.upgrade(smsconvo.migrations(settings), "head")
+    smsconvo.migrate(settings)
     return smsconvo.create_app(settings)
 
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lean import Texting
 from phones import Turns
+from turns import OURS, seconds_used, serving
 
-from smsconvo import HERE, Settings, rehearsal_environment, running_server
-
-NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
+from smsconvo import HERE, Settings
 
 
 @dataclass
@@ -94,7 +93,7 @@ def postgresql(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
 def measure(
     url: str, postmaster: psutil.Process, workers: int, phones: int, seconds: float
 ) -> Figures:
-    with serving(url, workers) as (settings, server):
+    with serving_on(url, workers) as (settings, server):
         texting = Texting(settings, phones, seconds)
         before = seconds_used(server), seconds_used(postmaster), time.process_time()
         turns = texting.run()
@@ -104,29 +103,14 @@ def measure(
 
 
 @contextmanager
-def serving(url: str, workers: int) -> Iterator[tuple[Settings, psutil.Process]]:
-    """The program on an empty database, with the questionnaires that ship."""
+def serving_on(url: str, workers: int) -> Iterator[tuple[Settings, psutil.Process]]:
+    """The program on an empty database of this PostgreSQL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS several WITH (FORCE)")
         connection.execute("CREATE DATABASE several")
-    environ = rehearsal_environment() | {
-        "DATABASE_URL": url.replace("/postgres?", "/several?"),
-        "SMSCONVO_QUESTIONNAIRES": str(HERE / "questionnaires"),
-        "SMSCONVO_PEOPLE": str(HERE / "people.toml"),
-    }
-    with running_server(environ, NOWHERE, options=[f"--workers={workers}"]) as server:
-        yield Settings.from_env(environ), psutil.Process(server.pid)
-
-
-def seconds_used(process: psutil.Process) -> float:
-    """Of a processor, by a process and all that have come from it, those that ended too."""
-    own = process.cpu_times()
-    seconds = own.user + own.system + own.children_user + own.children_system
-    for child in process.children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # PostgreSQL's come and go
-            times = child.cpu_times()
-            seconds += times.user + times.system
-    return seconds
+    database = url.replace("/postgres?", "/several?")
+    with serving(OURS, database, [f"--workers={workers}"]) as running:
+        yield running
 
 
 def compare(runs: list[list[dict[str, float]]]) -> list[dict[str, float]]:

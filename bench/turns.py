@@ -11,8 +11,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def compare(ours: dict[str, float], empty: dict[str, float]) -> dict[str, dict[s
 
 @contextmanager
 def serving(
-    program: Path, database: str | None = None
+    program: Path, database: str | None = None, options: Collection[str] = ()
 ) -> Iterator[tuple[Settings, psutil.Process]]:
     """The program on a database, by default an empty one, with the questionnaires that ship."""
     before = os.getcwd()
@@ -107,7 +107,7 @@ def serving(
                 "SMSCONVO_PEOPLE": str(HERE / "people.toml"),
             }
             environ |= {"DATABASE_URL": database} if database else {}
-            with running_server(environ, NOWHERE, program) as server:
+            with running_server(environ, NOWHERE, program, options) as server:
                 yield Settings.from_env(environ), psutil.Process(server.pid)
         finally:
             os.chdir(before)
@@ -175,8 +175,15 @@ def family(server: psutil.Process) -> list[psutil.Process]:
     return [server, *server.children(recursive=True)]
 
 
-def seconds_used(server: psutil.Process) -> float:
-    return sum(one.cpu_times().user + one.cpu_times().system for one in family(server))
+def seconds_used(process: psutil.Process) -> float:
+    """Of a processor, by a process and all that have come from it, those that ended too."""
+    own = process.cpu_times()
+    seconds = own.user + own.system + own.children_user + own.children_system
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # PostgreSQL's come and go
+            times = child.cpu_times()
+            seconds += times.user + times.system
+    return seconds
 
 
 def memory_of(server: psutil.Process) -> float:

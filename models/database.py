@@ -141,9 +141,9 @@ class Words(TypeDecorator[str]):
 class Base(DeclarativeBase):
     """Every table, with named constraints: SQLite cannot drop what has no name.
 
-    What every text reads and writes goes around the ORM's unit of work, which takes some times as
-    long as its statements to find out what depends on what: such an entity belongs to no session,
-    and is written when `insert` or `update` is called, not later.
+    Nothing here uses the ORM's unit of work, which takes some times as long as its statements to
+    find out what depends on what: an entity belongs to no session, and is written when `insert` or
+    `update` is called, not later.
     """
 
     metadata = MetaData(

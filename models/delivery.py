@@ -246,8 +246,12 @@ CLAIMED = Statement(
     .where(TABLE.c.id == bindparam("id"), TABLE.c.attempts == bindparam("attempt"))
     .with_for_update()
 )
-OF_CONVERSATION = select(TABLE).where(TABLE.c.conversation_id == bindparam("conversation"))
-NEWEST = Statement(OF_CONVERSATION.order_by(TABLE.c.id.desc()).limit(ONE))
+NEWEST = Statement(
+    select(TABLE)
+    .where(TABLE.c.conversation_id == bindparam("conversation"))
+    .order_by(TABLE.c.id.desc())
+    .limit(ONE)
+)
 UNDELIVERED = (
     select(TABLE).where(TABLE.c.state != "delivered").order_by(TABLE.c.created_at, TABLE.c.id)
 )

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,11 +19,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import psycopg
 import pytest
-from alembic import command
 
 from models import Database
 from phone import Phone
-from smsconvo import HERE, App, Settings, create_app, migrations
+from smsconvo import HERE, App, Settings, create_app, migrate
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-for-the-tests-of-smsconvo"
@@ -163,7 +163,7 @@ def receiver() -> Iterator[Receiver]:
 def migrated(tmp_path_factory) -> Path:
     """A SQLite file with the tables in it, to copy."""
     path = tmp_path_factory.mktemp("migrated") / "migrated.db"
-    command.upgrade(migrations(Settings(database_url=f"sqlite:///{path}")), "head")
+    migrate(Settings(database_url=f"sqlite:///{path}"))
     return path
 
 
@@ -181,9 +181,7 @@ def postgresql() -> Iterator[str]:
                 connection.execute("ALTER SYSTEM SET fsync = off")  # its end takes seconds else
                 connection.execute("SELECT pg_reload_conf()")
                 connection.execute("CREATE DATABASE migrated")
-            command.upgrade(
-                migrations(Settings(database_url=server_url.format("migrated"))), "head"
-            )
+            migrate(Settings(database_url=server_url.format("migrated")))
             yield server_url
 
 
@@ -297,6 +295,13 @@ def next_program(tmp_path) -> Callable:
         return copy / "smsconvo.py"
 
     return make
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def free_address() -> str:

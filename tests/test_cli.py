@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import pty
 import re
@@ -9,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,13 +33,14 @@ from conftest import (
     THANKS,
     free_address,
     run,
+    until,
 )
 from sqlalchemy import inspect
 
 from models import Database
 from models.database import migrating
 from phone import Phone, TwilioError, new_sid
-from smsconvo import HERE, Settings, claim_due, cli, deliver_one, migrations
+from smsconvo import HERE, JsonLines, Settings, Stderr, claim_due, cli, deliver_one, migrations
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 PIPED = "".join(f"{said}\n" for said in TEXTS)
@@ -113,13 +115,6 @@ def is_listening(environ: dict[str, str]) -> bool:
     return False
 
 
-def until(condition: Callable) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def phone_of(environ: dict[str, str]) -> Phone:
     url = f"{environ['SMSCONVO_PUBLIC_URL']}/sms"
     return Phone(url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, sender=REY, number=NUMBER)
@@ -189,6 +184,15 @@ def test_texts_are_answered_while_no_log_can_be_written(folder, environ):
         until(lambda: is_listening(environ))
         assert phone_of(environ).text("Mats BBQ") == [QUESTIONS[0]]
         process.terminate()
+
+
+def test_a_line_that_cannot_be_made_is_told_of_and_raises_nothing(capfd):
+    handler = Stderr()
+    handler.setFormatter(JsonLines())
+    record = logging.LogRecord("smsconvo", logging.INFO, "", 0, "text", None, None)
+    record.facts = {"outcome": object()}
+    handler.handle(record)
+    assert "Encoding objects of type object is unsupported" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -4,7 +4,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import CliRunner
-from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, run
+from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, run, until
 from sqlalchemy import select
 
 import models.transfer
@@ -277,13 +276,6 @@ def held(folder: Path, environ: dict[str, str], target: str) -> Iterator[subproc
         holder.execute("SELECT pg_advisory_xact_lock(1)")
         until(lambda: execute(target, IS_HELD))
         yield process
-
-
-def until(condition: Callable) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_what_was_killed_in_the_middle_starts_over(folder, environ, source, holding):

@@ -16,7 +16,7 @@ from threading import Thread
 
 import psycopg
 import pytest
-from conftest import FEEDBACK, HEAD, QUESTIONS, THANKS, run
+from conftest import FEEDBACK, HEAD, QUESTIONS, THANKS, run, until
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import ProgrammingError
 
@@ -51,13 +51,6 @@ def start(folder, environ) -> Iterator[Callable]:
     for process in processes:
         process.kill()
         process.communicate()
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # The clock ###################################################################

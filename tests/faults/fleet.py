@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +13,11 @@ from tempfile import TemporaryDirectory
 
 import psutil
 import psycopg
-from alembic import command
-from conftest import Receiver
+from conftest import Receiver, new_database
 from rig import START_SECONDS, Server, Text, compare
 
 from phone import Exchange, Phone
-from smsconvo import Settings, migrations
+from smsconvo import Settings, migrate
 
 
 class Cluster:
@@ -33,11 +31,9 @@ class Cluster:
 
     def make_database(self) -> str:
         """The URL of a new one, with the tables in it."""
-        name = f"test_{uuid.uuid4().hex}"
-        with psycopg.connect(self._url.format("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        command.upgrade(migrations(Settings(database_url=self._url.format(name))), "head")
-        return self._url.format(name)
+        url = new_database(self._url)
+        migrate(Settings(database_url=url))
+        return url
 
     def stop(self, mode: str) -> None:
         """`fast` as a restart does it, `immediate` as a crash."""
