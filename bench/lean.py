@@ -16,7 +16,7 @@ from twilio.request_validator import RequestValidator
 from phone import new_sid
 from smsconvo import FORM, Settings
 
-GUESTS_A_SECOND = 20  # that one phone can be at most, one after the other
+GUESTS_A_SECOND = 60  # that one phone can be at most, one after the other
 
 
 class Texting:
