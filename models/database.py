@@ -8,6 +8,7 @@ meet SQLite's own back-off, which starves the ones that wait longest.
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, nullcontext, suppress
@@ -56,6 +57,9 @@ T = TypeVar("T")
 Work = Callable[[Session], T]
 
 TOGETHER = 64  # texts that one commit, so one fsync, may serve
+# For those that come now to share a commit with those that wait; and while the threads that bring
+# them are at work, the one that writes would but fight with them for Python's lock.
+GATHER_SECONDS = 0.002
 PATIENCE_SECONDS = 12  # Twilio hangs up after 15
 # A disk that fails or a file that is damaged. A commit that ends so may be on disk or not, and the
 # next sync of the same process can lie: the kernel drops what it could not write. So this process
@@ -400,6 +404,8 @@ class Writer:
     def _next_batch(self) -> list[tuple[Work[Any], Future[Any]] | None]:
         """What waits, up to the bound; None in it stands for the end."""
         batch = [self._queue.get()]
+        if not self._queue.empty():
+            time.sleep(GATHER_SECONDS)
         with suppress(Empty):
             while len(batch) < TOGETHER:
                 batch.append(self._queue.get_nowait())

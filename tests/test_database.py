@@ -3,7 +3,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from threading import Barrier, Event
 
@@ -153,6 +153,21 @@ def test_works_that_wait_together_share_a_commit(sqlite):
     assert len({turn.result(10) for turn in waiting}) == 1
 
 
+def test_what_comes_a_little_later_shares_the_commit_of_those_that_wait(sqlite, monkeypatch):
+    monkeypatch.setattr(models.database, "GATHER_SECONDS", 2)
+    go_on = hold(sqlite)
+    first, second = (sqlite._writer.submit(lambda db: db) for _ in range(2))
+    go_on.set()
+    assert not wait([first, second], 0.2).done
+    later = sqlite._writer.submit(lambda db: db)
+    assert first.result(10) is second.result(10) is later.result(10)
+
+
+def test_what_waits_alone_is_done_at_once(sqlite, monkeypatch):
+    monkeypatch.setattr(models.database, "GATHER_SECONDS", 20)
+    sqlite._writer.submit(add("+1")).result(10)
+
+
 def fail(db) -> None:
     add("+9")(db)
     raise ValueError("mine")
@@ -193,6 +208,14 @@ def test_a_work_that_fails_leaves_nothing_behind(database, bad, error):
         database.write(bad)
     database.write(add("+2"))
     assert phones(database) == ["+1", "+2"]
+
+
+def test_an_error_in_what_a_turn_runs_is_sqlalchemys_and_shows_no_values(database):
+    database.write(Contact(phone="+1").insert)
+    with pytest.raises(IntegrityError, match="SQL parameters hidden") as error:
+        database.write(Contact(phone="+1", name="a secret").insert)
+    assert "a secret" not in str(error.value)
+    assert phones(database) == ["+1"]
 
 
 def test_works_that_meet_all_succeed(database):

@@ -14,6 +14,7 @@ from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event
 
 from models import Base, Delivery
+from models.statement import Compiled
 from smsconvo import claim_due, deliver_one, expire_silent
 
 # The others stay small whatever is texted: `questionnaires` has a row for each version of a file.
@@ -48,17 +49,26 @@ Recorded = dict[str, Any]  # statements, with the parameters that they were firs
 
 
 @pytest.fixture
-def recorded() -> Iterator[Recorded]:
+def recorded(monkeypatch) -> Iterator[Recorded]:
     """What is run from now on, on whatever connection."""
     statements: Recorded = {}
 
-    def record(_conn, _cursor, statement: str, parameters: Any, _context, is_many: bool) -> None:
+    def record(statement: str, parameters: Any) -> None:
         if statement.partition(" ")[0] in ("SELECT", "INSERT", "UPDATE", "DELETE"):
-            statements.setdefault(statement, parameters[0] if is_many else parameters)
+            statements.setdefault(statement, parameters)
 
-    event.listen(Engine, "before_cursor_execute", record)
+    def hear(_conn, _cursor, statement: str, parameters: Any, _context, is_many: bool) -> None:
+        record(statement, parameters[0] if is_many else parameters)
+
+    def run(compiled: Compiled, connection: Connection, values: dict[str, Any]) -> Any:
+        record(compiled.sql, compiled.convert(values))
+        return run_it(compiled, connection, values)
+
+    run_it = Compiled.run
+    monkeypatch.setattr(Compiled, "run", run)
+    event.listen(Engine, "before_cursor_execute", hear)
     yield statements
-    event.remove(Engine, "before_cursor_execute", record)
+    event.remove(Engine, "before_cursor_execute", hear)
 
 
 @pytest.fixture
