@@ -31,7 +31,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread, Timer, main_thread
+from threading import TIMEOUT_MAX, Condition, Event, Thread, main_thread
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -53,6 +53,7 @@ from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3 import HTTPResponse as HTTPClientResponse
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError as HTTPClientError
 from urllib3.exceptions import LocationValueError
 
@@ -744,20 +745,11 @@ def record(db: Session, *, delivery: Delivery, outcome: Outcome, now: datetime) 
 def post(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
     """One attempt. Only a 2xx that could be read to its end, or to 64 KiB, is a delivery."""
     body, headers = encode(delivery, settings.webhook_secrets, now)
-    line = Line(ATTEMPT_SECONDS, settings.allow_private_receivers)
-    with requests.Session() as http, line:
-        http.trust_env = False  # no proxy and no .netrc of the environment's
-        http.mount("http://", line)
-        http.mount("https://", line)
+    with Line(ATTEMPT_SECONDS, settings.allow_private_receivers) as line:
         try:
-            answer = http.post(
-                delivery.url,
-                data=body,
-                headers=headers,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-                stream=True,
-            )
+            # A session of requests would cost a quarter more, and look for proxies and a .netrc.
+            asked = requests.Request("POST", delivery.url, headers, data=body).prepare()
+            answer = line.send(asked, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS))
             outcome = judge(answer, now)
             if outcome.error is None:
                 read_answer(answer.raw)
@@ -847,58 +839,113 @@ class Line(HTTPAdapter):
     """
 
     def __init__(self, seconds: float, allow_private: bool) -> None:
+        self.ends_at = time.monotonic() + seconds
         self.cut: str | None = None
         self._seconds, self._allow_private = seconds, allow_private
         self._sockets: list[socket.socket] = []
-        self._timer = Timer(seconds, self._cut)
-        self._timer.daemon = True
         super().__init__()
 
     def __enter__(self) -> "Line":
-        self._timer.start()
+        cutter.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        cutter.remove(self)
         for connection in self._sockets:
             connection.close()
+        self.close()
 
     def init_poolmanager(self, *args, **kwargs) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": self._guarding(HTTPConnectionPool),
-            "https": self._guarding(HTTPSConnectionPool),
+            "http": partial(self._guard, HTTPConnectionPool, Guarded),
+            "https": partial(self._guard, HTTPSConnectionPool, GuardedHTTPS),
         }
 
-    def _guarding(self, pool: type) -> type:
-        """The pool class, with connections that are judged here, and known from before TLS."""
-        line = self
+    def _guard(self, pool: type, connection: type, *args, **kwargs) -> HTTPConnectionPool:
+        guarded = pool(*args, **kwargs)
+        guarded.ConnectionCls = partial(connection, line=self)
+        return guarded
 
-        class Guarded(pool.ConnectionCls):
-            def _new_conn(self) -> socket.socket:
-                name = self._dns_host
-                addresses = resolve(name, self.port, line._allow_private)
-                try:
-                    # The name is looked up once: another answer later would not be judged.
-                    connection = first(addresses, self._connect)
-                finally:
-                    self._dns_host = name  # for TLS, which asks for the name's certificate
-                line._sockets.append(connection.dup())  # TLS takes the original away
-                if line.cut:
-                    line._cut()
-                return connection
+    def find_addresses(self, name: str, port: int) -> list[str]:
+        return resolve(name, port, self._allow_private)
 
-            def _connect(self, address: str) -> socket.socket:
-                self._dns_host = address
-                return super()._new_conn()
+    def watch(self, connection: socket.socket) -> None:
+        """Cut this one too, when it is time; it is known from before TLS."""
+        self._sockets.append(connection.dup())  # TLS takes the original away
+        if self.cut:
+            self.end()
 
-        return type(pool.__name__, (pool,), {"ConnectionCls": Guarded})
-
-    def _cut(self) -> None:
+    def end(self) -> None:
         self.cut = f"Not done within {self._seconds:g} s in all."
         for connection in self._sockets:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+class Cutter:
+    """Ends the lines whose time is over: one thread for all of them.
+
+    A timer for each, which is a thread, would cost as much as all the rest of an attempt.
+    """
+
+    def __init__(self) -> None:
+        self._lines: set[Line] = set()
+        self._changed = Condition()
+        self._looks_at = TIMEOUT_MAX
+        self._thread: Thread | None = None
+
+    def add(self, line: Line) -> None:
+        with self._changed:
+            self._lines.add(line)
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="cutter", daemon=True)
+                self._thread.start()
+            elif line.ends_at < self._looks_at:
+                self._changed.notify()
+
+    def remove(self, line: Line) -> None:
+        with self._changed:
+            self._lines.discard(line)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                for line in [one for one in self._lines if one.ends_at <= time.monotonic()]:
+                    self._lines.remove(line)
+                    line.end()
+                self._looks_at = min((line.ends_at for line in self._lines), default=TIMEOUT_MAX)
+                self._changed.wait(self._looks_at - time.monotonic())
+
+
+cutter = Cutter()
+
+
+class Guarded(HTTPConnection):
+    """A connection to an address that was judged."""
+
+    def __init__(self, *args, line: Line, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._line = line
+
+    def _new_conn(self) -> socket.socket:
+        name = self._dns_host
+        addresses = self._line.find_addresses(name, self.port)
+        try:
+            # The name is looked up once: another answer later would not be judged.
+            connection = first(addresses, self._connect)
+        finally:
+            self._dns_host = name  # for TLS, which asks for the name's certificate
+        self._line.watch(connection)
+        return connection
+
+    def _connect(self, address: str) -> socket.socket:
+        self._dns_host = address
+        return super()._new_conn()
+
+
+class GuardedHTTPS(Guarded, HTTPSConnection):
+    pass
 
 
 def first(addresses: list[str], connect: Callable[[str], socket.socket]) -> socket.socket:
