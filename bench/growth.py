@@ -1,10 +1,12 @@
 """What a long history costs: the same turn, the sender's loop, and what an operator asks.
 
 Turns are taken on a new database and on the grown one in alternation, so that whatever else the
-machine does weighs on both.
+machine does weighs on both: on the grown one first with all of it in memory, as where there is
+enough, then with nothing of it. The phones are light ones, for it is the server that is measured.
 """
 
 import json
+import os
 import random
 import statistics
 import sys
@@ -15,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import event, text
+from sqlalchemy import event, make_url, text
 from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from history import NUMBERS, TESTER
+from lean import text_lightly
 from phones import GUESTS
 from turns import COLUMNS, OURS, Figures, keep, measure
 
@@ -92,15 +95,21 @@ def count_messages(database: Database) -> int:
 
 
 def compare_turns(url: str, phones: int, seconds: float, rounds: int) -> dict[str, Any]:
-    measured: dict[str, list[Figures]] = {"empty": [], "grown": []}
+    file = make_url(url).database
+    measured: dict[str, list[Figures]] = {"empty": [], "grown": [], "unread": []}
     for _ in range(rounds):
-        settle(url)
-        for which, database in (("empty", None), ("grown", url)):
+        for which, prepare in (("empty", None), ("grown", read_through), ("unread", forget)):
             met = random.randrange(GUESTS)  # no guest of another round, who could be answered less
-            measured[which].append(measure(OURS, phones, seconds, database, met))
+            if prepare:
+                settle(url)
+                prepare(file)
+            database = url if prepare else None
+            figures = measure(OURS, phones, seconds, database, met, text_lightly)
+            measured[which].append(figures)
     return {
         "phones": phones,
         "turns_per_second": beside(measured, lambda one: round(one.turns.rate, 1)),
+        "p99_ms": beside(measured, lambda one: round(one.turns.milliseconds(0.99), 1)),
         "cpu_ms_per_turn": beside(measured, lambda one: round(1000 * one.cpu, 3)),
     }
 
@@ -111,8 +120,22 @@ def beside(
     told: dict[str, Any] = {
         which: list(map(figure, several)) for which, several in measured.items()
     }
-    ratio = statistics.median(told["grown"]) / statistics.median(told["empty"])
-    return told | {"ratio": round(ratio, 3)}
+    medians = {which: statistics.median(several) for which, several in told.items()}
+    ratios = {which: round(medians[which] / medians["empty"], 3) for which in ("grown", "unread")}
+    return told | {"ratio": ratios}
+
+
+def read_through(file: str) -> None:
+    with open(file, "rb") as opened:
+        while opened.read(16 * 1024**2):
+            pass
+
+
+def forget(file: str) -> None:
+    """Have the kernel keep nothing of it in memory."""
+    with open(file, "rb") as opened:
+        os.fsync(opened.fileno())
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def settle(url: str) -> None:
@@ -144,7 +167,10 @@ def find_values(database: Database) -> dict[str, object]:
 def time_work(
     database: Database, work: Callable[[Session, datetime], object]
 ) -> dict[str, float | list[str]]:
-    """What our own code runs, undone each time."""
+    """What the server's own code runs, undone each time.
+
+    The plans are of what only the loop runs; tests/test_query_plans.py reads those of all.
+    """
     engine = database._writer._engine
     statements: list[tuple[str, Any]] = []
 
@@ -195,10 +221,11 @@ def tabulate(told: dict) -> Iterator[str]:
     for one in told["queries"]:
         yield f"{one['milliseconds']:>10.2f} ms  {one['query']}"
         yield f"{'':15}{'; '.join(one['plan'])}"
-    for name in ("turns_per_second", "cpu_ms_per_turn"):
-        for which in ("empty", "grown"):
+    for name in ("turns_per_second", "p99_ms", "cpu_ms_per_turn"):
+        for which in ("empty", "grown", "unread"):
             yield f"{COLUMNS[name]}, {which}: {', '.join(f'{one:g}' for one in told[name][which])}"
-        yield f"ratio of their medians: {told[name]['ratio']:g}"
+        for which, ratio in told[name]["ratio"].items():
+            yield f"ratio of the medians, {which} to empty: {ratio:g}"
 
 
 if __name__ == "__main__":

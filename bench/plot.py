@@ -8,7 +8,11 @@ from matplotlib.axes import Axes
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WHICH = {"ours": ("smsconvo", "#1f5fa8"), "empty": ("an empty handler", "#b8bec6")}
-DATABASES = {"empty": ("on a new database", "#b8bec6"), "grown": ("on the grown one", "#1f5fa8")}
+DATABASES = {
+    "empty": ("on a new database", "#b8bec6"),
+    "grown": ("on the grown one", "#1f5fa8"),
+    "unread": ("on the grown one, nothing of it in memory", "#8db3d9"),
+}
 
 
 def main() -> None:
@@ -25,27 +29,31 @@ def main() -> None:
 
 def draw_turns(told: dict) -> pyplot.Figure:
     runs = told["runs"]
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, axes = pyplot.subplots(1, 3, figsize=(14, 4), layout="constrained")
     phones = [f"{run['ours']['phones']:,}" for run in runs]
-    for place, title, name in (
-        (axes[0], "Turns a second: more is better", "turns_per_second"),
-        (axes[1], "Milliseconds for 99 of 100 turns: less is better", "p99_ms"),
+    for place, title, name, kind in (
+        (axes[0], "Turns a second: more is better", "turns_per_second", ""),
+        (axes[1], "Milliseconds for 99 of 100 turns: less is better", "p99_ms", ""),
+        (axes[2], "The same, with light phones", "p99_ms", ", light"),
     ):
-        stand_beside(place, WHICH, [[run[which][name] for run in runs] for which in WHICH])
+        heights = [[run[f"{which}{kind}"][name] for run in runs] for which in WHICH]
+        stand_beside(place, WHICH, heights)
         place.set(title=title, xlabel="phones at once")
         place.set_xticks(range(len(phones)), phones)
     axes[0].legend(frameon=False)
-    axes[1].set_yscale("log")
+    for place in axes[1:]:
+        place.set_yscale("log")
     return figure
 
 
 def stand_beside(
     place: Axes, names: dict[str, tuple[str, str]], heights: list[list[float]]
 ) -> None:
-    """Bars in pairs, with their figures on top."""
+    """Bars in groups, with their figures on top."""
+    width = 0.8 / len(names)
     for n, (label, colour) in enumerate(names.values()):
-        left = [x + 0.4 * n - 0.2 for x in range(len(heights[n]))]
-        bars = place.bar(left, heights[n], 0.38, label=label, color=colour)
+        left = [x + width * (n - (len(names) - 1) / 2) for x in range(len(heights[n]))]
+        bars = place.bar(left, heights[n], 0.95 * width, label=label, color=colour)
         place.bar_label(bars, fmt="{:,.0f}", fontsize=9)
 
 

@@ -24,7 +24,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lean import Texting
+from lean import text_lightly
 from phones import Turns
 from turns import OURS, seconds_used, serving
 
@@ -94,9 +94,8 @@ def measure(
     url: str, postmaster: psutil.Process, workers: int, phones: int, seconds: float
 ) -> Figures:
     with serving_on(url, workers) as (settings, server):
-        texting = Texting(settings, phones, seconds)
         before = seconds_used(server), seconds_used(postmaster), time.process_time()
-        turns = texting.run()
+        turns = text_lightly(settings, phones, seconds)
         after = seconds_used(server), seconds_used(postmaster), time.process_time()
     used = [later - earlier for earlier, later in zip(before, after, strict=True)]
     return Figures(workers, turns, *used)

@@ -4,6 +4,9 @@ A turn is one text and its reply. The phones text whole questionnaires over real
 with cookies, against the server as shipped; they and the server share the machine. So beside each
 figure stands that of an empty handler, under the same server and the same phones, in the same run:
 the ratio of the two means something on any machine.
+
+The phones take as much of the processors as the server, and wait for each other. How long a turn
+takes where they are elsewhere is told by light ones, which take next to nothing.
 """
 
 import json
@@ -11,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +26,7 @@ import requests
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from lean import text_lightly
 from phones import Turns, text_for, text_once
 
 from smsconvo import HERE, Settings, rehearsal_environment, running_server
@@ -69,9 +73,13 @@ def main(
     """Measure turns per second, their time and their cost, beside an empty handler's."""
     told: dict = {"runs": [], "syncs_per_second": round(count_syncs(), 1)}
     for number in phones:
-        empty = measure(EMPTY, number, seconds)
-        ours = measure(OURS, number, seconds)
-        told["runs"].append(compare(ours.told(), empty.told()))
+        programs = {"ours": OURS, "empty": EMPTY}
+        run = {which: measure(one, number, seconds) for which, one in programs.items()}
+        run |= {
+            f"{which}, light": measure(one, number, seconds, text=text_lightly)
+            for which, one in programs.items()
+        }
+        told["runs"].append(compare({which: figures.told() for which, figures in run.items()}))
     if burst:
         told["burst"] = measure_burst(burst)
     told["start_seconds"] = measure_start()
@@ -88,9 +96,11 @@ def keep(told: dict | list, name: str) -> None:
     (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
 
 
-def compare(ours: dict[str, float], empty: dict[str, float]) -> dict[str, dict[str, float]]:
-    ratio = {name: round(ours[name] / empty[name], 3) for name in COLUMNS if empty[name]}
-    return {"ours": ours, "empty": empty, "ratio": ratio}
+def compare(run: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    ours, empty = run["ours"], run["empty"]
+    return run | {
+        "ratio": {name: round(ours[name] / empty[name], 3) for name in COLUMNS if empty[name]}
+    }
 
 
 @contextmanager
@@ -114,11 +124,16 @@ def serving(
 
 
 def measure(
-    program: Path, phones: int, seconds: float, database: str | None = None, met: int = 0
+    program: Path,
+    phones: int,
+    seconds: float,
+    database: str | None = None,
+    met: int = 0,
+    text: Callable[[Settings, int, float, int], Turns] = text_for,
 ) -> Figures:
     with serving(program, database) as (settings, server):
         cpu, size = seconds_used(server), bytes_on_disk(settings)
-        turns = text_for(settings, phones, seconds, met)
+        turns = text(settings, phones, seconds, met)
         count = len(turns.each)
         cpu, size = seconds_used(server) - cpu, bytes_on_disk(settings) - size
         return Figures(phones, turns, cpu / count, memory_of(server), size / count)
@@ -218,11 +233,11 @@ COLUMNS = {
 
 
 def tabulate(told: dict) -> Iterator[str]:
-    yield f"{'phones':>6}  {'':6}" + "".join(f"{name:>13}" for name in COLUMNS.values())
+    yield f"{'phones':>6}  {'':12}" + "".join(f"{name:>13}" for name in COLUMNS.values())
     for run in told["runs"]:
         for which, figures in run.items():
             cells = "".join(f"{figures.get(name, '-'):>13}" for name in COLUMNS)
-            yield f"{figures.get('phones', ''):>6}  {which:6}{cells}"
+            yield f"{figures.get('phones', ''):>6}  {which:12}{cells}"
     if burst := told.get("burst"):
         yield f"burst: {burst['phones']} phones answered in {burst['all_answered_seconds']} s"
     yield f"start to first 200: {told['start_seconds']} s"
