@@ -340,8 +340,12 @@ class JsonLines(logging.Formatter):
             "at": utcnow().isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
         }
-        facts |= {"event": record.getMessage()} | getattr(record, "facts", {})
-        return msgspec.json.encode(facts).decode()
+        try:
+            told = {"event": record.getMessage()} | getattr(record, "facts", {})
+            return msgspec.json.encode(facts | told).decode()
+        except Exception as error:  # whatever is told of a text, the text is answered
+            told = {"event": "log", "outcome": f"cannot be told: {type(error).__name__}"}
+            return msgspec.json.encode(facts | told).decode()
 
 
 class Stderr(logging.Handler):
@@ -351,13 +355,8 @@ class Stderr(logging.Handler):
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A line that cannot be written, or not be made, leaves no text unanswered."""
-        try:
+        with suppress(OSError):  # a log that cannot be written leaves no text unanswered
             os.write(sys.stderr.fileno(), f"{self.format(record)}\n".encode())
-        except OSError:
-            pass
-        except Exception:
-            self.handleError(record)
 
 
 log = logging.getLogger("smsconvo")
@@ -769,7 +768,8 @@ def encode(
     delivery: Delivery, secrets: tuple[str, ...], now: datetime
 ) -> tuple[bytes, dict[str, str]]:
     """The body and the headers of an attempt."""
-    headers = {"User-Agent": f"smsconvo/{__version__}", "webhook-id": delivery.webhook_id}
+    headers = {"User-Agent": f"smsconvo/{__version__}", "Accept": "*/*"}  # some insist on both
+    headers["webhook-id"] = delivery.webhook_id
     if delivery.format == "form":
         body = urlencode(json.loads(delivery.payload), doseq=True).encode("ascii")
         return body, headers | {"Content-Type": f"{FORM}; charset=utf-8"}
@@ -858,14 +858,9 @@ class Line(HTTPAdapter):
     def init_poolmanager(self, *args, **kwargs) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": partial(self._guard, HTTPConnectionPool, Guarded),
-            "https": partial(self._guard, HTTPSConnectionPool, GuardedHTTPS),
+            "http": partial(GuardedPool, line=self),
+            "https": partial(GuardedHTTPSPool, line=self),
         }
-
-    def _guard(self, pool: type, connection: type, *args, **kwargs) -> HTTPConnectionPool:
-        guarded = pool(*args, **kwargs)
-        guarded.ConnectionCls = partial(connection, line=self)
-        return guarded
 
     def find_addresses(self, name: str, port: int) -> list[str]:
         return resolve(name, port, self._allow_private)
@@ -892,17 +887,18 @@ class Cutter:
     def __init__(self) -> None:
         self._lines: set[Line] = set()
         self._changed = Condition()
-        self._looks_at = TIMEOUT_MAX
+        self._looks_at = TIMEOUT_MAX  # as good as never
         self._thread: Thread | None = None
 
     def add(self, line: Line) -> None:
         with self._changed:
-            self._lines.add(line)
             if self._thread is None:
-                self._thread = Thread(target=self._run, name="cutter", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._run, name="cutter", daemon=True)
+                thread.start()
+                self._thread = thread  # not before it runs: there may be too many
             elif line.ends_at < self._looks_at:
                 self._changed.notify()
+            self._lines.add(line)
 
     def remove(self, line: Line) -> None:
         with self._changed:
@@ -944,8 +940,16 @@ class Guarded(HTTPConnection):
         return super()._new_conn()
 
 
+class GuardedPool(HTTPConnectionPool):
+    ConnectionCls = Guarded
+
+
 class GuardedHTTPS(Guarded, HTTPSConnection):
     pass
+
+
+class GuardedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = GuardedHTTPS
 
 
 def first(addresses: list[str], connect: Callable[[str], socket.socket]) -> socket.socket:

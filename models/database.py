@@ -57,8 +57,8 @@ T = TypeVar("T")
 Work = Callable[[Session], T]
 
 TOGETHER = 64  # texts that one commit, so one fsync, may serve
-# For those that come now to share a commit with those that wait; and while the threads that bring
-# them are at work, the one that writes would but fight with them for Python's lock.
+# Texts that come now share a commit with those that wait. While their threads are at work, the
+# writer would only fight them for Python's lock.
 GATHER_SECONDS = 0.002
 PATIENCE_SECONDS = 12  # Twilio hangs up after 15
 # A disk that fails or a file that is damaged. A commit that ends so may be on disk or not, and the
@@ -383,8 +383,9 @@ class Writer:
         self._queue.put((work, turn))
         with self._starting:
             if self._thread is None:
-                self._thread = Thread(target=self._run, name="writer", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._run, name="writer", daemon=True)
+                thread.start()
+                self._thread = thread  # not before it runs: there may be too many
         return turn
 
     def close(self) -> None:

@@ -75,13 +75,16 @@ class Compiled:
     def run(self, connection: Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
         """The driver's cursor, and all rows."""
         given = self.convert(values)
+        cursor = None
         try:
-            cursor = connection.connection.driver_connection.execute(self.sql, given)
+            cursor = connection.connection.driver_connection.cursor()
+            cursor.execute(self.sql, given)
             return cursor, cursor.fetchall() if cursor.description else []
         except connection.dialect.loaded_dbapi.Error as error:
-            # As SQLAlchemy does when it executes: this raises an error of its own, without the
-            # values, tells whoever listens to errors, and lets go of a connection that is lost.
-            connection._handle_dbapi_exception(error, self.sql, given, None, None)
+            # As SQLAlchemy does when it executes: this closes the cursor, which would keep SQLite's
+            # snapshot, raises an error of its own, without the values, tells whoever listens to
+            # errors, and lets go of a connection that is lost.
+            connection._handle_dbapi_exception(error, self.sql, given, cursor, None)
 
     def convert(self, values: dict[str, Any]) -> dict[str, Any] | tuple[Any, ...]:
         """The values as the driver takes them."""

@@ -192,7 +192,8 @@ def test_a_line_that_cannot_be_made_is_told_of_and_raises_nothing(capfd):
     record = logging.LogRecord("smsconvo", logging.INFO, "", 0, "text", None, None)
     record.facts = {"outcome": object()}
     handler.handle(record)
-    assert "Encoding objects of type object is unsupported" in capfd.readouterr().err
+    (line,) = capfd.readouterr().err.splitlines()
+    assert json.loads(line)["outcome"] == "cannot be told: TypeError"
 
 
 @pytest.mark.parametrize("count", [1, 2])

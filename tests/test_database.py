@@ -1,6 +1,8 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -15,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 import models.database
 from models import Contact, Database
-from smsconvo import Settings, migrations
+from smsconvo import HERE, Settings, migrations
 
 PRAGMAS = {
     "journal_mode": "wal",
@@ -216,6 +218,37 @@ def test_an_error_in_what_a_turn_runs_is_sqlalchemys_and_shows_no_values(databas
         database.write(Contact(phone="+1", name="a secret").insert)
     assert "a secret" not in str(error.value)
     assert phones(database) == ["+1"]
+
+
+# The standard library's driver, for which a row that cannot be read keeps the snapshot open.
+UNREADABLE = """
+import gc, sys
+sys.modules["pysqlite3"] = None
+gc.disable()
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from models import Contact, Database
+
+with Database.open(sys.argv[1]) as database, Database.open(sys.argv[1]) as other:
+    unreadable = text("INSERT INTO contacts (phone, name) VALUES ('+1', CAST(x'ff' AS TEXT))")
+    database.write(lambda db: db.execute(unreadable))
+    try:
+        database.write(lambda db: Contact.find(db, "+1", None))
+    except OperationalError as error:
+        print("cannot be read")
+    other.write(Contact(phone="+2").insert)
+    database.write(Contact(phone="+3").insert)
+"""
+
+
+def test_a_row_that_cannot_be_read_keeps_nothing_from_being_written(sqlite):
+    said = subprocess.run(
+        [sys.executable, "-c", UNREADABLE, str(sqlite.engine.url)],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+    )
+    assert (said.stdout, said.stderr, said.returncode) == ("cannot be read\n", "", 0)
 
 
 def test_works_that_meet_all_succeed(database):

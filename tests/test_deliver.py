@@ -264,6 +264,7 @@ def test_headers_say_what_comes_and_from_whom(completed, receiver):
     ((headers, _),) = receiver.requests
     assert headers["Content-Type"] == "application/x-www-form-urlencoded; charset=utf-8"
     assert headers["User-Agent"] == f"smsconvo/{smsconvo.__version__}"
+    assert headers["Accept"] == "*/*"
 
 
 def test_proxies_and_passwords_of_the_environment_are_not_used(receiver, monkeypatch, tmp_path):
