@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from threading import Event, Thread
 
-from phone import Phone
+from phone import Phone, TwilioError
 from smsconvo import Settings
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -18,10 +18,15 @@ GUESTS = 1_000_000  # that one phone can be, one after the other
 
 @dataclass(frozen=True)
 class Turns:
-    """The seconds that each turn took, and that all of them took together."""
+    """The seconds that each turn took, and that all of them took together.
+
+    Texts without an answer are not among the turns: a phone that the others keep from its turn for
+    5 seconds finds its connection closed.
+    """
 
     each: list[float]
     together: float
+    unanswered: int = 0
 
     @property
     def rate(self) -> float:
@@ -58,7 +63,9 @@ def _text_at_once(settings: Settings, phones: int, seconds: float | None, met: i
         shares = [range(first, phones, PROCESSES) for first in range(PROCESSES)]
         texted = pool.starmap(_text, [(settings, share, seconds, met) for share in shares], 1)
     began, ended = min(one[0] for one in texted), max(one[1] for one in texted)
-    return Turns([turn for *_, turns in texted for turn in turns], ended - began)
+    turns = [turn for *_, each in texted for turn in each]
+    answered = [turn for turn in turns if turn is not None]
+    return Turns(answered, ended - began, len(turns) - len(answered))
 
 
 def _keep(barrier: Barrier) -> None:
@@ -68,9 +75,9 @@ def _keep(barrier: Barrier) -> None:
 
 def _text(
     settings: Settings, share: range, seconds: float | None, met: int
-) -> tuple[float, float, list[float]]:
-    """One process of phones: when it began and ended, and the seconds of each turn."""
-    turns: list[float] = []
+) -> tuple[float, float, list[float | None]]:
+    """One process of phones: when it began and ended, and the seconds until each answer, if any."""
+    turns: list[float | None] = []
     starting = Event()
     guests = [_guest(settings, n * GUESTS + met, seconds, starting, turns) for n in share]
     for guest in guests:
@@ -84,7 +91,11 @@ def _text(
 
 
 def _guest(
-    settings: Settings, first: int, seconds: float | None, starting: Event, turns: list[float]
+    settings: Settings,
+    first: int,
+    seconds: float | None,
+    starting: Event,
+    turns: list[float | None],
 ) -> Thread:
     def text() -> None:
         starting.wait()
@@ -94,13 +105,20 @@ def _guest(
             for said in TEXTS if seconds else TEXTS[:1]:
                 if end and time.monotonic() > end:
                     return
-                began = time.perf_counter()
-                phone.text(said)
-                turns.append(time.perf_counter() - began)
+                turns.append(_time_text(phone, said))
             if not seconds:
                 return
 
     return Thread(target=text)
+
+
+def _time_text(phone: Phone, said: str) -> float | None:
+    began = time.perf_counter()
+    try:
+        phone.text(said)
+    except TwilioError:
+        return None
+    return time.perf_counter() - began
 
 
 def _phone(settings: Settings, guest: int) -> Phone:

@@ -58,6 +58,7 @@ class Figures:
             "cpu_ms_per_turn": round(1000 * self.cpu, 3),
             "memory_mib": round(self.memory, 1),
             "disk_bytes_per_turn": round(self.disk),
+            "unanswered": self.turns.unanswered,
         }
 
 
@@ -146,6 +147,7 @@ def measure_burst(phones: int) -> dict[str, float]:
         "phones": phones,
         "all_answered_seconds": round(turns.together, 2),
         "p99_ms": round(turns.milliseconds(0.99), 1),
+        "unanswered": turns.unanswered,
     }
 
 
@@ -229,6 +231,7 @@ COLUMNS = {
     "cpu_ms_per_turn": "CPU ms/turn",
     "memory_mib": "MiB",
     "disk_bytes_per_turn": "bytes/turn",
+    "unanswered": "unanswered",
 }
 
 
@@ -239,7 +242,10 @@ def tabulate(told: dict) -> Iterator[str]:
             cells = "".join(f"{figures.get(name, '-'):>13}" for name in COLUMNS)
             yield f"{figures.get('phones', ''):>6}  {which:12}{cells}"
     if burst := told.get("burst"):
-        yield f"burst: {burst['phones']} phones answered in {burst['all_answered_seconds']} s"
+        yield (
+            f"burst: {burst['phones']} phones answered in {burst['all_answered_seconds']} s,"
+            f" {burst['unanswered']} unanswered"
+        )
     yield f"start to first 200: {told['start_seconds']} s"
     yield f"the disk: {told['syncs_per_second']} syncs/s"
     for one in told.get("memory", ()):
