@@ -12,7 +12,7 @@ from phone import Phone, TwilioError
 from smsconvo import Settings
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
-PROCESSES = 2
+PROCESSES = 4
 GUESTS = 1_000_000  # that one phone can be, one after the other
 
 
