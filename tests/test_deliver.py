@@ -804,6 +804,27 @@ def test_tls_that_hangs_is_left_at_the_limit(monkeypatch):
     assert time.monotonic() - began < 3
 
 
+def test_an_attempt_that_began_later_may_end_sooner(answering, monkeypatch):
+    arrived = Event()
+
+    def hold(connection: socket.socket, over: Event) -> None:
+        arrived.set()
+        over.wait()
+
+    monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 2)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(post, a_delivery(answering(hold)))
+        assert arrived.wait(10)
+        monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 0.3)
+        began = time.monotonic()
+        later = post(a_delivery(answering(hold)))
+        assert time.monotonic() - began < 1.5
+        assert (first.result(10).error, later.error) == (
+            "Not done within 2 s in all.",
+            "Not done within 0.3 s in all.",
+        )
+
+
 def test_a_receiver_that_hangs_is_left(answering, monkeypatch):
     monkeypatch.setattr(smsconvo, "READ_SECONDS", 0.2)
     assert post(a_delivery(answering(hang))) == Outcome(None, "No answer within 0.2 s.")
