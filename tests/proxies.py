@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from conftest import free_address
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 START_SECONDS = 10
@@ -145,11 +146,6 @@ def at_home(home: Path) -> dict[str, str]:
 def replaced(text: str, old: str, new: str) -> str:
     assert text.count(old) == 1, old
     return text.replace(old, new)
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from select import select
 
 import pytest
+from conftest import free_address
 from proxies import (
     DEPLOY,
     PROXIES,
     at_home,
     caddyfile_for,
-    free_address,
     nginx_conf_for,
     proxying,
     replaced,

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import psycopg
-from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, THANKS
+from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, THANKS, free_address
 
 from models.database import sqlite3  # two copies of SQLite in one process share no locks
 from phone import Phone, TwilioError, new_sid
@@ -155,11 +155,6 @@ def running(server: Server) -> Iterator[Server]:
         yield server
     finally:
         server.kill()
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 @dataclass

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import ACCOUNT_SID, AUTH_TOKEN
-from proxies import balancing, free_address
+from conftest import ACCOUNT_SID, AUTH_TOKEN, free_address
+from proxies import balancing
 from rig import Guests, Server, Text, compare, running
 
 from phone import Phone
