@@ -746,7 +746,7 @@ def post(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
     body, headers = encode(delivery, settings.webhook_secrets, now)
     with Line(ATTEMPT_SECONDS, settings.allow_private_receivers) as line:
         try:
-            # A session of requests would cost a quarter more, and look for proxies and a .netrc.
+            # A session of requests would cost as much again, and look for proxies and a .netrc.
             asked = requests.Request("POST", delivery.url, headers, data=body).prepare()
             answer = line.send(asked, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS))
             outcome = judge(answer, now)
@@ -768,7 +768,7 @@ def encode(
     delivery: Delivery, secrets: tuple[str, ...], now: datetime
 ) -> tuple[bytes, dict[str, str]]:
     """The body and the headers of an attempt."""
-    headers = {"User-Agent": f"smsconvo/{__version__}", "Accept": "*/*"}  # some insist on both
+    headers = {"User-Agent": f"smsconvo/{__version__}", "Accept": "*/*"}
     headers["webhook-id"] = delivery.webhook_id
     if delivery.format == "form":
         body = urlencode(json.loads(delivery.payload), doseq=True).encode("ascii")

@@ -20,14 +20,13 @@ from sqlalchemy.orm import Session
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from layers import TEXTS, make_form
+from layers import NOWHERE, TEXTS, make_form
 
 import smsconvo
 from models import Conversation, Delivery, Message
 from models.database import sqlite3
 from phone import new_sid
 
-NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens
 NUMBERS = [f"+141555501{n:02}" for n in range(4)]
 TESTER = "+14158675308"  # who tries everything out: one conversation of a hundred
 GUESTS = 200_000

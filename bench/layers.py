@@ -4,11 +4,13 @@ Each layer is run alone, many times, with what it gets in a real turn. What the 
 and threads that wait for each other take besides is in `turns.py` only.
 """
 
+import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,13 @@ from twilio.request_validator import RequestValidator
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import smsconvo
+from models import Delivery
 from models.statement import Compiled
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 TOKEN = "a-token-of-at-least-32-characters"
 URL = "https://sms.example.org/sms"
+NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -57,6 +61,7 @@ def main(conversations: int) -> None:
         tell("the turn: models", turn - statements)
         tell("the turn: SQLite and its driver", statements)
         tell("the TwiML", each(lambda _: smsconvo.twiml(reply, "https://sms.example.org"), forms))
+        tell("an attempt to deliver, where nobody listens", each(attempt_on(app), range(200)))
         tell("a commit alone, synced", each(lambda n: commit(app, n), list(range(len(forms)))))
         app.database.close()
 
@@ -127,6 +132,15 @@ def take_turns(app: smsconvo.App, forms: list[FormsDict]) -> tuple[float, float]
     with patch.object(Compiled, "run", run):
         turn = app.database.write(take_all)
     return turn, 1000 * sum(spent) / len(forms)
+
+
+def attempt_on(app: smsconvo.App) -> Callable[[int], object]:
+    """One attempt, without claiming and recording, of a result as a guest leaves it."""
+    payload = {"From": "+14155550101", "Event": TEXTS[0]}
+    payload |= {f"Question{n}": said for n, said in enumerate(TEXTS[1:], 1)}
+    delivery = Delivery(url=NOWHERE, format="form", payload=json.dumps(payload), webhook_id="msg_1")
+    settings = replace(app.settings, allow_private_receivers=True)
+    return lambda _: smsconvo.post(delivery, settings, START)
 
 
 def commit(app: smsconvo.App, n: int) -> None:

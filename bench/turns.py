@@ -26,12 +26,12 @@ import requests
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from layers import NOWHERE
 from lean import text_lightly
 from phones import Turns, text_for, text_once
 
 from smsconvo import HERE, Settings, rehearsal_environment, running_server
 
-NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
 OURS, EMPTY = HERE / "smsconvo.py", HERE / "bench" / "empty.py"
 RESULTS = HERE / "bench" / "results"
 SYNCS = 200
