@@ -70,7 +70,7 @@ from models import (
     receive,
 )
 from models.database import TOGETHER, may_pass, migrating
-from models.delivery import GONE
+from models.delivery import AT_ONCE, GONE
 from models.mistakes import Finding, is_web_address
 from models.plan import find_plans
 from models.replay import Recording, find_ids, find_recordings
@@ -623,7 +623,6 @@ def take_status(db: Session, *, id: int, status: str, sid: str, error: str | Non
 CONNECT_SECONDS, READ_SECONDS, ATTEMPT_SECONDS = 3.05, 15, 30
 MOST_ADDRESSES = 4  # of one name, each of which may take that long to connect to
 LARGEST_ANSWER = 64 * 1024
-AT_ONCE = 16  # attempts, of which one receiver gets a share
 POLL_SECONDS = 1
 GATHER_SECONDS = 0.05  # for what is due at nearly the same moment, so that texts are held up less
 EXPIRED_AT_ONCE = 50  # conversations in one transaction, so that no text waits long
@@ -724,21 +723,14 @@ def claim_due(
 
 def deliver_one(database: Database, settings: Settings, delivery: Delivery, clock: Clock) -> None:
     outcome = post(delivery, settings, clock())
-    database.write(partial(record, delivery=delivery, outcome=outcome, now=clock()))
+    if outcome.error is None:
+        delivery.succeed(outcome.status, clock())
+    else:
+        delivery.fail(outcome.error, clock(), outcome.status, outcome.retry_after)
+    database.write(delivery.record)
     note(
         "delivery", id=delivery.id, attempt=delivery.attempts, outcome=outcome.error or "delivered"
     )
-
-
-def record(db: Session, *, delivery: Delivery, outcome: Outcome, now: datetime) -> None:
-    claimed = Delivery.find_claimed(db, delivery.id, delivery.attempts)
-    if claimed is None:
-        return
-    if outcome.error is None:
-        claimed.succeed(outcome.status, now)
-    else:
-        claimed.fail(outcome.error, now, outcome.status, outcome.retry_after)
-    claimed.update(db)
 
 
 def post(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
+from math import inf
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Semaphore, Thread
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import (
@@ -30,7 +31,6 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
-    Select,
     Text,
     TypeDecorator,
     bindparam,
@@ -69,6 +69,10 @@ BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # long as to run it.
 ONE: ColumnElement[int] = literal_column("1")
 TRIES = 5  # on PostgreSQL, for works that met each other
+# Works of one process that PostgreSQL has at once. While some wait for it, others use Python's
+# lock; more of them only fight for that, which takes the processor as much time as the works do.
+WORKS_AT_ONCE = 6
+TURN_SECONDS = 0.5  # after which a work begins beside those, which may wait for a lost machine
 TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
 # How long PostgreSQL may take. When the first time runs out it says so itself; the second is for
 # one that says nothing. That and a new connection is less than PATIENCE_SECONDS.
@@ -83,6 +87,11 @@ LINE = {
 }
 SESSION = {
     "timezone": "UTC",
+    # A plan is made once, and perhaps while a table has a page or two: one that reads all of it
+    # would be kept while it grows.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "jit": "off",  # what has to read a whole table would seem worth it now
     "statement_timeout": f"{STATEMENT_SECONDS}s",
     # What a machine that vanished has locked is locked until then.
     "idle_in_transaction_session_timeout": f"{PATIENCE_SECONDS}s",
@@ -181,8 +190,8 @@ class Base(DeclarativeBase):
         return cls.of(rows[0]) if rows else None
 
     @classmethod
-    def all(cls, db: Session, statement: Select, **values: Any) -> list[Self]:
-        return [cls.of(row) for row in db.execute(statement, values).all()]
+    def all(cls, db: Session, statement: Statement, **values: Any) -> list[Self]:
+        return [cls.of(row) for row in statement.rows(db, **values)]
 
     def insert(self, db: Session) -> None:
         """Write a new row, with the defaults of its columns, and take its id."""
@@ -483,19 +492,30 @@ class Gate:
 class PostgreSQL(Database):
     """A transaction for each work; one that met another or lost its connection runs again.
 
-    Nobody asks whether a connection is still there before it is used: that would cost as much as
-    to read the clock, which every text does first, on the connection that is then used.
+    Nobody asks whether a connection is still there before it is used: that costs a question more,
+    and a work whose connection turns out to be lost runs again anyway.
     """
 
     def __init__(self, url: URL) -> None:
         super().__init__(_postgresql_engine(url))
-        self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._turns = Semaphore(WORKS_AT_ONCE)
+        self._told = (-inf, datetime.min)  # when PostgreSQL told the time, by our count, and what
 
     def write(self, work: Work[T]) -> T:
         return self._try(self._commit, work)
 
     def tell_time(self) -> datetime:
-        return self._try(self._read_clock)
+        """What PostgreSQL's clock said less than a second ago, and what has passed since.
+
+        It may lag by as long as that answer was under way. To ask anew for each text took a tenth
+        of the processor's time.
+        """
+        counted, told = self._told
+        if count_seconds() - counted > CLOCK_SECONDS:
+            told = self._try(self._read_clock)
+            counted = count_seconds()
+            self._told = counted, told
+        return told + timedelta(seconds=count_seconds() - counted)
 
     def back_up(self, ending: str) -> str:
         raise ValueError(
@@ -513,15 +533,30 @@ class PostgreSQL(Database):
         return run(*arguments)
 
     def _commit(self, work: Work[T]) -> T:
-        with Session(self.engine, expire_on_commit=False) as db, db.begin():
+        with self._taking_turns(), Session(self.engine, expire_on_commit=False) as db, db.begin():
             return work(db)
 
+    @contextmanager
+    def _taking_turns(self) -> Iterator[None]:
+        is_turn = self._turns.acquire(timeout=TURN_SECONDS)
+        try:
+            yield
+        finally:
+            if is_turn:
+                self._turns.release()
+
     def _read_clock(self) -> datetime:
-        with self._single.connect() as connection:
-            return connection.scalar(CLOCK)
+        with self.read() as db:
+            return db.scalar(CLOCK)
 
 
 CLOCK = text("SELECT clock_timestamp()")
+CLOCK_SECONDS = 1  # until it is read again
+
+
+def count_seconds() -> float:
+    """Seconds that nobody can set; where the system knows them, those that it slept count too."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _may_run_again(error: DBAPIError) -> bool:
@@ -596,7 +631,8 @@ def _postgresql_engine(url: URL) -> Engine:
     query = LINE | url.query | {"options": f"{options} {url.query.get('options', '')}"}
     # There are never more connections than threads.
     sizes = {"pool_size": 16, "max_overflow": -1, "pool_use_lifo": True}
-    engine = create_engine(url.set(query=query), hide_parameters=True, **sizes)
+    url, prepared = url.set(query=query), {"prepare_threshold": 0}  # from the first time on
+    engine = create_engine(url, connect_args=prepared, hide_parameters=True, **sizes)
     event.listen(engine, "do_connect", lambda _, __, args, named: Impatient.connect(*args, **named))
     event.listen(engine, "connect", _have_commits_on_disk)
     return engine

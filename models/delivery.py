@@ -5,17 +5,20 @@ import uuid
 from collections import Counter
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any, Optional
 
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
-    Integer,
     bindparam,
     func,
+    literal_column,
+    or_,
     select,
     text,
+    update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -32,6 +35,7 @@ DELAYS = [
 LATER = 1.1  # how much longer a delay may be by chance, so that receivers do not meet a crowd
 FURTHEST = DELAYS[-1] * LATER  # further ahead nothing is planned
 LEASE = timedelta(seconds=60)  # twice what an attempt may last
+AT_ONCE = 16  # attempts of one sender
 # Attempts at one receiver, from which on it gets no more, so that one that hangs holds up no other.
 # As many are claimed at once, so it may have 7 under way: to count exactly would be to claim, and
 # so to sync, for each one alone.
@@ -39,8 +43,10 @@ SHARE = 4
 UNFINISHED = 5  # claims in a row that nobody came back from, and it is set aside
 SUSPECT = 2  # of these, and it is claimed alone, to harm nothing but itself
 GONE = 410  # the receiver's word that it wants no more
-# In words, not by parameters: SQLite would compile what is asked of a partial index each time.
+# In words, not by parameters: for those SQLite would compile what is asked of a partial index each
+# time, and PostgreSQL have no use for it in a plan that it keeps.
 IS_PENDING, IS_GONE = "state = 'pending'", f"state = 'failed' AND last_status = {GONE}"
+IS_UNDELIVERED = "state <> 'delivered'"
 
 
 class Delivery(Base):
@@ -66,8 +72,8 @@ class Delivery(Base):
             "ix_outbox_undelivered",
             "state",
             "created_at",
-            sqlite_where=text("state <> 'delivered'"),
-            postgresql_where=text("state <> 'delivered'"),
+            sqlite_where=text(IS_UNDELIVERED),
+            postgresql_where=text(IS_UNDELIVERED),
         ),
         Index(
             "ix_outbox_gone",
@@ -96,11 +102,8 @@ class Delivery(Base):
 
     @classmethod
     def is_due(cls, db: Session, now: datetime, under_way: Collection["Delivery"] = ()) -> bool:
-        wanted = _wanted(under_way, 1)
-        return bool(
-            cls.all(db, DUE, until=now, **wanted)
-            or cls.all(db, ASTRAY, until=now + FURTHEST, **wanted)
-        )
+        ((is_due,),) = IS_DUE.rows(db, **_wanted(now, under_way))
+        return bool(is_due)
 
     @classmethod
     def claim(
@@ -112,22 +115,14 @@ class Delivery(Base):
         out; nor is more for a receiver that has its share of that already. Times further ahead
         than can be are from a clock that was wrong, and hold nothing up.
         """
-        wanted = _wanted(under_way, min(most, SHARE))
-        due = cls.all(db, DUE.with_for_update(skip_locked=True), until=now, **wanted)
-        due = due or cls.all(
-            db, ASTRAY.with_for_update(skip_locked=True), until=now + FURTHEST, **wanted
-        )
+        wanted = _wanted(now, under_way)
+        due = cls.all(db, DUE_FOR_US, **wanted) or cls.all(db, ASTRAY_FOR_US, **wanted)
         suspects = [one for one in due if one.unfinished >= SUSPECT]
-        taken = suspects[:1] or due
+        taken = suspects[:1] or due[:most]
         claimed = [one for one in taken if one._lease(now)]
         for one in taken:
             one.update(db)
         return claimed
-
-    @classmethod
-    def find_claimed(cls, db: Session, id: int, attempt: int) -> Optional["Delivery"]:
-        """The delivery, unless its lease ran out and it was claimed again since."""
-        return cls.first(db, CLAIMED, id=id, attempt=attempt)
 
     @classmethod
     def find_newest(cls, db: Session, conversation_id: int) -> Optional["Delivery"]:
@@ -144,7 +139,7 @@ class Delivery(Base):
 
         That opens their receivers again, even those that said they are gone.
         """
-        undelivered = cls.all(db, UNDELIVERED.with_for_update())
+        undelivered = cls.all(db, UNDELIVERED_FOR_US)
         chosen = [one for one in undelivered if not ids or one.id in ids]
         receivers = {one.url for one in chosen}
         for one in undelivered:
@@ -157,7 +152,7 @@ class Delivery(Base):
     def count_undelivered(cls, db: Session) -> dict[str, tuple[int, datetime]]:
         """For `pending` and `failed`, where there are any: how many, and since when the oldest."""
         counted = select(cls.state, func.count(), func.min(cls.created_at))
-        rows = db.execute(counted.where(cls.state != "delivered").group_by(cls.state))
+        rows = db.execute(counted.where(text(IS_UNDELIVERED)).group_by(cls.state))
         return {state: (count, oldest) for state, count, oldest in rows}
 
     @property
@@ -191,6 +186,11 @@ class Delivery(Base):
             delay = DELAYS[self.attempts - 1] * random.uniform(1, LATER)
             self.next_attempt_at = now + max(delay, min(retry_after, DELAYS[-1]))
 
+    def record(self, db: Session) -> None:
+        """Write how an attempt ended, unless its lease ran out and it was claimed again since."""
+        outcome = {name: getattr(self, name) for name in OUTCOME}
+        ENDED.run(db, this=self.id, attempt=self.attempts, **outcome)
+
     def redeliver(self, now: datetime) -> None:
         """Try again now, as the operator wishes; with all attempts anew if it had failed."""
         if self.state == "failed":
@@ -217,34 +217,52 @@ class Delivery(Base):
         )
 
 
-def _wanted(under_way: Collection[Delivery], most: int) -> dict[str, Any]:
-    """What the statements about due deliveries are to leave out, and how many they find."""
+def _wanted(now: datetime, under_way: Collection[Delivery]) -> dict[str, Any]:
+    """The values of WANTED: 0 is no id, and the empty text no URL."""
     shares = Counter(one.url for one in under_way)
     busy = [url for url, count in shares.items() if count >= SHARE]
-    return {"busy": busy, "under_way": [one.id for one in under_way], "most": most}
+    ids = [one.id for one in under_way]
+    slots = dict(zip_longest(UNDER_WAY, ids, fillvalue=0))
+    slots |= zip_longest(BUSY, busy, fillvalue="")
+    return slots | {"now": now, "furthest": now + FURTHEST}
 
 
 # Made once: to make a statement takes as long as to run it.
 TABLE = Delivery.__table__
 GONE_URLS = select(TABLE.c.url).where(text(IS_GONE))
+# As many as there can be: a list of another length would be another statement.
+UNDER_WAY = [f"under_way_{n}" for n in range(AT_ONCE)]
+BUSY = [f"busy_{n}" for n in range(AT_ONCE // SHARE)]
 WANTED = (
     select(TABLE)
     .where(
         text(IS_PENDING),
         TABLE.c.url.not_in(GONE_URLS),
-        TABLE.c.url.not_in(bindparam("busy", expanding=True)),
-        TABLE.c.id.not_in(bindparam("under_way", expanding=True)),
+        TABLE.c.url.not_in(list(map(bindparam, BUSY))),
+        TABLE.c.id.not_in(list(map(bindparam, UNDER_WAY))),
     )
     .order_by(TABLE.c.next_attempt_at, TABLE.c.id)
-    .limit(bindparam("most", type_=Integer, literal_execute=True))
+    .limit(literal_column(str(SHARE)))
 )
 # Not one statement with OR: SQLite would read all that wait.
-DUE = WANTED.where(TABLE.c.next_attempt_at <= bindparam("until"))
-ASTRAY = WANTED.where(TABLE.c.next_attempt_at > bindparam("until"))
-CLAIMED = Statement(
-    select(TABLE)
-    .where(TABLE.c.id == bindparam("id"), TABLE.c.attempts == bindparam("attempt"))
-    .with_for_update()
+DUE = WANTED.where(TABLE.c.next_attempt_at <= bindparam("now"))
+ASTRAY = WANTED.where(TABLE.c.next_attempt_at > bindparam("furthest"))
+IS_DUE = Statement(select(or_(DUE.exists(), ASTRAY.exists())))
+DUE_FOR_US = Statement(DUE.with_for_update(skip_locked=True))
+ASTRAY_FOR_US = Statement(ASTRAY.with_for_update(skip_locked=True))
+OUTCOME = (
+    "state",
+    "unfinished",
+    "next_attempt_at",
+    "leased_until",
+    "last_status",
+    "last_error",
+    "delivered_at",
+)
+ENDED = Statement(
+    update(TABLE)
+    .where(TABLE.c.id == bindparam("this"), TABLE.c.attempts == bindparam("attempt"))
+    .values({name: bindparam(name) for name in OUTCOME})
 )
 NEWEST = Statement(
     select(TABLE)
@@ -252,6 +270,6 @@ NEWEST = Statement(
     .order_by(TABLE.c.id.desc())
     .limit(ONE)
 )
-UNDELIVERED = (
-    select(TABLE).where(TABLE.c.state != "delivered").order_by(TABLE.c.created_at, TABLE.c.id)
-)
+ALL_UNDELIVERED = select(TABLE).where(text(IS_UNDELIVERED)).order_by(TABLE.c.created_at, TABLE.c.id)
+UNDELIVERED = Statement(ALL_UNDELIVERED)
+UNDELIVERED_FOR_US = Statement(ALL_UNDELIVERED.with_for_update())

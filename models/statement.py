@@ -56,12 +56,13 @@ class Compiled:
             for name, kind in kinds.items()
             if (convert := kind.bind_processor(dialect))
         ]
-        columns = getattr(statement, "selected_columns", ())
+        columns = getattr(statement, "selected_columns", compiled.effective_returning or ())
         self._from_database = [
             (place, convert)
             for place, column in enumerate(columns)
             if (convert := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
+        self._gives_rows = len(columns) > 0  # psycopg describes every column to whoever asks it
         self._gives_id = compiled.postfetch_lastrowid
 
     def rows(self, connection: Connection, values: dict[str, Any]) -> list[list[Any]]:
@@ -79,7 +80,7 @@ class Compiled:
         try:
             cursor = connection.connection.driver_connection.cursor()
             cursor.execute(self.sql, given)
-            return cursor, cursor.fetchall() if cursor.description else []
+            return cursor, cursor.fetchall() if self._gives_rows else []
         except connection.dialect.loaded_dbapi.Error as error:
             # As SQLAlchemy does when it executes: this closes the cursor, which would keep SQLite's
             # snapshot, raises an error of its own, without the values, tells whoever listens to

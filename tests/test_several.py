@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,11 +18,11 @@ from threading import Thread
 import psycopg
 import pytest
 from conftest import FEEDBACK, HEAD, QUESTIONS, THANKS, run, until
-from sqlalchemy import make_url, text
+from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from models import Database
-from models.database import PATIENCE_SECONDS
+from models.database import PATIENCE_SECONDS, WORKS_AT_ONCE
 from smsconvo import HERE, claim_due, deliver_one
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -71,6 +72,19 @@ def test_the_time_is_that_of_the_database_and_utc_whatever_it_shows_to_others(
     now = webhook.app.database.tell_time()
     assert now.utcoffset() == timedelta(0)
     assert abs(now - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+@on_postgresql
+def test_the_time_goes_on_between_two_looks_at_the_clock_of_the_database(database_url, monkeypatch):
+    asked = []
+    with Database.open(database_url) as database:
+        event.listen(database.engine, "before_cursor_execute", lambda *all: asked.append(all))
+        first, second = database.tell_time(), database.tell_time()
+        assert first < second < first + timedelta(seconds=5)
+        assert len(asked) == 1
+        monkeypatch.setattr("models.database.CLOCK_SECONDS", 0)
+        assert second < database.tell_time()
+        assert len(asked) == 2
 
 
 # Connections that are lost ###################################################
@@ -144,6 +158,26 @@ def test_a_connection_that_was_lost_in_the_meantime_costs_no_text(database_url, 
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     assert phone.text("Blue") == [QUESTIONS[1]]
+
+
+@on_postgresql
+def test_many_texts_that_wait_for_a_lost_machine_hold_up_no_other(database_url, webhook):
+    stuck = [webhook.phone(f"+1415555{n:04}") for n in range(WORKS_AT_ONCE)]
+    for phone in stuck:
+        phone.text("Mats BBQ")
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with (
+        ThreadPoolExecutor(len(stuck)) as pool,
+        psycopg.connect(database_url) as lost,
+        psycopg.connect(database_url, autocommit=True) as observer,
+    ):
+        lost.execute("SELECT FROM contacts FOR UPDATE")
+        answers = [pool.submit(phone.text, "Blue") for phone in stuck]
+        until(lambda: observer.execute(waiting).fetchone() == (WORKS_AT_ONCE,))
+        assert webhook.phone().text("Mats BBQ") == [QUESTIONS[0]]
+        assert observer.execute(waiting).fetchone() == (WORKS_AT_ONCE,)
+        lost.rollback()
+        assert [answer.result() for answer in answers] == [[QUESTIONS[1]]] * WORKS_AT_ONCE
 
 
 @on_postgresql
