@@ -1040,8 +1040,8 @@ def summarise(undelivered: dict[str, tuple[int, datetime]], now: datetime) -> di
 # Command line ################################################################
 ###############################################################################
 
-# Requests at a time in a worker. On SQLite as many as share one commit; elsewhere each has a
-# connection of its own.
+# Requests at a time in a worker. On SQLite as many as share one commit; on PostgreSQL few have a
+# connection at a time, and the others may wait for the rest of their request.
 THREADS = 16
 STOP_SECONDS = 20
 LAST_WORDS_SECONDS = 0.5  # for the texts under way to get their 503

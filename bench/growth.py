@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import event, make_url, text
+from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -171,28 +171,23 @@ def time_work(
 
     The plans are of what only the loop runs; tests/test_query_plans.py reads those of all.
     """
-    engine = database._writer._engine
-    statements: list[tuple[str, Any]] = []
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def note(_conn, _cursor, statement: str, parameters: Any, *_: object) -> None:
-        statements.append((statement, parameters))
-
+    statements: list[str] = []
     times = []
     for _ in range(AGAIN):
         statements.clear()
-        with Session(engine) as db:
-            db.connection()
+        with Session(database._writer._engine) as db:
+            driver = db.connection().connection.driver_connection
+            driver.set_trace_callback(statements.append)
             began = time.perf_counter()
             work(db, datetime.now(UTC))
             times.append(time.perf_counter() - began)
+            driver.set_trace_callback(None)
             db.rollback()
-    event.remove(engine, "before_cursor_execute", note)
     plans = [
         line
-        for statement, parameters in statements
+        for statement in statements
         if statement.startswith("SELECT")
-        for line in explain(database, statement, parameters)
+        for line in explain(database, statement, {})
     ]
     return {"milliseconds": 1000 * statistics.median(times), "plan": list(dict.fromkeys(plans))}
 

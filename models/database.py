@@ -74,8 +74,9 @@ TRIES = 5  # on PostgreSQL, for works that met each other
 WORKS_AT_ONCE = 6
 TURN_SECONDS = 0.5  # after which a work begins beside those, which may wait for a lost machine
 TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
+CLOCK_SECONDS = 1  # until PostgreSQL's clock is read again
 # How long PostgreSQL may take. When the first time runs out it says so itself; the second is for
-# one that says nothing. That and a new connection is less than PATIENCE_SECONDS.
+# one that says nothing. That, a new connection and two turns are less than PATIENCE_SECONDS.
 STATEMENT_SECONDS, ANSWER_SECONDS, CONNECT_SECONDS = 5, 6, 3
 
 # Of a connection to PostgreSQL, and of its session there.
@@ -87,11 +88,11 @@ LINE = {
 }
 SESSION = {
     "timezone": "UTC",
-    # A plan is made once, and perhaps while a table has a page or two: one that reads all of it
-    # would be kept while it grows.
+    # Each statement is planned once, and again after ANALYZE only. If its table has a page or two
+    # then, a plan that reads all of it would be kept while thousands of rows are added.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
-    "jit": "off",  # what has to read a whole table would seem worth it now
+    "jit": "off",  # whatever reads a whole table nevertheless seems worth it now
     "statement_timeout": f"{STATEMENT_SECONDS}s",
     # What a machine that vanished has locked is locked until then.
     "idle_in_transaction_session_timeout": f"{PATIENCE_SECONDS}s",
@@ -494,10 +495,15 @@ class PostgreSQL(Database):
 
     Nobody asks whether a connection is still there before it is used: that costs a question more,
     and a work whose connection turns out to be lost runs again anyway.
+
+    To look takes no transaction: it would end with ROLLBACK, for which psycopg throws away all
+    that the connection has prepared.
     """
 
     def __init__(self, url: URL) -> None:
-        super().__init__(_postgresql_engine(url))
+        engine = _postgresql_engine(url)
+        super().__init__(engine.execution_options(isolation_level="AUTOCOMMIT"))
+        self._writer = engine
         self._turns = Semaphore(WORKS_AT_ONCE)
         self._told = (-inf, datetime.min)  # when PostgreSQL told the time, by our count, and what
 
@@ -512,9 +518,7 @@ class PostgreSQL(Database):
         """
         counted, told = self._told
         if count_seconds() - counted > CLOCK_SECONDS:
-            told = self._try(self._read_clock)
-            counted = count_seconds()
-            self._told = counted, told
+            counted, told = self._told = self._try(self._read_clock)
         return told + timedelta(seconds=count_seconds() - counted)
 
     def back_up(self, ending: str) -> str:
@@ -533,7 +537,7 @@ class PostgreSQL(Database):
         return run(*arguments)
 
     def _commit(self, work: Work[T]) -> T:
-        with self._taking_turns(), Session(self.engine, expire_on_commit=False) as db, db.begin():
+        with self._taking_turns(), Session(self._writer, expire_on_commit=False) as db, db.begin():
             return work(db)
 
     @contextmanager
@@ -545,13 +549,13 @@ class PostgreSQL(Database):
             if is_turn:
                 self._turns.release()
 
-    def _read_clock(self) -> datetime:
+    def _read_clock(self) -> tuple[float, datetime]:
         with self.read() as db:
-            return db.scalar(CLOCK)
+            told = db.scalar(CLOCK)
+            return count_seconds(), told
 
 
 CLOCK = text("SELECT clock_timestamp()")
-CLOCK_SECONDS = 1  # until it is read again
 
 
 def count_seconds() -> float:
@@ -617,6 +621,7 @@ def _postgresql_engine(url: URL) -> Engine:
     """With connections that wait for nothing for ever; what the URL says goes before."""
     from psycopg import Connection, OperationalError  # costs time that SQLite need not take
     from psycopg.pq import TransactionStatus
+    from psycopg.types.numeric import Int8Dumper
 
     class Impatient(Connection):
         def wait(self, *arguments: Any) -> Any:
@@ -634,15 +639,17 @@ def _postgresql_engine(url: URL) -> Engine:
     url, prepared = url.set(query=query), {"prepare_threshold": 0}  # from the first time on
     engine = create_engine(url, connect_args=prepared, hide_parameters=True, **sizes)
     event.listen(engine, "do_connect", lambda _, __, args, named: Impatient.connect(*args, **named))
-    event.listen(engine, "connect", _have_commits_on_disk)
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: Connection, _: Any) -> None:
+        # With one kind of number, whatever its size, each statement is prepared only once.
+        connection.adapters.register_dumper(int, Int8Dumper)
+        # In no transaction, for what is set in one that fails is set no more.
+        connection.autocommit = True
+        connection.execute(SYNC)
+        connection.autocommit = False
+
     return engine
-
-
-def _have_commits_on_disk(connection: Any, _: Any) -> None:
-    """In no transaction, for what is set in one that fails is set no more."""
-    connection.autocommit = True
-    connection.execute(SYNC)
-    connection.autocommit = False
 
 
 def _sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:

@@ -35,7 +35,7 @@ DELAYS = [
 LATER = 1.1  # how much longer a delay may be by chance, so that receivers do not meet a crowd
 FURTHEST = DELAYS[-1] * LATER  # further ahead nothing is planned
 LEASE = timedelta(seconds=60)  # twice what an attempt may last
-AT_ONCE = 16  # attempts of one sender
+AT_ONCE = 16  # attempts that one sender has under way
 # Attempts at one receiver, from which on it gets no more, so that one that hangs holds up no other.
 # As many are claimed at once, so it may have 7 under way: to count exactly would be to claim, and
 # so to sync, for each one alone.
@@ -187,7 +187,10 @@ class Delivery(Base):
             self.next_attempt_at = now + max(delay, min(retry_after, DELAYS[-1]))
 
     def record(self, db: Session) -> None:
-        """Write how an attempt ended, unless its lease ran out and it was claimed again since."""
+        """Write how an attempt ended, unless its lease ran out and it was claimed again since.
+
+        One that was set aside meanwhile waits for its next attempt again: its sender is there.
+        """
         outcome = {name: getattr(self, name) for name in OUTCOME}
         ENDED.run(db, this=self.id, attempt=self.attempts, **outcome)
 
@@ -244,7 +247,7 @@ WANTED = (
     .order_by(TABLE.c.next_attempt_at, TABLE.c.id)
     .limit(literal_column(str(SHARE)))
 )
-# Not one statement with OR: SQLite would read all that wait.
+# Not one SELECT of both with OR: SQLite would read all that wait.
 DUE = WANTED.where(TABLE.c.next_attempt_at <= bindparam("now"))
 ASTRAY = WANTED.where(TABLE.c.next_attempt_at > bindparam("furthest"))
 IS_DUE = Statement(select(or_(DUE.exists(), ASTRAY.exists())))

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from models.conversation import Conversation
+from models.conversation import IS_OPEN, Conversation
 from models.questionnaire import Question, Questionnaire, Version
 from models.questionnaires import Questionnaires
 
@@ -54,7 +54,7 @@ def _count_open(db: Session) -> dict[str, list[tuple[str, str, int]]]:
     counted = (
         select(Version.name, Version.digest, Conversation.asking, func.count())
         .join(Conversation, Conversation.questionnaire_id == Version.id)
-        .where(Conversation.state == "open")
+        .where(text(f"conversations.{IS_OPEN}"))
         .group_by(Version.name, Version.digest, Conversation.asking)
         .order_by(Version.name, Conversation.asking)
     )

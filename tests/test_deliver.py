@@ -680,6 +680,31 @@ def test_a_result_that_stops_its_sender_is_set_aside(completed, receiver, clock)
     assert owed(completed).state == "delivered"
 
 
+def test_a_result_that_was_set_aside_is_tried_again_if_its_sender_was_only_late(
+    completed, receiver, clock
+):
+    for _ in range(5):
+        (claimed,) = claim(completed)
+        clock.pass_(seconds=60)
+    assert claim(completed) == []
+    receiver.answers = [(500, {})]
+    deliver_one(completed.app.database, completed.app.settings, claimed, clock)
+    row = owed(completed)
+    assert (row.state, row.unfinished, row.last_error) == ("pending", 0, "HTTP 500")
+    assert row.next_attempt_at > clock()
+
+
+@pytest.mark.parametrize("status", [200, 500, 410])
+def test_all_that_an_outcome_changes_is_written(completed, receiver, clock, status):
+    receiver.answers = [(status, {})]
+    (claimed,) = claim(completed)
+    deliver_one(completed.app.database, completed.app.settings, claimed, clock)
+    with completed.app.database.read() as db:
+        written = Delivery.find_newest(db, 1)
+    assert written.stored == {name: getattr(claimed, name) for name in written.stored}
+    assert written.last_status == status
+
+
 def test_an_outcome_shows_that_a_result_stops_no_sender(completed, receiver, clock):
     receiver.answers = [(500, {})] * 2
     for _ in range(2):

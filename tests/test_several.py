@@ -115,7 +115,7 @@ def losing_commits(url: str) -> Iterator[str]:
                 self.request.sendall(data)
                 return bool(data)
             server.sendall(data)
-            loses = b"COMMIT" in data and next(commits) % 3 == 0
+            loses = b"COMMIT\0" in data and next(commits) % 3 == 0
             return bool(data) and not (loses and server.recv(65536))
 
     with ThreadingTCPServer(("127.0.0.1", 0), Way) as server:
