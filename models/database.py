@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import islice
 from math import inf
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Semaphore, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import (
@@ -46,6 +46,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from models.places import Places
 from models.statement import Statement
 
 try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
@@ -72,11 +73,11 @@ TRIES = 5  # on PostgreSQL, for works that met each other
 # Works of one process that PostgreSQL has at once. While some wait for it, others use Python's
 # lock; more of them only fight for that, which takes the processor as much time as the works do.
 WORKS_AT_ONCE = 6
-TURN_SECONDS = 0.5  # after which a work begins beside those, which may wait for a lost machine
+PLACE_SECONDS = 0.25  # then a work goes on beside those, for they may wait for a lost machine
 TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
 CLOCK_SECONDS = 1  # until PostgreSQL's clock is read again
 # How long PostgreSQL may take. When the first time runs out it says so itself; the second is for
-# one that says nothing. That, a new connection and two turns are less than PATIENCE_SECONDS.
+# one that says nothing. That, a new connection and two places are less than PATIENCE_SECONDS.
 STATEMENT_SECONDS, ANSWER_SECONDS, CONNECT_SECONDS = 5, 6, 3
 
 # Of a connection to PostgreSQL, and of its session there.
@@ -504,7 +505,7 @@ class PostgreSQL(Database):
         engine = _postgresql_engine(url)
         super().__init__(engine.execution_options(isolation_level="AUTOCOMMIT"))
         self._writer = engine
-        self._turns = Semaphore(WORKS_AT_ONCE)
+        self._places = Places(WORKS_AT_ONCE)
         self._told = (-inf, datetime.min)  # when PostgreSQL told the time, by our count, and what
 
     def write(self, work: Work[T]) -> T:
@@ -537,17 +538,9 @@ class PostgreSQL(Database):
         return run(*arguments)
 
     def _commit(self, work: Work[T]) -> T:
-        with self._taking_turns(), Session(self._writer, expire_on_commit=False) as db, db.begin():
-            return work(db)
-
-    @contextmanager
-    def _taking_turns(self) -> Iterator[None]:
-        is_turn = self._turns.acquire(timeout=TURN_SECONDS)
-        try:
-            yield
-        finally:
-            if is_turn:
-                self._turns.release()
+        with self._places.place(PLACE_SECONDS):
+            with Session(self._writer, expire_on_commit=False) as db, db.begin():
+                return work(db)
 
     def _read_clock(self) -> tuple[float, datetime]:
         with self.read() as db:
