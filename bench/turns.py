@@ -106,7 +106,10 @@ def compare(run: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
 
 @contextmanager
 def serving(
-    program: Path, database: str | None = None, options: Collection[str] = ()
+    program: Path,
+    database: str | None = None,
+    options: Collection[str] = (),
+    receiver: str = NOWHERE,
 ) -> Iterator[tuple[Settings, psutil.Process]]:
     """The program on a database, by default an empty one, with the questionnaires that ship."""
     before = os.getcwd()
@@ -118,7 +121,7 @@ def serving(
                 "SMSCONVO_PEOPLE": str(HERE / "people.toml"),
             }
             environ |= {"DATABASE_URL": database} if database else {}
-            with running_server(environ, NOWHERE, program, options) as server:
+            with running_server(environ, receiver, program, options) as server:
                 yield Settings.from_env(environ), psutil.Process(server.pid)
         finally:
             os.chdir(before)
