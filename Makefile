@@ -6,6 +6,9 @@ ON_BOTH_CORES := -n 2 --dist worksteal
 # The figures that the tests print.
 TELLING := -rP --show-capture=stdout
 
+# What `make test faults` does at length, it need not do in short before.
+IN_SHORT := $(if $(filter faults,$(MAKECMDGOALS)),--ignore=tests/faults)
+
 .PHONY: help run setup test faults bench lint format
 
 help:  ## Say what there is to make
@@ -17,8 +20,8 @@ run: $(VENV)/run.done  ## Rehearse a conversation on this machine: no Twilio acc
 setup: $(VENV)/run.done  ## Set up .venv with what smsconvo runs on
 
 test: $(VENV)/dev.done  ## Run all tests
-	@$(BIN)/python -m pytest -m "not alone" $(ON_BOTH_CORES)
-	@$(BIN)/python -m pytest -m alone
+	@$(BIN)/python -m pytest -m "not alone" $(ON_BOTH_CORES) $(IN_SHORT)
+	@$(if $(IN_SHORT),,$(BIN)/python -m pytest -m alone)
 
 faults: $(VENV)/dev.done  ## Do harm to it at length: a quarter of an hour
 	@$(BIN)/python -m pytest --long $(TELLING) -m "not alone" $(ON_BOTH_CORES) tests/faults

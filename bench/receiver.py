@@ -3,7 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 
 import psutil
@@ -29,7 +29,7 @@ def receiving() -> Iterator[tuple[str, psutil.Process]]:
 def _receive(server: socket.socket) -> None:
     while True:
         connection, _ = server.accept()
-        with connection:
+        with connection, suppress(OSError):  # an attempt may be cut
             _read(connection)
             connection.sendall(THANKS)
 
