@@ -109,7 +109,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment says; each field but the last is one variable."""
+    """What the environment says; each field but the last two is one variable."""
 
     database_url: str = "sqlite:///smsconvo.db"
     account_sid: str = ""
@@ -120,7 +120,8 @@ class Settings:
     people: Path = Path("people.toml")
     webhook_secrets: tuple[str, ...] = ()
     allow_private_receivers: bool = False
-    results_to: str | None = None  # only `serve --results-to` sets it
+    results_to: str | None = None  # only `serve --results-to` sets it,
+    workers: int = 1  # and `serve --workers` this
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -325,7 +326,7 @@ def load_people(settings: Settings) -> People:
 
 def open_database(settings: Settings) -> Database:
     try:
-        return Database.open(settings.database_url)
+        return Database.open(settings.database_url, settings.workers)
     except ValueError as error:
         raise SettingsError(
             f"DATABASE_URL {error}. Set it to one, like sqlite:///smsconvo.db."
@@ -1105,7 +1106,8 @@ def cli() -> None:
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes; 1 on SQLite.")
 def serve(results_to: str | None, workers: int) -> None:
     """Answer Twilio and deliver results, until stopped."""
-    settings = replace(Settings.from_env(os.environ).for_serving(), results_to=results_to)
+    settings = Settings.from_env(os.environ).for_serving()
+    settings = replace(settings, results_to=results_to, workers=workers)
     if workers > 1 and settings.on_sqlite:
         raise SettingsError("--workers: SQLite has one writer. Leave it out, or use PostgreSQL.")
     load_people(settings)
@@ -1118,7 +1120,7 @@ def serve(results_to: str | None, workers: int) -> None:
     if not ip_address(settings.listen[0]).is_loopback:
         why = "SMSCONVO_LISTEN is not loopback: slow clients are for a proxy in front to hold"
         note("exposed", logging.WARNING, why=why)
-    run_server(settings, workers)
+    run_server(settings)
 
 
 def keep_others_away(settings: Settings) -> Database:
@@ -1131,7 +1133,7 @@ def keep_others_away(settings: Settings) -> Database:
     return database
 
 
-def run_server(settings: Settings, workers: int) -> None:
+def run_server(settings: Settings) -> None:
     address, port = settings.listen
     server = Granian(
         "smsconvo",
@@ -1139,7 +1141,7 @@ def run_server(settings: Settings, workers: int) -> None:
         port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
-        workers=workers,
+        workers=settings.workers,
         blocking_threads=TOGETHER if settings.on_sqlite else THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,

@@ -73,6 +73,9 @@ TRIES = 5  # on PostgreSQL, for works that met each other
 # Works of one process that PostgreSQL has at once. While some wait for it, others use Python's
 # lock; more of them only fight for that, which takes the processor as much time as the works do.
 WORKS_AT_ONCE = 6
+# Of all our processes, for each core of a machine that PostgreSQL is on as well: more works than
+# that only keep each other from it. But with one a process does nothing while it waits.
+WORKS_FOR_A_CORE, LEAST_WORKS = 3, 2
 PLACE_SECONDS = 0.25  # then a work goes on beside those, for they may wait for a lost machine
 TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
 CLOCK_SECONDS = 1  # until PostgreSQL's clock is read again
@@ -270,11 +273,15 @@ class Database:
         self.broken = Event()
 
     @classmethod
-    def open(cls, url: str) -> "Database":
-        """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL."""
+    def open(cls, url: str, processes: int = 1) -> "Database":
+        """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL.
+
+        `processes` is how many of this machine have as much to do with it as this one.
+        """
         location = _location(url)
-        kind = SQLite if location.get_backend_name() == "sqlite" else PostgreSQL
-        return kind(location)
+        if location.get_backend_name() == "sqlite":
+            return SQLite(location)
+        return PostgreSQL(location, processes)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -501,11 +508,11 @@ class PostgreSQL(Database):
     that the connection has prepared.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, processes: int) -> None:
         engine = _postgresql_engine(url)
         super().__init__(engine.execution_options(isolation_level="AUTOCOMMIT"))
         self._writer = engine
-        self._places = Places(WORKS_AT_ONCE)
+        self._places = Places(_works_at_once(url, processes, os.cpu_count() or 1))
         self._told = (-inf, datetime.min)  # when PostgreSQL told the time, by our count, and what
 
     def write(self, work: Work[T]) -> T:
@@ -549,6 +556,19 @@ class PostgreSQL(Database):
 
 
 CLOCK = text("SELECT clock_timestamp()")
+
+
+def _works_at_once(url: URL, processes: int, cores: int) -> int:
+    """How many works each of these processes has at PostgreSQL at once."""
+    if not _is_beside_us(url):
+        return WORKS_AT_ONCE
+    return max(LEAST_WORKS, min(WORKS_AT_ONCE, WORKS_FOR_A_CORE * cores // processes))
+
+
+def _is_beside_us(url: URL) -> bool:
+    """Whether PostgreSQL is on this machine, by its address: a socket, or loopback."""
+    host = url.query.get("host") or url.host or os.environ.get("PGHOST", "")
+    return host in ("", "localhost", "127.0.0.1", "::1") or str(host).startswith("/")
 
 
 def count_seconds() -> float:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 import models.database
 from models import Contact, Database
-from smsconvo import HERE, Settings, migrations
+from smsconvo import HERE, Settings, migrations, open_database
 
 PRAGMAS = {
     "journal_mode": "wal",
@@ -467,6 +467,44 @@ def test_postgresql_goes_through_psycopg_3(scheme):
 
 
 # PostgreSQL ##################################################################
+
+BESIDE_US, ELSEWHERE = "postgresql://localhost/smsconvo", "postgresql://me@db.example.org/smsconvo"
+
+
+@pytest.mark.parametrize(
+    ("url", "cores", "workers", "works"),
+    [
+        (BESIDE_US, 1, 1, 3),
+        (BESIDE_US, 2, 1, 6),
+        (BESIDE_US, 2, 2, 3),
+        (BESIDE_US, 2, 8, 2),
+        (BESIDE_US, 16, 1, 6),
+        (BESIDE_US, 16, 8, 6),
+        ("postgresql://127.0.0.1:5433/smsconvo", 2, 2, 3),
+        ("postgresql://[::1]/smsconvo", 2, 2, 3),
+        ("postgresql:///smsconvo", 2, 2, 3),
+        ("postgresql:///smsconvo?host=/run/postgresql", 2, 2, 3),
+        ("postgresql:///smsconvo?host=db.example.org", 2, 2, 6),
+        ("postgresql:///smsconvo?host=one.example.org&host=other.example.org", 2, 2, 6),
+        (ELSEWHERE, 1, 1, 6),
+        (ELSEWHERE, 2, 2, 6),
+    ],
+)
+def test_processes_share_the_works_that_cores_they_share_with_postgresql_can_do(
+    url, cores, workers, works, monkeypatch
+):
+    monkeypatch.delenv("PGHOST", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    with open_database(Settings(database_url=url, workers=workers)) as database:
+        assert database._places._free == works
+
+
+def test_postgresql_is_where_its_own_variable_says_when_the_url_does_not(monkeypatch):
+    monkeypatch.setenv("PGHOST", "db.example.org")
+    with Database.open("postgresql:///smsconvo", processes=100) as elsewhere:
+        monkeypatch.setenv("PGHOST", "/run/postgresql")
+        with Database.open("postgresql:///smsconvo", processes=100) as beside_us:
+            assert elsewhere._places._free > beside_us._places._free
 
 
 def test_texts_are_texts_where_postgresql_takes_them_for_bytes(postgresql):
