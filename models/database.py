@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from ipaddress import ip_address
 from itertools import islice
 from math import inf
 from queue import Empty, SimpleQueue
@@ -70,11 +71,13 @@ BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # long as to run it.
 ONE: ColumnElement[int] = literal_column("1")
 TRIES = 5  # on PostgreSQL, for works that met each other
-# Works of one process that PostgreSQL has at once. While some wait for it, others use Python's
-# lock; more of them only fight for that, which takes the processor as much time as the works do.
+# Works that a process has at PostgreSQL at once, at most. While some wait for it, others use
+# Python's lock; more of them only fight for that, which takes the processor as much time as the
+# works do.
 WORKS_AT_ONCE = 6
-# Of all our processes, for each core of a machine that PostgreSQL is on as well: more works than
-# that only keep each other from it. But with one a process does nothing while it waits.
+# On the machine that PostgreSQL is on all processes share so many for each core, since it wants the
+# same cores. With one alone a process would have nothing to do while it waits. As measured:
+# docs/performance.md.
 WORKS_FOR_A_CORE, LEAST_WORKS = 3, 2
 PLACE_SECONDS = 0.25  # then a work goes on beside those, for they may wait for a lost machine
 TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
@@ -276,7 +279,7 @@ class Database:
     def open(cls, url: str, processes: int = 1) -> "Database":
         """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL.
 
-        `processes` is how many of this machine have as much to do with it as this one.
+        `processes`: how many on this machine share its works, this one included.
         """
         location = _location(url)
         if location.get_backend_name() == "sqlite":
@@ -512,7 +515,7 @@ class PostgreSQL(Database):
         engine = _postgresql_engine(url)
         super().__init__(engine.execution_options(isolation_level="AUTOCOMMIT"))
         self._writer = engine
-        self._places = Places(_works_at_once(url, processes, os.cpu_count() or 1))
+        self._places = Places(_works_at_once(engine, processes))
         self._told = (-inf, datetime.min)  # when PostgreSQL told the time, by our count, and what
 
     def write(self, work: Work[T]) -> T:
@@ -558,17 +561,31 @@ class PostgreSQL(Database):
 CLOCK = text("SELECT clock_timestamp()")
 
 
-def _works_at_once(url: URL, processes: int, cores: int) -> int:
+def _works_at_once(engine: Engine, processes: int) -> int:
     """How many works each of these processes has at PostgreSQL at once."""
-    if not _is_beside_us(url):
+    if not _is_beside_us(engine):
         return WORKS_AT_ONCE
-    return max(LEAST_WORKS, min(WORKS_AT_ONCE, WORKS_FOR_A_CORE * cores // processes))
+    share = WORKS_FOR_A_CORE * (os.cpu_count() or 1) // processes
+    return max(LEAST_WORKS, min(WORKS_AT_ONCE, share))
 
 
-def _is_beside_us(url: URL) -> bool:
-    """Whether PostgreSQL is on this machine, by its address: a socket, or loopback."""
-    host = url.query.get("host") or url.host or os.environ.get("PGHOST", "")
-    return host in ("", "localhost", "127.0.0.1", "::1") or str(host).startswith("/")
+def _is_beside_us(engine: Engine) -> bool:
+    """Whether PostgreSQL is on this machine, as far as its address tells: not behind a tunnel."""
+    from psycopg.pq import Conninfo
+
+    # Of its own variables and files PostgreSQL's library knows more than the URL says.
+    said = {one.keyword.decode(): (one.val or b"").decode() for one in Conninfo.get_defaults()}
+    said |= engine.dialect.create_connect_args(engine.url)[1]
+    return all(map(_is_our_own, (said["hostaddr"] or said["host"]).split(",")))
+
+
+def _is_our_own(address: str) -> bool:
+    """Whether it is a socket's, in a folder or abstract, or loopback."""
+    if address in ("", "localhost") or address.startswith(("/", "@")):
+        return True
+    with suppress(ValueError):
+        return ip_address(address).is_loopback
+    return False
 
 
 def count_seconds() -> float:

@@ -7,16 +7,20 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, suppress
+from queue import SimpleQueue
 from threading import Barrier, Event
 
 import psycopg
 import pytest
 from alembic import command
+from conftest import until
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm import Session
 
 import models.database
 from models import Contact, Database
+from models.database import LEAST_WORKS, WORKS_AT_ONCE
 from smsconvo import HERE, Settings, migrations, open_database
 
 PRAGMAS = {
@@ -468,43 +472,82 @@ def test_postgresql_goes_through_psycopg_3(scheme):
 
 # PostgreSQL ##################################################################
 
-BESIDE_US, ELSEWHERE = "postgresql://localhost/smsconvo", "postgresql://me@db.example.org/smsconvo"
+BESIDE_US = [
+    "postgresql:///smsconvo",
+    "postgresql:///smsconvo?host=/run/postgresql",
+    "postgresql:///smsconvo?host=@postgresql",
+    "postgresql://localhost:5433/smsconvo",
+    "postgresql://127.0.0.1/smsconvo",
+    "postgresql://[::1]/smsconvo",
+    "postgresql:///smsconvo?host=localhost:5433&host=localhost:5434",
+    "postgresql://db.example.org/smsconvo?hostaddr=127.0.0.1",
+]
+ELSEWHERE = [
+    "postgresql://db.example.org/smsconvo",
+    "postgresql://localhost/smsconvo?host=db.example.org",
+    "postgresql:///smsconvo?host=/run/postgresql&host=db.example.org",
+    "postgresql:///smsconvo?host=localhost,10.0.0.13",
+    "postgresql:///smsconvo?hostaddr=10.0.0.13",
+]
+
+
+@pytest.fixture
+def environment(monkeypatch) -> Callable[[dict[str, str]], None]:
+    """Have these variables of PostgreSQL's library, and no others that tell where it is."""
+
+    def set_variables(variables: dict[str, str]) -> None:
+        for name in ("PGHOST", "PGHOSTADDR", "PGSERVICE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return set_variables
+
+
+@pytest.mark.parametrize("variables", [{}, {"PGHOST": "/run/postgresql"}])
+@pytest.mark.parametrize("url", BESIDE_US)
+def test_processes_on_the_machine_of_postgresql_share_their_works(url, variables, environment):
+    environment(variables)
+    with open_database(Settings(database_url=url, workers=100)) as database:
+        assert database._places._free == LEAST_WORKS
 
 
 @pytest.mark.parametrize(
-    ("url", "cores", "workers", "works"),
+    ("url", "variables"),
     [
-        (BESIDE_US, 1, 1, 3),
-        (BESIDE_US, 2, 1, 6),
-        (BESIDE_US, 2, 2, 3),
-        (BESIDE_US, 2, 8, 2),
-        (BESIDE_US, 16, 1, 6),
-        (BESIDE_US, 16, 8, 6),
-        ("postgresql://127.0.0.1:5433/smsconvo", 2, 2, 3),
-        ("postgresql://[::1]/smsconvo", 2, 2, 3),
-        ("postgresql:///smsconvo", 2, 2, 3),
-        ("postgresql:///smsconvo?host=/run/postgresql", 2, 2, 3),
-        ("postgresql:///smsconvo?host=db.example.org", 2, 2, 6),
-        ("postgresql:///smsconvo?host=one.example.org&host=other.example.org", 2, 2, 6),
-        (ELSEWHERE, 1, 1, 6),
-        (ELSEWHERE, 2, 2, 6),
+        *((url, {}) for url in ELSEWHERE),
+        ("postgresql:///smsconvo", {"PGHOST": "db.example.org"}),
+        ("postgresql://localhost/smsconvo", {"PGHOSTADDR": "10.0.0.13"}),
     ],
 )
-def test_processes_share_the_works_that_cores_they_share_with_postgresql_can_do(
-    url, cores, workers, works, monkeypatch
+def test_processes_on_another_machine_than_postgresql_do_not(url, variables, environment):
+    environment(variables)
+    with open_database(Settings(database_url=url, workers=100)) as database:
+        assert database._places._free == WORKS_AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("cores", "processes", "works"), [(1, 1, 3), (2, 1, 6), (2, 2, 3), (2, 8, 2), (16, 1, 6)]
+)
+def test_no_more_works_go_at_once_than_the_cores_can_do(
+    cores, processes, works, postgresql, monkeypatch
 ):
-    monkeypatch.delenv("PGHOST", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    with open_database(Settings(database_url=url, workers=workers)) as database:
-        assert database._places._free == works
+    monkeypatch.setattr(models.database, "PLACE_SECONDS", 60)
+    begun, over = SimpleQueue(), Event()
 
+    def wait_in(db: Session) -> None:
+        begun.put(db)
+        over.wait(60)
 
-def test_postgresql_is_where_its_own_variable_says_when_the_url_does_not(monkeypatch):
-    monkeypatch.setenv("PGHOST", "db.example.org")
-    with Database.open("postgresql:///smsconvo", processes=100) as elsewhere:
-        monkeypatch.setenv("PGHOST", "/run/postgresql")
-        with Database.open("postgresql:///smsconvo", processes=100) as beside_us:
-            assert elsewhere._places._free > beside_us._places._free
+    url = postgresql.format("postgres")
+    with Database.open(url, processes) as database, ThreadPoolExecutor(8) as threads:
+        for _ in range(8):
+            threads.submit(database.write, wait_in)
+        until(lambda: begun.qsize() + len(database._places._waiting) == 8)
+        under_way = begun.qsize()
+        over.set()
+    assert under_way == works
 
 
 def test_texts_are_texts_where_postgresql_takes_them_for_bytes(postgresql):

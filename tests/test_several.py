@@ -161,7 +161,11 @@ def test_a_connection_that_was_lost_in_the_meantime_costs_no_text(database_url, 
 
 
 @on_postgresql
-def test_many_texts_that_wait_for_a_lost_machine_do_not_keep_others_waiting(database_url, webhook):
+@pytest.mark.parametrize("workers", [1, 100])
+def test_many_texts_that_wait_for_a_lost_machine_do_not_keep_others_waiting(
+    workers, database_url, serve
+):
+    webhook = serve(workers=workers)
     stuck = [webhook.phone(f"+1415555{n:04}") for n in range(WORKS_AT_ONCE)]
     for phone in stuck:
         phone.text("Mats BBQ")
