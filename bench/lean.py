@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
+from threading import Barrier
 from urllib.parse import urlencode, urlsplit
 
 from phones import GUESTS, TEXTS, Turns
@@ -30,6 +31,25 @@ def text_lightly(settings: Settings, phones: int, seconds: float, met: int = 0) 
         return Turns([turn for each in turns for turn in each], time.monotonic() - began)
 
 
+def text_once_lightly(settings: Settings, phones: int) -> Turns:
+    """As `text_once` of phones.py."""
+    everybody_is_there = Barrier(phones + 1)
+
+    def text(guest: int) -> float:
+        request = _make_request(settings, guest, TEXTS[0], b"")
+        everybody_is_there.wait()
+        began = time.perf_counter()
+        with socket.create_connection(settings.listen) as connection:
+            _exchange(connection, request)
+        return time.perf_counter() - began
+
+    with ThreadPoolExecutor(phones) as pool:
+        texts = pool.map(text, range(phones))
+        everybody_is_there.wait()
+        began = time.monotonic()
+        return Turns(list(texts), time.monotonic() - began)
+
+
 def _text(settings: Settings, until: float, first: int) -> list[float]:
     """One phone: the seconds of each turn."""
     turns: list[float] = []
@@ -41,13 +61,18 @@ def _text(settings: Settings, until: float, first: int) -> list[float]:
                     return turns
                 request = _make_request(settings, guest, said, cookie)
                 began = time.perf_counter()
-                connection.sendall(request)
-                answer = connection.recv(65536)
+                answer = _exchange(connection, request)
                 turns.append(time.perf_counter() - began)
-                assert answer.startswith(b"HTTP/1.1 200 "), answer
-                assert answer.endswith(b"</Response>"), answer  # all of it came in one piece
                 given = GIVEN.search(answer)
                 cookie = given[1] if given else b""
+
+
+def _exchange(connection: socket.socket, request: bytes) -> bytes:
+    connection.sendall(request)
+    answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    assert answer.endswith(b"</Response>"), answer  # all of it came in one piece
+    return answer
 
 
 def _make_request(settings: Settings, guest: int, said: str, cookie: bytes) -> bytes:

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from layers import NOWHERE
-from lean import text_lightly
+from lean import text_lightly, text_once_lightly
 from phones import Turns, text_for, text_once
 
 from smsconvo import HERE, Settings, rehearsal_environment, running_server
@@ -82,7 +82,8 @@ def main(
         }
         told["runs"].append(compare({which: figures.told() for which, figures in run.items()}))
     if burst:
-        told["burst"] = measure_burst(burst)
+        texting = {"ours": text_once, "ours, light": text_once_lightly}
+        told["bursts"] = {which: measure_burst(burst, one) for which, one in texting.items()}
     told["start_seconds"] = measure_start()
     keep(told, "turns")
     if long_run:
@@ -143,9 +144,9 @@ def measure(
         return Figures(phones, turns, cpu / count, memory_of(server), size / count)
 
 
-def measure_burst(phones: int) -> dict[str, float]:
+def measure_burst(phones: int, text: Callable[[Settings, int], Turns]) -> dict[str, float]:
     with serving(OURS) as (settings, _):
-        turns = text_once(settings, phones)
+        turns = text(settings, phones)
     return {
         "phones": phones,
         "all_answered_seconds": round(turns.together, 2),
@@ -244,10 +245,10 @@ def tabulate(told: dict) -> Iterator[str]:
         for which, figures in run.items():
             cells = "".join(f"{figures.get(name, '-'):>13}" for name in COLUMNS)
             yield f"{figures.get('phones', ''):>6}  {which:12}{cells}"
-    if burst := told.get("burst"):
+    for which, burst in told.get("bursts", {}).items():
         yield (
-            f"burst: {burst['phones']} phones answered in {burst['all_answered_seconds']} s,"
-            f" {burst['unanswered']} unanswered"
+            f"burst, {which}: {burst['phones']} phones answered in"
+            f" {burst['all_answered_seconds']} s, {burst['unanswered']} unanswered"
         )
     yield f"start to first 200: {told['start_seconds']} s"
     yield f"the disk: {told['syncs_per_second']} syncs/s"
