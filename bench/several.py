@@ -159,7 +159,7 @@ def compare_with(one: Column, many: Column) -> dict[str, Any]:
     shared = sum(first[name] for name in ("server_cpu_ms", "postgresql_cpu_ms", "phones_cpu_ms"))
     alone = first["workers"] / first["server_cpu_ms"]
     return {
-        "workers": [other["workers"], first["workers"]],
+        "workers": [many[0]["workers"], one[0]["workers"]],
         "ratio": round(statistics.median(ratios), 2),
         "ratios": [round(ratio, 2) for ratio in sorted(ratios)],
         "at_most_here": round(max(os.cpu_count() / shared / alone, 1), 2),

@@ -71,15 +71,15 @@ BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # long as to run it.
 ONE: ColumnElement[int] = literal_column("1")
 TRIES = 5  # on PostgreSQL, for works that met each other
-# Works that a process has at PostgreSQL at once, at most. While some wait for it, others use
-# Python's lock; more of them only fight for that, which takes the processor as much time as the
-# works do.
+# Works of a process that PostgreSQL has at once, besides those that commit, which only wait for the
+# disk. While some wait for PostgreSQL, others use Python's lock; more of them only fight for it,
+# which takes the processor as much time as the works do.
 WORKS_AT_ONCE = 6
-# On the machine that PostgreSQL is on all processes share so many for each core, since it wants the
-# same cores. With one alone a process would have nothing to do while it waits. As measured:
-# docs/performance.md.
-WORKS_FOR_A_CORE, LEAST_WORKS = 3, 2
-PLACE_SECONDS = 0.25  # then a work goes on beside those, for they may wait for a lost machine
+# What a process takes where PostgreSQL is on its machine, with the half that PostgreSQL takes for
+# it. When that is more cores than there are, all wait for a core, and a second work at once would
+# only add to the fight. As measured: docs/performance.md.
+CORES_FOR_A_PROCESS = 1.5
+PLACE_SECONDS = 0.5  # then a work goes on beside those, for they may wait for a lost machine
 TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
 CLOCK_SECONDS = 1  # until PostgreSQL's clock is read again
 # How long PostgreSQL may take. When the first time runs out it says so itself; the second is for
@@ -279,7 +279,7 @@ class Database:
     def open(cls, url: str, processes: int = 1) -> "Database":
         """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL.
 
-        `processes`: how many on this machine share its works, this one included.
+        `processes`: how many on this machine have the same to do, this one included.
         """
         location = _location(url)
         if location.get_backend_name() == "sqlite":
@@ -548,8 +548,8 @@ class PostgreSQL(Database):
         return run(*arguments)
 
     def _commit(self, work: Work[T]) -> T:
-        with self._places.place(PLACE_SECONDS):
-            with Session(self._writer, expire_on_commit=False) as db, db.begin():
+        with Session(self._writer, expire_on_commit=False) as db, db.begin():
+            with self._places.place(PLACE_SECONDS):
                 return work(db)
 
     def _read_clock(self) -> tuple[float, datetime]:
@@ -563,10 +563,8 @@ CLOCK = text("SELECT clock_timestamp()")
 
 def _works_at_once(engine: Engine, processes: int) -> int:
     """How many works each of these processes has at PostgreSQL at once."""
-    if not _is_beside_us(engine):
-        return WORKS_AT_ONCE
-    share = WORKS_FOR_A_CORE * (os.cpu_count() or 1) // processes
-    return max(LEAST_WORKS, min(WORKS_AT_ONCE, share))
+    all_cores_taken = CORES_FOR_A_PROCESS * processes > (os.cpu_count() or 1)
+    return 1 if all_cores_taken and _is_beside_us(engine) else WORKS_AT_ONCE
 
 
 def _is_beside_us(engine: Engine) -> bool:

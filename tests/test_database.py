@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 import models.database
 from models import Contact, Database
-from models.database import LEAST_WORKS, WORKS_AT_ONCE
+from models.database import WORKS_AT_ONCE
 from smsconvo import HERE, Settings, migrations, open_database
 
 PRAGMAS = {
@@ -506,10 +506,10 @@ def environment(monkeypatch) -> Callable[[dict[str, str]], None]:
 
 @pytest.mark.parametrize("variables", [{}, {"PGHOST": "/run/postgresql"}])
 @pytest.mark.parametrize("url", BESIDE_US)
-def test_processes_on_the_machine_of_postgresql_share_their_works(url, variables, environment):
+def test_too_many_processes_beside_postgresql_have_one_work_each(url, variables, environment):
     environment(variables)
     with open_database(Settings(database_url=url, workers=100)) as database:
-        assert database._places._free == LEAST_WORKS
+        assert database._places._free == 1
 
 
 @pytest.mark.parametrize(
@@ -520,14 +520,15 @@ def test_processes_on_the_machine_of_postgresql_share_their_works(url, variables
         ("postgresql://localhost/smsconvo", {"PGHOSTADDR": "10.0.0.13"}),
     ],
 )
-def test_processes_on_another_machine_than_postgresql_do_not(url, variables, environment):
+def test_processes_on_another_machine_than_postgresql_have_some_each(url, variables, environment):
     environment(variables)
     with open_database(Settings(database_url=url, workers=100)) as database:
         assert database._places._free == WORKS_AT_ONCE
 
 
 @pytest.mark.parametrize(
-    ("cores", "processes", "works"), [(1, 1, 3), (2, 1, 6), (2, 2, 3), (2, 8, 2), (16, 1, 6)]
+    ("cores", "processes", "works"),
+    [(1, 1, 1), (2, 1, 6), (2, 2, 1), (2, 8, 1), (4, 2, 6), (4, 3, 1), (16, 8, 6)],
 )
 def test_no_more_works_go_at_once_than_the_cores_can_do(
     cores, processes, works, postgresql, monkeypatch
@@ -548,6 +549,32 @@ def test_no_more_works_go_at_once_than_the_cores_can_do(
         under_way = begun.qsize()
         over.set()
     assert under_way == works
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_work_that_commits_has_left_its_place_to_another(database_url, monkeypatch):
+    monkeypatch.setattr(models.database, "PLACE_SECONDS", 60)
+    at_commit = """
+        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON contacts
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()"""
+    with (
+        Database.open(database_url, processes=100) as database,
+        psycopg.connect(database_url, autocommit=True) as observer,
+        ThreadPoolExecutor(3) as threads,
+    ):
+        observer.execute(at_commit)
+        observer.execute("SELECT pg_advisory_lock(1)")
+        writes = [threads.submit(database.write, Contact(phone=f"+{n}").insert) for n in range(3)]
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query = 'COMMIT' AND wait_event_type = 'Lock'"
+        )
+        until(lambda: observer.execute(waiting).fetchone() == (3,))
+        assert database._places._free == 1
+        observer.execute("SELECT pg_advisory_unlock(1)")
+        assert [write.exception() for write in writes] == [None] * 3
 
 
 def test_texts_are_texts_where_postgresql_takes_them_for_bytes(postgresql):
