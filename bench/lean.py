@@ -33,21 +33,24 @@ def text_lightly(settings: Settings, phones: int, seconds: float, met: int = 0) 
 
 def text_once_lightly(settings: Settings, phones: int) -> Turns:
     """As `text_once` of phones.py."""
-    everybody_is_there = Barrier(phones + 1)
+    everybody_is_there = Barrier(phones)
 
-    def text(guest: int) -> float:
+    def text(guest: int) -> tuple[float, float] | None:
         request = _make_request(settings, guest, TEXTS[0], b"")
         everybody_is_there.wait()
         began = time.perf_counter()
-        with socket.create_connection(settings.listen) as connection:
-            _exchange(connection, request)
-        return time.perf_counter() - began
+        try:
+            with socket.create_connection(settings.listen) as connection:
+                _exchange(connection, request)
+        except (OSError, AssertionError):
+            return None
+        return began, time.perf_counter()
 
     with ThreadPoolExecutor(phones) as pool:
-        texts = pool.map(text, range(phones))
-        everybody_is_there.wait()
-        began = time.monotonic()
-        return Turns(list(texts), time.monotonic() - began)
+        texted = list(pool.map(text, range(phones)))
+    began, ended = zip(*filter(None, texted), strict=True)
+    each = [end - start for start, end in zip(began, ended, strict=True)]
+    return Turns(each, max(ended) - min(began), texted.count(None))
 
 
 def _text(settings: Settings, until: float, first: int) -> list[float]:

@@ -77,7 +77,7 @@ TRIES = 5  # on PostgreSQL, for works that met each other
 WORKS_AT_ONCE = 6
 # What a process takes where PostgreSQL is on its machine, with the half that PostgreSQL takes for
 # it. When that is more cores than there are, all wait for a core, and a second work at once would
-# only add to the fight. As measured: docs/performance.md.
+# only add to the fight. As measured on one core and on two: docs/performance.md.
 CORES_FOR_A_PROCESS = 1.5
 PLACE_SECONDS = 0.5  # then a work goes on beside those, for they may wait for a lost machine
 TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
@@ -571,10 +571,12 @@ def _is_beside_us(engine: Engine) -> bool:
     """Whether PostgreSQL is on this machine, as far as its address tells: not behind a tunnel."""
     from psycopg.pq import Conninfo
 
-    # Of its own variables and files PostgreSQL's library knows more than the URL says.
-    said = {one.keyword.decode(): (one.val or b"").decode() for one in Conninfo.get_defaults()}
-    said |= engine.dialect.create_connect_args(engine.url)[1]
-    return all(map(_is_our_own, (said["hostaddr"] or said["host"]).split(",")))
+    # PostgreSQL's library knows of its own variables and files, but not of a service in the URL.
+    usual = {one.keyword.decode(): os.fsdecode(one.val or b"") for one in Conninfo.get_defaults()}
+    said = usual | engine.dialect.create_connect_args(engine.url)[1]
+    if said["service"] != usual["service"]:
+        return False
+    return all(map(_is_our_own, str(said["hostaddr"] or said["host"]).split(",")))
 
 
 def _is_our_own(address: str) -> bool:

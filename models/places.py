@@ -14,39 +14,44 @@ class Places:
     """
 
     def __init__(self, count: int) -> None:
-        self._free = count
+        self.count = count
+        self._taken: set[Lock] = set()  # a thread is known by the lock that it waits for
         self._waiting: deque[Lock] = deque()
         self._changing = Lock()
 
     @contextmanager
     def place(self, patience: float) -> Iterator[None]:
-        """Go on with a place, or without one after that many seconds."""
-        has_place = self._take(patience)
+        """Go on with a place, or without one after that many seconds.
+
+        Whoever has had a place for all that time loses it: one that is stuck holds others up once.
+        """
+        turn = Lock()
+        turn.acquire()
+        with self._changing:
+            before = set(self._taken)
+            self._waiting.append(turn)
+            self._give()
+        if not turn.acquire(timeout=patience):
+            self._go_on(turn, before)
         try:
             yield
         finally:
-            if has_place:
-                self._give_back()
+            self._leave(turn)
 
-    def _take(self, patience: float) -> bool:
-        with self._changing:
-            if self._free:
-                self._free -= 1
-                return True
-            turn = Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        if turn.acquire(timeout=patience):
-            return True
-        with self._changing:
-            if turn not in self._waiting:
-                return True  # it was given just now
-            self._waiting.remove(turn)
-        return False
+    def _give(self) -> None:
+        while self._waiting and len(self._taken) < self.count:
+            turn = self._waiting.popleft()
+            self._taken.add(turn)
+            turn.release()
 
-    def _give_back(self) -> None:
+    def _go_on(self, turn: Lock, before: set[Lock]) -> None:
         with self._changing:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._free += 1
+            self._taken -= before
+            self._give()
+            if turn not in self._taken:
+                self._waiting.remove(turn)
+
+    def _leave(self, turn: Lock) -> None:
+        with self._changing:
+            self._taken.discard(turn)
+            self._give()

@@ -492,12 +492,15 @@ ELSEWHERE = [
 
 
 @pytest.fixture
-def environment(monkeypatch) -> Callable[[dict[str, str]], None]:
+def environment(tmp_path, monkeypatch) -> Callable[[dict[str, str]], None]:
     """Have these variables of PostgreSQL's library, and no others that tell where it is."""
+    services = tmp_path / "services.conf"
+    services.write_text("[elsewhere]\nhost=db.example.org\n", "utf-8")
 
     def set_variables(variables: dict[str, str]) -> None:
         for name in ("PGHOST", "PGHOSTADDR", "PGSERVICE"):
             monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("PGSERVICEFILE", str(services))
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
 
@@ -508,8 +511,8 @@ def environment(monkeypatch) -> Callable[[dict[str, str]], None]:
 @pytest.mark.parametrize("url", BESIDE_US)
 def test_too_many_processes_beside_postgresql_have_one_work_each(url, variables, environment):
     environment(variables)
-    with open_database(Settings(database_url=url, workers=100)) as database:
-        assert database._places._free == 1
+    with open_database(Settings(database_url=url, workers=os.cpu_count())) as database:
+        assert database._places.count == 1
 
 
 @pytest.mark.parametrize(
@@ -518,21 +521,26 @@ def test_too_many_processes_beside_postgresql_have_one_work_each(url, variables,
         *((url, {}) for url in ELSEWHERE),
         ("postgresql:///smsconvo", {"PGHOST": "db.example.org"}),
         ("postgresql://localhost/smsconvo", {"PGHOSTADDR": "10.0.0.13"}),
+        ("postgresql:///", {"PGSERVICE": "elsewhere"}),
+        ("postgresql:///?service=elsewhere", {}),
+        ("postgresql:///smsconvo?hostaddr=127.0.0.1&hostaddr=10.0.0.13", {}),
+        ("postgresql:///smsconvo", {"PGHOST": "db.example.org", "PGPASSWORD": "\udcff"}),
     ],
 )
 def test_processes_on_another_machine_than_postgresql_have_some_each(url, variables, environment):
     environment(variables)
-    with open_database(Settings(database_url=url, workers=100)) as database:
-        assert database._places._free == WORKS_AT_ONCE
+    with open_database(Settings(database_url=url, workers=os.cpu_count())) as database:
+        assert database._places.count == WORKS_AT_ONCE
 
 
 @pytest.mark.parametrize(
     ("cores", "processes", "works"),
-    [(1, 1, 1), (2, 1, 6), (2, 2, 1), (2, 8, 1), (4, 2, 6), (4, 3, 1), (16, 8, 6)],
+    [(1, 1, 1), (2, 1, 6), (2, 2, 1), (2, 8, 1), (3, 2, 6), (4, 3, 1), (16, 8, 6)],
 )
 def test_no_more_works_go_at_once_than_the_cores_can_do(
-    cores, processes, works, postgresql, monkeypatch
+    cores, processes, works, environment, monkeypatch
 ):
+    environment({})
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     monkeypatch.setattr(models.database, "PLACE_SECONDS", 60)
     begun, over = SimpleQueue(), Event()
@@ -541,14 +549,15 @@ def test_no_more_works_go_at_once_than_the_cores_can_do(
         begun.put(db)
         over.wait(60)
 
-    url = postgresql.format("postgres")
+    url = "postgresql:///smsconvo"  # which no work asks anything
     with Database.open(url, processes) as database, ThreadPoolExecutor(8) as threads:
         for _ in range(8):
             threads.submit(database.write, wait_in)
-        until(lambda: begun.qsize() + len(database._places._waiting) == 8)
-        under_way = begun.qsize()
-        over.set()
-    assert under_way == works
+        try:
+            until(lambda: begun.qsize() + len(database._places._waiting) == 8)
+            assert begun.qsize() == works
+        finally:
+            over.set()
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -560,7 +569,7 @@ def test_a_work_that_commits_has_left_its_place_to_another(database_url, monkeyp
         CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON contacts
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()"""
     with (
-        Database.open(database_url, processes=100) as database,
+        Database.open(database_url, os.cpu_count()) as database,
         psycopg.connect(database_url, autocommit=True) as observer,
         ThreadPoolExecutor(3) as threads,
     ):
@@ -572,7 +581,7 @@ def test_a_work_that_commits_has_left_its_place_to_another(database_url, monkeyp
             " WHERE datname = current_database() AND query = 'COMMIT' AND wait_event_type = 'Lock'"
         )
         until(lambda: observer.execute(waiting).fetchone() == (3,))
-        assert database._places._free == 1
+        assert not database._places._taken
         observer.execute("SELECT pg_advisory_unlock(1)")
         assert [write.exception() for write in writes] == [None] * 3
 

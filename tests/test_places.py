@@ -40,24 +40,47 @@ def test_whoever_waits_longest_is_next():
 
 
 def test_who_waits_too_long_goes_on_and_leaves_no_place_taken():
+    places, first, second = Places(1), Event(), Event()
+
+    def stay(over: Event, patience: float) -> bool:
+        with places.place(patience):
+            return over.wait(10)
+
+    with ThreadPoolExecutor(3) as threads:
+        threads.submit(stay, first, 0)
+        until(lambda: places._taken)
+        staying = threads.submit(stay, second, 60)
+        until(lambda: places._waiting)
+        third = threads.submit(stay, first, 1)
+        until(lambda: len(places._waiting) == 2)
+        first.set()
+        assert third.result() and not staying.done()
+        second.set()
+    assert not places._taken and not places._waiting
+
+
+def test_who_is_stuck_holds_others_up_only_once():
     places, over = Places(1), Event()
 
     def stay() -> None:
         with places.place(patience=0):
-            over.wait(10)
+            over.wait(60)
 
     with ThreadPoolExecutor(1) as threads:
-        staying = threads.submit(stay)
-        until(lambda: not places._free)
+        threads.submit(stay)
+        until(lambda: places._taken)
+        stuck = set(places._taken)
         with places.place(patience=0.01):
-            assert not staying.done()
+            pass
+        for _ in range(3):
+            with places.place(patience=1):
+                assert places._taken and not places._taken & stuck
         over.set()
-        staying.result()
-    assert (places._free, list(places._waiting)) == (1, [])
+    assert not places._taken and not places._waiting
 
 
 def test_a_failure_gives_its_place_back():
     places = Places(1)
     with pytest.raises(ZeroDivisionError), places.place(patience=0):
         raise ZeroDivisionError
-    assert places._free == 1
+    assert not places._taken

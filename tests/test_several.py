@@ -1,6 +1,7 @@
 """Several machines at one PostgreSQL."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -161,7 +162,7 @@ def test_a_connection_that_was_lost_in_the_meantime_costs_no_text(database_url, 
 
 
 @on_postgresql
-@pytest.mark.parametrize("workers", [1, 100])
+@pytest.mark.parametrize("workers", [1, os.cpu_count()])
 def test_many_texts_that_wait_for_a_lost_machine_do_not_keep_others_waiting(
     workers, database_url, serve
 ):
