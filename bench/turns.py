@@ -82,8 +82,12 @@ def main(
         }
         told["runs"].append(compare({which: figures.told() for which, figures in run.items()}))
     if burst:
-        texting = {"ours": text_once, "ours, light": text_once_lightly}
-        told["bursts"] = {which: measure_burst(burst, one) for which, one in texting.items()}
+        told["bursts"] = {
+            "ours": measure_burst(OURS, burst, text_once),
+            "empty": measure_burst(EMPTY, burst, text_once),
+            "ours, light": measure_burst(OURS, burst, text_once_lightly),
+            "empty, light": measure_burst(EMPTY, burst, text_once_lightly),
+        }
     told["start_seconds"] = measure_start()
     keep(told, "turns")
     if long_run:
@@ -144,8 +148,10 @@ def measure(
         return Figures(phones, turns, cpu / count, memory_of(server), size / count)
 
 
-def measure_burst(phones: int, text: Callable[[Settings, int], Turns]) -> dict[str, float]:
-    with serving(OURS) as (settings, _):
+def measure_burst(
+    program: Path, phones: int, text: Callable[[Settings, int], Turns]
+) -> dict[str, float]:
+    with serving(program) as (settings, _):
         turns = text(settings, phones)
     return {
         "phones": phones,
