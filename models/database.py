@@ -568,7 +568,7 @@ def _works_at_once(engine: Engine, processes: int) -> int:
 
 
 def _is_beside_us(engine: Engine) -> bool:
-    """Whether PostgreSQL is on this machine, as far as its address tells: not behind a tunnel."""
+    """Whether PostgreSQL is on this machine, by its address, which may be that of a tunnel."""
     from psycopg.pq import Conninfo
 
     # PostgreSQL's library knows of its own variables and files, but not of a service in the URL.
