@@ -48,7 +48,7 @@ class Places:
         with self._changing:
             self._taken -= before
             self._give()
-            if turn not in self._taken:
+            if turn in self._waiting:
                 self._waiting.remove(turn)
 
     def _leave(self, turn: Lock) -> None:

@@ -1,7 +1,7 @@
 """Room for a few threads at a time."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, BrokenBarrierError, Event
+from threading import Barrier, BrokenBarrierError, Event, Lock
 
 import pytest
 from conftest import until
@@ -77,6 +77,36 @@ def test_who_is_stuck_holds_others_up_only_once():
                 assert places._taken and not places._taken & stuck
         over.set()
     assert not places._taken and not places._waiting
+
+
+def test_who_gets_a_place_too_late_may_have_lost_it_already():
+    class Asleep(Places):
+        """Where the first that loses patience gets a place, and loses it, before it wakes up."""
+
+        def _go_on(self, turn: Lock, before: set[Lock]) -> None:
+            self._go_on = super()._go_on
+            holder.release()
+            until(lambda: turn in self._taken)
+            with self.place(patience=0.01):
+                pass
+            self._go_on(turn, before)
+
+    places, holder, went = Asleep(1), Lock(), []
+    holder.acquire()
+
+    def stay() -> None:
+        with places.place(patience=0):
+            holder.acquire()
+
+    def go() -> None:
+        with places.place(patience=0.01):
+            went.append(True)
+
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(stay)
+        until(lambda: places._taken)
+        threads.submit(go).result()
+    assert went and not places._taken and not places._waiting
 
 
 def test_a_failure_gives_its_place_back():
