@@ -28,7 +28,8 @@ from lean import text_lightly
 from phones import GUESTS
 from turns import COLUMNS, OURS, Figures, keep, measure
 
-from models import Conversation, Database, Delivery
+from models import Conversation, Delivery
+from storage import Database, connect
 
 AGAIN = 5  # times that each statement is run; the median counts
 LATER = timedelta(days=1)  # when all that is open has been silent for too long
@@ -82,7 +83,7 @@ OPERATOR = {
 def main(file: Path, phones: int, seconds: float, rounds: int, for_machines: bool) -> None:
     """Measure on FILE, a database that history.py made. What is texted there stays in it."""
     url = f"sqlite:///{file}"
-    with Database.open(url) as database:
+    with connect(url) as database:
         told = {"messages": count_messages(database), "queries": list(time_all(database))}
     told |= compare_turns(url, phones, seconds, rounds)
     keep(told, "growth")
@@ -141,7 +142,7 @@ def forget(file: str) -> None:
 def settle(url: str) -> None:
     """Take off what earlier rounds owe: to try it again is no part of a turn."""
     owed = text("UPDATE outbox SET state = 'delivered' WHERE state = 'pending' AND attempts < 6")
-    with Database.open(url) as database:
+    with connect(url) as database:
         database.write(lambda db: db.execute(owed))
 
 

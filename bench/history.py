@@ -24,8 +24,8 @@ from layers import NOWHERE, TEXTS, make_form
 
 import smsconvo
 from models import Conversation, Delivery, Message
-from models.database import sqlite3
 from phone import new_sid
+from storage.sqlite import sqlite3
 
 NUMBERS = [f"+141555501{n:02}" for n in range(4)]
 TESTER = "+14158675308"  # who tries everything out: one conversation of a hundred

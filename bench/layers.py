@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import smsconvo
 from models import Delivery
-from models.statement import Compiled
+from storage.statement import Compiled
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 TOKEN = "a-token-of-at-least-32-characters"

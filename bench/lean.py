@@ -16,8 +16,9 @@ from urllib.parse import urlencode, urlsplit
 from phones import GUESTS, TEXTS, Turns
 from twilio.request_validator import RequestValidator
 
+from gateway.webhook import COOKIE, FORM_TYPE
 from phone import new_sid
-from smsconvo import COOKIE, FORM, Settings
+from settings import Settings
 
 GIVEN = re.compile(rf"set-cookie: ({COOKIE}=\w+)".encode(), re.IGNORECASE)
 
@@ -83,7 +84,7 @@ def _make_request(settings: Settings, guest: int, said: str, cookie: bytes) -> b
     form = {"MessageSid": new_sid(), "AccountSid": settings.account_sid, "Body": said}
     form |= {"From": f"+1{guest:010}", "To": "+14155550100"}
     body = urlencode(form)
-    head = {"Host": urlsplit(url).netloc, "Content-Type": FORM, "Content-Length": len(body)}
+    head = {"Host": urlsplit(url).netloc, "Content-Type": FORM_TYPE, "Content-Length": len(body)}
     signature = RequestValidator(settings.auth_tokens[0]).compute_signature(url, form)
     head |= {"X-Twilio-Signature": signature, "Cookie": cookie.decode("ascii")}
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items() if value)

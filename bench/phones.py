@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Barrier
 from threading import Event, Thread
 
 from phone import Phone, TwilioError
-from smsconvo import Settings
+from settings import Settings
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 PROCESSES = 4

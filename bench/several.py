@@ -33,7 +33,7 @@ from phones import GUESTS, Turns
 from receiver import receiving
 from turns import OURS, seconds_used, serving
 
-from smsconvo import HERE, Settings
+from settings import HERE, Settings
 
 # Until each process has its connections, and these their plans: two have twice as many to make.
 WARMING_SECONDS = 2

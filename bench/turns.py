@@ -30,7 +30,8 @@ from layers import NOWHERE
 from lean import text_lightly, text_once_lightly
 from phones import Turns, text_for, text_once
 
-from smsconvo import HERE, Settings, rehearsal_environment, running_server
+from commands.rehearse import rehearsal_environment, running_server
+from settings import HERE, Settings
 
 OURS, EMPTY = HERE / "smsconvo.py", HERE / "bench" / "empty.py"
 RESULTS = HERE / "bench" / "results"

@@ -12,8 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from models import Base
-from models.database import migrating
+from models import Conversation
+from storage import migrating
 
 LOCK_NOT_AVAILABLE = "55P03"
 
@@ -39,7 +39,7 @@ def count_rows(connection: Connection) -> dict[str, int]:
 def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=Conversation.metadata,
         render_as_batch=connection.dialect.name == "sqlite",
         transactional_ddl=True,
         compare_type=True,

@@ -2,24 +2,23 @@
 
 from models.contact import Contact, People
 from models.conversation import Answer, Conversation
-from models.database import Base, Database
 from models.delivery import Delivery
 from models.message import Message
-from models.questionnaire import Questionnaire
-from models.questionnaires import InvalidQuestionnaire, Questionnaires
+from models.questionnaire.catalog import Catalog
+from models.questionnaire.loader import InvalidQuestionnaire, load_catalog
+from models.questionnaire.schema import Questionnaire
 from models.turn import receive
 
 __all__ = [
     "Answer",
-    "Base",
+    "Catalog",
     "Contact",
     "Conversation",
-    "Database",
     "Delivery",
     "InvalidQuestionnaire",
     "Message",
     "People",
     "Questionnaire",
-    "Questionnaires",
+    "load_catalog",
     "receive",
 ]

@@ -27,13 +27,15 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import result
 from models.contact import Contact
-from models.database import ONE, Base, entities
 from models.delivery import Delivery
 from models.message import Message
-from models.questionnaire import Question, Questionnaire, Version
-from models.questionnaires import Questionnaires
-from models.statement import Statement
-from models.words import find_non_answer, find_wish, says_yes
+from models.questionnaire.catalog import Catalog
+from models.questionnaire.keywords import find_wish, says_yes
+from models.questionnaire.schema import Question, Questionnaire
+from models.reactions import find_non_answer
+from models.version import Version
+from storage.base import Base, entities
+from storage.statement import ONE, Statement
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 REVIEW = "(review)"  # what is asked when all is answered; no key of a question has brackets
@@ -144,7 +146,7 @@ class Conversation(Base):
         db: Session,
         newest: Optional["Conversation"],
         said: Message,
-        questionnaires: Questionnaires,
+        questionnaires: Catalog,
         contact: Contact,
         now: datetime,
     ) -> Optional["Conversation"]:

@@ -2,17 +2,44 @@
 
 import json
 from datetime import datetime
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from sqlalchemy import CheckConstraint, ForeignKey, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.database import Base
-from models.statement import Statement
+from storage.base import Base
+from storage.statement import Statement
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.
 FINALITY = {"accepted": 1, "queued": 2, "sending": 3, "sent": 4, "read": 6}
 FINALITY |= dict.fromkeys(("delivered", "undelivered", "failed"), 5)
+
+
+class IncomingText(NamedTuple):
+    """A text to one of our numbers, as Twilio brought it."""
+
+    sid: str
+    sender: str
+    number: str
+    body: str
+    media: tuple[str, ...] = ()  # URLs
+    opt_out_type: str | None = None  # what Twilio took it for, where an account tells that
+    cookie: str | None = None
+    status: str | None = None
+    params: str | None = None  # all fields of the request, as JSON
+
+    def as_message(self, now: datetime) -> "Message":
+        return Message(
+            direction="inbound",
+            sid=self.sid,
+            sender=self.sender,
+            recipient=self.number,
+            body=self.body,
+            media=" ".join(self.media) or None,
+            params=self.params,
+            status=self.status,
+            created_at=now,
+        )
 
 
 class Message(Base):

@@ -9,8 +9,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from models.conversation import IS_OPEN, Conversation
-from models.questionnaire import Question, Questionnaire, Version
-from models.questionnaires import Questionnaires
+from models.questionnaire.catalog import Catalog
+from models.questionnaire.schema import Question, Questionnaire
+from models.version import Version
 
 
 class Change(NamedTuple):
@@ -30,7 +31,7 @@ class Plan(NamedTuple):
     open: dict[str, int]  # conversations on another version than the file's, by what they are asked
 
 
-def find_plans(db: Session, questionnaires: Questionnaires) -> Iterator[Plan]:
+def find_plans(db: Session, questionnaires: Catalog) -> Iterator[Plan]:
     """One for each questionnaire that has a file or was used, by name."""
     files = dict(questionnaires)
     newest = {

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session, aliased
 from models.contact import Contact
 from models.conversation import Conversation
 from models.message import Message
-from models.questionnaire import Version
-from models.questionnaires import Questionnaires
+from models.questionnaire.catalog import Catalog
 from models.turn import receive
+from models.version import Version
 
 AT_ONCE = 100  # conversations that are read together
 MASK = "5550100"  # of numbers that nobody has
@@ -131,7 +131,7 @@ def find_ids(db: Session, most: int) -> list[int]:
     return sorted(db.scalars(newest))
 
 
-def replay(db: Session, recording: Recording, questionnaires: Questionnaires) -> list[str | None]:
+def replay(db: Session, recording: Recording, questionnaires: Catalog) -> list[str | None]:
     """What is said to these texts now. Nothing of it stays in the database."""
     with db.begin_nested() as trial:
         replies = list(_replies(db, recording, questionnaires))
@@ -139,9 +139,7 @@ def replay(db: Session, recording: Recording, questionnaires: Questionnaires) ->
     return replies
 
 
-def _replies(
-    db: Session, recording: Recording, questionnaires: Questionnaires
-) -> Iterator[str | None]:
+def _replies(db: Session, recording: Recording, questionnaires: Catalog) -> Iterator[str | None]:
     for turn in recording.turns:
         contact = Contact.find(db, recording.sender, recording.name)
         said = Message(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from models.answers import SEPARATOR
+from models.questionnaire.answers import SEPARATOR
 
 if TYPE_CHECKING:
     from models.conversation import Conversation

@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session
 from models.contact import Contact
 from models.conversation import REVIEW, Answer, Conversation
 from models.message import Message
-from models.questionnaire import Question
-from models.questionnaires import Questionnaires
-from models.wording import LONGEST_REPLY, fill, fill_with_answers
-from models.words import find_non_answer, find_wish, says_yes
+from models.questionnaire.catalog import Catalog
+from models.questionnaire.keywords import find_wish, says_yes
+from models.questionnaire.schema import Question
+from models.questionnaire.templates import LONGEST_REPLY, fill, fill_with_answers
+from models.reactions import find_non_answer
 
 ATTEMPTS = 3  # unread texts at the review, and replies after the end, so that machines fall silent
 WANDERING = 20  # texts in a row without an answer, and BACK and RESTART lead nowhere any more
@@ -21,7 +22,7 @@ def receive(
     db: Session,
     said: Message,
     contact: Contact,
-    questionnaires: Questionnaires,
+    questionnaires: Catalog,
     now: datetime,
     cookie: str | None = None,
 ) -> tuple[Conversation | None, Message | None]:

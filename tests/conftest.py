@@ -22,9 +22,11 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import psycopg
 import pytest
 
-from models import Database
 from phone import Phone
-from smsconvo import HERE, App, Settings, create_app, migrate
+from settings import HERE, Settings
+from smsconvo import App, create_app
+from storage import Database, connect
+from storage.versions import migrate
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-for-the-tests-of-smsconvo"
@@ -213,7 +215,7 @@ def new_database(server_url: str, template: str = "template1") -> str:
 
 @pytest.fixture
 def database(database_url) -> Iterator[Database]:
-    with Database.open(database_url) as database:
+    with connect(database_url) as database:
         yield database
 
 

@@ -7,8 +7,6 @@ import phonenumbers
 import pytest
 from hypothesis import strategies as st
 
-from models import Questionnaires
-
 FRIDAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FILE = (
     'title = "T"\nthanks = "Thanks"\nevent = "{}"\n{}\n[[questions]]\nask = "?"\nkey = "it"\n{}\n'
@@ -405,7 +403,7 @@ def read(tmp_path_factory):
     for name, question in QUESTIONS.items():
         content = FILE.format(name, ABOVE.get(name, ""), question)
         (directory / f"{name}.toml").write_text(content, "utf-8")
-    loaded = Questionnaires.load(directory)
+    loaded = load_catalog(directory)
     return lambda name, text, media=(): loaded[name].read("it", text, FRIDAY, media)
 
 
@@ -430,7 +428,7 @@ def test_the_table_is_long_and_says_nothing_twice():
 def test_today_is_the_day_where_the_questionnaire_is_at_home(tmp_path, zone, today):
     content = FILE.format("it", f'timezone = "{zone}"', 'kind = "date"')
     (tmp_path / "it.toml").write_text(content, "utf-8")
-    assert Questionnaires.load(tmp_path)["it"].read("it", "today", FRIDAY) == today
+    assert load_catalog(tmp_path)["it"].read("it", "today", FRIDAY) == today
 
 
 @pytest.mark.parametrize("text", ["", "Here it is", "👍"])
@@ -444,7 +442,7 @@ def test_a_photo_is_read_as_its_addresses_whatever_is_said(read, text):
 def test_a_pattern_that_never_ends_is_not_read_and_keeps_nobody_waiting(tmp_path, pattern):
     content = FILE.format("it", "", f"pattern = '{pattern}'")
     (tmp_path / "it.toml").write_text(content, "utf-8")
-    questionnaire = Questionnaires.load(tmp_path)["it"]
+    questionnaire = load_catalog(tmp_path)["it"]
     started = time.monotonic()
     assert questionnaire.read("it", "a" * 59 + "!", FRIDAY) is None
     assert time.monotonic() - started < 0.9

@@ -2,8 +2,8 @@ from contextlib import closing
 
 from conftest import run
 
-from models.database import sqlite3
-from smsconvo import HERE
+from settings import HERE
+from storage.sqlite import sqlite3
 
 
 def test_a_history_is_like_one_that_guests_left(tmp_path):

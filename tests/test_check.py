@@ -6,7 +6,7 @@ import os
 import pytest
 from conftest import run
 
-from smsconvo import HERE
+from settings import HERE
 
 MISTAKEN = """
 title = "Everything that can be wrong"

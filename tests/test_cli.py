@@ -37,10 +37,13 @@ from conftest import (
 )
 from sqlalchemy import inspect
 
-from models import Database
-from models.database import migrating
+from commands import cli
+from logs import JsonFormatter
 from phone import Phone, TwilioError, new_sid
-from smsconvo import HERE, JsonLines, Settings, Stderr, claim_due, cli, deliver_one, migrations
+from settings import HERE, Settings
+from smsconvo import migrations
+from storage import connect, migrating
+from worker.results import claim_due, deliver_one
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 PIPED = "".join(f"{said}\n" for said in TEXTS)
@@ -126,7 +129,7 @@ def send_results(questionnaires: Path, url: str) -> None:
 
 
 def rows(url: str, statement: str) -> list[tuple]:
-    with Database.open(url) as database, database.engine.connect() as connection:
+    with connect(url) as database, database.engine.connect() as connection:
         return [tuple(row) for row in connection.exec_driver_sql(statement)]
 
 
@@ -188,7 +191,7 @@ def test_texts_are_answered_while_no_log_can_be_written(folder, environ):
 
 def test_a_line_that_cannot_be_made_is_told_of_and_raises_nothing(capfd):
     handler = Stderr()
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     record = logging.LogRecord("smsconvo", logging.INFO, "", 0, "text", None, None)
     record.facts = {"outcome": object()}
     handler.handle(record)
@@ -392,7 +395,7 @@ def test_a_newer_database_is_refused(folder, environ, database_url, command):
 @pytest.mark.parametrize("command", [["deliver"], ["outbox"]])
 def test_only_serve_and_upgrade_make_a_database(folder, environ, empty_url, command):
     assert_refused(run(folder, environ, *command), "Run: python smsconvo.py upgrade")
-    with Database.open(empty_url) as database:
+    with connect(empty_url) as database:
         assert inspect(database.engine).get_table_names() == []
 
 

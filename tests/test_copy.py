@@ -16,10 +16,14 @@ from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, run, un
 from sqlalchemy import select
 
 import models.transfer
-from models import Base, Contact, Database, Message
-from models.database import Gate
+from commands import cli
+from models import Contact, Message
 from phone import new_sid
-from smsconvo import HERE, claim_due, cli, deliver_one
+from settings import HERE
+from storage import connect
+from storage.base import Base
+from storage.sqlite import Gate
+from worker.results import claim_due, deliver_one
 
 TABLES = {table.name for table in Base.metadata.sorted_tables}
 BIG = 2_500  # rows: more than are sent at a time
@@ -101,7 +105,7 @@ def count(url: str, table: str) -> int:
 
 # As the models read it, whichever database it is.
 def everything(url: str) -> dict[str, list]:
-    with Database.open(url) as database, database.read() as db:
+    with connect(url) as database, database.read() as db:
         return {
             table.name: [tuple(row) for row in db.execute(select(table).order_by(table.c.id))]
             for table in Base.metadata.sorted_tables
@@ -160,7 +164,7 @@ def test_odd_texts_and_what_is_not_there_are_copied(folder, environ, source, tar
     for text in ODD:
         add_text(source, text)
     assert_copied(copy(folder, environ, target))
-    with Database.open(target) as database, database.read() as db:
+    with connect(target) as database, database.read() as db:
         messages = db.scalars(select(Message).order_by(Message.id)).all()
     assert [message.body for message in messages] == ODD
     assert {(message.sid, message.conversation_id) for message in messages} == {(None, None)}
@@ -171,7 +175,7 @@ def test_every_character_is_copied(folder, environ, source, target):
     whole = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
     add_text(source, whole)
     assert_copied(copy(folder, environ, target))
-    with Database.open(target) as database, database.read() as db:
+    with connect(target) as database, database.read() as db:
         (found,) = db.scalars(select(Message.body))
     assert found == whole.replace("\ufffe", "\0")  # no character; PostgreSQL holds U+0000 as it
 
@@ -179,7 +183,7 @@ def test_every_character_is_copied(folder, environ, source, target):
 def test_ids_go_on_after_the_highest(folder, environ, source, target):
     change(source, "INSERT INTO contacts (id, phone) VALUES (41, '+1')")
     assert_copied(copy(folder, environ, target))
-    with Database.open(target) as database:
+    with connect(target) as database:
         database.write(lambda db: db.add(Contact(phone="+2")))
         with database.read() as db:
             assert list(db.scalars(select(Contact.id).order_by(Contact.id))) == [41, 42]
@@ -429,7 +433,7 @@ def test_a_database_of_another_version_is_not_copied(folder, environ, source, ta
 
 
 def test_a_database_that_is_served_is_not_copied(folder, environ, database_url, target):
-    with Database.open(database_url) as served:
+    with connect(database_url) as served:
         served.serve_alone()
         ended = copy(folder, environ, target)
     assert_refused(ended, "Another server has smsconvo.db.", "Stop that one")

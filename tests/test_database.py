@@ -19,9 +19,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 import models.database
-from models import Contact, Database
-from models.database import WORKS_AT_ONCE
-from smsconvo import HERE, Settings, migrations, open_database
+from models import Contact
+from resources import open_database
+from settings import HERE, Settings
+from smsconvo import migrations
+from storage import Database, connect
+from storage.postgresql import WORKS_AT_ONCE
 
 PRAGMAS = {
     "journal_mode": "wal",
@@ -38,7 +41,7 @@ PRAGMAS = {
 @pytest.fixture
 def sqlite(tmp_path, migrated) -> Iterator[Database]:
     shutil.copy(migrated, tmp_path / "smsconvo.db")
-    with Database.open(f"sqlite:///{tmp_path}/smsconvo.db") as database:
+    with connect(f"sqlite:///{tmp_path}/smsconvo.db") as database:
         yield database
 
 
@@ -85,7 +88,7 @@ def test_readers_are_set_up_to_read_only(sqlite):
 
 def test_a_pragma_that_does_not_hold_is_an_error(sqlite, monkeypatch):
     monkeypatch.setitem(models.database.PRAGMAS, "synchronous", 9)
-    with Database.open(str(sqlite.engine.url)) as database, pytest.raises(DBAPIError) as error:
+    with connect(str(sqlite.engine.url)) as database, pytest.raises(DBAPIError) as error:
         database.write(add("+1"))
     assert "PRAGMA synchronous is 1, not 9" in str(error.value)
 
@@ -116,7 +119,7 @@ def test_a_result_comes_back_after_its_commit(sqlite):
 
 def test_what_was_written_is_there_for_others(database, database_url):
     assert database.write(lambda db: add("+1")(db) or "result") == "result"
-    with Database.open(database_url) as other:
+    with connect(database_url) as other:
         assert phones(other) == ["+1"]
 
 
@@ -231,9 +234,10 @@ sys.modules["pysqlite3"] = None
 gc.disable()
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
-from models import Contact, Database
+from models import Contact
+from storage import Database, connect
 
-with Database.open(sys.argv[1]) as database, Database.open(sys.argv[1]) as other:
+with connect(sys.argv[1]) as database, connect(sys.argv[1]) as other:
     unreadable = text("INSERT INTO contacts (phone, name) VALUES ('+1', CAST(x'ff' AS TEXT))")
     database.write(lambda db: db.execute(unreadable))
     try:
@@ -275,12 +279,12 @@ def test_works_that_meet_all_succeed(database):
 def test_what_waits_is_written_before_the_database_closes(tmp_path, migrated):
     shutil.copy(migrated, tmp_path / "smsconvo.db")
     url = f"sqlite:///{tmp_path}/smsconvo.db"
-    with Database.open(url) as database:
+    with connect(url) as database:
         go_on = hold(database)
         waiting = [database._writer.submit(add(f"+{n}")) for n in range(100)]
         go_on.set()
     assert all(turn.done() for turn in waiting)
-    with Database.open(url) as database:
+    with connect(url) as database:
         assert len(phones(database)) == 100
 
 
@@ -301,7 +305,7 @@ def test_a_backup_is_the_whole_database(sqlite, tmp_path):
         assert os.stat(path).st_mode & 0o777 == 0o600
         assert path == f"{tmp_path}/smsconvo.db.0001.bak"
         assert dump(path) == dump(tmp_path / "smsconvo.db")
-    with Database.open(f"sqlite:///{path}") as copy:
+    with connect(f"sqlite:///{path}") as copy:
         assert len(phones(copy)) == 50
 
 
@@ -330,7 +334,7 @@ def test_a_backup_that_is_not_whole_is_refused(sqlite, tmp_path, damage):
     content = bytearray(path.read_bytes())
     damage(content)
     path.write_bytes(content)
-    with Database.open(f"sqlite:///{path}") as database, pytest.raises(ValueError) as refused:
+    with connect(f"sqlite:///{path}") as database, pytest.raises(ValueError) as refused:
         database.back_up("0001.bak")
     assert "smsconvo.db.0001.bak is not whole: " in str(refused.value)
     assert str(refused.value).endswith(" Nothing was changed.")
@@ -347,7 +351,7 @@ def test_a_backup_never_goes_over_another(sqlite, tmp_path):
 
 
 def test_a_backup_of_postgresql_is_the_operators(postgresql):
-    with Database.open(postgresql.format("migrated")) as database:
+    with connect(postgresql.format("migrated")) as database:
         with pytest.raises(ValueError, match="pg_dump.*--no-backup"):
             database.back_up("0001.bak")
 
@@ -397,7 +401,7 @@ def write_in_turn(sqlite: Database, write: Callable) -> None:
 each_writer = pytest.mark.parametrize(
     "write",
     [
-        lambda url: Database.open(url).write(add("+2")),
+        lambda url: connect(url).write(add("+2")),
         lambda url: command.stamp(migrations(Settings(database_url=url)), "head"),
     ],
     ids=["a program", "a migration"],
@@ -419,7 +423,7 @@ def test_without_the_gate_another_program_meets_a_lock(impatient, sqlite, write,
 
 def test_one_server_has_a_database_until_it_ends(sqlite):
     url = sqlite.engine.url.render_as_string()
-    with Database.open(url) as server, Database.open(url) as another:
+    with connect(url) as server, connect(url) as another:
         server.serve_alone()
         with pytest.raises(ValueError, match="^Another server has .*/smsconvo.db$"):
             another.serve_alone()
@@ -429,14 +433,14 @@ def test_one_server_has_a_database_until_it_ends(sqlite):
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_several_servers_may_have_postgresql(database_url):
-    with Database.open(database_url) as server, Database.open(database_url) as another:
+    with connect(database_url) as server, connect(database_url) as another:
         server.serve_alone()
         another.serve_alone()
 
 
 @pytest.mark.parametrize("kind", ["garbage", "directory", "missing/smsconvo.db"])
 def test_what_is_no_database_is_an_error_of_the_driver(tmp_path, kind):
-    with Database.open(unreadable(tmp_path, kind)) as database:
+    with connect(unreadable(tmp_path, kind)) as database:
         with pytest.raises((DBAPIError, FileNotFoundError)):
             database.write(add("+1"))
         with pytest.raises(DBAPIError):
@@ -460,13 +464,13 @@ def test_what_is_no_database_is_an_error_of_the_driver(tmp_path, kind):
 )
 def test_a_url_that_will_not_do_is_refused_without_its_password(url, why):
     with pytest.raises(ValueError, match=why) as refused:
-        Database.open(url)
+        connect(url)
     assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
 def test_postgresql_goes_through_psycopg_3(scheme):
-    with Database.open(f"{scheme}://me@host/smsconvo") as database:
+    with connect(f"{scheme}://me@host/smsconvo") as database:
         assert database.engine.driver == "psycopg"
 
 
@@ -550,7 +554,7 @@ def test_no_more_works_go_at_once_than_the_cores_can_do(
         over.wait(60)
 
     url = "postgresql:///smsconvo"  # which no work asks anything
-    with Database.open(url, processes) as database, ThreadPoolExecutor(8) as threads:
+    with connect(url, processes) as database, ThreadPoolExecutor(8) as threads:
         for _ in range(8):
             threads.submit(database.write, wait_in)
         try:
@@ -569,7 +573,7 @@ def test_a_work_that_commits_has_left_its_place_to_another(database_url, monkeyp
         CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON contacts
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()"""
     with (
-        Database.open(database_url, os.cpu_count()) as database,
+        connect(database_url, os.cpu_count()) as database,
         psycopg.connect(database_url, autocommit=True) as observer,
         ThreadPoolExecutor(3) as threads,
     ):
@@ -591,5 +595,5 @@ def test_texts_are_texts_where_postgresql_takes_them_for_bytes(postgresql):
     with psycopg.connect(postgresql.format("postgres"), autocommit=True) as connection:
         options = "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
         connection.execute(f"CREATE DATABASE {name} {options}")
-    with Database.open(postgresql.format(name)) as database:
+    with connect(postgresql.format(name)) as database:
         assert database.write(lambda db: db.scalar(text("SELECT 'Zoë 🙂'"))) == "Zoë 🙂"

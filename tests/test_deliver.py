@@ -20,9 +20,13 @@ from standardwebhooks import Webhook as StandardWebhook
 from standardwebhooks import WebhookVerificationError
 
 import smsconvo
-from models import Database, Delivery
+from models import Delivery
 from models.delivery import SHARE
-from smsconvo import Outcome, Sender, Settings, claim_due, deliver_one, utcnow
+from settings import Settings
+from smsconvo import utcnow
+from storage import connect
+from worker.results import Outcome, claim_due, deliver_one
+from worker.worker import Sender
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 RESULT = {
@@ -738,7 +742,7 @@ def test_senders_never_claim_the_same_delivery(completed, clock):
 
     def claim_all(_) -> list[int]:
         claimed = []
-        with Database.open(url) as own:
+        with connect(url) as own:
             together.wait(10)
             while True:
                 with own.read() as db:

@@ -4,8 +4,9 @@ from dataclasses import fields
 import click
 import pytest
 
-from models import Database
-from smsconvo import HERE, Settings, cli
+from commands import cli
+from settings import HERE, Settings
+from storage import connect
 
 README = (HERE / "README.md").read_text("utf-8")
 SOURCE = (HERE / "smsconvo.py").read_text("utf-8")
@@ -59,7 +60,7 @@ def test_the_settings_that_operators_are_told_are_taken():
     told["TWILIO_ACCOUNT_SID"] = told["TWILIO_ACCOUNT_SID"].replace("…", 32 * "0")
     settings = Settings.from_env(told)
     assert settings.listen == ("10.0.0.11", 8080)
-    with Database.open(settings.database_url) as database:
+    with connect(settings.database_url) as database:
         assert database.engine.url.query["sslmode"] == "require"
 
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from conftest import REY
 
-from smsconvo import HERE, expire_silent
+from settings import HERE
+from worker.worker import expire_silent
 
 PAGE = (HERE / "docs" / "questionnaires.md").read_text("utf-8")
 BLOCK = re.compile(r"```toml\n(.*?)```\s*```\n(.*?)```", re.DOTALL)

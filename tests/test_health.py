@@ -6,10 +6,10 @@ import requests
 from conftest import FEEDBACK, NUMBER, REY, Webhook
 
 import smsconvo
-from models import Database
-from models.database import DatabaseBroken
 from phone import TwilioError
-from smsconvo import claim_due, deliver_one
+from storage import Database
+from storage.database import DatabaseBroken
+from worker.results import claim_due, deliver_one
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 

@@ -1,7 +1,7 @@
 import ast
 import sys
 
-from smsconvo import HERE
+from settings import HERE
 
 PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex"}
 ALLOWED = {

@@ -15,8 +15,9 @@ from conftest import FEEDBACK
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from models import Database
-from smsconvo import HERE, Settings, migrations
+from settings import HERE, Settings
+from smsconvo import migrations
+from storage import Database, connect
 
 VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
 TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}
@@ -118,7 +119,7 @@ def test_a_version_does_not_depend_on_what_models_become(path):
 
 def test_an_upgrade_makes_the_tables_and_views(empty_url):
     command.upgrade(config_of(empty_url), "head")
-    with Database.open(empty_url) as database:
+    with connect(empty_url) as database:
         assert set(tables_of(database)) == TABLES | {"alembic_version"}
         assert views_of(database) == VIEWS
         assert version_of(database) == VERSIONS[-1].name[:4]
@@ -252,13 +253,13 @@ def alembic(folder, *arguments: str, **environ: str) -> subprocess.CompletedProc
 def test_alembic_takes_the_database_from_the_environment(tmp_path, empty_url):
     upgraded = alembic(tmp_path, "upgrade", "head", DATABASE_URL=empty_url)
     assert upgraded.returncode == 0, upgraded.stderr
-    with Database.open(empty_url) as database:
+    with connect(empty_url) as database:
         assert version_of(database) == VERSIONS[-1].name[:4]
 
 
 def test_alembic_without_a_setting_takes_the_default_database(tmp_path):
     assert alembic(tmp_path, "upgrade", "head").returncode == 0
-    with Database.open(f"sqlite:///{tmp_path}/smsconvo.db") as database:
+    with connect(f"sqlite:///{tmp_path}/smsconvo.db") as database:
         assert version_of(database) == VERSIONS[-1].name[:4]
 
 

@@ -6,7 +6,7 @@ from threading import Barrier, BrokenBarrierError, Event, Lock
 import pytest
 from conftest import until
 
-from models.places import Places
+from storage.places import Places
 
 
 def test_no_more_go_on_than_there_are_places():

@@ -14,10 +14,12 @@ import requests
 from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event
 
-from models import Base, Delivery
+from models import Delivery
 from models.plan import find_plans
-from models.statement import Compiled
-from smsconvo import claim_due, deliver_one, expire_silent
+from storage.base import Base
+from storage.statement import Compiled
+from worker.results import claim_due, deliver_one
+from worker.worker import expire_silent
 
 GROWING = {"contacts", "conversations", "messages", "answers", "outbox"}
 # These stay small whatever is texted; the first has a row for each version of a file.

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from models import InvalidQuestionnaire, Questionnaire, Questionnaires
-from models.sheet import Sheet
+from models import Catalog, InvalidQuestionnaire, Questionnaire
+from models.questionnaire.costs import Sheet
 from phone import measure
-from smsconvo import HERE
+from settings import HERE
 
 ONE = 'title = "T"\nthanks = "Thanks"\n[[questions]]\nask = "One?"\n'
 COUNTS = 'title = "C"\nreply = "{count}"\n'
@@ -17,10 +17,10 @@ COUNTS = 'title = "C"\nreply = "{count}"\n'
 
 @pytest.fixture
 def load(tmp_path):
-    def load(**files: str) -> Questionnaires:
+    def load(**files: str) -> Catalog:
         for name, content in files.items():
             (tmp_path / f"{name}.toml").write_text(content, "utf-8")
-        return Questionnaires.load(tmp_path)
+        return load_catalog(tmp_path)
 
     return load
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, run
 
-from models import Contact, Message, Questionnaires, receive
+from models import Contact, Message, receive
 from models.replay import Mask
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes")
@@ -204,7 +204,7 @@ def test_names_numbers_and_addresses_are_masked(said, masked):
 def test_a_thousand_conversations_are_replayed_within_a_minute(
     folder, environ, webhook, questionnaires
 ):
-    files = Questionnaires.load(questionnaires)
+    files = load_catalog(questionnaires)
     start = webhook.clock()
 
     def hold(db, first: int) -> None:

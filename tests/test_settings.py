@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from smsconvo import Settings, SettingsError
+from settings import Settings, SettingsError
 
 SID = "AC" + "0123456789abcdef" * 2
 TOKEN = "0123456789abcdef" * 2

@@ -22,9 +22,11 @@ from conftest import FEEDBACK, HEAD, QUESTIONS, THANKS, run, until
 from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
-from models import Database
-from models.database import PATIENCE_SECONDS, WORKS_AT_ONCE
-from smsconvo import HERE, claim_due, deliver_one
+from settings import HERE
+from storage import connect
+from storage.database import PATIENCE_SECONDS
+from storage.postgresql import WORKS_AT_ONCE
+from worker.results import claim_due, deliver_one
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 
@@ -78,7 +80,7 @@ def test_the_time_is_that_of_the_database_and_utc_whatever_it_shows_to_others(
 @on_postgresql
 def test_the_time_goes_on_between_two_looks_at_the_clock_of_the_database(database_url, monkeypatch):
     asked = []
-    with Database.open(database_url) as database:
+    with connect(database_url) as database:
         event.listen(database.engine, "before_cursor_execute", lambda *all: asked.append(all))
         first, second = database.tell_time(), database.tell_time()
         assert first < second < first + timedelta(seconds=5)
@@ -187,7 +189,7 @@ def test_many_texts_that_wait_for_a_lost_machine_do_not_keep_others_waiting(
 
 @on_postgresql
 def test_what_the_url_says_of_a_connection_goes_before(database_url):
-    with Database.open(f"{database_url}&options=-c%20statement_timeout%3D42s") as database:
+    with connect(f"{database_url}&options=-c%20statement_timeout%3D42s") as database:
         with database.read() as db:
             assert db.scalar(text("SHOW statement_timeout")) == "42s"
             assert db.scalar(text("SHOW timezone")) == "UTC"
@@ -199,7 +201,7 @@ def test_what_the_url_says_of_a_connection_goes_before(database_url):
 )
 def test_a_text_is_on_disk_whatever_is_set_for_the_database(database_url, setting, kept):
     set_for_database(database_url, "synchronous_commit", setting)
-    with Database.open(database_url) as database:
+    with connect(database_url) as database:
         with database.read() as db, suppress(ProgrammingError):
             db.execute(text("SELECT nothing"))
         assert database.write(lambda db: db.scalar(text("SHOW synchronous_commit"))) == kept

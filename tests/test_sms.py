@@ -22,9 +22,9 @@ from conftest import (
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from models import Base
 from phone import TwilioError, new_sid
 from smsconvo import Reply, twiml
+from storage.base import Base
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 TABLES = list(Base.metadata.tables)
@@ -88,7 +88,7 @@ def rename(webhook, table, name):
     webhook.app.database.write(lambda db: db.connection().exec_driver_sql(statement))
 
 
-# Questionnaires
+# Catalog
 
 
 @pytest.mark.parametrize("first", ["Mats BBQ", "🎉", "Mats\nBBQ\n"])

@@ -9,9 +9,10 @@ import pytest
 from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, QUESTIONS, REY
 from twilio.request_validator import RequestValidator
 
-from models import Base
+from gateway.webhook import FORM_TYPE, parse_form
+from logs import JsonFormatter
 from phone import new_sid
-from smsconvo import FORM, JsonLines, parse_form
+from storage.base import Base
 
 SID = "SM" + "0123456789abcdef" * 2
 OTHER_TOKEN = "another-token-for-the-tests-of-smsconvo"
@@ -41,7 +42,7 @@ def post(webhook, fields=FIELDS, *, body=None, path="/sms", method="POST", heade
     url = f"http://{address.netloc}{signing.pop('signed', path)}"
     body = urlencode(fields).encode() if body is None else body
     headers = {
-        "Content-Type": FORM,
+        "Content-Type": FORM_TYPE,
         "Content-Length": str(len(body)),
         "X-Twilio-Signature": sign(url, fields, **signing),
     } | dict(headers)
@@ -75,7 +76,7 @@ def change(webhook, statement):
 
 def one_line(log, *secrets):
     (record,) = log.records
-    line = JsonLines().format(record)
+    line = JsonFormatter().format(record)
     log.clear()
     for secret in (REY, REY[1:], NUMBER, "Blue", AUTH_TOKEN, OTHER_TOKEN, *secrets):
         assert secret not in line
@@ -131,7 +132,7 @@ def test_what_twilio_signed_is_taken_whatever_the_text(webhook, log, text):
     assert one_line(log, text or token, token) == {"sid": SID, "outcome": "open"}
 
 
-@pytest.mark.parametrize("kind", [f"{FORM}; charset=UTF-8", FORM.upper()])
+@pytest.mark.parametrize("kind", [f"{FORM_TYPE}; charset=UTF-8", FORM_TYPE.upper()])
 @pytest.mark.parametrize("headers", [{}, {"X-Forwarded-Host": "example.org"}])
 def test_other_headers_do_not_matter(webhook, kind, headers):
     assert post(webhook, headers={"Content-Type": kind, **headers})[0] == 200

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from models.words import find_non_answer, find_wish
+from models.questionnaire.keywords import find_wish
+from models.reactions import find_non_answer
 
 SAID = "Tasty! What about to Drink?"
 QUOTED = "Thanks “a lot” for that"

@@ -22,7 +22,8 @@ import weakened
 from conftest import ACCOUNT_SID, AUTH_TOKEN, QuietHandler, Threaded
 
 from models import database
-from smsconvo import Settings, create_app
+from settings import Settings
+from smsconvo import create_app
 
 PR_SET_PTRACER, ANYBODY = 0x59616D61, ctypes.c_ulong(-1)  # prctl(2): Yama lets only parents trace
 

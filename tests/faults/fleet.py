@@ -17,7 +17,8 @@ from conftest import Receiver, new_database
 from rig import START_SECONDS, Server, Text, compare
 
 from phone import Exchange, Phone
-from smsconvo import Settings, migrate
+from settings import Settings
+from storage.versions import migrate
 
 
 class Cluster:

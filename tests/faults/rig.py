@@ -20,9 +20,9 @@ from threading import Event, Thread
 import psycopg
 from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, THANKS, free_address
 
-from models.database import sqlite3  # two copies of SQLite in one process share no locks
 from phone import Phone, TwilioError, new_sid
-from smsconvo import HERE
+from settings import HERE
+from storage.base import sqlite3  # two copies of SQLite in one process share no locks
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 REPLIES = (*QUESTIONS, THANKS)

@@ -13,8 +13,11 @@ from threading import Event
 from sqlalchemy import select, update
 
 import smsconvo
-from models import Database, Delivery
-from smsconvo import Sender, Settings, claim_due
+from models import Delivery
+from settings import Settings
+from storage import connect
+from worker.results import claim_due
+from worker.worker import Sender
 
 SETTINGS = Settings(allow_private_receivers=True)
 
@@ -32,12 +35,12 @@ def start(work: Callable, *arguments: object) -> ForkServerProcess:
 
 def send(url: str, now: datetime) -> None:
     """Deliver what is due at `now`, until killed."""
-    Sender(Database.open(url), SETTINGS, lambda: now, Event()).run()
+    Sender(connect(url), SETTINGS, lambda: now, Event()).run()
 
 
 def claim(url: str, now: datetime, most: int, told: Connection) -> None:
     """Claim until nothing is left, and tell which rows were claimed together."""
-    with Database.open(url) as database:
+    with connect(url) as database:
         while claimed := claim_due(database, now, most):
             told.send([one.id for one in claimed])
     told.send(None)
@@ -59,12 +62,12 @@ def send_and_tell(
 
     smsconvo.post = timed
     clock = lambda: datetime.fromtimestamp(timestamp.value, smsconvo.UTC)  # noqa: E731
-    Sender(Database.open(url), SETTINGS, clock, Event()).run()
+    Sender(connect(url), SETTINGS, clock, Event()).run()
 
 
 def mark_and_send(url: str, now: datetime) -> None:
     """Wrongly: what is marked is not sent any more."""
-    with Database.open(url) as database:
+    with connect(url) as database:
         for one in database.write(lambda db: Delivery.claim(db, now, 8)):
             database.write(lambda db, one=one: db.merge(one).succeed(204, now))
     send(url, now)
@@ -72,7 +75,7 @@ def mark_and_send(url: str, now: datetime) -> None:
 
 def claim_unlocked(url: str, now: datetime, most: int, told: Connection) -> None:
     """Wrongly: what is due is read first, and leased later, in a transaction of its own."""
-    with Database.open(url) as database:
+    with connect(url) as database:
         while True:
             with database.read() as db:
                 due = db.scalars(select(Delivery.id).where(Delivery.leased_until.is_(None)))

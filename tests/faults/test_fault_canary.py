@@ -27,8 +27,9 @@ import pytest
 from conftest import ACCOUNT_SID, FEEDBACK, NUMBER
 from rig import TEXTS, Server, serving
 
+from gateway.webhook import FORM_TYPE
 from phone import new_sid
-from smsconvo import FORM, HERE
+from settings import HERE
 
 SENDER = "+4915799887766"
 WORD = "Kanarienvogel"
@@ -120,7 +121,7 @@ def post(server: Server, fields: Fields, path: str = "/sms", **options) -> int:
     signed = server.url + path + "".join(name + fields[name] for name in sorted(fields))
     signature = base64.b64encode(hmac.digest(TOKEN.encode(), signed.encode(), "sha1")).decode()
     body = options.get("body", urlencode(fields).encode())
-    headers = {"Content-Type": FORM, "X-Twilio-Signature": signature, "User-Agent": WORD}
+    headers = {"Content-Type": FORM_TYPE, "X-Twilio-Signature": signature, "User-Agent": WORD}
     headers |= {"Cookie": f"conversation={COOKIE}", "X-Forwarded-Host": SENDER}
     headers |= {"X-Canary": f"{WORD}\t{SENDER} é"} | options.get("headers", {})
     with closing(HTTPConnection(server.address, timeout=30)) as connection:
@@ -159,7 +160,7 @@ def send_what_is_refused(server: Server) -> None:
         assert post(server, text(), headers={"X-Twilio-Signature": signature}) == 403
     for wrong in ({"MessageSid": WORD}, {"AccountSid": SENDER}, {"From": f"{SENDER}{CONTROL}"}):
         assert post(server, text(**wrong)) == 403
-    for kind in (f"text/{WORD}", f"{FORM}-{SENDER}", f"multipart/form-data; boundary={WORD}"):
+    for kind in (f"text/{WORD}", f"{FORM_TYPE}-{SENDER}", f"multipart/form-data; boundary={WORD}"):
         assert post(server, text(), headers={"Content-Type": kind}) == 415
     assert post(server, text(), body=WORD.encode() * 10_000) == 413
     for body in (
@@ -185,7 +186,7 @@ MALFORMED = (
     f"POST /sms HTTP/1.1\r\nHost: x\r\nX: {WORD}\x1b[31m\x07{SENDER}\r\n\r\n",
     f"POST /sms HTTP/1.1\r\nHost: x\r\n{WORD}\r {SENDER}\r\n\r\n",
     f"POST /sms HTTP/1.1\r\nHost: x\r\nX: {WORD * 100_000}\r\n\r\n",
-    f"POST /sms HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 999\r\n\r\n{WORD}",
+    f"POST /sms HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM_TYPE}\r\nContent-Length: 999\r\n\r\n{WORD}",
     f"{SENDER}\r\n{WORD}\0\x1b",
 )
 

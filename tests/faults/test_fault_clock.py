@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from models import Delivery
 from models import delivery as outbox
-from smsconvo import claim_due, deliver_one
+from worker.results import claim_due, deliver_one
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

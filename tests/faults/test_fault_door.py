@@ -22,8 +22,8 @@ from proxies import PROXIES, proxying, tool
 from rig import TEXTS, Server, running, serving
 from twilio.request_validator import RequestValidator
 
+from commands.serve import HEAD_SECONDS, LARGEST_HEAD
 from phone import TwilioError, new_sid
-from smsconvo import HEAD_SECONDS, LARGEST_HEAD
 
 SLOW_CLIENTS = Path(__file__).with_name("slow_clients.py")
 SLOWEST = 0.25  # seconds, for 99 of 100 texts

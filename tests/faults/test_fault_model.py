@@ -32,10 +32,14 @@ from sqlalchemy.orm import Session
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 import smsconvo
+from gateway.webhook import COOKIE
 from models import Conversation, Delivery, Message, result, turn
 from models.conversation import WHOLE
 from phone import CookieJar, TwilioError, new_sid
-from smsconvo import COOKIE, App, Settings, claim_due, create_app, deliver_one, expire_silent
+from settings import Settings
+from smsconvo import App, create_app
+from worker.results import claim_due, deliver_one
+from worker.worker import expire_silent
 
 TMPFS = Path("/dev/shm")
 STEPS = 30  # of each example

@@ -30,9 +30,10 @@ from senders import (
 )
 from sqlalchemy import insert, select
 
-from models import Contact, Conversation, Database, Delivery
+from models import Contact, Conversation, Delivery
 from models.delivery import LEASE
-from models.questionnaire import Version
+from models.version import Version
+from storage import Database
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MIB = 1024 * 1024

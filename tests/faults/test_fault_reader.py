@@ -7,8 +7,9 @@ import pytest
 from conftest import QUESTIONS
 
 from models import database
-from models.database import Database, sqlite3  # two copies of SQLite in a process share no locks
 from phone import TwilioError
+from storage.base import sqlite3  # two copies of SQLite in a process share no locks
+from storage.database import Database
 
 MIB = 1024 * 1024
 

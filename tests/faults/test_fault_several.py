@@ -12,8 +12,9 @@ from fleet import Cluster, Fleet, audit, cluster, count_pending, sailing
 from rig import TEXTS, Guests, text_until_acknowledged
 
 import models.database
-from models.database import ANSWER_SECONDS, CONNECT_SECONDS, PATIENCE_SECONDS
 from phone import TwilioError, new_sid
+from storage.database import PATIENCE_SECONDS
+from storage.postgresql import ANSWER_SECONDS, CONNECT_SECONDS
 
 SERVERS, SENDERS, GUESTS = 3, 2, 12
 DELIVERY_SECONDS = 30  # for the last result to arrive, though its sender was killed

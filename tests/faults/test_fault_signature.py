@@ -27,8 +27,9 @@ from sqlalchemy import select
 from twilio.request_validator import RequestValidator
 
 import smsconvo
+from gateway.webhook import FORM_TYPE
 from models import Message
-from smsconvo import FORM, App, create_app
+from smsconvo import App, create_app
 
 PUBLIC = "https://sms.example.org"
 OTHER_TOKEN = "another-token-for-the-tests-of-smsconvo"
@@ -86,7 +87,7 @@ class Request:
         signature = hmac.digest(self.token.encode(), signed.encode(), self.digest)
         body = urlencode(self.fields).encode()
         headers = [
-            ("Content-Type", FORM),
+            ("Content-Type", FORM_TYPE),
             ("Content-Length", str(len(body))),
             ("X-Twilio-Signature", base64.b64encode(signature).decode()),
         ]
@@ -169,7 +170,7 @@ def is_same(mutant: Wire, original: Wire) -> bool:
     kind = (mutant.header("Content-Type") or "").partition(";")[0].strip().lower()
     return (
         mutant.method == "POST"
-        and kind == FORM
+        and kind == FORM_TYPE
         and (mutant.header("Content-Length") or "").isdecimal()
         and unquote_to_bytes(mutant.path) == unquote_to_bytes(original.path)
         and mutant.query == original.query
@@ -338,7 +339,7 @@ def send_another_kind(rng: random.Random, request: Request) -> Wire:
         body = f"{''.join(parts)}--x--\r\n".encode()
         return sized(wire, body).having("Content-Type", "multipart/form-data; boundary=x")
     charset = rng.choice(("utf-8", "utf-16", "iso-8859-1", "utf-7", "nothing"))
-    kind = rng.choice((FORM, FORM.upper(), f"{FORM}x", "text/plain", "", f"text/xml, {FORM}"))
+    kind = rng.choice((FORM_TYPE, FORM_TYPE.upper(), f"{FORM_TYPE}x", "text/plain", "", f"text/xml, {FORM_TYPE}"))
     encoding = rng.choice(("utf-16", "iso-8859-1", "utf-7", "ascii"))
     body = urlencode(request.fields, encoding=encoding, errors="replace").encode()
     body = rng.choice((wire.body, body))

@@ -27,10 +27,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
+from gateway.webhook import FORM_TYPE
 from models import Contact
-from models.database import WRITER, _sqlite_engine, sqlite3
 from phone import new_sid
-from smsconvo import FORM
+from storage.base import _sqlite_engine
+from storage.sqlite import WRITER, sqlite3
 
 PUBLIC = "https://sms.example.org"  # of all servers, as behind one proxy: their answers name it
 COPIES, THREADS = 10, 16
@@ -63,7 +64,7 @@ def send(webhook: Webhook, text: Text, path: str = "/sms", **more: str) -> Answe
     fields = {"MessageSid": text.sid, "AccountSid": ACCOUNT_SID, "From": text.sender}
     fields |= {"To": NUMBER, "Body": text.body} | more
     signature = VALIDATOR.compute_signature(PUBLIC + path, fields)
-    headers = {"Content-Type": FORM, "X-Twilio-Signature": signature}
+    headers = {"Content-Type": FORM_TYPE, "X-Twilio-Signature": signature}
     with closing(HTTPConnection(webhook.address, timeout=60)) as connection:
         connection.request("POST", path, urlencode(fields), headers)
         answer = connection.getresponse()

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from models.answers import NO, SEPARATOR, YES, Manner, limit, read
 from models.contact import ADDRESS
-from models.questionnaire import (
+from models.questionnaire.answers import NO, SEPARATOR, YES, Manner, limit, read
+from models.questionnaire.keywords import find_wish, says_yes
+from models.questionnaire.schema import (
     OF_KIND,
     OF_REVIEW,
     PLACEHOLDER,
@@ -20,8 +21,8 @@ from models.questionnaire import (
     Question,
     Questionnaire,
 )
-from models.wording import LONGEST_REPLY
-from models.words import find_wish, fold, says_yes, trim, without_accents
+from models.questionnaire.templates import LONGEST_REPLY
+from models.text import fold, trim, without_accents
 
 LONGEST = LONGEST_REPLY + 1  # characters, that a text has less than
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    Index,
     Row,
     Table,
     func,
@@ -30,22 +31,12 @@ from sqlalchemy.schema import (
 )
 from sqlalchemy.types import NULLTYPE
 
-from models.database import Base, Words
+from storage.base import Base, Words
 
-TABLES = Base.metadata.sorted_tables  # those that a row refers to come before its own
-NAMES = ", ".join(table.name for table in TABLES)
-INDEXES = [index for table in TABLES for index in table.indexes]
-CONSTRAINTS = [  # what refers to a unique column comes after that
-    constraint
-    for kind in (UniqueConstraint, ForeignKeyConstraint)
-    for table in TABLES
-    for constraint in table.constraints
-    if isinstance(constraint, kind)
-]
 BATCH = 1_000  # rows that are held at a time
 LOCK_SECONDS = 10  # the server may need some to see that an earlier attempt is dead
 NEW_ONE = "Make a new one: createdb --encoding UTF8 --template template0 NAME."
-MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'  # what models.database.Moment is on SQLite
+MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'  # what storage.base.Moment is on SQLite
 
 Values = tuple[str | int | None, ...]
 
@@ -75,29 +66,33 @@ class Transfer:
 
     def __init__(self, source: Connection, target: Connection) -> None:
         self._source, self._target = source, target
-        self.tallies = {table.name: Tally() for table in TABLES}
+        # Those that a row refers to come before its own.
+        self._tables = Base.metadata.sorted_tables
+        self._names = ", ".join(table.name for table in self._tables)
+        self.tallies = {table.name: Tally() for table in self._tables}
 
     def count(self) -> int:
         """How many rows there are to copy."""
-        return sum(self._source.scalar(select(func.count()).select_from(table)) for table in TABLES)
+        counts = [select(func.count()).select_from(table) for table in self._tables]
+        return sum(map(self._source.scalar, counts))
 
     def copy(self) -> Iterator[int]:
         """Copy every row, and yield how many each step took; ValueError for an unfit target."""
         self._claim()
         self._drop_indexes()
-        for table in TABLES:
+        for table in self._tables:
             for rows in _read(self._source, table):
                 self.tallies[table.name].add(rows)
                 self._send(table, rows)
                 yield len(rows)
         self._make_indexes()
-        for table in TABLES:
+        for table in self._tables:
             self._target.execute(text(SET_NEXT_ID.format(table=table.name)))
-        self._target.execute(text(f"ANALYZE {NAMES}"))  # its first plans would be guesses
+        self._target.execute(text(f"ANALYZE {self._names}"))  # its first plans would be guesses
 
     def compare(self) -> Iterator[int]:
         """Read every row back, and yield how many each step took; ValueError if one differs."""
-        for table in TABLES:
+        for table in self._tables:
             sent, kept = self.tallies[table.name], Tally()
             for rows in _read(self._target, table):
                 kept.add(rows)
@@ -114,23 +109,36 @@ class Transfer:
         if encoding != "UTF8":
             raise ValueError(f"The database to copy to holds {encoding}, not UTF8. {NEW_ONE}")
         self._target.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
-        self._target.execute(text(f"LOCK TABLE {NAMES}"))
-        if any(self._target.scalar(select(select(table).exists())) for table in TABLES):
+        self._target.execute(text(f"LOCK TABLE {self._names}"))
+        if any(self._target.scalar(select(select(table).exists())) for table in self._tables):
             raise ValueError(f"The database to copy to is not empty. {NEW_ONE}")
-        self._target.execute(text(f"TRUNCATE {NAMES}"))
+        self._target.execute(text(f"TRUNCATE {self._names}"))
 
     def _drop_indexes(self) -> None:
         """Leave only the ids' own: millions of random sids are put in order faster all at once."""
-        for constraint in reversed(CONSTRAINTS):
+        for constraint in reversed(self._constraints()):
             self._target.execute(DropConstraint(constraint, isolate_from_table=False))
-        for index in INDEXES:
+        for index in self._indexes():
             index.drop(self._target)
 
     def _make_indexes(self) -> None:
-        for index in INDEXES:
+        for index in self._indexes():
             index.create(self._target)
-        for constraint in CONSTRAINTS:
+        for constraint in self._constraints():
             self._target.execute(AddConstraint(constraint, isolate_from_table=False))
+
+    def _indexes(self) -> list[Index]:
+        return [index for table in self._tables for index in table.indexes]
+
+    def _constraints(self) -> list[UniqueConstraint | ForeignKeyConstraint]:
+        """What refers to a unique column comes after that."""
+        return [
+            constraint
+            for kind in (UniqueConstraint, ForeignKeyConstraint)
+            for table in self._tables
+            for constraint in table.constraints
+            if isinstance(constraint, kind)
+        ]
 
     def _send(self, table: Table, rows: Iterable[Values]) -> None:
         statement = f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"

@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.words import INVISIBLE, KEYCAP, QUOTES, fold, trim, without_accents
+from models.text import INVISIBLE, KEYCAP, QUOTES, fold, trim, without_accents
 
 if TYPE_CHECKING:
     from models.questionnaire import Choice, Question

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from models.questionnaire import PLACEHOLDER, Question
+from models.questionnaire.schema import PLACEHOLDER, Question
 
 if TYPE_CHECKING:
     from models.conversation import Conversation

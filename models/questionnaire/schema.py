@@ -1,8 +1,4 @@
-"""Questionnaires: the files that say what is asked, and the versions of them that were used.
-
-A conversation stays with the version it started with, so what is asked next is read from the
-database, not from the file.
-"""
+"""A questionnaire as its file says it."""
 
 import hashlib
 import re
@@ -16,14 +12,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
-from sqlalchemy import Dialect, Text, TypeDecorator, UniqueConstraint, bindparam, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models import answers
-from models.answers import SEPARATOR, is_between
-from models.database import Base
-from models.statement import Statement
-from models.words import fold, trim, without_accents
+from models.questionnaire import answers
+from models.questionnaire.answers import SEPARATOR, is_between
+from models.text import fold, trim, without_accents
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 PLACEHOLDERS = ("name", "from", "to", "count", "event")
@@ -308,7 +300,7 @@ class Questionnaire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         """Whether `text` is this questionnaire's own event, whatever its case and spacing."""
         return self.event is not None and _spaced(text) == _spaced(self.event)
 
-    def sent_to(self, url: str) -> "Questionnaire":
+    def with_results_url(self, url: str) -> "Questionnaire":
         """The same, with its results going to `url`."""
         if self.is_counter:
             return self
@@ -325,51 +317,3 @@ def length(duration: str) -> timedelta:
 
 def _spaced(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-class Definition(TypeDecorator[Questionnaire]):
-    """A questionnaire as JSON text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Questionnaire | None, dialect: Dialect) -> str | None:
-        return value and msgspec.json.encode(value).decode()
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Questionnaire | None:
-        return value and _decoded(value)
-
-
-@lru_cache(maxsize=256)
-def _decoded(definition: str) -> Questionnaire:
-    return msgspec.json.decode(definition, type=Questionnaire)
-
-
-class Version(Base):
-    """A questionnaire as it was when a conversation first used it."""
-
-    __tablename__ = "questionnaires"
-    __table_args__ = (UniqueConstraint("name", "digest"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    digest: Mapped[str]
-    definition: Mapped[Questionnaire] = mapped_column(Definition())
-    created_at: Mapped[datetime]
-
-    @classmethod
-    def find(cls, db: Session, name: str, questionnaire: Questionnaire, now: datetime) -> "Version":
-        """The stored version that equals this one; stored now if it is used for the first time."""
-        digest = questionnaire.digest
-        version = cls.first(db, BY_DIGEST, name=name, digest=digest)
-        if version is None:
-            version = cls(name=name, digest=digest, definition=questionnaire, created_at=now)
-            version.insert(db)
-        return version
-
-
-# Made once: to make a statement takes as long as to run it.
-TABLE = Version.__table__
-BY_DIGEST = Statement(
-    select(TABLE).where(TABLE.c.name == bindparam("name"), TABLE.c.digest == bindparam("digest"))
-)

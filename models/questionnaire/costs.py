@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
 
-from models.answers import SEPARATOR
-from models.mistakes import LONGEST, Finding, Text, find_texts
-from models.questionnaire import PLACEHOLDER, Question, Questionnaire
-from models.words import QUOTES
+from models.questionnaire.answers import SEPARATOR
+from models.questionnaire.linter import LONGEST, Finding, Text, find_texts
+from models.questionnaire.schema import PLACEHOLDER, Question, Questionnaire
+from models.text import QUOTES
 
 Measure = Callable[[str], tuple[str, int]]  # the encoding of a text, and its segments
 GSM = "GSM-7"

@@ -1,8 +1,7 @@
-"""The questionnaire files in use: reading them, finding all their mistakes, and who opens which."""
+"""Reading questionnaire files, and finding all their mistakes."""
 
 import re
 import tomllib
-from collections.abc import Iterator
 from datetime import date
 from itertools import combinations
 from pathlib import Path
@@ -10,71 +9,36 @@ from typing import Any, get_args
 
 import msgspec
 
-from models.mistakes import Finding, find_mistakes
-from models.questionnaire import Choice, Kind, Questionnaire
+from models.questionnaire.catalog import Catalog
+from models.questionnaire.linter import Finding, find_mistakes
+from models.questionnaire.schema import Choice, Kind, Questionnaire
 
 
 class InvalidQuestionnaire(ValueError):
     """What is wrong with questionnaire files: a sentence for each mistake, with file and cure."""
 
 
-class Questionnaires:
-    """The questionnaires in use, by name (the file's, without its ending)."""
+def load_catalog(directory: Path) -> Catalog:
+    """Read every `*.toml` in `directory`; InvalidQuestionnaire names all mistakes at once."""
+    catalog, findings = examine(directory)
+    if mistakes := [str(one) for one in findings if one.is_error]:
+        raise InvalidQuestionnaire("\n".join(mistakes))
+    return catalog
 
-    def __init__(self, questionnaires: dict[str, Questionnaire]) -> None:
-        self._named = questionnaires
 
-    @classmethod
-    def load(cls, directory: Path) -> "Questionnaires":
-        """Read every `*.toml` in `directory`; InvalidQuestionnaire names all mistakes at once."""
-        questionnaires, findings = cls.examine(directory)
-        if mistakes := [str(one) for one in findings if one.is_error]:
-            raise InvalidQuestionnaire("\n".join(mistakes))
-        return questionnaires
-
-    @classmethod
-    def examine(cls, directory: Path) -> tuple["Questionnaires", list[Finding]]:
-        """The files that can be read, and all that is wrong or doubtful in any."""
-        loaded, findings = {}, []
-        for path in sorted(directory.glob("*.toml")):
-            questionnaire, found = _read(path)
-            findings += [one._replace(file=str(path)) for one in found]
-            if questionnaire:
-                loaded[path.stem] = questionnaire
-        findings += _ties(loaded, directory, {(one.file, one.part) for one in findings})
-        if not loaded and not findings:
-            sentence = "holds no questionnaire. Put a .toml file there."
-            findings.append(Finding("", sentence, file=str(directory)))
-        return cls(loaded), findings
-
-    def __iter__(self) -> Iterator[tuple[str, Questionnaire]]:
-        return iter(self._named.items())
-
-    def sent_to(self, url: str) -> "Questionnaires":
-        """The same, with all results going to `url`."""
-        return Questionnaires({name: one.sent_to(url) for name, one in self})
-
-    def only(self, name: str) -> "Questionnaires":
-        """The one of this name, on every number; ValueError where there is none."""
-        if name not in self._named:
-            raise ValueError(f"{name}.toml: is not there, and was asked for. Add it.")
-        return Questionnaires({name: msgspec.structs.replace(self[name], to=())})
-
-    def opened_by(self, text: str, number: str) -> str | None:
-        """The name of the questionnaire that `text` to our `number` opens, if there is one.
-
-        Those that name our number come first, and among them an exact event comes first.
-        """
-        named = [name for name, one in self if number in one.to]
-        others = [name for name, one in self if not one.to]
-        for candidates in (named, others):
-            exact = [name for name in candidates if self[name].is_opened_by(text)]
-            if opened := exact or [name for name in candidates if self[name].event is None]:
-                return opened[0]
-        return None
-
-    def __getitem__(self, name: str) -> Questionnaire:
-        return self._named[name]
+def examine(directory: Path) -> tuple[Catalog, list[Finding]]:
+    """The files that can be read, and all that is wrong or doubtful in any."""
+    loaded, findings = {}, []
+    for path in sorted(directory.glob("*.toml")):
+        questionnaire, found = _read(path)
+        findings += [one._replace(file=str(path)) for one in found]
+        if questionnaire:
+            loaded[path.stem] = questionnaire
+    findings += _ties(loaded, directory, {(one.file, one.part) for one in findings})
+    if not loaded and not findings:
+        sentence = "holds no questionnaire. Put a .toml file there."
+        findings.append(Finding("", sentence, file=str(directory)))
+    return Catalog(loaded), findings
 
 
 def _read(path: Path) -> tuple[Questionnaire | None, list[Finding]]:

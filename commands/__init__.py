@@ -1,0 +1,33 @@
+"""The command line: a file for each command, or family of commands."""
+
+import os
+from collections.abc import Callable
+
+import click
+
+from commands.check import check
+from commands.copy import copy
+from commands.deliver import deliver
+from commands.group import ErrorHandlingGroup
+from commands.outbox import outbox
+from commands.phone import phone
+from commands.plan import plan
+from commands.rehearse import rehearse
+from commands.replay import replay
+from commands.serve import serve
+from commands.upgrade import upgrade
+from settings import __version__
+
+COMMANDS = (serve, rehearse, phone, check, plan, replay, upgrade, copy, deliver, outbox)
+
+
+@click.group(cls=ErrorHandlingGroup, commands=COMMANDS)
+@click.version_option(__version__)
+def cli() -> None:
+    """Turns texts to a Twilio number into conversations."""
+    os.umask(0o077)  # databases, backups and logs hold what guests said
+
+
+def main(create_app: Callable) -> None:
+    """Run the command line; `create_app(settings)` makes what `serve` puts on the air."""
+    cli(obj=create_app)

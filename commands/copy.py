@@ -1,0 +1,99 @@
+"""commands/copy.py"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from commands.database import check_database
+from commands.group import exit_status, fail, short_message
+from commands.serve import acquire_server_lock
+from commands.terminal import echo, pluralize
+from resources import migrate_database
+from settings import Settings, SettingsError
+from storage import Database, connect, migrating
+from storage.transfer import NEW_ONE, Tally, Transfer
+from storage.versions import known_versions, read_version
+
+
+@click.command()
+@click.argument("database_url")
+def copy(database_url: str) -> None:
+    """Copy the SQLite database into an empty PostgreSQL one, and compare the two.
+
+    DATABASE_URL is the one to copy to here, like postgresql://smsconvo@db.example.org/smsconvo.
+    Others on this machine can see a password in it: put that into ~/.pgpass instead.
+    """
+    settings = Settings.from_env(os.environ)
+    with lock_source(settings), reporting_target_errors():
+        prepare_target(database_url)
+        tallies = copy_rows(settings.database_url, database_url)
+    for name, tally in tallies.items():
+        echo(f"{name}: {pluralize(tally.rows, 'row')}, checksum {tally.checksum} on both sides")
+    echo(NEXT_STEPS)
+
+
+NEXT_STEPS = """\
+Set DATABASE_URL to the new database, and start smsconvo. Let nothing run on the old one,
+`deliver` included: what is owed is owed in both, and would be delivered twice."""
+
+
+def lock_source(settings: Settings) -> Database:
+    """The database to copy from, which no server has, nor gets before this is closed."""
+    if not settings.on_sqlite:
+        raise SettingsError(
+            "DATABASE_URL is not sqlite:///…, and copy goes from SQLite to PostgreSQL."
+            " Set it to the database to copy from."
+        )
+    check_database(settings)
+    return acquire_server_lock(settings)
+
+
+@contextmanager
+def reporting_target_errors() -> Iterator[None]:
+    """PostgreSQL's trouble is not DATABASE_URL's here. Its details would quote what guests said."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not hasattr(error.orig, "diag"):
+            raise  # it is SQLite's
+        why = error.orig.diag.message_primary or short_message(error)
+        sentence = f"Copying failed: {why}. Nothing was copied: mend that, and run copy again."
+        fail(sentence, exit_status(error))
+
+
+def prepare_target(url: str) -> None:
+    """Have the tables in the database to copy to; whether they are empty is seen under a lock."""
+    try:
+        target = connect(url)
+        if target.engine.dialect.name != "postgresql":
+            raise ValueError("is not postgresql://…")
+    except ValueError as error:
+        raise SettingsError(
+            f"The URL to copy to {error}. Give one like postgresql://smsconvo@db.example.org/smsconvo."
+        ) from None
+    with target:
+        found, is_empty = read_version(target)
+    settings = Settings(database_url=url)
+    if is_empty:
+        migrate_database(settings)
+    elif found != known_versions()[-1]:
+        raise SettingsError(f"The database to copy to has other tables. {NEW_ONE}")
+
+
+def copy_rows(source: str, target: str) -> dict[str, Tally]:
+    """Copy every row and compare it, in one transaction on each side; what each table has."""
+    with migrating(source) as here, migrating(target) as there:
+        transfer = Transfer(here, there)
+        count = transfer.count()
+        try:
+            for label, steps in (("Copying", transfer.copy()), ("Comparing", transfer.compare())):
+                with click.progressbar(length=count, label=label, file=sys.stderr) as bar:
+                    for rows in steps:
+                        bar.update(rows)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+    return transfer.tallies

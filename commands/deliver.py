@@ -1,0 +1,31 @@
+"""commands/deliver.py"""
+
+import logging.config
+import os
+import signal
+import sys
+from threading import Event
+
+import click
+
+from commands.database import check_database
+from logs import LOGGING, log_event
+from resources import open_database
+from settings import Settings, __version__
+from worker.worker import Sender
+
+
+@click.command()
+def deliver() -> None:
+    """Deliver results without answering Twilio, until stopped."""
+    settings = Settings.from_env(os.environ)
+    check_database(settings)
+    logging.config.dictConfig(LOGGING)
+    with open_database(settings) as database:
+        sender = Sender(database, settings, database.now, Event())
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, lambda *_: sender.stop())
+        log_event("delivering", version=__version__)
+        sender.run()
+        if database.broken.is_set():
+            sys.exit(os.EX_SOFTWARE)

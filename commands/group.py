@@ -1,0 +1,48 @@
+"""How every command fails: one sentence, and an exit status that systemd can act on."""
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from models import InvalidQuestionnaire
+from settings import SettingsError
+from storage import may_pass
+
+
+class ErrorHandlingGroup(click.Group):
+    """Ends every command that cannot go on with one sentence, and exit status 78.
+
+    It is 69 for what may be over soon, such as PostgreSQL that is still starting, or an address
+    that the machine has not got yet: systemd tries that again.
+    """
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (SettingsError, InvalidQuestionnaire) as error:
+            fail(str(error))
+        except DBAPIError as error:
+            of_postgresql = hasattr(error.orig, "diag")
+            place = "the log of PostgreSQL" if of_postgresql else "the rights on its directory"
+            sentence = f"The database cannot be used: {short_message(error)}."
+            fail(f"{sentence} Check DATABASE_URL, and {place}.", exit_status(error))
+        except BrokenPipeError:
+            raise  # whoever read our output has gone; click knows what to do
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}. Run it where it may read and write this.")
+
+
+def short_message(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split()).rstrip(".?")
+
+
+def exit_status(error: DBAPIError) -> int:
+    return os.EX_UNAVAILABLE if may_pass(error) else os.EX_CONFIG
+
+
+def fail(sentence: str, status: int = os.EX_CONFIG) -> NoReturn:
+    click.echo(sentence, err=True)
+    sys.exit(status)

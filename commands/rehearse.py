@@ -1,0 +1,140 @@
+"""commands/rehearse.py"""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import parse_qsl
+
+import click
+
+from commands.serve import STOP_SECONDS, acquire_server_lock
+from commands.terminal import PROMPT, converse, echo, our_number, who_texts
+from models import Delivery
+from resources import open_database
+from settings import HERE, Settings, SettingsError
+
+
+@click.command()
+@who_texts
+@our_number
+def rehearse(sender: str, number: str) -> None:
+    """Hold a conversation on this machine: no Twilio account, and nothing leaves.
+
+    The server, the database and the delivery are the real ones; the phone is your terminal, or a
+    pipe with a text a line, and every result is shown instead of sent.
+    """
+    environ = rehearsal_environment()
+    with showing_results() as receiver, running_server(environ, receiver):
+        settings = Settings.from_env(environ)
+        echo(f"You are {sender}, texting {number}. Type a text and press Enter; Ctrl-D ends.")
+        converse(f"{settings.public_url}/sms", settings, sender, number)
+        undelivered = wait_for_results(settings)
+    echo(f"Every message is in {REHEARSAL}: sqlite3 {REHEARSAL} 'select * from transcript'")
+    if undelivered:
+        raise click.ClickException(f"{undelivered} results were not delivered; see {SERVER_LOG}.")
+
+
+REHEARSAL = "rehearsal.db"
+SERVER_LOG = "rehearsal.log"
+START_SECONDS, RESULTS_SECONDS = 15, 40
+
+
+def rehearsal_environment() -> dict[str, str]:
+    """This environment, with an empty database, a free port and secrets of its own."""
+    with acquire_server_lock(Settings(database_url=f"sqlite:///{REHEARSAL}")):
+        for suffix in ("", "-wal", "-shm"):
+            Path(REHEARSAL + suffix).unlink(missing_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return os.environ | {
+        "DATABASE_URL": f"sqlite:///{REHEARSAL}",
+        "TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
+        "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
+        "SMSCONVO_PUBLIC_URL": f"http://{address}",
+        "SMSCONVO_LISTEN": address,
+        "SMSCONVO_ALLOW_PRIVATE_RECEIVERS": "1",
+    }
+
+
+@contextmanager
+def showing_results() -> Iterator[str]:
+    """A receiver on loopback that shows each result; yields its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/results"
+        server.shutdown()
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Stands in for the form or program that gets the results."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode("utf-8")
+        echo(
+            "\n* The result was delivered:" if sys.stdin.isatty() else "* The result was delivered:"
+        )
+        if self.headers["Content-Type"] == "application/json":
+            echo(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+        else:
+            for name, value in parse_qsl(body, keep_blank_values=True):
+                echo(f"    {name}: " + value.replace("\n", "\n      "))
+        if sys.stdin.isatty():
+            click.echo(PROMPT, nl=False)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are not logged: the results are what is to be seen."""
+
+
+@contextmanager
+def running_server(
+    environ: dict[str, str],
+    receiver: str,
+    program: Path = HERE / "smsconvo.py",
+    options: Collection[str] = (),
+) -> Iterator[subprocess.Popen]:
+    arguments = [sys.executable, str(program), "serve", "--results-to", receiver, *options]
+    with open(SERVER_LOG, "w+b") as log_file:
+        # In a session of its own, so that Ctrl-C reaches it only through us.
+        server = subprocess.Popen(
+            arguments, env=environ, stdout=log_file, stderr=log_file, start_new_session=True
+        )
+        try:
+            wait_for_server(server, Settings.from_env(environ).listen)
+            yield server
+        finally:
+            server.terminate()
+            server.wait(STOP_SECONDS + 5)
+
+
+def wait_for_server(server: subprocess.Popen, address: tuple[str, int]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise SettingsError(Path(SERVER_LOG).read_text("utf-8", "replace").strip())
+        with suppress(OSError), socket.create_connection(address, timeout=1):
+            return
+        time.sleep(0.02)
+    raise SettingsError(f"The server did not start within {START_SECONDS} s; see {SERVER_LOG}.")
+
+
+def wait_for_results(settings: Settings) -> int:
+    """How many results are still not delivered when it is time to go."""
+    deadline = time.monotonic() + RESULTS_SECONDS
+    with open_database(settings) as database:
+        while True:
+            with database.read() as db:
+                pending, _ = Delivery.count_undelivered(db).get("pending", (0, None))
+            if not pending or time.monotonic() > deadline:
+                return pending
+            time.sleep(0.05)

@@ -1,0 +1,36 @@
+"""`upgrade`: back the database up, then migrate it."""
+
+import os
+from datetime import UTC, datetime
+
+import click
+
+from commands.database import read_versions
+from resources import migrate_database, open_database
+from settings import Settings, SettingsError
+
+
+@click.command()
+@click.option("--no-backup", is_flag=True, help="You have made one by other means.")
+def upgrade(no_backup: bool) -> None:
+    """Back the database up, then migrate it to what this program needs."""
+    settings = Settings.from_env(os.environ)
+    found, needed = read_versions(settings)
+    if found == needed:
+        click.echo(f"The database is at version {needed} already.")
+        return
+    if found and not no_backup:
+        back_up(settings, found)
+    migrate_database(settings)
+    click.echo(f"The database is at version {needed} now.")
+
+
+def back_up(settings: Settings, version: str) -> None:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    with open_database(settings) as database:
+        try:
+            copy = database.back_up(f"{version}.{stamp}.bak")
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+    click.echo(f"The backup is {copy}. To go back: stop smsconvo, delete the database with its")
+    click.echo("-wal and -shm files, copy the backup to its place, and run the older program.")

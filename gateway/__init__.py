@@ -1,0 +1,1 @@
+"""Twilio's side: its requests, our answers, and what its texts are made of."""

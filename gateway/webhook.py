@@ -1,0 +1,206 @@
+"""Twilio's requests: what it signed, as an IncomingText or a StatusReport.
+
+Nothing here needs a web framework: a request is its WSGI environ.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+from twilio.request_validator import RequestValidator
+
+from models.message import IncomingText
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+MAX_BODY = 64 * 1024
+MAX_FIELDS = 200
+MAX_MEDIA = 10  # that one message can bring
+COOKIE = "conversation"
+MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
+STATUS = re.compile("[a-z_]+")
+SINGLE_FIELDS = ("MessageSid", "AccountSid", "From", "To", "Body", "MessageStatus")
+# A number, or what another channel has for one; and the name that a sender of SMS may have instead,
+# of 11 characters at most. In no genuine one does the name of another field begin.
+ADDRESS = re.compile(r"([a-z]+:)?\+?[0-9]+|[a-z]+:[^+0-9].*")
+NAME = re.compile(r"(?!\+|[0-9]{5}|.*From[+0-9]).{1,11}")
+GEO_FIELDS = ("City", "State", "Zip", "Country")
+# WhatsApp replies have an OriginalRepliedMessageSid: cut there, the real one is in another field.
+EMBEDDED_SID = re.compile(r"MessageSid(SM|MM)[0-9a-f]{32}.", re.DOTALL)
+
+Environ = Mapping[str, Any]
+
+
+class RequestRejected(Exception):
+    """A request that is not Twilio's, or not as Twilio sends them.
+
+    `reason` is for the log only, and holds nothing that a stranger sent.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+class StatusReport(NamedTuple):
+    """What became of a reply of ours: the id of its row, and what Twilio says of it."""
+
+    message_id: int
+    sid: str
+    status: str
+    error_code: str | None
+
+
+class Form:
+    """The fields of a request, each with all its values, in the order in which they came."""
+
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        self.fields = fields
+        self._values: dict[str, list[str]] = {}
+        for name, value in fields:
+            self._values.setdefault(name, []).append(value)
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def get(self, name: str) -> str | None:
+        """The last value of a field; None where it is missing."""
+        return self._values[name][-1] if name in self._values else None
+
+    def getall(self, name: str) -> list[str]:
+        """All values of a field, which is what RequestValidator asks for."""
+        return self._values.get(name, [])
+
+    def as_json(self) -> str:
+        values = {name: each[0] if len(each) == 1 else each for name, each in self._values.items()}
+        return msgspec.json.encode(values).decode()
+
+
+class Webhook:
+    """The two addresses that Twilio calls, for one account."""
+
+    def __init__(self, account_sid: str, auth_tokens: tuple[str, ...], public_url: str) -> None:
+        self._account_sid, self._public_url = account_sid, public_url
+        self._validators = [RequestValidator(token) for token in auth_tokens]
+
+    def incoming_text(self, environ: Environ) -> IncomingText:
+        """The text of a request to /sms; RequestRejected if Twilio did not send it."""
+        form = self.verified_form(environ, "Body")
+        media = filter(None, (form.get(f"MediaUrl{n}") for n in range(MAX_MEDIA)))
+        return IncomingText(
+            sid=form.get("MessageSid"),
+            sender=form.get("From"),
+            number=form.get("To"),
+            body=form.get("Body"),
+            media=tuple(media),
+            opt_out_type=form.get("OptOutType"),
+            cookie=read_cookie(_header(environ, "Cookie")),
+            status=form.get("SmsStatus"),
+            params=form.as_json(),
+        )
+
+    def status_report(self, environ: Environ) -> StatusReport:
+        """The report of a request to /sms/status; RequestRejected if it is about no reply."""
+        form = self.verified_form(environ, "MessageStatus")
+        query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+        message_id, status = query.get("message", ""), form.get("MessageStatus")
+        if not message_id.isdecimal() or len(message_id) > 18 or not STATUS.fullmatch(status):
+            raise RequestRejected(403, "names no message of ours, or no status")
+        return StatusReport(int(message_id), form.get("MessageSid"), status, form.get("ErrorCode"))
+
+    def verified_form(self, environ: Environ, *required: str) -> Form:
+        """The fields that Twilio sent and signed; RequestRejected for anything else.
+
+        The signature runs names and values together, so that fields can be cut differently under
+        the same one. Hence the fields that we rely on must be there, once each and well-formed.
+        Where the Body begins and ends cannot be told: people may text anything, names of fields
+        included.
+        """
+        form = parse_form(read_body(environ))
+        if not self._is_signed(environ, form):
+            raise RequestRejected(403, "the signature does not match")
+        if form.get("AccountSid") != self._account_sid:
+            raise RequestRejected(403, "the AccountSid is not ours")
+        if reason := rejection_reason(form, required):
+            raise RequestRejected(403, reason)
+        return form
+
+    def _is_signed(self, environ: Environ, form: Form) -> bool:
+        query = environ.get("QUERY_STRING", "")
+        # The path as it came: Bottle takes the bytes that are not UTF-8 out of PATH_INFO.
+        path = environ.get("bottle.raw_path", environ.get("PATH_INFO", ""))
+        url = self._public_url + path + (f"?{query}" if query else "")
+        signature = _header(environ, "X-Twilio-Signature")
+        # Every token is tried: which one fits must not show in the time it takes.
+        fits = [validator.validate(url, form, signature) for validator in self._validators]
+        return any(fits)
+
+
+def rejection_reason(form: Form, required: tuple[str, ...]) -> str | None:
+    """Why a form that is signed is still no message to us, as Twilio sends them."""
+    if not MESSAGE_SID.fullmatch(form.get("MessageSid") or ""):
+        return "the MessageSid is malformed"
+    if not all(name in form for name in required):
+        return "a field is missing"
+    if not is_sender(form) or not ADDRESS.fullmatch(form.get("To") or ""):
+        return "From or To is missing, or no address"
+    if any(len(form.getall(name)) > 1 for name in SINGLE_FIELDS):
+        return "a field is there twice"
+    if any(name != "Body" and EMBEDDED_SID.search(name + value) for name, value in form.fields):
+        return "the MessageSid is of another message"
+    return None
+
+
+def is_sender(form: Form) -> bool:
+    """Whether From is one, whole: it may run into the next field, or be the rest of FromCity."""
+    sender = form.get("From") or ""
+    is_rest = any(sender.startswith(name) and f"From{name}" not in form for name in GEO_FIELDS)
+    return bool(ADDRESS.fullmatch(sender) or (NAME.fullmatch(sender) and not is_rest))
+
+
+def read_body(environ: Environ) -> bytes:
+    """The raw body; nothing is read of one that is too long, or of unknown length."""
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        raise RequestRejected(415, "not a form")
+    length = environ.get("CONTENT_LENGTH", "")
+    if not length.isdecimal():
+        raise RequestRejected(411, "no Content-Length")
+    if int(length) > MAX_BODY:
+        raise RequestRejected(413, "too long")
+    return environ["wsgi.input"].read(int(length))
+
+
+def parse_form(body: bytes) -> Form:
+    """Parse strictly: what cannot be decoded is rejected, not replaced."""
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:
+        raise RequestRejected(400, "not a well-formed form") from None
+    return Form(fields)
+
+
+def read_cookie(header: str) -> str | None:
+    """Ours among the cookies. The standard library reads none of them when one is malformed."""
+    found = None
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            found = value
+    return found
+
+
+def _header(environ: Environ, name: str) -> str:
+    return environ.get(f"HTTP_{name.upper().replace('-', '_')}", "")

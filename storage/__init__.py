@@ -1,0 +1,49 @@
+"""Where everything is kept: SQLite, or PostgreSQL for several machines."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from storage.database import Clock, Database, parse_url
+from storage.postgresql import PostgreSQL, migrate_alone
+from storage.sqlite import MIGRATOR, Gate, SQLite, sqlite3, sqlite_engine
+
+__all__ = ["Clock", "Database", "connect", "may_pass", "migrating"]
+
+
+def connect(url: str, processes: int = 1) -> Database:
+    """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL.
+
+    `processes`: how many on this machine have the same to do, this one included.
+    """
+    location = parse_url(url)
+    if location.get_backend_name() == "sqlite":
+        return SQLite(location)
+    return PostgreSQL(location, processes)
+
+
+def may_pass(error: DBAPIError) -> bool:
+    """Whether trying again may help: a disk that is full, a server that is not there yet."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is None:
+        return isinstance(error, OperationalError)
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+@contextmanager
+def migrating(url: str) -> Iterator[Connection]:
+    """A connection for migrations: one transaction for all of them, DDL included."""
+    location = parse_url(url)
+    if location.get_backend_name() == "sqlite":
+        engine = sqlite_engine(location, MIGRATOR, begin="BEGIN IMMEDIATE")
+        gate = Gate(f"{location.database}-gate")
+    else:
+        engine, gate = create_engine(location, hide_parameters=True), nullcontext()
+        event.listen(engine, "begin", migrate_alone)
+    try:
+        with gate, engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()

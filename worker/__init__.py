@@ -1,0 +1,1 @@
+"""What happens without a request: results are delivered, and silent conversations end."""
