@@ -1,3 +1,4 @@
+import json
 from contextlib import closing
 
 from conftest import run
@@ -24,3 +25,14 @@ def test_a_history_is_like_one_that_guests_left(tmp_path):
             " OR params NOT LIKE '%\"' || sender || '\"%'"
         ).fetchone()
         assert strange == 0
+
+
+def test_moves_are_counted_for_answers_and_a_delivery(tmp_path):
+    printed = run(tmp_path, {}, "--json", "--trace", program=HERE / "bench" / "moves.py")
+    assert printed.returncode == 0, printed.stderr
+    rows = json.loads(printed.stdout)
+    assert list(rows) == ["middle answer", "last answer", "delivery"]
+    for figures in rows.values():
+        assert figures["calls"] > figures["moves"] >= figures["files"] > 1
+        assert len(figures["trace"]) == figures["moves"] + 1
+        assert not any(move.startswith(("phone.py", "bench/")) for move in figures["trace"])
