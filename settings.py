@@ -14,8 +14,6 @@ from addresses import is_web_address
 
 __version__ = "0.1.0"
 
-HERE = Path(__file__).resolve().parent
-
 
 class SettingsError(ValueError):
     """A setting is missing or bad: one sentence that names it and the cure."""

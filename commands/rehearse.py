@@ -20,7 +20,7 @@ from commands.serve import STOP_SECONDS, acquire_server_lock
 from commands.terminal import PROMPT, converse, echo, our_number, who_texts
 from models import Delivery
 from resources import open_database
-from settings import HERE, Settings, SettingsError
+from settings import Settings, SettingsError
 
 
 @click.command()
@@ -43,6 +43,7 @@ def rehearse(sender: str, number: str) -> None:
         raise click.ClickException(f"{undelivered} results were not delivered; see {SERVER_LOG}.")
 
 
+PROGRAM = Path(__file__).resolve().parents[1] / "smsconvo.py"
 REHEARSAL = "rehearsal.db"
 SERVER_LOG = "rehearsal.log"
 START_SECONDS, RESULTS_SECONDS = 15, 40
@@ -100,7 +101,7 @@ class Receiver(BaseHTTPRequestHandler):
 def running_server(
     environ: dict[str, str],
     receiver: str,
-    program: Path = HERE / "smsconvo.py",
+    program: Path = PROGRAM,
     options: Collection[str] = (),
 ) -> Iterator[subprocess.Popen]:
     arguments = [sys.executable, str(program), "serve", "--results-to", receiver, *options]

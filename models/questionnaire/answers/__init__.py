@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from models.text import INVISIBLE, KEYCAP, QUOTES, fold, trim, without_accents
 
 if TYPE_CHECKING:
-    from models.questionnaire import Choice, Question
+    from models.questionnaire.schema import Choice, Question
 
 SEPARATOR = ", "  # between the values of several choices
 LONGEST = 400  # characters; only free text is longer
