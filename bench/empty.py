@@ -1,13 +1,18 @@
 """The least that can answer a text: one handler that says one thing, under the same server."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bottle import Bottle, request, response
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import smsconvo
+from patching import patch
+
+import commands
+from settings import Settings
 
 TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response><Message>Hello</Message></Response>'
 
@@ -18,15 +23,19 @@ def say_hello() -> str:
     return TWIML
 
 
-def start_worker(settings: smsconvo.Settings) -> Bottle:
+def create_app(settings: Settings) -> Bottle:
     app = Bottle()
     app.route("/sms", ["POST"], say_hello)
     return app
 
 
+def start_worker(create_app: Callable, settings: Settings) -> Bottle:
+    return create_app(settings)
+
+
 # The worker is another process, which imports this file anew.
 if __name__ in ("__main__", "__mp_main__"):
-    smsconvo.start_worker = start_worker
+    patch("commands.serve", "start_worker", start_worker)
 
 if __name__ == "__main__":
-    smsconvo.cli()
+    commands.main(create_app)

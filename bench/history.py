@@ -20,12 +20,15 @@ from sqlalchemy.orm import Session
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from layers import NOWHERE, TEXTS, make_form
+from layers import HERE, NOWHERE, TEXTS, make_form, read_text
 
-import smsconvo
+from gateway.webhook import Form
 from models import Conversation, Delivery, Message
 from phone import new_sid
+from settings import Settings
+from smsconvo import App, create_app, process_text
 from storage.sqlite import sqlite3
+from storage.versions import migrate
 
 NUMBERS = [f"+141555501{n:02}" for n in range(4)]
 TESTER = "+14158675308"  # who tries everything out: one conversation of a hundred
@@ -64,14 +67,14 @@ def main(file: Path, messages: int) -> None:
 
 def make_history(file: Path, messages: int) -> int:
     """How many messages it became."""
-    settings = smsconvo.Settings(
+    settings = Settings(
         database_url=f"sqlite:///{file}",
-        questionnaires=smsconvo.HERE / "questionnaires",
-        people=smsconvo.HERE / "people.toml",
+        questionnaires=HERE / "questionnaires",
+        people=HERE / "people.toml",
         public_url="https://sms.example.org",
         results_to=NOWHERE,
     )
-    smsconvo.migrate(settings)
+    migrate(settings.database_url)
     now = datetime.now(UTC)
     hold_conversations(settings, now - SPAN)
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
@@ -80,27 +83,25 @@ def make_history(file: Path, messages: int) -> int:
     return count
 
 
-def hold_conversations(settings: smsconvo.Settings, began_at: datetime) -> None:
-    app = smsconvo.create_app(settings)
+def hold_conversations(settings: Settings, began_at: datetime) -> None:
+    app = create_app(settings)
     app.database.write(partial(hold_each, app=app, began_at=began_at))
     app.database.close()
 
 
-def hold_each(db: Session, *, app: smsconvo.App, began_at: datetime) -> None:
+def hold_each(db: Session, *, app: App, began_at: datetime) -> None:
     """One of each kind, whose id is its place among the kinds, from 1."""
     for place, (kind, (texts, _)) in enumerate(KINDS.items(), 1):
-        forms = [
-            smsconvo.FormsDict(make_form(place, turn) | {"To": NUMBERS[0], "Body": said})
-            for turn, said in enumerate(texts)
-        ]
-        for turn, form in enumerate(forms):
+        for turn, said in enumerate(texts):
             now = began_at + turn * PAUSE
-            reply = smsconvo.take_text(db, app=app, form=form, cookie=None, now=now)
+            form = make_form(place, turn) | {"To": NUMBERS[0], "Body": said}
+            text = read_text(Form(list(form.items())))
+            reply = process_text(db, app=app, text=text, now=now)
             if reply.message_id:  # to STOP it is Twilio who says something
-                said = Message.find_outbound(db, reply.message_id)
-                said.report("delivered", new_sid(), None)
-                said.update(db)
-        conversation = Conversation.find(db, forms[0]["From"], NUMBERS[0])
+                message = Message.find_outbound(db, reply.message_id)
+                message.report("delivered", new_sid(), None)
+                message.update(db)
+        conversation = Conversation.find(db, text.sender, NUMBERS[0])
         if kind in ("expired", "counted"):
             conversation.expire(db, conversation.expires_at)
         if delivery := Delivery.find_newest(db, conversation.id):

@@ -18,21 +18,29 @@ from unittest.mock import patch
 from urllib.parse import urlencode
 
 import click
-from bottle import FormsDict
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import smsconvo
+from gateway import twiml
+from gateway.webhook import Environ, Form, Webhook, parse_form
 from models import Delivery
+from models.message import IncomingText
+from settings import Settings
+from smsconvo import App, create_app, process_text
 from storage.statement import Compiled
+from storage.versions import migrate
+from worker.results import post
 
+HERE = Path(__file__).resolve().parent.parent
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 TOKEN = "a-token-of-at-least-32-characters"
 URL = "https://sms.example.org/sms"
 NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
+REPLY = ("Thanks! Whats your favourite meal",)
+STATUS_URL = "https://sms.example.org/sms/status?message=7"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -52,15 +60,14 @@ def main(conversations: int) -> None:
         forms = [make_form(*divmod(n, len(TEXTS))) for n in range(conversations * len(TEXTS))]
         bodies = [urlencode(form).encode("ascii") for form in forms]
         signature = RequestValidator(TOKEN).compute_signature(URL, forms[0])
-        parsed = [smsconvo.parse_form(body) for body in bodies]
-        reply = smsconvo.Reply("Thanks! Whats your favourite meal", 7, "0" * 32, "open")
-        tell("parsing the form", each(smsconvo.parse_form, bodies))
+        parsed = [parse_form(body) for body in bodies]
+        tell("parsing the form", each(parse_form, bodies))
         validator = RequestValidator(TOKEN)
         tell("the signature", each(lambda form: validator.validate(URL, form, signature), parsed))
         turn, statements = take_turns(app, parsed)
         tell("the turn: models", turn - statements)
         tell("the turn: SQLite and its driver", statements)
-        tell("the TwiML", each(lambda _: smsconvo.twiml(reply, "https://sms.example.org"), forms))
+        tell("the TwiML", each(lambda reply: twiml.render(reply, STATUS_URL), REPLY * len(forms)))
         tell("an attempt to deliver, where nobody listens", each(attempt_on(app), range(200)))
         tell("a commit alone, synced", each(lambda n: commit(app, n), list(range(len(forms)))))
         app.database.close()
@@ -78,15 +85,15 @@ def each(work: Callable[[Any], object], arguments: Sequence) -> float:
     return 1000 * (time.perf_counter() - began) / len(arguments)
 
 
-def make_app() -> smsconvo.App:
-    settings = smsconvo.Settings(
+def make_app() -> App:
+    settings = Settings(
         database_url="sqlite:///layers.db",
-        questionnaires=smsconvo.HERE / "questionnaires",
-        people=smsconvo.HERE / "people.toml",
+        questionnaires=HERE / "questionnaires",
+        people=HERE / "people.toml",
         public_url="https://sms.example.org",
     )
-    smsconvo.migrate(settings)
-    return smsconvo.create_app(settings)
+    migrate(settings.database_url)
+    return create_app(settings)
 
 
 def make_form(guest: int, turn: int) -> dict[str, str]:
@@ -108,7 +115,18 @@ def make_form(guest: int, turn: int) -> dict[str, str]:
     }
 
 
-def take_turns(app: smsconvo.App, forms: list[FormsDict]) -> tuple[float, float]:
+class UncheckedWebhook(Webhook):
+    """Takes a form for what Twilio sent: the signature is measured by itself."""
+
+    def verified_form(self, environ: Environ, *required: str) -> Form:
+        return environ["form"]
+
+
+def read_text(form: Form) -> IncomingText:
+    return UncheckedWebhook("", (), "").incoming_text({"form": form})
+
+
+def take_turns(app: App, forms: list[Form]) -> tuple[float, float]:
     """Milliseconds for one, and how many of them SQLite has; in one transaction, so no sync."""
     spent: list[float] = []
     run_it = Compiled.run
@@ -123,9 +141,9 @@ def take_turns(app: smsconvo.App, forms: list[FormsDict]) -> tuple[float, float]
     times = iter(range(len(forms)))
 
     def take_all(db: Session) -> float:
-        def take(form: FormsDict) -> None:
+        def take(form: Form) -> None:
             now = START + timedelta(seconds=next(times))
-            smsconvo.take_text(db, app=app, form=form, cookie=None, now=now)
+            process_text(db, app=app, text=read_text(form), now=now)
 
         return each(take, forms)
 
@@ -134,16 +152,16 @@ def take_turns(app: smsconvo.App, forms: list[FormsDict]) -> tuple[float, float]
     return turn, 1000 * sum(spent) / len(forms)
 
 
-def attempt_on(app: smsconvo.App) -> Callable[[int], object]:
+def attempt_on(app: App) -> Callable[[int], object]:
     """One attempt, without claiming and recording, of a result as a guest leaves it."""
     payload = {"From": "+14155550101", "Event": TEXTS[0]}
     payload |= {f"Question{n}": said for n, said in enumerate(TEXTS[1:], 1)}
     delivery = Delivery(url=NOWHERE, format="form", payload=json.dumps(payload), webhook_id="msg_1")
     settings = replace(app.settings, allow_private_receivers=True)
-    return lambda _: smsconvo.post(delivery, settings, START)
+    return lambda _: post(delivery, settings, START)
 
 
-def commit(app: smsconvo.App, n: int) -> None:
+def commit(app: App, n: int) -> None:
     statement = text("UPDATE contacts SET name = :name WHERE id = 1")
     app.database.write(lambda db: db.execute(statement, {"name": str(n)}))
 

@@ -38,9 +38,12 @@ from phone import Phone
 
 # All that this script needs of the program, and which of its files are storage. When these names
 # move, only this block and `deliver` change.
-from smsconvo import App, Settings, claim_due, create_app, deliver_one, migrate
+from settings import Settings
+from smsconvo import App, create_app
+from storage.versions import migrate
+from worker.results import claim_due, deliver_one
 
-STORAGE = ("storage/", "models/database.py", "models/statement.py")
+STORAGE = ("storage/",)
 
 
 def deliver(app: App) -> None:
@@ -147,7 +150,7 @@ def serving(folder: Path, results_url: str, recorder: Recorder) -> Iterator[App]
     """The application behind an HTTP server in this process; every request is recorded."""
     with make_server("127.0.0.1", 0, None, WSGIServer, QuietHandler) as server:
         settings = make_settings(folder, results_url, f"http://127.0.0.1:{server.server_port}")
-        migrate(settings)
+        migrate(settings.database_url)
         app = create_app(settings)
         server.set_app(recorded(app, recorder))
         thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)

@@ -31,9 +31,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lean import text_lightly
 from phones import GUESTS, Turns
 from receiver import receiving
-from turns import OURS, seconds_used, serving
+from turns import HERE, OURS, seconds_used, serving
 
-from settings import HERE, Settings
+from settings import Settings
 
 # Until each process has its connections, and these their plans: two have twice as many to make.
 WARMING_SECONDS = 2

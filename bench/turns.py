@@ -26,12 +26,12 @@ import requests
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from layers import NOWHERE
+from layers import HERE, NOWHERE
 from lean import text_lightly, text_once_lightly
 from phones import Turns, text_for, text_once
 
 from commands.rehearse import rehearsal_environment, running_server
-from settings import HERE, Settings
+from settings import Settings
 
 OURS, EMPTY = HERE / "smsconvo.py", HERE / "bench" / "empty.py"
 RESULTS = HERE / "bench" / "results"

@@ -1,9 +1,8 @@
 import json
 from contextlib import closing
 
-from conftest import run
+from conftest import HERE, run
 
-from settings import HERE
 from storage.sqlite import sqlite3
 
 
