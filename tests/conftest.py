@@ -21,13 +21,16 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import psycopg
 import pytest
+from alembic.config import Config
+from patching import APART, Patches
 
 from phone import Phone
-from settings import HERE, Settings
+from settings import Settings
 from smsconvo import App, create_app
 from storage import Database, connect
 from storage.versions import migrate
 
+HERE = Path(__file__).resolve().parents[1]
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-for-the-tests-of-smsconvo"
 REY = "+14158675308"
@@ -43,6 +46,12 @@ QUESTIONS = [
     "Delish! Do you want to go to the movies next week?",
 ]
 HEAD = sorted((HERE / "migrations" / "versions").glob("*.py"))[-1].name[:4]
+# What the program is made of, whatever rooms it has.
+PROGRAM = [
+    *HERE.glob("*.py"),
+    HERE / "alembic.ini",
+    *(path for path in HERE.iterdir() if path.name not in APART and any(path.glob("*.py"))),
+]
 THANKS = "Thanks for your time. Hope you have a fun day!"
 
 
@@ -64,6 +73,14 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped: {report.longrepr[-1]}"
     return report
+
+
+@pytest.fixture
+def patch() -> Iterator[Patches]:
+    """`patch(owner, name, value)`, until the end of the test."""
+    patches = Patches()
+    yield patches
+    patches.undo()
 
 
 class Clock:
@@ -163,11 +180,18 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
+def migrations(database_url: str) -> Config:
+    """What Alembic's own commands need: to go down, to check, to stamp."""
+    config = Config(HERE / "alembic.ini")
+    config.attributes["url"] = database_url
+    return config
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory) -> Path:
     """A SQLite file with the tables in it, to copy."""
     path = tmp_path_factory.mktemp("migrated") / "migrated.db"
-    migrate(Settings(database_url=f"sqlite:///{path}"))
+    migrate(f"sqlite:///{path}")
     return path
 
 
@@ -185,7 +209,7 @@ def postgresql() -> Iterator[str]:
                 connection.execute("ALTER SYSTEM SET fsync = off")  # its end takes seconds else
                 connection.execute("SELECT pg_reload_conf()")
                 connection.execute("CREATE DATABASE migrated")
-            migrate(Settings(database_url=server_url.format("migrated")))
+            migrate(server_url.format("migrated"))
             yield server_url
 
 
@@ -289,10 +313,12 @@ def next_program(tmp_path) -> Callable:
     def make(body: str = "op.add_column('answers', sa.Column('note', sa.Text()))") -> Path:
         copy = tmp_path / "next"
         copy.mkdir()
-        for name in ("smsconvo.py", "phone.py", "alembic.ini"):
-            shutil.copy(HERE / name, copy)
-        for name in ("models", "migrations"):
-            shutil.copytree(HERE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        no_caches = shutil.ignore_patterns("__pycache__")
+        for path in PROGRAM:
+            if path.is_dir():
+                shutil.copytree(path, copy / path.name, ignore=no_caches)
+            else:
+                shutil.copy(path, copy)
         lines = ["import sqlalchemy as sa", "from alembic import op", "revision = '9999'"]
         lines += [f"down_revision = '{HEAD}'", "def upgrade():", f"    {body}"]
         (copy / "migrations/versions/9999_next.py").write_text("\n".join(lines), "utf-8")

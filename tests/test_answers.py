@@ -7,6 +7,8 @@ import phonenumbers
 import pytest
 from hypothesis import strategies as st
 
+from models import load_catalog
+
 FRIDAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FILE = (
     'title = "T"\nthanks = "Thanks"\nevent = "{}"\n{}\n[[questions]]\nask = "?"\nkey = "it"\n{}\n'

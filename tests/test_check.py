@@ -4,9 +4,7 @@ import json
 import os
 
 import pytest
-from conftest import run
-
-from settings import HERE
+from conftest import HERE, run
 
 MISTAKEN = """
 title = "Everything that can be wrong"

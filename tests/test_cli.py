@@ -26,22 +26,22 @@ from conftest import (
     AUTH_TOKEN,
     FEEDBACK,
     HEAD,
+    HERE,
     NUMBER,
     QUESTIONS,
     REY,
     STRANGER,
     THANKS,
     free_address,
+    migrations,
     run,
     until,
 )
 from sqlalchemy import inspect
 
 from commands import cli
-from logs import JsonFormatter
+from logs import JsonFormatter, StderrHandler
 from phone import Phone, TwilioError, new_sid
-from settings import HERE, Settings
-from smsconvo import migrations
 from storage import connect, migrating
 from worker.results import claim_due, deliver_one
 
@@ -190,10 +190,10 @@ def test_texts_are_answered_while_no_log_can_be_written(folder, environ):
 
 
 def test_a_line_that_cannot_be_made_is_told_of_and_raises_nothing(capfd):
-    handler = Stderr()
+    handler = StderrHandler()
     handler.setFormatter(JsonFormatter())
     record = logging.LogRecord("smsconvo", logging.INFO, "", 0, "text", None, None)
-    record.facts = {"outcome": object()}
+    record.fields = {"outcome": object()}
     handler.handle(record)
     (line,) = capfd.readouterr().err.splitlines()
     assert json.loads(line)["outcome"] == "cannot be told: TypeError"
@@ -413,7 +413,7 @@ def test_upgrade_makes_a_database_once(folder, environ, empty_url):
 
 
 def test_a_database_whose_tables_were_all_taken_away_is_empty(folder, environ, database_url):
-    command.downgrade(migrations(Settings(database_url=database_url)), "base")
+    command.downgrade(migrations(database_url), "base")
     ended = run(folder, environ, "upgrade")
     assert ended.stdout == f"The database is at version {HEAD} now.\n"
 

@@ -12,14 +12,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import CliRunner
-from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, run, until
+from conftest import FEEDBACK, HERE, NUMBER, QUESTIONS, REY, STRANGER, THANKS, run, until
 from sqlalchemy import select
 
-import models.transfer
 from commands import cli
 from models import Contact, Message
 from phone import new_sid
-from settings import HERE
 from storage import connect
 from storage.base import Base
 from storage.sqlite import Gate
@@ -301,8 +299,8 @@ def test_nobody_writes_what_would_not_be_copied(folder, environ, source, holding
     assert process.returncode == 0
 
 
-def test_what_others_hold_is_not_waited_for_without_end(folder, source, create, monkeypatch):
-    monkeypatch.setattr(models.transfer, "LOCK_SECONDS", 0.1)
+def test_what_others_hold_is_not_waited_for_without_end(folder, source, create, patch):
+    patch("storage.transfer", "LOCK_SECONDS", 0.1)
     target = create("TEMPLATE migrated")
     with psycopg.connect(target) as other:
         other.execute("SELECT * FROM contacts")

@@ -13,20 +13,19 @@ from threading import Barrier, Event
 import psycopg
 import pytest
 from alembic import command
-from conftest import until
+from conftest import HERE, migrations, until
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-import models.database
 from models import Contact
 from resources import open_database
-from settings import HERE, Settings
-from smsconvo import migrations
+from settings import Settings
 from storage import Database, connect
 from storage.postgresql import WORKS_AT_ONCE
+from storage.sqlite import PRAGMAS, Gate
 
-PRAGMAS = {
+PROMISED = {
     "journal_mode": "wal",
     "synchronous": 2,
     "foreign_keys": 1,
@@ -76,18 +75,18 @@ def hold(database: Database) -> Event:
 
 
 def test_the_writer_is_set_up_to_lose_nothing(sqlite):
-    wanted = PRAGMAS | {"wal_autocheckpoint": 1000, "query_only": 0}
+    wanted = PROMISED | {"wal_autocheckpoint": 1000, "query_only": 0}
     assert sqlite.write(lambda db: pragmas(db, wanted)) == wanted
 
 
 def test_readers_are_set_up_to_read_only(sqlite):
-    wanted = PRAGMAS | {"wal_autocheckpoint": 0, "query_only": 1}
+    wanted = PROMISED | {"wal_autocheckpoint": 0, "query_only": 1}
     with sqlite.read() as one, sqlite.read() as another:
         assert pragmas(one, wanted) == pragmas(another, wanted) == wanted
 
 
-def test_a_pragma_that_does_not_hold_is_an_error(sqlite, monkeypatch):
-    monkeypatch.setitem(models.database.PRAGMAS, "synchronous", 9)
+def test_a_pragma_that_does_not_hold_is_an_error(sqlite, patch):
+    patch.item(PRAGMAS, "synchronous", 9)
     with connect(str(sqlite.engine.url)) as database, pytest.raises(DBAPIError) as error:
         database.write(add("+1"))
     assert "PRAGMA synchronous is 1, not 9" in str(error.value)
@@ -123,21 +122,21 @@ def test_what_was_written_is_there_for_others(database, database_url):
         assert phones(other) == ["+1"]
 
 
-def test_a_write_that_waits_too_long_is_told_so(sqlite, monkeypatch):
-    monkeypatch.setattr(models.database, "PATIENCE_SECONDS", 0.1)
+def test_a_write_that_waits_too_long_is_told_so(sqlite, patch):
+    patch("storage.database", "PATIENCE_SECONDS", 0.1)
     go_on = hold(sqlite)
     with pytest.raises(TimeoutError):
         sqlite.write(add("+1"))
     go_on.set()
 
 
-def test_what_nobody_waits_for_any_more_is_not_done(sqlite, monkeypatch):
+def test_what_nobody_waits_for_any_more_is_not_done(sqlite, patch):
     go_on = hold(sqlite)
-    monkeypatch.setattr(models.database, "PATIENCE_SECONDS", 0.1)
+    patch("storage.database", "PATIENCE_SECONDS", 0.1)
     for phone in ("+1", "+2"):
         with pytest.raises(TimeoutError):
             sqlite.write(add(phone))
-    monkeypatch.undo()
+    patch.undo()
     go_on.set()
     sqlite.write(add("+3"))
     assert phones(sqlite) == ["+3"]
@@ -162,8 +161,8 @@ def test_works_that_wait_together_share_a_commit(sqlite):
     assert len({turn.result(10) for turn in waiting}) == 1
 
 
-def test_what_comes_a_little_later_shares_the_commit_of_those_that_wait(sqlite, monkeypatch):
-    monkeypatch.setattr(models.database, "GATHER_SECONDS", 2)
+def test_what_comes_a_little_later_shares_the_commit_of_those_that_wait(sqlite, patch):
+    patch("storage.sqlite", "GATHER_SECONDS", 2)
     go_on = hold(sqlite)
     first, second = (sqlite._writer.submit(lambda db: db) for _ in range(2))
     go_on.set()
@@ -172,8 +171,8 @@ def test_what_comes_a_little_later_shares_the_commit_of_those_that_wait(sqlite, 
     assert first.result(10) is second.result(10) is later.result(10)
 
 
-def test_what_waits_alone_is_done_at_once(sqlite, monkeypatch):
-    monkeypatch.setattr(models.database, "GATHER_SECONDS", 20)
+def test_what_waits_alone_is_done_at_once(sqlite, patch):
+    patch("storage.sqlite", "GATHER_SECONDS", 20)
     sqlite._writer.submit(add("+1")).result(10)
 
 
@@ -235,7 +234,7 @@ gc.disable()
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from models import Contact
-from storage import Database, connect
+from storage import connect
 
 with connect(sys.argv[1]) as database, connect(sys.argv[1]) as other:
     unreadable = text("INSERT INTO contacts (phone, name) VALUES ('+1', CAST(x'ff' AS TEXT))")
@@ -372,9 +371,9 @@ def unreadable(tmp_path, kind: str) -> str:
 
 
 @pytest.fixture
-def impatient(monkeypatch):
+def impatient(patch):
     """A SQLite that waits for no lock, so that all waiting is ours."""
-    monkeypatch.setitem(models.database.PRAGMAS, "busy_timeout", 0)
+    patch.item(PRAGMAS, "busy_timeout", 0)
 
 
 def write_in_turn(sqlite: Database, write: Callable) -> None:
@@ -402,7 +401,7 @@ each_writer = pytest.mark.parametrize(
     "write",
     [
         lambda url: connect(url).write(add("+2")),
-        lambda url: command.stamp(migrations(Settings(database_url=url)), "head"),
+        lambda url: command.stamp(migrations(url), "head"),
     ],
     ids=["a program", "a migration"],
 )
@@ -415,8 +414,8 @@ def test_another_program_waits_for_its_turn_to_write(impatient, sqlite, write):
 
 
 @each_writer
-def test_without_the_gate_another_program_meets_a_lock(impatient, sqlite, write, monkeypatch):
-    monkeypatch.setattr(models.database.Gate, "enter", lambda *_: True)
+def test_without_the_gate_another_program_meets_a_lock(impatient, sqlite, write, patch):
+    patch(Gate, "enter", lambda *_: True)
     with pytest.raises(OperationalError, match="database is locked"):
         write_in_turn(sqlite, write)
 
@@ -542,11 +541,11 @@ def test_processes_on_another_machine_than_postgresql_have_some_each(url, variab
     [(1, 1, 1), (2, 1, 6), (2, 2, 1), (2, 8, 1), (3, 2, 6), (4, 3, 1), (16, 8, 6)],
 )
 def test_no_more_works_go_at_once_than_the_cores_can_do(
-    cores, processes, works, environment, monkeypatch
+    cores, processes, works, environment, monkeypatch, patch
 ):
     environment({})
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    monkeypatch.setattr(models.database, "PLACE_SECONDS", 60)
+    patch("storage.postgresql", "PLACE_SECONDS", 60)
     begun, over = SimpleQueue(), Event()
 
     def wait_in(db: Session) -> None:
@@ -565,8 +564,8 @@ def test_no_more_works_go_at_once_than_the_cores_can_do(
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_work_that_commits_has_left_its_place_to_another(database_url, monkeypatch):
-    monkeypatch.setattr(models.database, "PLACE_SECONDS", 60)
+def test_a_work_that_commits_has_left_its_place_to_another(database_url, patch):
+    patch("storage.postgresql", "PLACE_SECONDS", 60)
     at_commit = """
         CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql
         AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';

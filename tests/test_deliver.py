@@ -19,12 +19,12 @@ from sqlalchemy import select, text
 from standardwebhooks import Webhook as StandardWebhook
 from standardwebhooks import WebhookVerificationError
 
-import smsconvo
 from models import Delivery
-from models.delivery import SHARE
-from settings import Settings
-from smsconvo import utcnow
+from models.delivery import AT_ONCE, SHARE
+from settings import Settings, __version__
 from storage import connect
+from worker import results
+from worker.http_client import ATTEMPT_SECONDS, LARGEST_ANSWER, is_permitted
 from worker.results import Outcome, claim_due, deliver_one
 from worker.worker import Sender
 
@@ -93,7 +93,7 @@ def a_delivery(url: str) -> Delivery:
 
 def post(delivery: Delivery, **settings) -> Outcome:
     settings.setdefault("allow_private_receivers", True)
-    return smsconvo.post(delivery, Settings(**settings), utcnow())
+    return results.post(delivery, Settings(**settings), datetime.now(UTC))
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_headers_say_what_comes_and_from_whom(completed, receiver):
     attempt(completed)
     ((headers, _),) = receiver.requests
     assert headers["Content-Type"] == "application/x-www-form-urlencoded; charset=utf-8"
-    assert headers["User-Agent"] == f"smsconvo/{smsconvo.__version__}"
+    assert headers["User-Agent"] == f"smsconvo/{__version__}"
     assert headers["Accept"] == "*/*"
 
 
@@ -289,7 +289,7 @@ def one_json(serve, questionnaires, receiver, **settings) -> Webhook:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_json_is_signed_with_every_secret(serve, questionnaires, receiver, clock, secret):
-    clock.now = utcnow()  # who verifies refuses what is old
+    clock.now = datetime.now(UTC)  # who verifies refuses what is old
     attempt(one_json(serve, questionnaires, receiver, webhook_secrets=SECRETS))
     ((headers, body),) = receiver.requests
     told = StandardWebhook(secret).verify(body, headers)
@@ -359,7 +359,7 @@ def test_results_go_to_private_addresses_only_if_that_is_allowed(host):
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "64:ff9b::808:808"])
 def test_public_addresses_are_permitted(address):
-    assert smsconvo.is_permitted(ip_address(address), allow_private=False)
+    assert is_permitted(ip_address(address), allow_private=False)
 
 
 def test_the_address_that_was_judged_is_the_one_that_is_reached(receiver, monkeypatch):
@@ -585,13 +585,15 @@ def wait_after(receiver: Receiver, header: str) -> timedelta:
     receiver.answers = [(503, {"Retry-After": header})]
     delivery = a_delivery(receiver.url)
     outcome = post(delivery)
-    now = utcnow()
+    now = datetime.now(UTC)
     delivery.fail(outcome.error, now, outcome.status, outcome.retry_after)
     return delivery.next_attempt_at - now
 
 
 def test_retry_after_may_be_a_date(receiver):
-    wait = wait_after(receiver, format_datetime(utcnow() + timedelta(hours=2), usegmt=True))
+    wait = wait_after(
+        receiver, format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
+    )
     assert timedelta(hours=2) - timedelta(seconds=10) < wait <= timedelta(hours=2)
 
 
@@ -644,7 +646,7 @@ def test_a_claimed_delivery_is_not_claimed_twice_until_its_lease_runs_out(comple
 
 def test_a_lease_is_longer_than_an_attempt_may_last(completed, clock):
     (claimed,) = claim(completed)
-    assert claimed.leased_until - clock() > timedelta(seconds=smsconvo.ATTEMPT_SECONDS)
+    assert claimed.leased_until - clock() > timedelta(seconds=ATTEMPT_SECONDS)
 
 
 @pytest.mark.parametrize("late_answer", [204, 500])
@@ -808,8 +810,8 @@ def test_an_attempt_under_way_keeps_its_lease_when_redelivered(completed, clock)
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n",
     ],
 )
-def test_a_receiver_that_drips_is_left_at_the_limit(answering, monkeypatch, beginning):
-    monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 0.3)
+def test_a_receiver_that_drips_is_left_at_the_limit(answering, patch, beginning):
+    patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
     began = time.monotonic()
     assert post(a_delivery(answering(drip(beginning)))) == Outcome(
         None, "Not done within 0.3 s in all."
@@ -817,8 +819,8 @@ def test_a_receiver_that_drips_is_left_at_the_limit(answering, monkeypatch, begi
     assert 0.3 <= time.monotonic() - began < 3
 
 
-def test_tls_that_hangs_is_left_at_the_limit(monkeypatch):
-    monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 0.3)
+def test_tls_that_hangs_is_left_at_the_limit(patch):
+    patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         outcome = post(a_delivery(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
@@ -826,18 +828,18 @@ def test_tls_that_hangs_is_left_at_the_limit(monkeypatch):
     assert time.monotonic() - began < 3
 
 
-def test_an_attempt_that_began_later_may_end_sooner(answering, monkeypatch):
+def test_an_attempt_that_began_later_may_end_sooner(answering, patch):
     arrived = Event()
 
     def hold(connection: socket.socket, over: Event) -> None:
         arrived.set()
         over.wait()
 
-    monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 2)
+    patch("worker.http_client", "ATTEMPT_SECONDS", 2)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(post, a_delivery(answering(hold)))
         assert arrived.wait(10)
-        monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 0.3)
+        patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
         began = time.monotonic()
         later = post(a_delivery(answering(hold)))
         assert time.monotonic() - began < 1.5
@@ -847,13 +849,13 @@ def test_an_attempt_that_began_later_may_end_sooner(answering, monkeypatch):
         )
 
 
-def test_a_receiver_that_hangs_is_left(answering, monkeypatch):
-    monkeypatch.setattr(smsconvo, "READ_SECONDS", 0.2)
+def test_a_receiver_that_hangs_is_left(answering, patch):
+    patch("worker.http_client", "READ_SECONDS", 0.2)
     assert post(a_delivery(answering(hang))) == Outcome(None, "No answer within 0.2 s.")
 
 
-def test_a_receiver_that_takes_no_connections_is_left(monkeypatch):
-    monkeypatch.setattr(smsconvo, "CONNECT_SECONDS", 0.2)
+def test_a_receiver_that_takes_no_connections_is_left(patch):
+    patch("worker.http_client", "CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
         for _ in range(3):
             one = waiting.enter_context(socket.socket())
@@ -863,8 +865,8 @@ def test_a_receiver_that_takes_no_connections_is_left(monkeypatch):
     assert outcome == Outcome(None, "No connection within 0.2 s.")
 
 
-def test_an_endless_answer_is_read_to_its_limit_and_counts(answering, monkeypatch):
-    monkeypatch.setattr(smsconvo, "ATTEMPT_SECONDS", 3)
+def test_an_endless_answer_is_read_to_its_limit_and_counts(answering, patch):
+    patch("worker.http_client", "ATTEMPT_SECONDS", 3)
     sent = []
 
     def flood(connection: socket.socket, over: Event) -> None:
@@ -875,7 +877,7 @@ def test_an_endless_answer_is_read_to_its_limit_and_counts(answering, monkeypatc
 
     assert post(a_delivery(answering(flood))) == Outcome(200)
     # The last piece may have arrived before its length is noted.
-    until(lambda: sum(sent) >= smsconvo.LARGEST_ANSWER)
+    until(lambda: sum(sent) >= LARGEST_ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -920,10 +922,8 @@ def test_an_address_that_is_none_is_told_so(url):
 # The sender ##################################################################
 
 
-def test_the_sender_delivers_at_once_and_ends_when_stopped(
-    serve, questionnaires, receiver, monkeypatch
-):
-    monkeypatch.setattr(smsconvo, "POLL_SECONDS", 60)
+def test_the_sender_delivers_at_once_and_ends_when_stopped(serve, questionnaires, receiver, patch):
+    patch("worker.worker", "POLL_SECONDS", 60)
     send_results(questionnaires, receiver.url)
     webhook = serve()
     with sending(webhook):
@@ -935,10 +935,8 @@ def test_the_sender_delivers_at_once_and_ends_when_stopped(
     ]
 
 
-def test_the_sender_delivers_what_waited_and_what_falls_due(
-    completed, receiver, clock, monkeypatch
-):
-    monkeypatch.setattr(smsconvo, "POLL_SECONDS", 0.05)
+def test_the_sender_delivers_what_waited_and_what_falls_due(completed, receiver, clock, patch):
+    patch("worker.worker", "POLL_SECONDS", 0.05)
     receiver.answers = [(500, {})]
     completed.app.result_written.clear()
     with sending(completed):
@@ -957,7 +955,7 @@ def test_neither_phones_nor_other_receivers_wait_for_one_that_hangs(
     with sending(webhook):
         assert complete(webhook.phone(), ("slow", *TEXTS[1:])) == [THANKS]
         assert reached.wait(10)
-        owe_more(webhook, 3 * smsconvo.AT_ONCE)
+        owe_more(webhook, 3 * AT_ONCE)
         assert complete(webhook.phone(STRANGER)) == [THANKS]
         until(lambda: receiver.requests)
         assert webhook.rows("SELECT state FROM outbox WHERE id = 1") == [("pending",)]
@@ -974,9 +972,9 @@ def slow(reached: Event, go_on: Event) -> Callable:
 
 
 def test_the_sender_claims_no_more_than_it_can_send_and_in_the_end_sends_all(
-    serve, questionnaires, answering, monkeypatch
+    serve, questionnaires, answering, patch
 ):
-    monkeypatch.setattr(smsconvo, "POLL_SECONDS", 0.02)
+    patch("worker.worker", "POLL_SECONDS", 0.02)
     reached, go_on = [], Event()
 
     def answer_later(connection: socket.socket, over: Event) -> None:
@@ -1009,8 +1007,8 @@ def test_a_stop_waits_for_the_attempt_under_way(serve, questionnaires, answering
     assert owed(webhook).state == "delivered"
 
 
-def test_the_sender_goes_on_after_the_database_failed(completed, receiver, monkeypatch, caplog):
-    monkeypatch.setattr(smsconvo, "POLL_SECONDS", 0.02)
+def test_the_sender_goes_on_after_the_database_failed(completed, receiver, patch, caplog):
+    patch("worker.worker", "POLL_SECONDS", 0.02)
     database = completed.app.database
     database.write(lambda db: db.execute(text("ALTER TABLE outbox RENAME TO elsewhere")))
     with sending(completed):
@@ -1018,4 +1016,4 @@ def test_the_sender_goes_on_after_the_database_failed(completed, receiver, monke
         assert receiver.requests == []
         database.write(lambda db: db.execute(text("ALTER TABLE elsewhere RENAME TO outbox")))
         until(lambda: owed(completed).state == "delivered")
-    assert "cannot claim" in caplog.records[-1].facts["outcome"]
+    assert "cannot claim" in caplog.records[-1].fields["outcome"]

@@ -3,13 +3,14 @@ from dataclasses import fields
 
 import click
 import pytest
+from conftest import HERE
 
 from commands import cli
-from settings import HERE, Settings
+from settings import Settings
 from storage import connect
 
 README = (HERE / "README.md").read_text("utf-8")
-SOURCE = (HERE / "smsconvo.py").read_text("utf-8")
+SOURCE = (HERE / "settings.py").read_text("utf-8")
 OPERATING = (HERE / "docs" / "operating.md").read_text("utf-8")
 
 

@@ -5,9 +5,8 @@ import re
 from datetime import timedelta
 
 import pytest
-from conftest import REY
+from conftest import HERE, REY
 
-from settings import HERE
 from worker.worker import expire_silent
 
 PAGE = (HERE / "docs" / "questionnaires.md").read_text("utf-8")

@@ -5,7 +5,7 @@ import pytest
 import requests
 from conftest import FEEDBACK, NUMBER, REY, Webhook
 
-import smsconvo
+from commands.serve import exit_on_storage_failure
 from phone import TwilioError
 from storage import Database
 from storage.database import DatabaseBroken
@@ -100,8 +100,8 @@ def test_a_database_that_does_not_answer_is_unwell(webhook):
 
 
 @one_database
-def test_a_disk_that_is_nearly_full_is_unwell(webhook, monkeypatch):
-    monkeypatch.setattr(smsconvo, "LEAST_DISK", 2**62)
+def test_a_disk_that_is_nearly_full_is_unwell(webhook, patch):
+    patch("smsconvo", "MIN_FREE_DISK", 2**62)
     status, told = ask(webhook)
     assert (status, told["disk"]["ok"]) == (503, False)
 
@@ -120,10 +120,10 @@ def test_a_damaged_database_is_unwell_and_takes_no_more_texts(owing):
 
 
 @one_database
-def test_a_worker_whose_database_broke_makes_way_for_another(webhook, monkeypatch):
+def test_a_worker_whose_database_broke_makes_way_for_another(webhook, monkeypatch, patch):
     ended = []
-    monkeypatch.setattr(smsconvo, "LAST_WORDS_SECONDS", 0)
+    patch("commands.serve", "LAST_WORDS_SECONDS", 0)
     monkeypatch.setattr(os, "_exit", ended.append)
     webhook.app.database.broken.set()
-    smsconvo.end_when_broken(webhook.app.database)
+    exit_on_storage_failure(webhook.app.database)
     assert ended == [os.EX_SOFTWARE]

@@ -11,22 +11,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from conftest import FEEDBACK
+from conftest import FEEDBACK, HERE, migrations
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from settings import HERE, Settings
-from smsconvo import migrations
 from storage import Database, connect
 
 VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
 TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}
 VIEWS = {"transcript", "results"}
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
-
-
-def config_of(database_url: str) -> Config:
-    return migrations(Settings(database_url=database_url))
 
 
 def version_of(database: Database) -> str:
@@ -72,7 +66,7 @@ def followed_by(tmp_path, database_url) -> Callable:
         lines = ["import sqlalchemy as sa", "from alembic import op", "revision = 'next'"]
         lines += [f"down_revision = '{head}'", "def upgrade():", f"    {body}"]
         (copy / "versions" / "9999_next.py").write_text("\n".join(lines), "utf-8")
-        config = config_of(database_url)
+        config = migrations(database_url)
         config.set_main_option("script_location", str(copy))
         return config
 
@@ -118,7 +112,7 @@ def test_a_version_does_not_depend_on_what_models_become(path):
 
 
 def test_an_upgrade_makes_the_tables_and_views(empty_url):
-    command.upgrade(config_of(empty_url), "head")
+    command.upgrade(migrations(empty_url), "head")
     with connect(empty_url) as database:
         assert set(tables_of(database)) == TABLES | {"alembic_version"}
         assert views_of(database) == VIEWS
@@ -126,17 +120,17 @@ def test_an_upgrade_makes_the_tables_and_views(empty_url):
 
 
 def test_models_and_migrations_agree(database_url):
-    command.check(config_of(database_url))
+    command.check(migrations(database_url))
 
 
 def test_an_upgrade_of_what_is_current_changes_nothing(filled, database_url):
     before = tables_of(filled)
-    command.upgrade(config_of(database_url), "head")
+    command.upgrade(migrations(database_url), "head")
     assert tables_of(filled) == before
 
 
 def test_down_and_up_again_with_rows(filled, database_url):
-    config = config_of(database_url)
+    config = migrations(database_url)
     command.downgrade(config, "base")
     assert tables_of(filled) == {"alembic_version": []}
     assert views_of(filled) == set()
@@ -147,7 +141,7 @@ def test_down_and_up_again_with_rows(filled, database_url):
 
 
 def test_a_step_down_and_up_again_keeps_every_row_and_what_both_versions_know(filled, database_url):
-    config = config_of(database_url)
+    config = migrations(database_url)
     whole = tables_of(filled)
     for path in VERSIONS[-2::-1]:
         command.downgrade(config, path.name[:4])
@@ -165,7 +159,7 @@ def test_a_step_down_changes_nothing_that_the_older_version_knows(filled, databa
     before = columns_of(filled)
     values = values_of(filled, before)
     for path in VERSIONS[-2::-1]:
-        command.downgrade(config_of(database_url), path.name[:4])
+        command.downgrade(migrations(database_url), path.name[:4])
         both = {table: before[table] & names for table, names in columns_of(filled).items()}
         for table, names in both.items():
             if table in TABLES:
@@ -178,7 +172,7 @@ def test_a_step_down_changes_nothing_that_the_older_version_knows(filled, databa
 
 def test_what_was_skipped_is_empty_below_0003(filled, database_url):
     filled.write(lambda db: db.execute(text("UPDATE answers SET value = NULL WHERE id = 2")))
-    command.downgrade(config_of(database_url), "0002")
+    command.downgrade(migrations(database_url), "0002")
     with filled.engine.connect() as connection:
         values = connection.scalars(text("SELECT value FROM answers ORDER BY id")).all()
     assert values == ["Blue", "", "Cola", "Yes"]

@@ -54,7 +54,7 @@ Recorded = dict[str, Any]  # statements, with the parameters that they were firs
 
 
 @pytest.fixture
-def recorded(monkeypatch) -> Iterator[Recorded]:
+def recorded(patch) -> Iterator[Recorded]:
     """What is run from now on, on whatever connection."""
     statements: Recorded = {}
 
@@ -70,7 +70,7 @@ def recorded(monkeypatch) -> Iterator[Recorded]:
         return run_it(compiled, connection, values)
 
     run_it = Compiled.run
-    monkeypatch.setattr(Compiled, "run", run)
+    patch(Compiled, "run", run)
     event.listen(Engine, "before_cursor_execute", hear)
     yield statements
     event.remove(Engine, "before_cursor_execute", hear)
@@ -208,7 +208,7 @@ def test_what_operators_ask_reads_no_whole_table(party, receiver, recorded):
     recorded.clear()
     with party.app.database.read() as db:
         Delivery.find_undelivered(db)
-        assert list(find_plans(db, party.app.questionnaires))
+        assert list(find_plans(db, party.app.catalog))
     statements = recorded | dict.fromkeys(OPERATORS)
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
 

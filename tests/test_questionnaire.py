@@ -4,12 +4,12 @@ from datetime import UTC, date, datetime
 import hypothesis
 import msgspec
 import pytest
+from conftest import HERE
 from hypothesis import strategies as st
 
-from models import Catalog, InvalidQuestionnaire, Questionnaire
+from models import Catalog, InvalidQuestionnaire, Questionnaire, load_catalog
 from models.questionnaire.costs import Sheet
 from phone import measure
-from settings import HERE
 
 ONE = 'title = "T"\nthanks = "Thanks"\n[[questions]]\nask = "One?"\n'
 COUNTS = 'title = "C"\nreply = "{count}"\n'

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, run
 
-from models import Contact, Message, receive
+from models import Contact, Message, load_catalog, receive
 from models.replay import Mask
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes")

@@ -18,11 +18,10 @@ from threading import Thread
 
 import psycopg
 import pytest
-from conftest import FEEDBACK, HEAD, QUESTIONS, THANKS, run, until
+from conftest import FEEDBACK, HEAD, HERE, QUESTIONS, THANKS, run, until
 from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
-from settings import HERE
 from storage import connect
 from storage.database import PATIENCE_SECONDS
 from storage.postgresql import WORKS_AT_ONCE
@@ -72,21 +71,21 @@ def test_the_time_is_that_of_the_database_and_utc_whatever_it_shows_to_others(
         webhook.phone().text(said)
     ((payload,),) = webhook.rows("SELECT payload FROM outbox")
     assert json.loads(payload)["data"]["started_at"] == "2026-11-20T12:00:00Z"
-    now = webhook.app.database.tell_time()
+    now = webhook.app.database.now()
     assert now.utcoffset() == timedelta(0)
     assert abs(now - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 @on_postgresql
-def test_the_time_goes_on_between_two_looks_at_the_clock_of_the_database(database_url, monkeypatch):
+def test_the_time_goes_on_between_two_looks_at_the_clock_of_the_database(database_url, patch):
     asked = []
     with connect(database_url) as database:
         event.listen(database.engine, "before_cursor_execute", lambda *all: asked.append(all))
-        first, second = database.tell_time(), database.tell_time()
+        first, second = database.now(), database.now()
         assert first < second < first + timedelta(seconds=5)
         assert len(asked) == 1
-        monkeypatch.setattr("models.database.CLOCK_SECONDS", 0)
-        assert second < database.tell_time()
+        patch("storage.postgresql", "CLOCK_SECONDS", 0)
+        assert second < database.now()
         assert len(asked) == 2
 
 

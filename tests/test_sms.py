@@ -1,7 +1,6 @@
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta
 from xml.etree import ElementTree
 
@@ -22,8 +21,8 @@ from conftest import (
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
+from gateway import twiml
 from phone import TwilioError, new_sid
-from smsconvo import Reply, twiml
 from storage.base import Base
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -269,14 +268,14 @@ def test_the_cookie_is_set_on_every_reply(phone, webhook):
     assert texted(webhook, "cookie") == ["none"] + ["matched"] * 5
 
 
-def test_the_cookie_is_secure_where_the_public_url_is(webhook, monkeypatch):
-    public = replace(webhook.app.settings, public_url="https://sms.example.org")
-    monkeypatch.setitem(vars(webhook.app), "settings", public)
+def test_the_cookie_is_secure_where_the_public_url_is(serve):
+    webhook = serve(public_url="https://sms.example.org")
     fields = {"MessageSid": new_sid(), "AccountSid": ACCOUNT_SID, "From": REY, "To": NUMBER}
     fields["Body"] = "Mats BBQ"
     validator = RequestValidator(AUTH_TOKEN)
     signature = validator.compute_signature("https://sms.example.org/sms", fields)
-    answer = requests.post(webhook.url, fields, headers={"X-Twilio-Signature": signature})
+    headers = {"X-Twilio-Signature": signature}
+    answer = requests.post(f"http://{webhook.address}/sms", fields, headers=headers)
     assert "Secure" in answer.headers["Set-Cookie"].split("; ")
     assert '"https://sms.example.org/sms/status?message=' in answer.text
 
@@ -503,7 +502,9 @@ FORBIDDEN = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF])
 @hypothesis.settings(max_examples=100, deadline=None, database=None)
 @hypothesis.given(st.text())
 def test_any_words_make_well_formed_twiml(words):
-    response = ElementTree.fromstring(twiml(Reply(words, 7, None, "open"), "https://example.org"))
+    response = ElementTree.fromstring(
+        twiml.render(words, "https://example.org/sms/status?message=7")
+    )
     sent = re.sub("\r\n?", "\n", words.translate(FORBIDDEN))
     assert [message.text for message in response] == ([sent] if sent.strip() else [])
 

@@ -20,16 +20,17 @@ from wsgiref.simple_server import make_server
 
 import weakened
 from conftest import ACCOUNT_SID, AUTH_TOKEN, QuietHandler, Threaded
+from patching import patch_item
 
-from models import database
 from settings import Settings
 from smsconvo import create_app
+from storage.sqlite import PRAGMAS, WRITER
 
 PR_SET_PTRACER, ANYBODY = 0x59616D61, ctypes.c_ulong(-1)  # prctl(2): Yama lets only parents trace
 
 # So few texts would never come to a checkpoint, nor to the truncation of the log.
-database.WRITER["wal_autocheckpoint"] = 20
-database.PRAGMAS["journal_size_limit"] = 4096
+patch_item(WRITER, "wal_autocheckpoint", 20)
+patch_item(PRAGMAS, "journal_size_limit", 4096)
 
 
 class Bare(StreamRequestHandler):

@@ -17,7 +17,6 @@ from conftest import Receiver, new_database
 from rig import START_SECONDS, Server, Text, compare
 
 from phone import Exchange, Phone
-from settings import Settings
 from storage.versions import migrate
 
 
@@ -33,7 +32,7 @@ class Cluster:
     def make_database(self) -> str:
         """The URL of a new one, with the tables in it."""
         url = new_database(self._url)
-        migrate(Settings(database_url=url))
+        migrate(url)
         return url
 
     def stop(self, mode: str) -> None:

@@ -18,11 +18,19 @@ from pathlib import Path
 from threading import Event, Thread
 
 import psycopg
-from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, NUMBER, QUESTIONS, THANKS, free_address
+from conftest import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    FEEDBACK,
+    HERE,
+    NUMBER,
+    QUESTIONS,
+    THANKS,
+    free_address,
+)
 
 from phone import Phone, TwilioError, new_sid
-from settings import HERE
-from storage.base import sqlite3  # two copies of SQLite in one process share no locks
+from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 REPLIES = (*QUESTIONS, THANKS)

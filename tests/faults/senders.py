@@ -4,19 +4,19 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.sharedctypes import Synchronized
 from threading import Event
 
+from patching import patch
 from sqlalchemy import select, update
 
-import smsconvo
 from models import Delivery
 from settings import Settings
 from storage import connect
-from worker.results import claim_due
+from worker.results import Outcome, claim_due, post
 from worker.worker import Sender
 
 SETTINGS = Settings(allow_private_receivers=True)
@@ -50,18 +50,17 @@ def send_and_tell(
     url: str, timestamp: Synchronized, told: Connection, limits: dict[str, float]
 ) -> None:
     """Deliver by a clock that the test sets; tell how long each attempt took, and the memory."""
-    for name, seconds in limits.items():
-        setattr(smsconvo, name, seconds)
-    post = smsconvo.post
+    for limit, seconds in limits.items():
+        patch(*limit.rsplit(".", 1), seconds)
 
-    def timed(*args: object) -> smsconvo.Outcome:
+    def timed(*args: object) -> Outcome:
         began = time.monotonic()
         outcome = post(*args)
         told.send((time.monotonic() - began, outcome.error))
         return outcome
 
-    smsconvo.post = timed
-    clock = lambda: datetime.fromtimestamp(timestamp.value, smsconvo.UTC)  # noqa: E731
+    patch("worker.results", "post", timed)
+    clock = lambda: datetime.fromtimestamp(timestamp.value, UTC)  # noqa: E731
     Sender(connect(url), SETTINGS, clock, Event()).run()
 
 
@@ -91,7 +90,8 @@ def claim_unlocked(url: str, now: datetime, most: int, told: Connection) -> None
 def send_and_unpack(*arguments: object) -> None:
     """Wrongly: all that a receiver says is unpacked, and kept."""
     kept = []
-    smsconvo.read_answer = lambda raw: kept.append(raw.read(decode_content=True))
+    unpack = lambda raw: kept.append(raw.read(decode_content=True))  # noqa: E731
+    patch("worker.http_client", "read_answer", unpack)
     send_and_tell(*arguments)
 
 

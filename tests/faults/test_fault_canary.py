@@ -24,12 +24,11 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
-from conftest import ACCOUNT_SID, FEEDBACK, NUMBER
+from conftest import ACCOUNT_SID, FEEDBACK, HERE, NUMBER
 from rig import TEXTS, Server, serving
 
 from gateway.webhook import FORM_TYPE
 from phone import new_sid
-from settings import HERE
 
 SENDER = "+4915799887766"
 WORD = "Kanarienvogel"
@@ -186,7 +185,8 @@ MALFORMED = (
     f"POST /sms HTTP/1.1\r\nHost: x\r\nX: {WORD}\x1b[31m\x07{SENDER}\r\n\r\n",
     f"POST /sms HTTP/1.1\r\nHost: x\r\n{WORD}\r {SENDER}\r\n\r\n",
     f"POST /sms HTTP/1.1\r\nHost: x\r\nX: {WORD * 100_000}\r\n\r\n",
-    f"POST /sms HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM_TYPE}\r\nContent-Length: 999\r\n\r\n{WORD}",
+    f"POST /sms HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM_TYPE}\r\n"
+    f"Content-Length: 999\r\n\r\n{WORD}",
     f"{SENDER}\r\n{WORD}\0\x1b",
 )
 

@@ -8,7 +8,6 @@ from conftest import FEEDBACK, QUESTIONS, REY, THANKS
 from sqlalchemy import select
 
 from models import Delivery
-from models import delivery as outbox
 from worker.results import claim_due, deliver_one
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -75,10 +74,10 @@ def walk(webhook, receiver, jumps: list[timedelta]) -> list[str]:
 
 
 @pytest.fixture
-def trusting(monkeypatch) -> None:
+def trusting(patch) -> None:
     """Nothing is set aside: the clock is to be the only trouble."""
-    monkeypatch.setattr(outbox, "UNFINISHED", 10**6)
-    monkeypatch.setattr(outbox, "SUSPECT", 10**6)
+    patch("models.delivery", "UNFINISHED", 10**6)
+    patch("models.delivery", "SUSPECT", 10**6)
 
 
 def test_a_clock_that_jumps_makes_nothing_early_and_nothing_stuck(owing, receiver, size, trusting):
@@ -88,16 +87,16 @@ def test_a_clock_that_jumps_makes_nothing_early_and_nothing_stuck(owing, receive
         assert walk(owing, receiver, random.choices(JUMPS, k=9)) == [], f"seed {n}"
 
 
-def test_the_check_notices_what_is_stuck(owing, receiver, monkeypatch):
-    monkeypatch.setattr(outbox, "FURTHEST", timedelta(days=100_000))
+def test_the_check_notices_what_is_stuck(owing, receiver, patch):
+    patch("models.delivery", "FURTHEST", timedelta(days=100_000))
     owing.clock.now = END_OF_32_BITS
     complete(owing)
     (found,) = walk(owing, receiver, [NOW - END_OF_32_BITS])
     assert "is stuck until 2038" in found
 
 
-def test_the_check_notices_what_is_early(owing, receiver, monkeypatch, trusting):
-    monkeypatch.setattr(outbox, "FURTHEST", timedelta(0))
+def test_the_check_notices_what_is_early(owing, receiver, patch, trusting):
+    patch("models.delivery", "FURTHEST", timedelta(0))
     random.seed(1)
     complete(owing)
     found = walk(owing, receiver, [timedelta(seconds=1)] * 4)

@@ -31,9 +31,8 @@ from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
-import smsconvo
 from gateway.webhook import COOKIE
-from models import Conversation, Delivery, Message, result, turn
+from models import Conversation, Delivery, Message, turn
 from models.conversation import WHOLE
 from phone import CookieJar, TwilioError, new_sid
 from settings import Settings
@@ -530,62 +529,62 @@ def test_whatever_happens_is_recorded_as_the_model_has_it(world, size, part):
     assert [kind for kind in size([], KINDS) if not world.seen[kind]] == []
 
 
-def forget_texts(monkeypatch) -> None:
-    monkeypatch.setattr(Message, "find", lambda db, sid: None)
+def forget_texts(patch) -> None:
+    patch(Message, "find", lambda db, sid: None)
 
 
-def trust_cookies(monkeypatch) -> None:
-    receive, find = smsconvo.receive, Conversation.find
+def trust_cookies(patch) -> None:
+    receive, find = turn.receive, Conversation.find
     sent: list[str | None] = []
 
-    def receive_with(*arguments: object, cookie: str | None, **options: object) -> tuple:
-        sent[:] = [cookie]
-        return receive(*arguments, cookie=cookie, **options)
+    def receive_with(*arguments: object) -> tuple:
+        sent[:] = [arguments[-1]]
+        return receive(*arguments)
 
     def find_by_cookie(db: Session, *pair: str) -> Conversation | None:
         named = db.execute(WHOLE.where(Conversation.token == sent[0])).first()
         return Conversation._whole(db, named) if named else find(db, *pair)
 
-    monkeypatch.setattr(smsconvo, "receive", receive_with)
-    monkeypatch.setattr(Conversation, "find", find_by_cookie)
+    patch("models.turn", "receive", receive_with)
+    patch(Conversation, "find", find_by_cookie)
 
 
-def owe_nothing(monkeypatch) -> None:
+def owe_nothing(patch) -> None:
     def complete(
         conversation: Conversation, db: Session, now: datetime, at: datetime | None = None
     ) -> None:
         conversation.state, conversation.asking = "completed", None
         conversation.ended_at = at or now
 
-    monkeypatch.setattr(Conversation, "complete", complete)
+    patch(Conversation, "complete", complete)
 
 
-def believe_the_future(monkeypatch) -> None:
-    monkeypatch.setattr(Conversation, "is_live", lambda *_: True)
+def believe_the_future(patch) -> None:
+    patch(Conversation, "is_live", lambda *_: True)
 
 
-def lose_answers(monkeypatch) -> None:
-    monkeypatch.setattr(result, "_given", lambda _: {})
+def lose_answers(patch) -> None:
+    patch("models.result", "_given", lambda _: {})
 
 
-def text_those_who_opted_out(monkeypatch) -> None:
-    monkeypatch.setattr(turn, "_find_wish", lambda *_: None)
+def text_those_who_opted_out(patch) -> None:
+    patch("models.turn", "_find_wish", lambda *_: None)
 
 
-def answer_reactions(monkeypatch) -> None:
-    monkeypatch.setattr(Conversation, "find_non_answer", lambda *_: None)
+def answer_reactions(patch) -> None:
+    patch(Conversation, "find_non_answer", lambda *_: None)
 
 
-def let_nobody_resume(monkeypatch) -> None:
-    monkeypatch.setattr(Conversation, "can_resume", lambda *_: False)
+def let_nobody_resume(patch) -> None:
+    patch(Conversation, "can_resume", lambda *_: False)
 
 
-def expire_quietly(monkeypatch) -> None:
-    monkeypatch.setattr(Conversation, "_owe_partial", lambda *_: None)
+def expire_quietly(patch) -> None:
+    patch(Conversation, "_owe_partial", lambda *_: None)
 
 
-def deliver_for_ever(monkeypatch) -> None:
-    monkeypatch.setattr(Delivery, "succeed", lambda *_: None)
+def deliver_for_ever(patch) -> None:
+    patch(Delivery, "succeed", lambda *_: None)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -597,8 +596,8 @@ def deliver_for_ever(monkeypatch) -> None:
         *(text_those_who_opted_out, answer_reactions, let_nobody_resume, expire_quietly),
     ],
 )
-def test_the_model_notices(world, monkeypatch, weaken):
-    weaken(monkeypatch)
+def test_the_model_notices(world, patch, weaken):
+    weaken(patch)
     # Hypothesis runs a failure again; that threads then met otherwise is a Flaky.
     with pytest.raises((AssertionError, TwilioError, Flaky)):
         compare(world, 300, CHANCE)

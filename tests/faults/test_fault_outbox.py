@@ -182,10 +182,8 @@ def test_a_result_that_kills_every_sender_is_set_aside_and_takes_no_other_along(
     assert states(database) == {"delivered": 3, "failed": 1}
 
 
-def test_the_check_notices_a_result_that_is_marked_before_it_is_sent(
-    database, database_url, monkeypatch
-):
-    monkeypatch.setattr("test_fault_outbox.send", mark_and_send)
+def test_the_check_notices_a_result_that_is_marked_before_it_is_sent(database, database_url, patch):
+    patch("test_fault_outbox", "send", mark_and_send)
     came = kill_between(database, database_url, 4, deaths=2)
     assert missing(came, 4, deaths=2) != []
 
@@ -221,8 +219,8 @@ def test_workers_that_compete_never_claim_the_same(database, database_url, size)
     assert max(map(len, claimed)) <= 4
 
 
-def test_the_check_notices_claims_without_a_lock(database, database_url, monkeypatch):
-    monkeypatch.setattr("test_fault_outbox.claim", claim_unlocked)
+def test_the_check_notices_claims_without_a_lock(database, database_url, patch):
+    patch("test_fault_outbox", "claim", claim_unlocked)
     owe(database, ["http://127.0.0.1:9/"] * 200)
     ids = [id for together in race(database_url, workers=8, most=4) for id in together]
     assert len(ids) > len(set(ids))
@@ -332,6 +330,7 @@ QUICK = [
 ]
 SLOW = [hang, drip, drip_headers]
 GOOD = [accept, large_200, bomb_200]
+POLLING = {"worker.worker.POLL_SECONDS": 0.05}
 
 
 class Chaos:
@@ -399,7 +398,10 @@ def owed_again(db, urls: list[str]) -> list[dict]:
 def test_every_result_outlives_a_receiver_in_chaos(database, database_url, size):
     random.seed(9)
     results, seconds = size(6, 32), size(1, 30)
-    limits = {"ATTEMPT_SECONDS": seconds, "READ_SECONDS": seconds / 2, "POLL_SECONDS": 0.05}
+    limits = POLLING | {
+        "worker.http_client.ATTEMPT_SECONDS": seconds,
+        "worker.http_client.READ_SECONDS": seconds / 2,
+    }
     suffered = suffer(database, database_url, results, limits)
     print(
         f"longest attempt {suffered['longest']:.1f} s, memory +{suffered['memory'] / MIB:.1f} MiB"
@@ -410,9 +412,10 @@ def test_every_result_outlives_a_receiver_in_chaos(database, database_url, size)
     assert None in suffered["errors"] and len(suffered["errors"]) >= 6
 
 
-def test_the_check_notices_an_answer_that_is_unpacked_and_kept(database, database_url, monkeypatch):
-    monkeypatch.setattr("test_fault_outbox.send_and_tell", send_and_unpack)
-    monkeypatch.setattr("test_fault_outbox.SLOW", [hang])
-    monkeypatch.setattr("test_fault_outbox.GOOD", [bomb_200])
-    suffered = suffer(database, database_url, 4, {"READ_SECONDS": 0.5, "POLL_SECONDS": 0.05})
+def test_the_check_notices_an_answer_that_is_unpacked_and_kept(database, database_url, patch):
+    patch("test_fault_outbox", "send_and_tell", send_and_unpack)
+    patch("test_fault_outbox", "SLOW", [hang])
+    patch("test_fault_outbox", "GOOD", [bomb_200])
+    limits = POLLING | {"worker.http_client.READ_SECONDS": 0.5}
+    suffered = suffer(database, database_url, 4, limits)
     assert suffered["memory"] > 5 * MIB

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from conftest import QUESTIONS
 
-from models import database
 from phone import TwilioError
-from storage.base import sqlite3  # two copies of SQLite in a process share no locks
-from storage.database import Database
+from storage import Database
+from storage.sqlite import PRAGMAS, sqlite3  # two copies of SQLite in a process share no locks
 
 MIB = 1024 * 1024
 
@@ -17,9 +16,9 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def limit(monkeypatch) -> int:
+def limit(patch) -> int:
     """Of the log; a small one, so that a few texts go over it."""
-    monkeypatch.setitem(database.PRAGMAS, "journal_size_limit", MIB)
+    patch.item(PRAGMAS, "journal_size_limit", MIB)
     return MIB
 
 
@@ -48,15 +47,15 @@ def test_texts_are_taken_while_somebody_reads_and_the_log_shrinks_afterwards(lim
     assert left <= limit
 
 
-def test_the_check_notices_a_log_without_a_limit(serve, monkeypatch):
-    monkeypatch.setitem(database.PRAGMAS, "journal_size_limit", -1)
+def test_the_check_notices_a_log_without_a_limit(serve, patch):
+    patch.item(PRAGMAS, "journal_size_limit", -1)
     largest, left = text_while_somebody_reads(serve())
     assert left > MIB
 
 
-def test_a_program_that_holds_the_lock_delays_a_text_and_loses_none(serve, monkeypatch):
+def test_a_program_that_holds_the_lock_delays_a_text_and_loses_none(serve, patch):
     """Somebody else's program may know nothing of our gate."""
-    monkeypatch.setitem(database.PRAGMAS, "busy_timeout", 200)
+    patch.item(PRAGMAS, "busy_timeout", 200)
     webhook = serve()
     phone = webhook.phone()
     path = webhook.app.database.engine.url.database

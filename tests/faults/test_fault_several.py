@@ -11,7 +11,6 @@ from conftest import QUESTIONS, Receiver
 from fleet import Cluster, Fleet, audit, cluster, count_pending, sailing
 from rig import TEXTS, Guests, text_until_acknowledged
 
-import models.database
 from phone import TwilioError, new_sid
 from storage.database import PATIENCE_SECONDS
 from storage.postgresql import ANSWER_SECONDS, CONNECT_SECONDS
@@ -108,8 +107,8 @@ def test_postgresql_is_restarted(tmp_path, own, database_url, receiver, size):
     assert set(processes) == {None}  # all are the ones that were started
 
 
-def test_a_postgresql_that_hangs_keeps_no_text_waiting(own, serve, monkeypatch, size):
-    monkeypatch.setattr(models.database, "ANSWER_SECONDS", size(1, ANSWER_SECONDS))
+def test_a_postgresql_that_hangs_keeps_no_text_waiting(own, serve, patch, size):
+    patch("storage.postgresql", "ANSWER_SECONDS", size(1, ANSWER_SECONDS))
     webhook = serve()
     phone, sid = webhook.phone(), new_sid()
     phone.text(TEXTS[0])

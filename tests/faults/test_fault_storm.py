@@ -30,8 +30,7 @@ from twilio.request_validator import RequestValidator
 from gateway.webhook import FORM_TYPE
 from models import Contact
 from phone import new_sid
-from storage.base import _sqlite_engine
-from storage.sqlite import WRITER, sqlite3
+from storage.sqlite import WRITER, sqlite3, sqlite_engine
 
 PUBLIC = "https://sms.example.org"  # of all servers, as behind one proxy: their answers name it
 COPIES, THREADS = 10, 16
@@ -195,15 +194,15 @@ def forget_the_index(webhook: Webhook) -> None:
         db.execute(table.replace("CONSTRAINT uq_messages_sid UNIQUE (sid),", ""))
 
 
-def forget_the_order(webhook: Webhook, monkeypatch) -> None:
+def forget_the_order(webhook: Webhook, monkeypatch, patch) -> None:
     """Let texts take effect at once: without the lock on the row, or without the one writer."""
     database = webhook.app.database
     if database.engine.name == "postgresql":
-        monkeypatch.setattr(Contact, "find", find_unlocked)
+        patch(Contact, "find", find_unlocked)
         return
 
     def write(work: Callable[[Session], object]) -> object:
-        engine = _sqlite_engine(database.engine.url, WRITER, begin="SELECT 1")  # no transaction
+        engine = sqlite_engine(database.engine.url, WRITER, begin="SELECT 1")  # no transaction
         try:
             with Session(engine, expire_on_commit=False) as db, db.begin():
                 return work(db)
@@ -223,10 +222,12 @@ def find_unlocked(db: Session, phone: str, name: str | None) -> Contact:
 
 
 @pytest.mark.parametrize("kind, fault", [(storm, "a row"), (rush, "a step")])
-def test_a_server_without_the_index_and_the_order_is_noticed(webhooks, monkeypatch, kind, fault):
+def test_a_server_without_the_index_and_the_order_is_noticed(
+    webhooks, monkeypatch, patch, kind, fault
+):
     forget_the_index(webhooks[0])
     for webhook in webhooks:
-        forget_the_order(webhook, monkeypatch)
+        forget_the_order(webhook, monkeypatch, patch)
     first = [Text(f"+1415867{n:04}", "Mats BBQ", new_sid()) for n in range(5)]
     for text in first:  # one at a time, so that it is not the first texts that meet
         send(webhooks[0], text)

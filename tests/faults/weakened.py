@@ -10,61 +10,70 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bottle import FormsDict
+from bottle import BaseRequest
 from granian.http import HTTP1Settings
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.orm import Session
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import smsconvo
-from models import database, delivery
+from patching import patch, patch_item
+
+import commands
+from gateway.webhook import Form, Webhook
+from logs import log_event
+from models import Message
+from models.message import IncomingText
 from phone import new_sid
+from smsconvo import Reply, create_app, process_text
+from storage import Database
+from storage.postgresql import PostgreSQL
+from storage.sqlite import PRAGMAS, WRITER, Gate, Writer, sqlite3
+from worker.results import encode
 
 
 def sync_later() -> None:
     """Commits are acknowledged before they are on disk."""
-    database.PRAGMAS["synchronous"] = 1  # NORMAL
+    patch_item(PRAGMAS, "synchronous", 1)  # NORMAL
 
 
 def checkpoint_often() -> None:
     """No weakness: a few texts make as many checkpoints as some hundred would."""
-    database.WRITER["wal_autocheckpoint"] = 30
+    patch_item(WRITER, "wal_autocheckpoint", 30)
 
 
 def wait_for_no_lock() -> None:
     """No weakness: SQLite waits for no lock of another program, so that all waiting is ours."""
-    database.PRAGMAS["busy_timeout"] = 0
+    patch_item(PRAGMAS, "busy_timeout", 0)
 
 
 def leave_the_gate_open() -> None:
     """Programs that write do not wait for each other."""
-    database.Gate.enter = lambda *_, **__: True
+    patch(Gate, "enter", lambda *_, **__: True)
 
 
 def commit_later() -> None:
     """Texts are acknowledged before they are committed."""
 
-    def commit(writer: database.Writer, batch: list) -> None:
+    def commit(writer: Writer, batch: list) -> None:
         with writer._gate, Session(writer._engine, expire_on_commit=False) as db, db.begin():
             for work, turn in batch:
                 turn.set_result(work(db))
             time.sleep(0.02)
 
-    database.Writer._commit = commit
+    patch(Writer, "_commit", commit)
 
 
 def count_repeats() -> None:
     """A text that comes again counts again."""
-    smsconvo.Message.find = lambda db, sid: None
-    inbound = smsconvo.inbound
+    as_message = IncomingText.as_message
 
-    def under_another_sid(form: FormsDict, now: datetime) -> smsconvo.Message:
-        text = inbound(form, now)
-        text.sid = new_sid()
-        return text
+    def under_another_sid(text: IncomingText, now: datetime) -> Message:
+        return as_message(text._replace(sid=new_sid()), now)
 
-    smsconvo.inbound = under_another_sid
+    patch(Message, "find", lambda db, sid: None)
+    patch(IncomingText, "as_message", under_another_sid)
 
 
 def run_ahead() -> None:
@@ -75,70 +84,70 @@ def run_ahead() -> None:
         def now(cls, tz: Any = None) -> datetime:
             return datetime.now(tz) + timedelta(hours=1)
 
-    smsconvo.datetime = Ahead
+    for module in ("logs", "smsconvo", "storage.database"):
+        patch(module, "datetime", Ahead)
 
 
 def trust_own_clock() -> None:
     """Each machine goes by its own clock."""
-    database.PostgreSQL.tell_time = lambda _: None
+    patch(PostgreSQL, "now", Database.now)
 
 
 def lease_briefly() -> None:
     """No weakness: what a sender was killed with is another's after seconds, not a minute."""
-    delivery.LEASE = timedelta(seconds=3)
+    patch("models.delivery", "LEASE", timedelta(seconds=3))
 
 
 def name_each_attempt() -> None:
     """A result that is sent again is another one to its receiver."""
-    encode = smsconvo.encode
 
     def rename(*arguments: object) -> tuple[bytes, dict[str, str]]:
         body, headers = encode(*arguments)
         return body, headers | {"webhook-id": new_sid()}
 
-    smsconvo.encode = rename
+    patch("worker.results", "encode", rename)
 
 
 def log_body() -> None:
     """What guests text is in the log."""
-    trust = smsconvo.signed_form
+    verified_form = Webhook.verified_form
 
-    def signed_form(*needed: str) -> FormsDict:
-        form = trust(*needed)
-        smsconvo.note("text", body=form.get("Body"))
+    def logged_form(webhook: Webhook, *arguments: object) -> Form:
+        form = verified_form(webhook, *arguments)
+        log_event("text", body=form.get("Body"))
         return form
 
-    smsconvo.signed_form = signed_form
+    patch(Webhook, "verified_form", logged_form)
 
 
 def sleep_on() -> None:
     """A signal that the kernel gives to another thread than the main one wakes nobody."""
-    smsconvo.hear_signals_at_once = lambda: None
+    patch("commands.serve", "install_signal_wakeup", lambda: None)
 
 
 def take_a_second() -> None:
     """No protection is out, but there is time to stop the server under a text."""
-    take_text = smsconvo.take_text
 
-    def take_slowly(db: Session, **options: object) -> smsconvo.Reply:
+    def take_slowly(db: Session, **options: object) -> Reply:
         print("under way", flush=True)
         time.sleep(1)
-        return take_text(db, **options)
+        return process_text(db, **options)
 
-    smsconvo.take_text = take_slowly
+    patch("smsconvo", "process_text", take_slowly)
 
 
 def open_door() -> None:
     """Nothing about a request is limited but by the server's own limits, and few may wait."""
-    smsconvo.read_body = lambda: smsconvo.request.body.read()  # Bottle's way, by a file
-    smsconvo.MOST_FIELDS = 1 << 40
-    smsconvo.HTTP1Settings = lambda **_: HTTP1Settings()
-    smsconvo.CONNECTIONS = 128  # the least that the server takes
+    by_a_file = lambda environ: BaseRequest(environ).body.read()  # noqa: E731  Bottle's way
+    patch("gateway.webhook", "read_body", by_a_file)
+    patch("gateway.webhook", "MAX_FIELDS", 1 << 40)
+    patch("commands.serve", "HTTP1Settings", lambda **_: HTTP1Settings())
+    patch("commands.serve", "CONNECTIONS", 128)  # the least that the server takes
 
 
 def hurry() -> None:
     """No weakness: the head of a request has a second only, for tests that have little more."""
-    smsconvo.HEAD_SECONDS = 1
+    patch("commands.serve", "HEAD_SECONDS", 1)
 
 
 def answer_first() -> None:
@@ -148,7 +157,7 @@ def answer_first() -> None:
     def commit_perhaps(dialect: SQLiteDialect, connection: Any) -> None:
         try:
             commit(dialect, connection)
-        except database.sqlite3.Error:
+        except sqlite3.Error:
             connection.rollback()
 
     SQLiteDialect.do_commit = commit_perhaps
@@ -156,12 +165,12 @@ def answer_first() -> None:
 
 def write_on() -> None:
     """A disk that failed is trusted again."""
-    database.BROKEN = ()
+    patch("storage.sqlite", "BROKEN", ())
 
 
 def read_on() -> None:
     """A database that was opened to be read only stays open."""
-    database.sqlite3.SQLITE_READONLY = None
+    patch(sqlite3, "SQLITE_READONLY", None)
 
 
 if __name__ in ("__main__", "__mp_main__"):
@@ -170,4 +179,4 @@ if __name__ in ("__main__", "__mp_main__"):
 
 if __name__ == "__main__":
     del sys.argv[1]
-    smsconvo.cli()
+    commands.main(create_app)

@@ -1,0 +1,129 @@
+"""How tests replace parts of the program: what is not where they say it is makes them fail.
+
+A name that has moved would otherwise leave the program as it is, and its test without meaning.
+What was computed from a name when its module was imported stays as it was.
+"""
+
+import ast
+import sys
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[1]
+APART = {"tests", "bench", ".venv"}  # folders of the project that are not the program
+
+Undo = Callable[[], None]
+
+
+def patch(owner: ModuleType | str | type, name: str, value: object) -> Undo:
+    """Replace `owner.name`, in a module also wherever the program has imported it from there.
+
+    AttributeError if the name is not defined right there: in the module or class itself, and not
+    imported from elsewhere in the program or inherited.
+    """
+    if isinstance(owner, type):
+        return _patch_class(owner, name, value)
+    module = import_module(owner) if isinstance(owner, str) else owner
+    if name not in vars(module):
+        raise AttributeError(f"{module.__name__} has no {name}.")
+    if name in _imports(module) and (home := _home(module, name)):
+        raise AttributeError(f"{module.__name__} imports {name} from {home}. Patch it there.")
+    before = vars(module)[name]
+    for holder, alias in [(module, name), *_importers(module, name)]:
+        setattr(holder, alias, value)
+
+    def undo() -> None:
+        # Modules that were imported in the meantime have the value as well.
+        for holder, alias in [(module, name), *_importers(module, name)]:
+            if vars(holder).get(alias) is value:
+                setattr(holder, alias, before)
+
+    return undo
+
+
+def patch_item(mapping: MutableMapping, key: object, value: object) -> Undo:
+    """Replace what a dictionary has under a key; KeyError if that is not in it."""
+    if key not in mapping:
+        raise KeyError(f"{key!r} is not one of {', '.join(map(repr, mapping))}.")
+    before = mapping[key]
+    mapping[key] = value
+    return lambda: mapping.update({key: before})
+
+
+class Patches:
+    """`patch` and `patch_item`, and the way back from all of them."""
+
+    def __init__(self) -> None:
+        self._undos: list[Undo] = []
+
+    def __call__(self, owner: ModuleType | str | type, name: str, value: object) -> Undo:
+        self._undos.append(patch(owner, name, value))
+        return self._undos[-1]
+
+    def item(self, mapping: MutableMapping, key: object, value: object) -> Undo:
+        self._undos.append(patch_item(mapping, key, value))
+        return self._undos[-1]
+
+    def undo(self) -> None:
+        while self._undos:
+            self._undos.pop()()
+
+
+def _patch_class(owner: type, name: str, value: object) -> Undo:
+    if name not in vars(owner):
+        homes = [base.__name__ for base in owner.__mro__ if name in vars(base)]
+        cure = f" It inherits that from {homes[0]}: patch it there." if homes else ""
+        raise AttributeError(f"{owner.__name__} has no {name} of its own.{cure}")
+    before = vars(owner)[name]  # as it stands there, classmethod and all
+    setattr(owner, name, value)
+    return lambda: setattr(owner, name, before)
+
+
+def _importers(owner: ModuleType, name: str) -> Iterator[tuple[ModuleType, str]]:
+    """The modules of the program that have it from this one, directly or by way of others."""
+    for module in _loaded():
+        for alias, (home, original) in _imports(module).items():
+            if (home, original) == (owner.__name__, name) and alias in vars(module):
+                yield module, alias
+                yield from _importers(module, alias)
+
+
+def _home(module: ModuleType, name: str) -> str | None:
+    """The module of the program that a name is imported from; None for a library's."""
+    home, _ = _imports(module)[name]
+    return home if home in {one.__name__ for one in _loaded()} else None
+
+
+def _loaded() -> list[ModuleType]:
+    return [module for module in list(sys.modules.values()) if _is_ours(module)]
+
+
+def _is_ours(module: ModuleType) -> bool:
+    path = Path(getattr(module, "__file__", None) or "/")
+    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] not in APART
+
+
+def _imports(module: ModuleType) -> dict[str, tuple[str, str]]:
+    """Where a module has the names from that it imports: alias -> (module, name)."""
+    return _imports_of(Path(module.__file__)) if _is_ours(module) else {}
+
+
+@cache
+def _imports_of(path: Path) -> dict[str, tuple[str, str]]:
+    return {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in _at_the_top(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+def _at_the_top(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements that run when a module is imported, those of `if` and `try` included."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child
+            yield from _at_the_top(child)
