@@ -1,4 +1,4 @@
-"""commands/check.py"""
+"""`check`: what is wrong with the questionnaire files, and what they cost to send."""
 
 import json
 import os
@@ -13,9 +13,8 @@ import click
 from commands.terminal import echo, pluralize
 from models import Questionnaire
 from models.questionnaire import loader
-from models.questionnaire.costs import Cost, Sheet
-from models.questionnaire.linter import Finding
-from phone import measure
+from models.questionnaire.costs import Cost, CostReport, SentText
+from models.questionnaire.problem import Problem
 from resources import open_people
 from settings import Settings
 
@@ -23,95 +22,107 @@ from settings import Settings
 @click.command()
 @click.option("--price", type=click.FloatRange(0), help="What a segment costs, such as 0.0083.")
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
-@click.option("--json", "for_machines", is_flag=True, help="Tell it as JSON.")
-def check(price: float | None, strict: bool, for_machines: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Tell it as JSON.")
+def check(price: float | None, strict: bool, as_json: bool) -> None:
     """Judge the questionnaire files, and say what each costs to send."""
-    settings = Settings.from_env(os.environ)
-    sheets, findings = examine(settings)
-    findings = [one._replace(is_error=one.is_error or strict) for one in findings]
-    has_errors = any(one.is_error for one in findings)
-    if for_machines:
-        echo(json.dumps(report(sheets, findings, price), indent=2, ensure_ascii=False))
-    elif not has_errors:
-        echo("\n\n".join("\n".join(tabulate(*named, price)) for named in sheets.items()))
-    for one in () if for_machines else findings:
-        words = str(one) if one.is_error else f"warning: {one}"
-        click.secho(words, fg="red" if one.is_error else "yellow", err=True)
+    reports, problems = examine(Settings.from_env(os.environ))
+    problems = [one._replace(is_error=one.is_error or strict) for one in problems]
+    has_errors = any(problem.is_error for problem in problems)
+    if as_json:
+        content = {
+            "questionnaires": [as_dict(*named, price) for named in reports.items()],
+            "findings": [problem_as_dict(problem) for problem in problems],
+        }
+        echo(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        if not has_errors:
+            echo("\n\n".join("\n".join(tabulate(*named, price)) for named in reports.items()))
+        print_problems(problems)
     if has_errors:
         sys.exit(os.EX_CONFIG)
 
 
-def examine(settings: Settings) -> tuple[dict[str, Sheet], list[Finding]]:
+def examine(settings: Settings) -> tuple[Mapping[str, CostReport], list[Problem]]:
     """What each questionnaire says, by its name, and all that is wrong or doubtful."""
     names = set(open_people(settings).values())
-    questionnaires, findings = loader.examine(settings.questionnaires)
-    sheets = {
-        name: Sheet.of(one, names, datetime.now(UTC).date(), measure)
-        for name, one in questionnaires
-        if not any(found.is_error and Path(found.file).stem == name for found in findings)
+    catalog, problems = loader.examine(settings.questionnaires)
+    invalid = {Path(problem.file).stem for problem in problems if problem.is_error}
+    reports = {
+        name: CostReport.of(questionnaire, names, datetime.now(UTC).date())
+        for name, questionnaire in catalog
+        if name not in invalid
     }
-    for name, sheet in sheets.items():
+    for name, report in reports.items():
         file = str(settings.questionnaires / f"{name}.toml")
-        findings += [one._replace(file=file) for one in sheet.find_doubts(measure)]
-        dear = sheet.find_dear_names(sorted(names), measure)
-        findings += [one._replace(file=str(settings.people)) for one in dear]
-    return sheets, list(dict.fromkeys(findings))
+        problems += [one._replace(file=file) for one in report.warnings()]
+        people = str(settings.people)
+        problems += [one._replace(file=people) for one in report.ucs2_names(sorted(names))]
+    return reports, list(dict.fromkeys(problems))
 
 
-def report(sheets: Mapping[str, Sheet], findings: list[Finding], price: float | None) -> dict:
+def as_dict(name: str, report: CostReport, price: float | None) -> dict:
+    """A questionnaire, its texts and its costs for `--json`."""
     return {
-        "questionnaires": [
+        "name": name,
+        "title": report.questionnaire.title,
+        "event": report.questionnaire.event,
+        "to": report.questionnaire.to,
+        "texts": [
             {
-                "name": name,
-                "title": sheet.questionnaire.title,
-                "event": sheet.questionnaire.event,
-                "to": sheet.questionnaire.to,
-                "texts": [
-                    {
-                        "place": line.text.place,
-                        "kind": line.text.question and line.text.question.kind,
-                        "encoding": line.encoding,
-                        "segments": line.segments,
-                        "characters": len(line.words),
-                    }
-                    for line in sheet.lines
-                ],
-                "conversation": {
-                    which: cost._asdict()
-                    | ({} if price is None else {"cost": round(price * cost.segments, 6)})
-                    for which, cost in zip(("least", "most"), sheet.costs(), strict=True)
-                },
+                "place": sent.template.place,
+                "kind": kind_of(sent) or None,
+                "encoding": sent.encoding,
+                "segments": sent.segments,
+                "characters": len(sent.text),
             }
-            for name, sheet in sheets.items()
+            for sent in report.texts
         ],
-        "findings": [
-            {
-                "level": "error" if one.is_error else "warning",
-                "file": one.file,
-                "place": one.place,
-                "sentence": one.sentence,
-            }
-            for one in findings
-        ],
+        "conversation": {
+            which: cost._asdict()
+            | ({} if price is None else {"cost": round(price * cost.segments, 6)})
+            for which, cost in zip(("least", "most"), report.costs(), strict=True)
+        },
     }
 
 
-def tabulate(name: str, sheet: Sheet, price: float | None) -> Iterator[str]:
+def problem_as_dict(problem: Problem) -> dict:
+    """An error or a warning for `--json`."""
+    return {
+        "level": "error" if problem.is_error else "warning",
+        "file": problem.file,
+        "place": problem.place,
+        "sentence": problem.sentence,
+    }
+
+
+def print_problems(problems: list[Problem]) -> None:
+    for problem in problems:
+        if problem.is_error:
+            click.secho(str(problem), fg="red", err=True)
+        else:
+            click.secho(f"warning: {problem}", fg="yellow", err=True)
+
+
+def tabulate(name: str, report: CostReport, price: float | None) -> Iterator[str]:
     """A line for each text, with as much of it as the terminal has room for."""
-    yield click.style(f"{name}: {describe(sheet.questionnaire)}", bold=True)
+    yield click.style(f"{name}: {describe(report.questionnaire)}", bold=True)
     rows = [("", "kind", "encoding", "segments", "")]
-    for line in sheet.lines:
-        question = line.text.question
-        kind = question.kind if question else ""
-        words = " ".join(line.words.split())
-        rows.append((line.text.place, kind, line.encoding, str(line.segments), words))
+    for sent in report.texts:
+        text = " ".join(sent.text.split())
+        rows.append((sent.template.place, kind_of(sent), sent.encoding, str(sent.segments), text))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     room = max(shutil.get_terminal_size().columns - sum(widths) - 12, 20)
-    for place, kind, encoding, segments, words in rows:
+    for place, kind, encoding, segments, text in rows:
         cells = (place.ljust(widths[0]), kind.ljust(widths[1]), encoding.ljust(widths[2]))
-        words = words if len(words) <= room else f"{words[: room - 1]}…"
-        yield "  ".join(("", *cells, segments.rjust(widths[3]), words)).rstrip()
-    yield f"  {tell_costs(*sheet.costs(), price, sheet.questionnaire.is_counter)}"
+        text = text if len(text) <= room else f"{text[: room - 1]}…"
+        yield "  ".join(("", *cells, segments.rjust(widths[3]), text)).rstrip()
+    yield f"  {describe_costs(*report.costs(), price, report.questionnaire.is_counter)}"
+
+
+def kind_of(sent: SentText) -> str:
+    """The kind of answer that a text asks for, if it asks for one."""
+    question = sent.template.question
+    return question.kind if question else ""
 
 
 def describe(questionnaire: Questionnaire) -> str:
@@ -122,15 +133,15 @@ def describe(questionnaire: Questionnaire) -> str:
     return f"{questionnaire.title} ({asks}), opened by {text}{numbers}"
 
 
-def tell_costs(least: Cost, most: Cost, price: float | None, is_counter: bool) -> str:
+def describe_costs(least: Cost, most: Cost, price: float | None, is_counter: bool) -> str:
     what = "A text and its reply" if is_counter else "A completed conversation"
     texts, segments = (
-        f"{one} to {other}" if one < other else str(other)
-        for one, other in zip(least, most, strict=True)
+        f"{low} to {high}" if low < high else str(high)
+        for low, high in zip(least, most, strict=True)
     )
-    told = f"{what}: {texts} texts both ways, {segments} segments"
+    counts = f"{what}: {texts} texts both ways, {segments} segments"
     if price is None:
-        return told
-    least_cost, most_cost = (f"{price * cost.segments:.4f}" for cost in (least, most))
-    cost = most_cost if least_cost == most_cost else f"{least_cost} to {most_cost}"
-    return f"{told}, {cost} at {price:g} each"
+        return counts
+    low, high = (f"{price * cost.segments:.4f}" for cost in (least, most))
+    cost = high if low == high else f"{low} to {high}"
+    return f"{counts}, {cost} at {price:g} each"

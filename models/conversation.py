@@ -30,9 +30,11 @@ from models.contact import Contact
 from models.delivery import Delivery
 from models.message import Message
 from models.questionnaire.catalog import Catalog
-from models.questionnaire.keywords import find_wish, says_yes
+from models.questionnaire.flow import path
+from models.questionnaire.keywords import opt_keyword, says_yes
 from models.questionnaire.schema import Question, Questionnaire
 from models.reactions import find_non_answer
+from models.text import normalize
 from models.version import Version
 from storage.base import Base, entities
 from storage.statement import ONE, Statement
@@ -156,7 +158,7 @@ class Conversation(Base):
         waits for its answer.
         """
         goes_on = newest if newest and newest.goes_on(now) else None
-        opened = questionnaires.opened_by(said.body, said.recipient)
+        opened = questionnaires.opens(said.body, said.recipient)
         if opened is None:
             return goes_on
         if goes_on and not goes_on._gives_way_to(opened, questionnaires[opened], said.body, now):
@@ -181,7 +183,7 @@ class Conversation(Base):
             message_count=0,
             started_at=now,
             active_at=now,
-            expires_at=now + version.definition.silence,
+            expires_at=now + version.definition.expires_after,
         )
         conversation.insert(db)
         conversation.contact, conversation.version, conversation.answers = contact, version, {}
@@ -231,16 +233,16 @@ class Conversation(Base):
     def can_resume(self, now: datetime) -> bool:
         """Whether a texter who was silent for too long may still go on."""
         waits = self.state == "expired" and self.asking is not None
-        return waits and self.expires_at <= now < self.expires_at + self.questionnaire.patience
+        return waits and self.expires_at <= now < self.expires_at + self.questionnaire.resume_window
 
     def goes_on(self, now: datetime) -> bool:
         return self.is_live(now) or self.can_resume(now)
 
     def takes_for_answer(self, said: str) -> bool:
         """Whether a text that opts in is rather the answer to the question that waits."""
-        if self.asking is None or self.state == "stopped" or find_wish(said):
+        if self.asking is None or self.state == "stopped" or opt_keyword(normalize(said)):
             return False
-        return says_yes(said) or self.asks_for("yes_no")
+        return says_yes(normalize(said)) or self.asks_for("yes_no")
 
     def find_non_answer(self, db: Session, said: Message, now: datetime) -> str | None:
         """Why a text is no answer to anything; a picture alone can be one."""
@@ -259,7 +261,8 @@ class Conversation(Base):
 
     def path(self) -> Iterator[Question]:
         """The questions that the answers until now lead to."""
-        return self.questionnaire.path({key: one.value for key, one in self.answers.items()})
+        values = {key: one.value for key, one in self.answers.items()}
+        return path(self.questionnaire, values)
 
     @property
     def answered(self) -> list[Question]:
@@ -310,7 +313,7 @@ class Conversation(Base):
     def owe(self, db: Session, type: str, now: datetime) -> None:
         results = self.questionnaire.results
         replaced = None
-        if self.questionnaire.has_further_results:
+        if self.questionnaire.has_several_results:
             replaced = Delivery.find_newest(db, self.id)
         delivery = Delivery(conversation_id=self.id, url=results.url, format=results.format)
         delivery.payload = result.write(self, type, replaced and replaced.webhook_id, now)
@@ -324,7 +327,7 @@ class Conversation(Base):
             self.state, self.ended_at = "open", None
         self.message_count += 1
         self.active_at = now
-        self.expires_at = now + self.questionnaire.silence
+        self.expires_at = now + self.questionnaire.expires_after
 
     def ask(self, key: str | None, words: str | None) -> str | None:
         """Wait for the answer to this from now on; None: to nothing."""
@@ -347,10 +350,10 @@ class Conversation(Base):
             FORGET.run(db, this=self.answers.pop(key).id)
 
     def _gives_way_to(self, name: str, opened: Questionnaire, said: str, now: datetime) -> bool:
-        if not opened.is_opened_by(said):
+        if not opened.is_opens(said):
             return False
         if self.questionnaire.is_counter:
-            return not self.questionnaire.is_opened_by(said)
+            return not self.questionnaire.is_opens(said)
         if not self.is_live(now):
             return self.version.name != name
         return self.state == "stopped" or (self.state == "completed" and self.asking is None)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 
-from models.text import fold
+from models.text import normalize
 
 # How phones tell of a reaction by text. Sources: Apple's and Google's apps in English.
 DONE = "liked|loved|disliked|laughed at|emphasi[sz]ed|questioned"
@@ -28,7 +28,7 @@ def find_non_answer(text: str, find_said: Callable[[], Iterable[str]] = tuple) -
 
     What we said is looked for only where it can matter.
     """
-    words = fold(text)
+    words = normalize(text)
     if not words:
         return "empty"
     reaction = REACTION.fullmatch(words)
@@ -36,7 +36,7 @@ def find_non_answer(text: str, find_said: Callable[[], Iterable[str]] = tuple) -
         return "reaction"
     if not reaction and len(words) < SHORTEST_ECHO:
         return None
-    ours = {fold(one) for one in find_said()}
+    ours = {normalize(one) for one in find_said()}
     if words in ours and len(words) >= SHORTEST_ECHO:
         return "echo"
     quotation = reaction or QUOTING.fullmatch(words)

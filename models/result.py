@@ -34,7 +34,7 @@ def _form(
 ) -> dict[str, str | list[str]]:
     """Form fields, under the receiver's names for them; what was skipped has none."""
     given = {"From": conversation.sender, "Event": conversation.event} | _given(conversation)
-    if conversation.questionnaire.has_further_results:
+    if conversation.questionnaire.has_several_results:
         given |= {"Type": type, "Corrects": corrects}
     names = conversation.questionnaire.results.fields
     return {names.get(name, name): value for name, value in given.items() if value is not None}

@@ -1,37 +1,55 @@
-"""Texts as phones send them, and the shape in which two of them are compared."""
+"""Texts as phones send them, and the forms in which two of them are compared."""
 
 import re
 import unicodedata
 
+LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
 QUOTES = str.maketrans("’‘‛´`“”„‟«»−‐‑‒–—", '\'\'\'\'\'""""""------')
 INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeff]")
 KEYCAP = "\u20e3"
-SKIN = re.compile("[\U0001f3fb-\U0001f3ff]")
+SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
 
 
-def fold(text: str) -> str:
-    """In small letters, ASCII digits and straight quotes, with single blanks; signs are kept."""
+def normalize(text: str) -> str:
+    """In small letters, ASCII digits and straight quotes, with single blanks; symbols are kept."""
     text = text.replace("\U0001f51f", "10").replace(KEYCAP, " ")
     text = unicodedata.normalize("NFKC", INVISIBLE.sub("", text).translate(QUOTES))
-    text = SKIN.sub("", text).casefold().translate(QUOTES)
-    text = "".join(str(unicodedata.decimal(sign, sign)) for sign in text)
+    text = SKIN_TONE.sub("", text).casefold().translate(QUOTES)
+    text = "".join(str(unicodedata.decimal(character, character)) for character in text)
     return " ".join(text.split())
 
 
-def trim(folded: str) -> str:
-    """Without the emoji, punctuation and blanks around it; all of it where nothing else is left."""
-    start, end = 0, len(folded)
-    while start < end and _is_ornament(folded[start]):
+def strip_decoration(normalized: str) -> str:
+    """Without emoji, punctuation and blanks around it; unchanged where nothing else is left."""
+    start, end = 0, len(normalized)
+    while start < end and _is_decoration(normalized[start]):
         start += 1
-    while end > start and _is_ornament(folded[end - 1]):
+    while end > start and _is_decoration(normalized[end - 1]):
         end -= 1
-    return folded[start:end] or folded
+    return normalized[start:end] or normalized
 
 
-def _is_ornament(sign: str) -> bool:
-    return unicodedata.category(sign)[0] in "PSZCM"
+def _is_decoration(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PSZCM"
 
 
-def without_accents(folded: str) -> str:
-    parts = unicodedata.normalize("NFD", folded)
-    return "".join(sign for sign in parts if unicodedata.category(sign) != "Mn")
+def without_accents(normalized: str) -> str:
+    """The letters without their accents: "cafe" for "café"."""
+    parts = unicodedata.normalize("NFD", normalized)
+    return "".join(part for part in parts if unicodedata.category(part) != "Mn")
+
+
+def comparable(text: str) -> str:
+    """The form in which a text is compared with a keyword."""
+    return strip_decoration(without_accents(normalize(text)))
+
+
+def normalize_number(text: str) -> str:
+    """Normalized, without what stands around a number: emoji, quotes and punctuation."""
+    normalized = normalize(text.replace(KEYCAP, ""))
+    plain = "".join(
+        " " if ord(character) > 0x2190 else character
+        for character in normalized
+        if character != '"'
+    )
+    return " ".join(plain.split()).strip("!?;:()[]*'").rstrip(".,'").strip()

@@ -8,11 +8,13 @@ from sqlalchemy.orm import Session
 from models.contact import Contact
 from models.conversation import REVIEW, Answer, Conversation
 from models.message import Message
+from models.questionnaire import answers
 from models.questionnaire.catalog import Catalog
-from models.questionnaire.keywords import find_wish, says_yes
+from models.questionnaire.keywords import opt_keyword, says_yes
 from models.questionnaire.schema import Question
 from models.questionnaire.templates import LONGEST_REPLY, fill, fill_with_answers
 from models.reactions import find_non_answer
+from models.text import comparable, normalize
 
 ATTEMPTS = 3  # unread texts at the review, and replies after the end, so that machines fall silent
 WANDERING = 20  # texts in a row without an answer, and BACK and RESTART lead nowhere any more
@@ -57,11 +59,11 @@ def receive(
 
 def _find_wish(said: Message, contact: Contact, live: Conversation | None) -> str | None:
     """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all."""
-    wish = find_wish(said.body, said.opt_out_type)
+    wish = opt_keyword(normalize(said.body), said.opt_out_type)
     if wish in ("stop", "help"):
         return wish
     if contact.opted_out_at:
-        return "start" if wish or says_yes(said.body) else "opted out"
+        return "start" if wish or says_yes(normalize(said.body)) else "opted out"
     if wish and said.opt_out_type and not (live and live.takes_for_answer(said.body)):
         return "start"
     return None
@@ -160,13 +162,19 @@ class Turn:
     def _find_word(self) -> str | None:
         """A word of ours that means something now. The name of a choice goes before."""
         said = self.said.body
-        word = self.questionnaire.say.find_word(said)
+        word = self.questionnaire.say.find_keyword(comparable(said))
         if word == "fix":
             return "fix" if self._named() else None
         if self.conversation.asking == REVIEW:
-            agrees = word is None and self.questionnaire.says_yes(said, self.at)
+            agrees = word is None and answers.says_yes(
+                said, self.questionnaire.parse_context(self.at)
+            )
             return "ok" if agrees else None if word == "skip" else word
-        return None if word == "ok" or self.conversation.question.is_name(said) else word
+        return (
+            None
+            if word == "ok" or answers.is_choice_name(self.conversation.question, said)
+            else word
+        )
 
     def _go_back(self) -> str | None:
         """Ask the question before again; or leave an answer as it is, that was to be mended."""
@@ -208,7 +216,7 @@ class Turn:
         if not self.questionnaire.review:
             return None
         place, answered = (
-            self.questionnaire.say.find_place(self.said.body),
+            self.questionnaire.say.correction_number(comparable(self.said.body)),
             self.conversation.answered,
         )
         return answered[place - 1] if place and place <= len(answered) else None
@@ -218,9 +226,10 @@ class Turn:
         if conversation.asking == REVIEW:
             return self._ask_again(conversation.asked)
         media = self.said.media.split() if self.said.media else ()
-        value = self.questionnaire.read(conversation.asking, self.said.body, self.at, media)
+        context = self.questionnaire.parse_context(self.at)
+        value = answers.read(conversation.question, self.said.body, context, media)
         if value is None:
-            sentence = self.questionnaire.say.asking_again(conversation.question)
+            sentence = self.questionnaire.say.retry_prompt(conversation.question)
             return self._ask_again(self._fill_for(conversation.question, sentence))
         return self._keep(value)
 
@@ -243,7 +252,7 @@ class Turn:
         if give_up == "end" and conversation.state == "open":
             conversation.end(self.db, "stopped", self.at)
             return self._fill(self.questionnaire.say.ended)
-        is_word = self.questionnaire.say.find_word(self.said.body) is not None
+        is_word = self.questionnaire.say.find_keyword(comparable(self.said.body)) is not None
         return self._keep(self.said.body if give_up == "keep" and not is_word else None)
 
     def _leave_as_it_is(self) -> str | None:
@@ -296,5 +305,5 @@ class Turn:
 
     def _fill_for(self, question: Question, template: str) -> str:
         """With what only sentences about this kind of question can hold."""
-        day = self.questionnaire.day(self.at)
-        return fill(self.conversation, template, **question.placeholders(day))
+        day = self.questionnaire.local_date(self.at)
+        return fill(self.conversation, template, **answers.placeholder_values(question, day))

@@ -1,18 +1,19 @@
-"""The words that mean something to Twilio or to us."""
+"""The keywords that Twilio gives a meaning, whatever a questionnaire says."""
 
-from models.text import fold, trim
+from models.text import strip_decoration
 
 STOP = {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
 START = {"start", "unstop"}
 HELP = {"help", "info"}
 
 
-def find_wish(text: str, opt_out_type: str | None = None) -> str | None:
-    """What the sender wants of our texts, `stop`, `start` or `help`, by a word alone.
+def opt_keyword(normalized: str, opt_out_type: str | None = None) -> str | None:
+    """`stop`, `start` or `help`, where a text is nothing but such a keyword.
 
-    Twilio's own reading comes first: an account can have other words.
+    `opt_out_type` is what Twilio took the text for. It comes first, as an account can have
+    keywords of its own.
     """
-    word = trim(fold(text))
+    word = strip_decoration(normalized)
     if opt_out_type in ("STOP", "HELP"):
         return opt_out_type.lower()
     if word in STOP:
@@ -22,6 +23,6 @@ def find_wish(text: str, opt_out_type: str | None = None) -> str | None:
     return "start" if word in START or opt_out_type == "START" else None
 
 
-def says_yes(text: str) -> bool:
-    """Whether it is the word that Twilio takes for opting in, though most often it is an answer."""
-    return trim(fold(text)) == "yes"
+def says_yes(normalized: str) -> bool:
+    """Whether it is the word that opts in at Twilio, though most often it is an answer."""
+    return strip_decoration(normalized) == "yes"

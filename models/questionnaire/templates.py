@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from models.questionnaire import answers
 from models.questionnaire.schema import PLACEHOLDER, Question
+from models.text import LONGEST_REPLY
 
 if TYPE_CHECKING:
     from models.conversation import Conversation
 
-LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
 LONGEST_SHOWN = 40  # characters of an answer, where all are listed
 
 
@@ -50,7 +51,7 @@ def _shown(conversation: "Conversation", question: Question) -> str:
     """An answer in words, or nothing where none was given."""
     answer = conversation.answers.get(question.key)
     value = answer and answer.value
-    return question.show(value, conversation.questionnaire.say) if value else ""
+    return answers.show(question, value, conversation.questionnaire.say) if value else ""
 
 
 def _cut(words: str, length: int) -> str:

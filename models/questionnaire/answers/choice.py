@@ -1,0 +1,219 @@
+"""One of several choices, or any number of them.
+
+A guest can name a choice, begin its name as no other begins, or give its number or letter.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from functools import lru_cache
+from itertools import combinations, permutations
+from typing import Protocol
+
+from msgspec import Struct
+
+from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext, Sentence
+from models.questionnaire.problem import Problem
+from models.text import normalize, strip_decoration, without_accents
+
+SEPARATOR = ", "  # between the values of several choices
+
+
+class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One of several answers: the value that is kept, how it is shown, and other names for it."""
+
+    value: Sentence
+    say: Sentence | None = None
+    also: tuple[Sentence, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How the choice is called in sentences."""
+        return self.say or self.value
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What it can be called: normalized, without accents, also without what is around."""
+        return _names(self)
+
+
+# Around a name: emoji, quotes, blanks; but not the sign that tells A+ from A-, or C# from C.
+WRAPPING = re.compile(r"^\W+|[^\w+*#-]+$")
+
+
+@lru_cache(maxsize=1024)
+def _names(choice: Choice) -> frozenset[str]:
+    names = {_fold(name) for name in (choice.value, choice.label, *choice.also)}
+    return frozenset(names | {WRAPPING.sub("", name) or name for name in names})
+
+
+class ChoiceOptions(Options, Protocol):
+    """What can be chosen, and whether more than one can be."""
+
+    choices: tuple[Sentence | Choice, ...] = ()
+    many: bool = False
+
+
+def numbered_list(question: ChoiceOptions, today: date) -> str:
+    """The choices with their numbers."""
+    return ", ".join(f"{number} {one.label}" for number, one in enumerate(question.choices, 1))
+
+
+class OneOfSeveral(Kind):
+    """A choice of one, or with `many` of several, whose values are then joined by SEPARATOR."""
+
+    documentation = "the name of a choice or its beginning, number or letter; its value is kept"
+    retry = "Please reply with one of these: {choices}."
+    more_retries = {"many": "Please reply with one or more of these: {choices}."}
+    options = ChoiceOptions
+    placeholders = {"choices": numbered_list}
+
+    def parse(self, question: ChoiceOptions, text: str, context: ParseContext) -> str | None:
+        if not question.many:
+            choice = _find_choice(question.choices, text)
+            return choice and choice.value
+        chosen = _find_choices(question.choices, text)
+        return SEPARATOR.join(one.value for one in question.choices if one in chosen) or None
+
+    def sample(self, question: ChoiceOptions, own_words: OwnWords) -> str:
+        labels = [choice.label for choice in question.choices]
+        return SEPARATOR.join(labels) if question.many else max(labels, key=len)
+
+    def show(self, question: ChoiceOptions, value: str, own_words: OwnWords) -> str:
+        labels = {choice.value: choice.label for choice in question.choices}
+        return SEPARATOR.join(labels.get(one, one) for one in _values(question, value))
+
+    def retry_name(self, question: ChoiceOptions) -> str:
+        return "many" if question.many else question.kind
+
+    def is_name(self, question: ChoiceOptions, text: str) -> bool:
+        return bool(_find_named(question.choices, _fold(text)))
+
+    def names(self, question: ChoiceOptions) -> Iterator[str]:
+        for choice in question.choices:
+            yield from dict.fromkeys((choice.value, choice.label, *choice.also))
+
+    def matches(self, question: ChoiceOptions, value: str, wanted: str | float) -> bool:
+        return wanted in _values(question, value)
+
+    def candidates(self, question: ChoiceOptions, wanted: Sequence[str | float]) -> Iterator[str]:
+        values = [choice.value for choice in question.choices]
+        yield from [SEPARATOR.join(values)] if question.many else values
+
+    def condition_help(self, question: ChoiceOptions) -> str:
+        values = ", ".join(f'"{choice.value}"' for choice in question.choices)
+        return f"Write one of its values: {values}."
+
+    def problems(self, question: ChoiceOptions) -> Iterator[Problem]:
+        if not question.choices:
+            yield Problem("choices", 'are missing. Add them, like choices = ["Pizza", "Pasta"].')
+
+    def name_problems(self, question: ChoiceOptions) -> Iterator[Problem]:
+        for value in (choice.value for choice in question.choices if question.many):
+            if SEPARATOR.strip() in value:
+                sentence = f"{value} holds a comma, which is put between several. Remove it."
+                yield Problem("choices", sentence)
+        for one, other in combinations(question.choices, 2):
+            for name in sorted(one.names & other.names):
+                sentence = f"{name} means {one.label} and {other.label} both."
+                yield Problem("choices", f"{sentence} Give each words of its own.")
+        for (_, one), (index, other) in permutations(enumerate(question.choices), 2):
+            for name in sorted(one.names & _marks(index)):
+                sentence = f"{name} means {one.label}, though it is the number or letter of"
+                sentence = f"{sentence} {other.label}. Choose longer words."
+                yield Problem("choices", sentence, is_error=False)
+
+
+def _values(question: ChoiceOptions, value: str) -> list[str]:
+    return value.split(SEPARATOR) if question.many else [value]
+
+
+def _marks(index: int) -> set[str]:
+    """The number and the letter of a choice."""
+    return {str(index + 1)} | ({chr(ord("a") + index)} if index < 26 else set())
+
+
+def _fold(text: str) -> str:
+    return without_accents(normalize(text))
+
+
+def _find_named(choices: Sequence[Choice], folded: str) -> list[Choice]:
+    bare = strip_decoration(folded)
+    return [one for one in choices if folded in one.names or bare in one.names]
+
+
+def _find_choice(choices: Sequence[Choice], text: str) -> Choice | None:
+    """The one that is meant: named, by number or letter, or begun as no other is."""
+    folded = strip_politeness(_fold(text))
+    if named := _find_named(choices, folded):
+        return named[0] if len(named) == 1 else None
+    bare = strip_decoration(folded)
+    if not bare:
+        return None
+    marked = re.fullmatch(r"#?([0-9]{1,2}|[a-z])(?:[).: ]+(.+))?", bare)
+    at_mark = by_position(choices, marked[1]) if marked else None
+    begun = [one for one in choices if any(name.startswith(bare) for name in one.names)]
+    only_begun = begun[0] if len(begun) == 1 else None
+    if marked and marked[2]:
+        is_consistent = at_mark and strip_decoration(marked[2]) in at_mark.names
+        return at_mark if is_consistent else only_begun
+    if re.fullmatch("[0-9]*", bare):
+        return at_mark
+    if at_mark and begun not in ([], [at_mark]):
+        return None
+    return at_mark or only_begun
+
+
+def strip_politeness(text: str) -> str:
+    """Without a "please" or "thanks" at the end."""
+    return re.sub(r"[,\s]+(please|pls|thanks|thank you)\W*$", "", text, flags=re.IGNORECASE)
+
+
+def by_position(choices: Sequence[Choice], mark: str) -> Choice | None:
+    """The choice of this number or letter, if there are so many."""
+    position = int(mark) if mark.isdecimal() else ord(mark) - ord("a") + 1
+    return choices[position - 1] if 1 <= position <= len(choices) else None
+
+
+def _find_choices(choices: Sequence[Choice], text: str) -> list[Choice]:
+    """All that are meant, or none where a part is none of them."""
+    if choice := _find_choice(choices, text):
+        return [choice]
+    found: list[Choice] = []
+    text = strip_politeness(unicodedata.normalize("NFKC", text))
+    for part in filter(str.strip, re.split(r"[,;/&+\n]", text)):
+        joined = re.split(r"\band\b", part, flags=re.IGNORECASE)
+        if not (several := _find_joined(choices, joined)):
+            return []
+        found += several
+    return found
+
+
+def _find_joined(choices: Sequence[Choice], parts: list[str]) -> list[Choice]:
+    """What stands between "and"s, which can be part of a name: the longest name counts."""
+    found: list[Choice] = []
+    parts = parts if parts[0].strip() else parts[1:]
+    while parts:
+        for count in range(len(parts), 0, -1):
+            name = "and".join(parts[:count])
+            choice = _find_choice(choices, name)
+            if several := [choice] if choice else _find_marks(choices, name):
+                break
+        else:
+            return []
+        found += several
+        parts = parts[count:]
+    return found
+
+
+def _find_marks(choices: Sequence[Choice], text: str) -> Iterable[Choice]:
+    """Those whose numbers or letters stand there with nothing but blanks between them."""
+    marks = strip_decoration(normalize(text)).split()
+    if not all(re.fullmatch("[0-9]{1,2}|[a-z]", mark) for mark in marks):
+        return []
+    found = [_find_choice(choices, mark) for mark in marks]
+    return [] if None in found else found
+
+
+KIND = OneOfSeveral()

@@ -1,0 +1,187 @@
+"""A date as people write it, in English or in the questionnaire's language.
+
+The library is loaded with the first date that is asked for, as it takes a tenth of a second.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Protocol
+
+from msgspec import Meta
+
+from models.questionnaire.answers.kind import (
+    ANY_DAY,
+    Kind,
+    Options,
+    OwnWords,
+    ParseContext,
+    show_limits,
+)
+from models.questionnaire.problem import Problem
+from models.text import normalize, strip_decoration
+
+Day = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2}|today([+-][0-9]{1,4}d)?)$")]
+MAX_DATE_LENGTH = 60
+RANGE_OR_PERIOD = re.compile(
+    r"[^-]*[0-9] ?- ?[0-9][^-]*|[0-9]+|.*[0-9]:[0-9].*|midnight"
+    r"|\w+ (day|week|month|year)s?"
+)
+DECIMAL = re.compile(r"[0-9]+\.[0-9]+")  # a day and its month only where the day comes first
+BEFORE_WEEKDAY = re.compile(r"(?:(?:on|this|next|coming|el|este|pr[oó]ximo) )+")
+LEAP_YEARS = 8  # at most so far from one 29 February to the next
+
+
+class DateOptions(Options, Protocol):
+    """The first and the last day that can be given, and the order of day and month."""
+
+    earliest: Day | None = None
+    latest: Day | None = None
+    day_first: bool = False
+
+
+def limits(question: DateOptions, today: date) -> str:
+    """What a date must be between, to stand in a sentence."""
+    earliest, latest = resolve_day(question.earliest, today), resolve_day(question.latest, today)
+    return show_limits(earliest, latest, " - ")
+
+
+def resolve_day(written: str | None, today: date) -> date | None:
+    """The day that `earliest` or `latest` names: a date, or today and some days."""
+    if written is None:
+        return None
+    if written.startswith("today"):
+        return today + timedelta(days=int(written[5:-1] or 0))
+    return date.fromisoformat(written)
+
+
+class Date(Kind):
+    """A day of a year."""
+
+    documentation = "a day, also `tomorrow` or `next Tuesday`; it is kept like `2026-12-31`"
+    retry = "Please reply with a date, like 3 May{limits}."
+    options = DateOptions
+    option_hints = {
+        "today": 'is not a day. Write a date like 2026-12-31, or "today", "today+30d", "today-1d".'
+    }
+    placeholders = {"limits": limits}
+
+    def parse(self, question: DateOptions, text: str, context: ParseContext) -> str | None:
+        phrase = strip_decoration(normalize(text))
+        if len(phrase) > MAX_DATE_LENGTH or RANGE_OR_PERIOD.fullmatch(phrase):
+            return None
+        if DECIMAL.fullmatch(phrase) and not question.day_first:
+            return None
+        earliest = resolve_day(question.earliest, context.today)
+        latest = resolve_day(question.latest, context.today)
+        for day in _find_days(phrase, context, question.day_first):
+            if (earliest is None or day >= earliest) and (latest is None or day <= latest):
+                return day.isoformat()
+        return None
+
+    def sample(self, question: DateOptions, own_words: OwnWords) -> str:
+        return "2026-12-31"
+
+    def problems(self, question: DateOptions) -> Iterator[Problem]:
+        written = (question.earliest, question.latest)
+        for name, day in zip(("earliest", "latest"), written, strict=True):
+            if day and not _is_in_calendar(day):
+                sentence = f"{day} is not a day. Write one that the calendar has."
+                yield Problem(name, sentence)
+                return
+        # One that moves with today and one that does not may be in any order, some day.
+        if None not in written and len({day.startswith("today") for day in written}) == 1:
+            earliest, latest = (resolve_day(day, ANY_DAY.today) for day in written)
+            if earliest > latest:
+                sentence = "is after latest. No day could be between them; correct one."
+                yield Problem("earliest", sentence)
+
+    def candidates(self, question: DateOptions, wanted: Sequence[str | float]) -> Iterator[str]:
+        yield from (day for day in wanted if _is_iso_day(day))
+
+    def condition_help(self, question: DateOptions) -> str:
+        return "Write a date like 2026-12-31."
+
+
+def _is_in_calendar(written: str) -> bool:
+    try:
+        return resolve_day(written, ANY_DAY.today) is not None
+    except ValueError:
+        return False
+
+
+def _is_iso_day(value: str | float) -> bool:
+    try:
+        return date.fromisoformat(str(value)).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _find_days(phrase: str, context: ParseContext, day_first: bool) -> Iterable[date]:
+    """The days that can be meant, the likeliest first."""
+    if day := _parse(phrase, context, "relative-time", "current_period"):
+        yield day
+        return
+    weekday = BEFORE_WEEKDAY.sub("", phrase, count=1)
+    if weekday.isalpha() and len(weekday) > 2 and (day := _next_weekday(weekday, context)):
+        yield day
+        return
+    # In the question's order, or in the other one where numbers fit only that, such as 13/05.
+    yield from list(_absolute_days(phrase, context, day_first)) or _absolute_days(
+        phrase, context, not day_first
+    )
+
+
+def _absolute_days(phrase: str, context: ParseContext, day_first: bool) -> Iterable[date]:
+    numbers = re.findall("[0-9]+", phrase)
+    has_year = len(numbers) > (1 if re.search("[^\\W\\d_]{3}", phrase) else 2)
+    order = "DMY" if day_first else "MDY"
+    for prefer in ["current_period"] if has_year else ["future", "past"]:
+        if day := _parse(phrase, context, "absolute-time", prefer, order=order):
+            yield from [day] if has_year else _nearest_year(day, context.today, prefer)
+
+
+def _parse(
+    phrase: str,
+    context: ParseContext,
+    parser: str,
+    prefer: str,
+    required: Sequence[str] = ("day", "month"),
+    order: str = "DMY",
+) -> date | None:
+    import dateparser
+
+    found = dateparser.parse(
+        phrase,
+        languages=list(dict.fromkeys([context.language, "en"])),
+        settings={
+            "DATE_ORDER": order,
+            "PREFER_LOCALE_DATE_ORDER": False,
+            "PREFER_DATES_FROM": prefer,
+            "RELATIVE_BASE": datetime.combine(context.today, time(12)),
+            "REQUIRE_PARTS": list(required),
+            "PARSERS": [parser],
+        },
+    )
+    return found and found.date()
+
+
+def _next_weekday(word: str, context: ParseContext) -> date | None:
+    """After today. A month alone is parsed too, and is further away than a week."""
+    day = _parse(word, context, "absolute-time", "future", ())
+    return day if day and 0 < (day - context.today).days <= 7 else None
+
+
+def _nearest_year(day: date, today: date, prefer: str) -> Iterable[date]:
+    """This day of the year: the next one from today on, or the last one before."""
+    ahead = [today.year + years for years in range(LEAP_YEARS + 1)]
+    for year in ahead if prefer == "future" else [2 * today.year - one for one in ahead]:
+        with suppress(ValueError):
+            candidate = day.replace(year=year)
+            if (candidate >= today) == (prefer == "future"):
+                yield candidate
+                return
+
+
+KIND = Date()

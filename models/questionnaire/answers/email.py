@@ -1,0 +1,37 @@
+"""An email address. The library is loaded with the first one that is asked for."""
+
+import re
+import unicodedata
+
+from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
+from models.text import INVISIBLE, QUOTES
+
+
+class Email(Kind):
+    """An email address, alone or in a sentence."""
+
+    documentation = "an email address, alone or in a sentence"
+    retry = "Please reply with an email address, like name@example.org."
+
+    def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
+        from email_validator import EmailNotValidError, validate_email
+
+        words = unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).translate(QUOTES).split()
+        addresses = [word for word in words if "@" in word]
+        if len(addresses) != 1:
+            return None
+        address = re.sub("(?i)^mailto:", "", _without_brackets(addresses[0]))
+        try:
+            return validate_email(address, check_deliverability=False).normalized
+        except EmailNotValidError:
+            return None
+
+    def sample(self, question: Options, own_words: OwnWords) -> str:
+        return "name@example.org"
+
+
+def _without_brackets(word: str) -> str:
+    return re.sub(r"^([<>()\[\]{}\"',;:!?]|[^\w\x00-\x7f])+|[\W_]+$", "", word)
+
+
+KIND = Email()

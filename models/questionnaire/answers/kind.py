@@ -1,0 +1,153 @@
+"""What a kind of answer is: the base class of the kinds, and what several of them need."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
+
+from msgspec import Meta
+
+from models.questionnaire.problem import Problem
+from models.text import INVISIBLE
+
+Sentence = Annotated[str, Meta(pattern=r"\S")]
+MAX_NUMBER = 10**15  # of a number in a file; this also keeps out nan and inf
+Number = (
+    Annotated[int, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+    | Annotated[float, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+)
+LONG_SAMPLE = "x" * 20  # stands for a text that can be as long as one likes
+
+
+class ParseContext(NamedTuple):
+    """What a text is read by, besides the question."""
+
+    today: date  # in the time zone of the questionnaire
+    language: str = "en"
+    yes: Sequence[str] = ()  # instead of the English words
+    no: Sequence[str] = ()
+
+
+ANY_DAY = ParseContext(date(2000, 1, 1))  # for texts whose meaning does not depend on the day
+
+
+class OwnWords(Protocol):
+    """The words of a questionnaire for yes and no; none for the English ones."""
+
+    yes: Sequence[str]
+    no: Sequence[str]
+
+
+class Options(Protocol):
+    """What a question looks like to its kind.
+
+    A kind that has options derives a protocol from this one. Its annotations and defaults become
+    fields of every `schema.Question`, and lines of the file.
+    """
+
+    kind: str
+
+
+class Kind(ABC):
+    """One kind of answer: all that the engine, `check` and the documentation know about it."""
+
+    documentation: ClassVar[str]  # what is read and kept, for the table in docs/questionnaires.md
+    retry: ClassVar[str]  # the reply to what is no answer; [say] replaces it by the kind's name
+    more_retries: ClassVar[Mapping[str, str]] = {}  # others that [say] can replace, by their names
+    options: ClassVar[type] = Options
+    option_hints: ClassVar[Mapping[str, str]] = {}  # what to write, by a part of msgspec's error
+    placeholders: ClassVar[Mapping[str, Callable[[Any, date], str]]] = {}  # and their values
+    max_length: ClassVar[float] = 400  # characters; a longer text is no answer
+    reads_media: ClassVar[bool] = False  # the URLs of what came with a text, instead of the text
+    is_free_text: ClassVar[bool] = False  # whether any text can be an answer, keywords included
+
+    def __init_subclass__(cls) -> None:
+        if missing := [name for name in ("documentation", "retry") if not hasattr(cls, name)]:
+            raise TypeError(f"{cls.__name__} lacks {' and '.join(missing)}.")
+
+    @classmethod
+    def option_fields(cls) -> list[tuple[str, Any, Any]]:
+        """Name, type and default of each of its options."""
+        own = {} if cls.options is Options else inspect.get_annotations(cls.options)
+        return [(name, type_, getattr(cls.options, name)) for name, type_ in own.items()]
+
+    def read(
+        self, question: Options, text: str, context: ParseContext, media: Sequence[str] = ()
+    ) -> str | None:
+        """The value of a text as an answer to this question; None where it is none."""
+        text = " ".join(media) if self.reads_media else text
+        if len(text) > self.max_length or not INVISIBLE.sub("", text).strip():
+            return None
+        return self.parse(question, text, context)
+
+    @abstractmethod
+    def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
+        """The value of a text that is not blank; None where it cannot be read for certain."""
+
+    @abstractmethod
+    def sample(self, question: Options, own_words: OwnWords) -> str:
+        """A long answer as it is shown in a sentence, to count what texts can cost."""
+
+    def show(self, question: Options, value: str, own_words: OwnWords) -> str:
+        """A value as it is shown in a sentence."""
+        return value
+
+    def retry_name(self, question: Options) -> str:
+        """The name in [say] of the reply to what is no answer."""
+        return question.kind
+
+    def is_name(self, question: Options, text: str) -> bool:
+        """Whether a text is a name that the file gives to an answer: it precedes any keyword."""
+        return False
+
+    def names(self, question: Options) -> Iterable[str]:
+        """The names that the file gives to answers."""
+        return ()
+
+    def problems(self, question: Options) -> Iterator[Problem]:
+        """What makes it impossible to try out the question; places are names of options."""
+        return iter(())
+
+    def name_problems(self, question: Options) -> Iterator[Problem]:
+        """What is wrong with the names that the file gives to answers."""
+        return iter(())
+
+    # Conditions
+
+    def matches(self, question: Options, value: str, wanted: str | float) -> bool:
+        """Whether a value is the one that a condition names."""
+        return value == wanted
+
+    def is_between(self, value: str, least: float | None, most: float | None) -> bool:
+        """Whether a value meets a condition with `min` and `max`, which are for numbers."""
+        return False
+
+    def candidates(self, question: Options, wanted: Sequence[str | float]) -> Iterator[str]:
+        """Values that an answer can have, by what conditions name.
+
+        If any value meets these conditions, then one of the candidates does.
+        """
+        if any(self.problems(question)):
+            return
+        for text in map(str, wanted):
+            if self.read(question, text, ANY_DAY) == text:
+                yield text
+
+    def condition_help(self, question: Options) -> str:
+        """What can stand in a condition, as a sentence."""
+        return "Write a text, or a list of texts; min and max are for numbers."
+
+
+def is_between(value: Decimal, least: float | None, most: float | None) -> bool:
+    """Whether a number is inside limits, of which None is no limit."""
+    at_least = least is None or value >= Decimal(str(least))
+    return at_least and (most is None or value <= Decimal(str(most)))
+
+
+def show_limits(least: object | None, most: object | None, dash: str) -> str:
+    """What an answer must be between, to stand in a sentence; nothing where it may be any."""
+    if least is None:
+        return "" if most is None else f" (max. {most})"
+    return f" ({least}+)" if most is None else f" ({least}{dash}{most})"

@@ -1,0 +1,23 @@
+"""A photo that comes with a text."""
+
+from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
+
+
+class Photo(Kind):
+    """One photo or more, kept as the URLs that Twilio has them under, with blanks between."""
+
+    documentation = "one photo or more; the addresses that Twilio keeps them under are kept"
+    retry = "Please reply with a photo."
+    reads_media = True
+
+    def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
+        return text
+
+    def sample(self, question: Options, own_words: OwnWords) -> str:
+        return "(1)"
+
+    def show(self, question: Options, value: str, own_words: OwnWords) -> str:
+        return f"({len(value.split())})"
+
+
+KIND = Photo()

@@ -1,0 +1,83 @@
+"""Free text, perhaps of a certain length or pattern."""
+
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Protocol
+
+from models.questionnaire.answers.kind import (
+    LONG_SAMPLE,
+    Kind,
+    Number,
+    Options,
+    OwnWords,
+    ParseContext,
+    Sentence,
+    is_between,
+)
+from models.questionnaire.problem import Problem
+from models.text import LONGEST_REPLY, normalize, strip_decoration
+
+PATTERN_SECONDS = 0.1  # for matching a pattern: on some texts some patterns would never end
+
+
+class TextOptions(Options, Protocol):
+    """How many characters a text may have, and the regular expression that it must match."""
+
+    min: Number | None = None
+    max: Number | None = None
+    pattern: Sentence | None = None
+
+
+class Text(Kind):
+    """Any text, kept as it came."""
+
+    documentation = "any text; it is kept as it came"
+    retry = "That does not fit. Please try again."
+    options = TextOptions
+    max_length = math.inf
+    is_free_text = True
+
+    def parse(self, question: TextOptions, text: str, context: ParseContext) -> str | None:
+        stripped = text.strip()
+        fits = is_between(Decimal(len(stripped)), question.min, question.max)
+        return text if fits and _matches_pattern(question.pattern, stripped) else None
+
+    def sample(self, question: TextOptions, own_words: OwnWords) -> str:
+        return LONG_SAMPLE
+
+    def matches(self, question: TextOptions, value: str, wanted: str | float) -> bool:
+        return strip_decoration(normalize(value)) == strip_decoration(normalize(str(wanted)))
+
+    def problems(self, question: TextOptions) -> Iterator[Problem]:
+        longest = LONGEST_REPLY + 1 if question.max is None else question.max
+        if (question.min or 0) > longest:
+            yield Problem("min", "leaves nothing between it and max. Correct one.")
+        if longest < 1:
+            yield Problem("max", "leaves nothing to text. Write a larger number.")
+        if question.pattern and (error := _pattern_error(question.pattern)):
+            yield Problem("pattern", f"is not a regular expression: {error}. Correct it.")
+
+
+def _matches_pattern(pattern: str | None, text: str) -> bool:
+    if pattern is None:
+        return True
+    import regex  # comes with dateparser; unlike Python's own it takes a timeout
+
+    try:
+        return regex.fullmatch(pattern, text, timeout=PATTERN_SECONDS) is not None
+    except TimeoutError:
+        return False
+
+
+def _pattern_error(pattern: str) -> str | None:
+    import regex
+
+    try:
+        regex.compile(pattern)
+    except (regex.error, RecursionError) as error:
+        return str(error)
+    return None
+
+
+KIND = Text()
