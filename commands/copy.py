@@ -14,8 +14,8 @@ from commands.serve import acquire_server_lock
 from commands.terminal import echo, pluralize
 from resources import migrate_database
 from settings import Settings, SettingsError
-from storage import Database, connect, migrating
-from storage.transfer import NEW_ONE, Tally, Transfer
+from storage import Database, connect, maintenance_transaction
+from storage.transfer import HOW_TO_CREATE, SqliteToPostgres, TableChecksum
 from storage.versions import known_versions, read_version
 
 
@@ -30,8 +30,8 @@ def copy(database_url: str) -> None:
     settings = Settings.from_env(os.environ)
     with lock_source(settings), reporting_target_errors():
         prepare_target(database_url)
-        tallies = copy_rows(settings.database_url, database_url)
-    for name, tally in tallies.items():
+        checksums = copy_rows(settings.database_url, database_url)
+    for name, tally in checksums.items():
         echo(f"{name}: {pluralize(tally.rows, 'row')}, checksum {tally.checksum} on both sides")
     echo(NEXT_STEPS)
 
@@ -81,13 +81,13 @@ def prepare_target(url: str) -> None:
     if is_empty:
         migrate_database(settings)
     elif found != known_versions()[-1]:
-        raise SettingsError(f"The database to copy to has other tables. {NEW_ONE}")
+        raise SettingsError(f"The database to copy to has other tables. {HOW_TO_CREATE}")
 
 
-def copy_rows(source: str, target: str) -> dict[str, Tally]:
+def copy_rows(source: str, target: str) -> dict[str, TableChecksum]:
     """Copy every row and compare it, in one transaction on each side; what each table has."""
-    with migrating(source) as here, migrating(target) as there:
-        transfer = Transfer(here, there)
+    with maintenance_transaction(source) as here, maintenance_transaction(target) as there:
+        transfer = SqliteToPostgres(here, there)
         count = transfer.count()
         try:
             for label, steps in (("Copying", transfer.copy()), ("Comparing", transfer.compare())):
@@ -96,4 +96,4 @@ def copy_rows(source: str, target: str) -> dict[str, Tally]:
                         bar.update(rows)
         except ValueError as error:
             raise SettingsError(str(error)) from None
-    return transfer.tallies
+    return transfer.checksums

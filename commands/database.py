@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from resources import migrate_database, open_database
 from settings import Settings, SettingsError
 from storage import Database
-from storage.versions import TOUCH, known_versions, read_version
+from storage.versions import TOUCH_VERSION, known_versions, read_version
 
 
 def check_database(settings: Settings, create: bool = False) -> None:
@@ -15,7 +15,7 @@ def check_database(settings: Settings, create: bool = False) -> None:
     found, needed = read_versions(settings)
     if found == needed:
         with open_database(settings) as database:
-            database.write(lambda db: db.execute(TOUCH))
+            database.write(lambda db: db.execute(TOUCH_VERSION))
         return
     if found or not create:
         raise SettingsError(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from models import Conversation
-from storage import migrating
+from storage import maintenance_transaction
 
 LOCK_NOT_AVAILABLE = "55P03"
 
@@ -71,7 +71,7 @@ def migrate_beside_servers(connection: Connection) -> None:
         ) from None
 
 
-with migrating(database_url(os.environ)) as connection:
+with maintenance_transaction(database_url(os.environ)) as connection:
     if connection.dialect.name == "sqlite":
         migrate_counting_rows(connection)
     else:

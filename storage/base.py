@@ -24,7 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from storage.statement import Statement
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """A UTC datetime on SQLite: ISO 8601 text of one width, whose order is that of time."""
 
     impl = Text
@@ -37,17 +37,17 @@ class Moment(TypeDecorator[datetime]):
         return value and datetime.fromisoformat(value)
 
 
-class Words(TypeDecorator[str]):
+class NulSafeText(TypeDecorator[str]):
     """Text on PostgreSQL, which has no U+0000 in it: U+FFFE is held for that."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value and self.held(value)
+        return value and self.encode(value)
 
     @staticmethod
-    def held(value: str) -> str:
+    def encode(value: str) -> str:
         """The text as PostgreSQL can hold it."""
         return value.replace("\0", "\ufffe")
 
@@ -73,13 +73,13 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {
-        datetime: DateTime(timezone=True).with_variant(Moment(), "sqlite"),
-        str: Text().with_variant(Words(), "postgresql"),
+        datetime: DateTime(timezone=True).with_variant(UtcDateTime(), "sqlite"),
+        str: Text().with_variant(NulSafeText(), "postgresql"),
         int: BigInteger().with_variant(Integer, "sqlite"),
     }
 
     @classmethod
-    def of(cls, values: Iterable[Any]) -> Self:
+    def from_row(cls, values: Iterable[Any]) -> Self:
         """The entity with these values of its columns, in their order."""
         entity = cls()
         entity.stored = dict(zip(cls.__table__.columns.keys(), values, strict=True))
@@ -90,12 +90,12 @@ class Base(DeclarativeBase):
     @classmethod
     def first(cls, db: Session, statement: Statement, **values: Any) -> Self | None:
         """The entity that a statement about its whole table finds first, if any."""
-        rows = statement.rows(db, **values)
-        return cls.of(rows[0]) if rows else None
+        rows = statement.fetch_all(db, **values)
+        return cls.from_row(rows[0]) if rows else None
 
     @classmethod
     def all(cls, db: Session, statement: Statement, **values: Any) -> list[Self]:
-        return [cls.of(row) for row in statement.rows(db, **values)]
+        return [cls.from_row(row) for row in statement.fetch_all(db, **values)]
 
     def insert(self, db: Session) -> None:
         """Write a new row, with the defaults of its columns, and take its id."""
@@ -112,7 +112,7 @@ class Base(DeclarativeBase):
         changed = {name: value for name, value in values.items() if value != self.stored[name]}
         if changed:
             statement = _updating(type(self), frozenset(changed))
-            statement.run(db, **changed, this=self.id)
+            statement.execute(db, **changed, this=self.id)
             self.stored = values
 
     def save(self, db: Session) -> None:
@@ -143,7 +143,7 @@ def _updating(entity: type[Base], names: frozenset[str]) -> Statement:
     return Statement(update(table).where(table.c.id == bindparam("this")).values(values))
 
 
-def entities(row: Sequence[Any], *kinds: type[Base]) -> list[Any]:
+def split_row(row: Sequence[Any], *kinds: type[Base]) -> list[Any]:
     """One of each kind, from a row that holds their columns one after the other."""
     values = iter(row)
-    return [kind.of(islice(values, len(kind.__table__.columns))) for kind in kinds]
+    return [kind.from_row(islice(values, len(kind.__table__.columns))) for kind in kinds]

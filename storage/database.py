@@ -1,4 +1,4 @@
-"""What the databases have in common: `read()` to look, `write(work)` for everything else."""
+"""What the databases have in common: `read()` to look, `write(transaction)` for everything else."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
-Work = Callable[[Session], T]
-PATIENCE_SECONDS = 12  # Twilio hangs up after 15
+Transaction = Callable[[Session], T]
+WRITE_TIMEOUT_SECONDS = 12  # Twilio hangs up after 15
 
 
 class DatabaseBroken(OSError):
@@ -20,7 +20,7 @@ class DatabaseBroken(OSError):
 
 
 class Database:
-    """The database behind a URL: `read()` to look, `write(work)` for everything else.
+    """The database behind a URL: `read()` to look, `write(transaction)` for everything else.
 
     Once `broken` is set it takes no writes any more: end the process and start another.
     """
@@ -34,15 +34,15 @@ class Database:
         with Session(self.engine, expire_on_commit=False) as db:
             yield db
 
-    def write(self, work: Work[T]) -> T:
-        """Run `work(db)` in one transaction and return its result once that is on disk.
+    def write(self, transaction: Transaction[T]) -> T:
+        """Run `transaction(db)` in one transaction and return its result once that is on disk.
 
-        `work` may run more than once and must be safe to. It returns plain values or entities
+        `transaction` may run more than once and must be safe to. It returns plain values or entities
         whose attributes it has loaded.
         """
         raise NotImplementedError
 
-    def serve_alone(self) -> None:
+    def acquire_server_lock(self) -> None:
         """Keep other servers away from what only one may serve; ValueError when one is there."""
 
     def back_up(self, ending: str) -> str:

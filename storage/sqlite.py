@@ -19,7 +19,7 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session
 
-from storage.database import PATIENCE_SECONDS, Database, DatabaseBroken, T, Work
+from storage.database import WRITE_TIMEOUT_SECONDS, Database, DatabaseBroken, T, Transaction
 
 try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
     import pysqlite3.dbapi2 as sqlite3
@@ -27,14 +27,14 @@ except ImportError:
     import sqlite3
 
 
-TOGETHER = 64  # texts that one commit, so one fsync, may serve
-# Texts that come now share a commit with those that wait. While their threads are at work, the
+MAX_BATCH = 64  # texts that one commit, so one fsync, may serve
+# Texts that come now share a commit with those that wait. While their threads are at transaction, the
 # writer would only fight them for Python's lock.
-GATHER_SECONDS = 0.002
+COMMIT_DELAY_SECONDS = 0.002
 # A disk that fails or a file that is damaged. A commit that ends so may be on disk or not, and the
 # next sync of the same process can lie: the kernel drops what it could not write. So this process
 # writes no more, and another finds out from the log what is there.
-BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+FATAL_CODES = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 PRAGMAS: dict[str, Any] = {
     "journal_mode": "wal",
@@ -46,31 +46,31 @@ PRAGMAS: dict[str, Any] = {
     "trusted_schema": 0,
     "secure_delete": 1,
 }
-WRITER = {"wal_autocheckpoint": 1000}
+WRITER_PRAGMAS = {"wal_autocheckpoint": 1000}
 # Rebuilding a table deletes the rows that refer to it, silently, when foreign keys are on.
-MIGRATOR = WRITER | {"foreign_keys": 0}
-READER = {"wal_autocheckpoint": 0, "query_only": 1}
+MIGRATION_PRAGMAS = WRITER_PRAGMAS | {"foreign_keys": 0}
+READER_PRAGMAS = {"wal_autocheckpoint": 0, "query_only": 1}
 
 
 class SQLite(Database):
     """Readers that can only read, and one connection for writes."""
 
     def __init__(self, url: URL) -> None:
-        super().__init__(sqlite_engine(url, READER, begin="BEGIN"))
-        engine = sqlite_engine(url, WRITER, begin="BEGIN IMMEDIATE")
+        super().__init__(sqlite_engine(url, READER_PRAGMAS, begin="BEGIN"))
+        engine = sqlite_engine(url, WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
         for one in (self.engine, engine):
-            event.listen(one, "handle_error", self._judge)
-        self._writer = Writer(engine, Gate(f"{url.database}-gate"), self.broken)
-        self._server = Gate(f"{url.database}-server")
+            event.listen(one, "handle_error", self._classify_error)
+        self._writer = Writer(engine, FileLock(f"{url.database}-gate"), self.broken)
+        self._server = FileLock(f"{url.database}-server")
 
-    def serve_alone(self) -> None:
-        if not self._server.enter(wait=False):
+    def acquire_server_lock(self) -> None:
+        if not self._server.acquire(wait=False):
             raise ValueError(f"Another server has {self.engine.url.database}")
 
-    def write(self, work: Work[T]) -> T:
-        turn = self._writer.submit(work)
+    def write(self, transaction: Transaction[T]) -> T:
+        turn = self._writer.submit(transaction)
         try:
-            return turn.result(timeout=PATIENCE_SECONDS)
+            return turn.result(timeout=WRITE_TIMEOUT_SECONDS)
         except TimeoutError:
             turn.cancel()  # what nobody waits for must not happen later
             raise
@@ -102,11 +102,11 @@ class SQLite(Database):
     def free_space(self) -> int:
         return shutil.disk_usage(os.path.dirname(os.path.abspath(self.engine.url.database))).free
 
-    def _judge(self, failure: ExceptionContext) -> None:
+    def _classify_error(self, failure: ExceptionContext) -> None:
         """Notice what no retry of ours can cure; a full disk and a lock are not among it."""
         code = getattr(failure.original_exception, "sqlite_errorcode", None) or 0
         code &= 0xFF  # the higher bits say more exactly what
-        if code in BROKEN:
+        if code in FATAL_CODES:
             self.broken.set()
         # SQLite opens a file for reading only when it fails to open it for writing: open it anew.
         failure.is_disconnect = failure.is_disconnect or code == sqlite3.SQLITE_READONLY
@@ -120,15 +120,15 @@ class SQLite(Database):
 class Writer:
     """The thread that writes: first come first served, and one commit for those that wait."""
 
-    def __init__(self, engine: Engine, gate: "Gate", broken: Event) -> None:
+    def __init__(self, engine: Engine, gate: "FileLock", broken: Event) -> None:
         self._engine, self._gate, self._broken = engine, gate, broken
-        self._queue: SimpleQueue[tuple[Work[Any], Future[Any]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Transaction[Any], Future[Any]] | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
 
-    def submit(self, work: Work[T]) -> Future[T]:
+    def submit(self, transaction: Transaction[T]) -> Future[T]:
         turn: Future[T] = Future()
-        self._queue.put((work, turn))
+        self._queue.put((transaction, turn))
         with self._starting:
             if self._thread is None:
                 thread = Thread(target=self._run, name="writer", daemon=True)
@@ -150,25 +150,25 @@ class Writer:
             closed = None in batch
             self._commit([turn for turn in batch if turn is not None])
 
-    def _next_batch(self) -> list[tuple[Work[Any], Future[Any]] | None]:
+    def _next_batch(self) -> list[tuple[Transaction[Any], Future[Any]] | None]:
         """What waits, up to the bound; None in it stands for the end."""
         batch = [self._queue.get()]
         if not self._queue.empty():
-            time.sleep(GATHER_SECONDS)
+            time.sleep(COMMIT_DELAY_SECONDS)
         with suppress(Empty):
-            while len(batch) < TOGETHER:
+            while len(batch) < MAX_BATCH:
                 batch.append(self._queue.get_nowait())
         return batch
 
-    def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
+    def _commit(self, batch: list[tuple[Transaction[Any], Future[Any]]]) -> None:
         """One transaction for all; if it fails, one each, so that none fails for another."""
         try:
             if self._broken.is_set():
                 raise DatabaseBroken
-            with self._passing():
-                batch = [(work, turn) for work, turn in batch if _is_waited_for(turn)]
+            with self._locked():
+                batch = [(transaction, turn) for transaction, turn in batch if _is_waited_for(turn)]
                 with Session(self._engine, expire_on_commit=False) as db, db.begin():
-                    results = [work(db) for work, _ in batch]
+                    results = [transaction(db) for transaction, _ in batch]
         except Exception as error:
             if len(batch) > 1:
                 for one in batch:
@@ -180,12 +180,12 @@ class Writer:
                 turn.set_result(result)
 
     @contextmanager
-    def _passing(self) -> Iterator[None]:
-        self._gate.enter()
+    def _locked(self) -> Iterator[None]:
+        self._gate.acquire()
         try:
             yield
         finally:
-            self._gate.leave()
+            self._gate.release()
 
 
 def _is_waited_for(turn: Future[Any]) -> bool:
@@ -193,14 +193,14 @@ def _is_waited_for(turn: Future[Any]) -> bool:
     return turn.running() or turn.set_running_or_notify_cancel()
 
 
-class Gate:
+class FileLock:
     """A lock that processes share: one file, which stays. It ends with whoever holds it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._handle: int | None = None
 
-    def enter(self, wait: bool = True) -> bool:
+    def acquire(self, wait: bool = True) -> bool:
         if self._handle is None:
             self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -210,7 +210,7 @@ class Gate:
             return False
         return True
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Let others in; the file stays open, for who comes again soon."""
         if self._handle is not None:
             fcntl.flock(self._handle, fcntl.LOCK_UN)
@@ -222,7 +222,7 @@ class Gate:
             self._handle = None
 
     def __enter__(self) -> None:
-        self.enter()
+        self.acquire()
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -232,7 +232,7 @@ def sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:
     engine = create_engine(url, module=sqlite3, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
-    def settle(connection: Any, _: Any) -> None:
+    def configure(connection: Any, _: Any) -> None:
         # The driver must not begin transactions by itself: it leaves out SELECT and DDL.
         connection.isolation_level = None
         for name, wanted in (PRAGMAS | pragmas).items():

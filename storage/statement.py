@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 # SQLite compiles a statement anew each time if its limit is a parameter, which takes four times as
 # long as to run it.
-ONE: ColumnElement[int] = literal_column("1")
+LITERAL_1: ColumnElement[int] = literal_column("1")
 
 
 class Statement:
@@ -23,19 +23,19 @@ class Statement:
         self._statement = statement
         self._compiled: dict[str, Compiled] = {}
 
-    def rows(self, db: Session, **values: Any) -> list[list[Any]]:
+    def fetch_all(self, db: Session, **values: Any) -> list[list[Any]]:
         """The values of each row that a SELECT finds."""
         compiled, connection = self._compiled_for(db)
-        return compiled.rows(connection, values)
+        return compiled.fetch_all(connection, values)
 
     def insert(self, db: Session, **values: Any) -> int:
         """The id of the row that an INSERT adds."""
         compiled, connection = self._compiled_for(db)
         return compiled.insert(connection, values)
 
-    def run(self, db: Session, **values: Any) -> None:
+    def execute(self, db: Session, **values: Any) -> None:
         compiled, connection = self._compiled_for(db)
-        compiled.run(connection, values)
+        compiled.execute(connection, values)
 
     def _compiled_for(self, db: Session) -> tuple["Compiled", Connection]:
         connection = db.connection()
@@ -51,8 +51,8 @@ class Compiled:
     def __init__(self, statement: Executable, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
-        self._places = compiled.positiontup
-        self._given = compiled.params
+        self._order = compiled.positiontup
+        self._literals = compiled.params
         names = compiled.bind_names.items()
         kinds = {name: bind.type.dialect_impl(dialect) for bind, name in names}
         self._to_database = [
@@ -69,15 +69,15 @@ class Compiled:
         self._gives_rows = len(columns) > 0  # psycopg describes every column to whoever asks it
         self._gives_id = compiled.postfetch_lastrowid
 
-    def rows(self, connection: Connection, values: dict[str, Any]) -> list[list[Any]]:
-        _, found = self.run(connection, values)
+    def fetch_all(self, connection: Connection, values: dict[str, Any]) -> list[list[Any]]:
+        _, found = self.execute(connection, values)
         return [self._read(row) for row in found]
 
     def insert(self, connection: Connection, values: dict[str, Any]) -> int:
-        cursor, found = self.run(connection, values)
+        cursor, found = self.execute(connection, values)
         return cursor.lastrowid if self._gives_id else found[0][0]
 
-    def run(self, connection: Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
+    def execute(self, connection: Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
         """The driver's cursor, and all rows."""
         given = self.convert(values)
         cursor = None
@@ -93,10 +93,10 @@ class Compiled:
 
     def convert(self, values: dict[str, Any]) -> dict[str, Any] | tuple[Any, ...]:
         """The values as the driver takes them."""
-        given = self._given | values
+        given = self._literals | values
         for name, convert in self._to_database:
             given[name] = convert(given[name])
-        return given if self._places is None else tuple([given[name] for name in self._places])
+        return given if self._order is None else tuple([given[name] for name in self._order])
 
     def _read(self, row: Any) -> list[Any]:
         values = list(row)

@@ -31,17 +31,17 @@ from sqlalchemy.schema import (
 )
 from sqlalchemy.types import NULLTYPE
 
-from storage.base import Base, Words
+from storage.base import Base, NulSafeText
 
-BATCH = 1_000  # rows that are held at a time
-LOCK_SECONDS = 10  # the server may need some to see that an earlier attempt is dead
-NEW_ONE = "Make a new one: createdb --encoding UTF8 --template template0 NAME."
-MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'  # what storage.base.Moment is on SQLite
+BATCH_ROWS = 1_000  # rows that are held at a time
+LOCK_TIMEOUT_SECONDS = 10  # the server may need some to see that an earlier attempt is dead
+HOW_TO_CREATE = "Make a new one: createdb --encoding UTF8 --template template0 NAME."
+UTC_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'  # what storage.base.UtcDateTime is on SQLite
 
 Values = tuple[str | int | None, ...]
 
 
-class Tally:
+class TableChecksum:
     """How many rows a table has, and a checksum of all that they say, in the order of their ids."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Tally:
         return f"count {self.rows} and checksum {self.checksum}"
 
 
-class Transfer:
+class SqliteToPostgres:
     """From a transaction on SQLite to one on PostgreSQL; nothing is kept until that commits."""
 
     def __init__(self, source: Connection, target: Connection) -> None:
@@ -69,7 +69,7 @@ class Transfer:
         # Those that a row refers to come before its own.
         self._tables = Base.metadata.sorted_tables
         self._names = ", ".join(table.name for table in self._tables)
-        self.tallies = {table.name: Tally() for table in self._tables}
+        self.checksums = {table.name: TableChecksum() for table in self._tables}
 
     def count(self) -> int:
         """How many rows there are to copy."""
@@ -78,11 +78,11 @@ class Transfer:
 
     def copy(self) -> Iterator[int]:
         """Copy every row, and yield how many each step took; ValueError for an unfit target."""
-        self._claim()
+        self._lock_empty_tables()
         self._drop_indexes()
         for table in self._tables:
             for rows in _read(self._source, table):
-                self.tallies[table.name].add(rows)
+                self.checksums[table.name].add(rows)
                 self._send(table, rows)
                 yield len(rows)
         self._make_indexes()
@@ -93,7 +93,7 @@ class Transfer:
     def compare(self) -> Iterator[int]:
         """Read every row back, and yield how many each step took; ValueError if one differs."""
         for table in self._tables:
-            sent, kept = self.tallies[table.name], Tally()
+            sent, kept = self.checksums[table.name], TableChecksum()
             for rows in _read(self._target, table):
                 kept.add(rows)
                 yield len(rows)
@@ -103,15 +103,15 @@ class Transfer:
                     " copied: look for what changes rows there, such as a trigger, and copy again."
                 )
 
-    def _claim(self) -> None:
+    def _lock_empty_tables(self) -> None:
         """Have the tables for ourselves, and without what earlier attempts left on the disk."""
         encoding = self._target.scalar(text("SHOW server_encoding"))
         if encoding != "UTF8":
-            raise ValueError(f"The database to copy to holds {encoding}, not UTF8. {NEW_ONE}")
-        self._target.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+            raise ValueError(f"The database to copy to holds {encoding}, not UTF8. {HOW_TO_CREATE}")
+        self._target.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         self._target.execute(text(f"LOCK TABLE {self._names}"))
         if any(self._target.scalar(select(select(table).exists())) for table in self._tables):
-            raise ValueError(f"The database to copy to is not empty. {NEW_ONE}")
+            raise ValueError(f"The database to copy to is not empty. {HOW_TO_CREATE}")
         self._target.execute(text(f"TRUNCATE {self._names}"))
 
     def _drop_indexes(self) -> None:
@@ -160,20 +160,20 @@ def _read(connection: Connection, table: Table) -> Iterator[list[Values]]:
 
     That is the form in which SQLite has them, with the texts as PostgreSQL can hold them.
     """
-    columns = [_plain(column, connection.dialect.name) for column in table.columns]
+    columns = [_raw_column(column, connection.dialect.name) for column in table.columns]
     batches = connection.execute(
-        select(*columns).order_by(table.c.id), execution_options={"yield_per": BATCH}
+        select(*columns).order_by(table.c.id), execution_options={"yield_per": BATCH_ROWS}
     ).partitions()
     for rows in batches:
-        yield [_holdable(row) for row in rows]
+        yield [encode_row(row) for row in rows]
 
 
-def _plain(column: Column[Any], dialect: str) -> ColumnElement[Any]:
+def _raw_column(column: Column[Any], dialect: str) -> ColumnElement[Any]:
     """The column as the database has it, not as the models read it."""
     if dialect == "postgresql" and isinstance(column.type, DateTime):
-        return func.to_char(func.timezone("UTC", column), MOMENT)
+        return func.to_char(func.timezone("UTC", column), UTC_FORMAT)
     return type_coerce(column, NULLTYPE)
 
 
-def _holdable(row: Row) -> Values:
-    return tuple([Words.held(value) if isinstance(value, str) else value for value in row])
+def encode_row(row: Row) -> Values:
+    return tuple([NulSafeText.encode(value) if isinstance(value, str) else value for value in row])

@@ -7,9 +7,9 @@ from sqlalchemy import inspect, text
 from storage.database import Database
 
 ROOT = Path(__file__).resolve().parents[1]
-VERSION = text("SELECT version_num FROM alembic_version")
+SELECT_VERSION = text("SELECT version_num FROM alembic_version")
 # Changes nothing; a file that can only be read refuses it, which it would not a mere BEGIN.
-TOUCH = text("UPDATE alembic_version SET version_num = version_num")
+TOUCH_VERSION = text("UPDATE alembic_version SET version_num = version_num")
 
 
 def known_versions() -> list[str]:
@@ -21,7 +21,7 @@ def read_version(database: Database) -> tuple[str | None, bool]:
     """The version of the database, and whether there is no table in it."""
     with database.engine.connect() as connection:
         tables = inspect(connection).get_table_names()
-        found = connection.scalar(VERSION) if "alembic_version" in tables else None
+        found = connection.scalar(SELECT_VERSION) if "alembic_version" in tables else None
     # Alembic leaves its own table when it has taken all the others away.
     return found, set(tables) <= {"alembic_version"}
 

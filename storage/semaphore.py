@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 
-class Places:
+class FairSemaphore:
     """So many threads at once, and whoever has waited longest is next.
 
     A semaphore of the standard library lets those pass who come just when a place is free: with
@@ -20,7 +20,7 @@ class Places:
         self._changing = Lock()
 
     @contextmanager
-    def place(self, patience: float) -> Iterator[None]:
+    def slot(self, patience: float) -> Iterator[None]:
         """Go on with a place, or without one after that many seconds.
 
         Whoever has had a place for all that time loses it: one that is stuck holds others up once.
