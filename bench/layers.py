@@ -30,7 +30,7 @@ from models import Delivery
 from models.message import IncomingText
 from settings import Settings
 from smsconvo import App, create_app, process_text
-from storage.statement import Compiled
+from storage.base import Compiled
 from storage.versions import migrate
 from worker.results import post
 

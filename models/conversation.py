@@ -34,8 +34,7 @@ from models.questionnaire.keywords import find_wish, says_yes
 from models.questionnaire.schema import Question, Questionnaire
 from models.reactions import find_non_answer
 from models.version import Version
-from storage.base import Base, split_row
-from storage.statement import LITERAL_1, Statement
+from storage.base import LITERAL_1, Base, Statement, split_row
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 REVIEW = "(review)"  # what is asked when all is answered; no key of a question has brackets

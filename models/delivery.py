@@ -22,8 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base
-from storage.statement import LITERAL_1, Statement
+from storage.base import LITERAL_1, Base, Statement
 
 # How long after a failed attempt the next one comes: 75 h 35 m in all (Standard Webhooks).
 DELAYS = [
