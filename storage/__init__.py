@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from storage.database import Clock, Database, parse_url
 from storage.postgresql import PostgreSQL, lock_for_migration
-from storage.sqlite import MIGRATION_PRAGMAS, FileLock, SQLite, sqlite3, sqlite_engine
+from storage.sqlite import MIGRATION_PRAGMAS, SQLite, sqlite3, sqlite_engine, write_lock
 
 __all__ = ["Clock", "Database", "connect", "is_transient", "maintenance_transaction"]
 
@@ -16,7 +16,7 @@ __all__ = ["Clock", "Database", "connect", "is_transient", "maintenance_transact
 def connect(url: str, processes: int = 1) -> Database:
     """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL.
 
-    `processes`: how many on this machine have the same to do, this one included.
+    `processes`: how many on this machine share the work, this one included.
     """
     location = parse_url(url)
     if location.get_backend_name() == "sqlite":
@@ -34,16 +34,19 @@ def is_transient(error: DBAPIError) -> bool:
 
 @contextmanager
 def maintenance_transaction(url: str) -> Iterator[Connection]:
-    """A connection for migrations: one transaction for all of them, DDL included."""
+    """One transaction for migrations or a copy, DDL included, while nobody else does either.
+
+    On SQLite nobody else writes at all, and foreign keys are not enforced.
+    """
     location = parse_url(url)
     if location.get_backend_name() == "sqlite":
         engine = sqlite_engine(location, MIGRATION_PRAGMAS, begin="BEGIN IMMEDIATE")
-        gate = FileLock(f"{location.database}-gate")
+        lock = write_lock(location)
     else:
-        engine, gate = create_engine(location, hide_parameters=True), nullcontext()
+        engine, lock = create_engine(location, hide_parameters=True), nullcontext()
         event.listen(engine, "begin", lock_for_migration)
     try:
-        with gate, engine.begin() as connection:
+        with lock, engine.begin() as connection:
             yield connection
     finally:
         engine.dispose()

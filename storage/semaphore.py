@@ -1,4 +1,4 @@
-"""Room for a few threads at a time."""
+"""A semaphore that serves threads in the order they came."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -7,51 +7,51 @@ from threading import Lock
 
 
 class FairSemaphore:
-    """So many threads at once, and whoever has waited longest is next.
+    """A limit on the threads that run at once; the one that has waited longest goes next.
 
-    A semaphore of the standard library lets those pass who come just when a place is free: with
-    twice as many threads as places the slowest hundredth waited twice as long.
+    The standard library's semaphore lets a newcomer overtake those that wait. With twice as many
+    threads as slots, that doubled the wait of the slowest hundredth.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._taken: set[Lock] = set()  # a thread is known by the lock that it waits for
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._holders: set[Lock] = set()  # a thread's ticket is the lock that it waits for
         self._waiting: deque[Lock] = deque()
-        self._changing = Lock()
+        self._lock = Lock()
 
     @contextmanager
-    def slot(self, patience: float) -> Iterator[None]:
-        """Go on with a place, or without one after that many seconds.
+    def slot(self, timeout: float) -> Iterator[None]:
+        """Hold a slot; after this many seconds go on without one.
 
-        Whoever has had a place for all that time loses it: one that is stuck holds others up once.
+        Threads that held theirs for all that time lose it, so a stuck one delays others only once.
         """
-        turn = Lock()
-        turn.acquire()
-        with self._changing:
-            before = set(self._taken)
-            self._waiting.append(turn)
-            self._give()
-        if not turn.acquire(timeout=patience):
-            self._go_on(turn, before)
+        ticket = Lock()
+        ticket.acquire()
+        with self._lock:
+            holders = set(self._holders)
+            self._waiting.append(ticket)
+            self._grant()
+        if not ticket.acquire(timeout=timeout):
+            self._give_up(ticket, holders)
         try:
             yield
         finally:
-            self._leave(turn)
+            self._release(ticket)
 
-    def _give(self) -> None:
-        while self._waiting and len(self._taken) < self.count:
-            turn = self._waiting.popleft()
-            self._taken.add(turn)
-            turn.release()
+    def _grant(self) -> None:
+        while self._waiting and len(self._holders) < self.limit:
+            ticket = self._waiting.popleft()
+            self._holders.add(ticket)
+            ticket.release()
 
-    def _go_on(self, turn: Lock, before: set[Lock]) -> None:
-        with self._changing:
-            self._taken -= before
-            self._give()
-            if turn in self._waiting:
-                self._waiting.remove(turn)
+    def _give_up(self, ticket: Lock, stuck: set[Lock]) -> None:
+        with self._lock:
+            self._holders -= stuck
+            self._grant()
+            if ticket in self._waiting:  # it may have been granted since the timeout
+                self._waiting.remove(ticket)
 
-    def _leave(self, turn: Lock) -> None:
-        with self._changing:
-            self._taken.discard(turn)
-            self._give()
+    def _release(self, ticket: Lock) -> None:
+        with self._lock:
+            self._holders.discard(ticket)
+            self._grant()
