@@ -23,7 +23,7 @@ from models import Contact, Conversation, Delivery, Message, receive
 from models.message import IncomingText
 from resources import open_catalog, open_database, open_people
 from settings import Settings
-from storage.versions import VERSION, known_versions
+from storage.versions import SELECT_VERSION, known_versions
 
 Clock = Callable[[], datetime]
 
@@ -168,7 +168,7 @@ def health_checks(app: App) -> dict[str, dict]:
     try:
         now = app.clock()
         with app.database.read() as db:
-            version = db.scalar(VERSION)
+            version = db.scalar(SELECT_VERSION)
             undelivered = Delivery.count_undelivered(db)
     except DBAPIError:
         now, version, undelivered = datetime.now(UTC), None, {}

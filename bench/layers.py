@@ -30,7 +30,7 @@ from models import Delivery
 from models.message import IncomingText
 from settings import Settings
 from smsconvo import App, create_app, process_text
-from storage.statement import Compiled
+from storage.base import Compiled
 from storage.versions import migrate
 from worker.results import post
 
@@ -129,7 +129,7 @@ def read_text(form: Form) -> IncomingText:
 def take_turns(app: App, forms: list[Form]) -> tuple[float, float]:
     """Milliseconds for one, and how many of them SQLite has; in one transaction, so no sync."""
     spent: list[float] = []
-    run_it = Compiled.run
+    run_it = Compiled.execute
 
     def run(*arguments: Any) -> Any:
         began = time.perf_counter()
@@ -147,7 +147,7 @@ def take_turns(app: App, forms: list[Form]) -> tuple[float, float]:
 
         return each(take, forms)
 
-    with patch.object(Compiled, "run", run):
+    with patch.object(Compiled, "execute", run):
         turn = app.database.write(take_all)
     return turn, 1000 * sum(spent) / len(forms)
 

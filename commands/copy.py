@@ -1,4 +1,4 @@
-"""commands/copy.py"""
+"""`copy`: move from SQLite to PostgreSQL."""
 
 import os
 import sys
@@ -14,9 +14,13 @@ from commands.serve import acquire_server_lock
 from commands.terminal import echo, pluralize
 from resources import migrate_database
 from settings import Settings, SettingsError
-from storage import Database, connect, migrating
-from storage.transfer import NEW_ONE, Tally, Transfer
+from storage import Database, connect, maintenance_transaction
+from storage.transfer import HOW_TO_CREATE, SqliteToPostgres, TableChecksum
 from storage.versions import known_versions, read_version
+
+NEXT_STEPS = """\
+Set DATABASE_URL to the new database, and start smsconvo. Let nothing run on the old one,
+`deliver` included: what is owed is owed in both, and would be delivered twice."""
 
 
 @click.command()
@@ -30,19 +34,14 @@ def copy(database_url: str) -> None:
     settings = Settings.from_env(os.environ)
     with lock_source(settings), reporting_target_errors():
         prepare_target(database_url)
-        tallies = copy_rows(settings.database_url, database_url)
-    for name, tally in tallies.items():
-        echo(f"{name}: {pluralize(tally.rows, 'row')}, checksum {tally.checksum} on both sides")
+        checksums = copy_rows(settings.database_url, database_url)
+    for name, table in checksums.items():
+        echo(f"{name}: {pluralize(table.rows, 'row')}, checksum {table.checksum} on both sides")
     echo(NEXT_STEPS)
 
 
-NEXT_STEPS = """\
-Set DATABASE_URL to the new database, and start smsconvo. Let nothing run on the old one,
-`deliver` included: what is owed is owed in both, and would be delivered twice."""
-
-
 def lock_source(settings: Settings) -> Database:
-    """The database to copy from, which no server has, nor gets before this is closed."""
+    """The database to copy from; no server has it, nor gets it before this is closed."""
     if not settings.on_sqlite:
         raise SettingsError(
             "DATABASE_URL is not sqlite:///…, and copy goes from SQLite to PostgreSQL."
@@ -54,19 +53,19 @@ def lock_source(settings: Settings) -> Database:
 
 @contextmanager
 def reporting_target_errors() -> Iterator[None]:
-    """PostgreSQL's trouble is not DATABASE_URL's here. Its details would quote what guests said."""
+    """Report an error of PostgreSQL as the target's, without details, which would quote texts."""
     try:
         yield
     except DBAPIError as error:
         if not hasattr(error.orig, "diag"):
             raise  # it is SQLite's
-        why = error.orig.diag.message_primary or short_message(error)
-        sentence = f"Copying failed: {why}. Nothing was copied: mend that, and run copy again."
+        reason = error.orig.diag.message_primary or short_message(error)
+        sentence = f"Copying failed: {reason}. Nothing was copied: mend that, and run copy again."
         fail(sentence, exit_status(error))
 
 
 def prepare_target(url: str) -> None:
-    """Have the tables in the database to copy to; whether they are empty is seen under a lock."""
+    """Create the tables to copy to; whether they are empty is checked under a lock, later."""
     try:
         target = connect(url)
         if target.engine.dialect.name != "postgresql":
@@ -77,23 +76,25 @@ def prepare_target(url: str) -> None:
         ) from None
     with target:
         found, is_empty = read_version(target)
-    settings = Settings(database_url=url)
     if is_empty:
-        migrate_database(settings)
+        migrate_database(Settings(database_url=url))
     elif found != known_versions()[-1]:
-        raise SettingsError(f"The database to copy to has other tables. {NEW_ONE}")
+        raise SettingsError(f"The database to copy to has other tables. {HOW_TO_CREATE}")
 
 
-def copy_rows(source: str, target: str) -> dict[str, Tally]:
-    """Copy every row and compare it, in one transaction on each side; what each table has."""
-    with migrating(source) as here, migrating(target) as there:
-        transfer = Transfer(here, there)
+def copy_rows(source_url: str, target_url: str) -> dict[str, TableChecksum]:
+    """Copy and compare all rows, in one transaction on each side; a checksum for each table."""
+    with (
+        maintenance_transaction(source_url) as source,
+        maintenance_transaction(target_url) as target,
+    ):
+        transfer = SqliteToPostgres(source, target)
         count = transfer.count()
         try:
-            for label, steps in (("Copying", transfer.copy()), ("Comparing", transfer.compare())):
+            for label, batches in (("Copying", transfer.copy()), ("Comparing", transfer.compare())):
                 with click.progressbar(length=count, label=label, file=sys.stderr) as bar:
-                    for rows in steps:
+                    for rows in batches:
                         bar.update(rows)
         except ValueError as error:
             raise SettingsError(str(error)) from None
-    return transfer.tallies
+    return transfer.checksums

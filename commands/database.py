@@ -1,4 +1,4 @@
-"""The database of a command, whose version fits this program."""
+"""The database of a command, at the version that this program needs."""
 
 import os
 from collections.abc import Iterator
@@ -7,26 +7,41 @@ from contextlib import contextmanager
 from resources import migrate_database, open_database
 from settings import Settings, SettingsError
 from storage import Database
-from storage.versions import TOUCH, known_versions, read_version
+from storage.versions import check_writable, known_versions, read_version
+
+
+@contextmanager
+def ready_database() -> Iterator[Database]:
+    """The database that the environment names; SettingsError for one that does not fit."""
+    settings = Settings.from_env(os.environ)
+    check_database(settings)
+    with open_database(settings) as database:
+        yield database
 
 
 def check_database(settings: Settings, create: bool = False) -> None:
-    """Refuse a database that this program does not fit; create one that is empty, if asked to."""
+    """Refuse a database that this program cannot use; create the tables in an empty one if asked.
+
+    SettingsError names the cure.
+    """
     found, needed = read_versions(settings)
     if found == needed:
         with open_database(settings) as database:
-            database.write(lambda db: db.execute(TOUCH))
-        return
-    if found or not create:
+            check_writable(database)
+    elif found or not create:
         raise SettingsError(
             f"The database is at version {found or 'none'} and this program needs {needed}."
             " Run: python smsconvo.py upgrade"
         )
-    migrate_database(settings)
+    else:
+        migrate_database(settings)
 
 
 def read_versions(settings: Settings) -> tuple[str | None, str]:
-    """The version of the database, None when it is empty, and the one that this program needs."""
+    """The database's version, None for an empty one, and the version that this program needs.
+
+    SettingsError: the tables are another program's, or a newer version's.
+    """
     with open_database(settings) as database:
         found, is_empty = read_version(database)
     *_, needed = known = known_versions()
@@ -40,11 +55,3 @@ def read_versions(settings: Settings) -> tuple[str | None, str]:
             " Run the newer program, or put back the backup that its upgrade made."
         )
     return found, needed
-
-
-@contextmanager
-def ready_database() -> Iterator[Database]:
-    settings = Settings.from_env(os.environ)
-    check_database(settings)
-    with open_database(settings) as database:
-        yield database

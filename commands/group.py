@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from models import InvalidQuestionnaire
 from settings import SettingsError
-from storage import may_pass
+from storage import is_transient
 
 
 class ErrorHandlingGroup(click.Group):
@@ -40,7 +40,7 @@ def short_message(error: DBAPIError) -> str:
 
 
 def exit_status(error: DBAPIError) -> int:
-    return os.EX_UNAVAILABLE if may_pass(error) else os.EX_CONFIG
+    return os.EX_UNAVAILABLE if is_transient(error) else os.EX_CONFIG
 
 
 def fail(sentence: str, status: int = os.EX_CONFIG) -> NoReturn:

@@ -26,7 +26,7 @@ from logs import LOGGING, log_event
 from resources import open_catalog, open_database, open_people
 from settings import Settings, SettingsError, __version__
 from storage import Database
-from storage.sqlite import TOGETHER
+from storage.sqlite import MAX_BATCH
 from worker.worker import Sender
 
 # Requests at a time in a worker. On SQLite as many as share one commit; on PostgreSQL few have a
@@ -71,7 +71,7 @@ def acquire_server_lock(settings: Settings) -> Database:
     """From now until the last of our processes has ended, for they inherit the lock."""
     database = open_database(settings)
     try:
-        database.serve_alone()
+        database.acquire_server_lock()
     except ValueError as error:
         raise SettingsError(f"{error}. Stop that one, or name another database.") from None
     return database
@@ -86,7 +86,7 @@ def run_server(create_app: Callable, settings: Settings) -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=settings.workers,
-        blocking_threads=TOGETHER if settings.on_sqlite else THREADS,
+        blocking_threads=MAX_BATCH if settings.on_sqlite else THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
         http1_settings=HTTP1Settings(

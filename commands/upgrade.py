@@ -26,11 +26,12 @@ def upgrade(no_backup: bool) -> None:
 
 
 def back_up(settings: Settings, version: str) -> None:
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    """Back the database up, and print how to go back to the backup."""
+    timestamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     with open_database(settings) as database:
         try:
-            copy = database.back_up(f"{version}.{stamp}.bak")
+            path = database.back_up(f"{version}.{timestamp}.bak")
         except ValueError as error:
             raise SettingsError(str(error)) from None
-    click.echo(f"The backup is {copy}. To go back: stop smsconvo, delete the database with its")
+    click.echo(f"The backup is {path}. To go back: stop smsconvo, delete the database with its")
     click.echo("-wal and -shm files, copy the backup to its place, and run the older program.")

@@ -1,7 +1,7 @@
 """How Alembic reaches the database, and what it may not do to it.
 
-All pending migrations run in one transaction, and one machine migrates at a time. On SQLite it is
-rolled back when a row is missing afterwards, or refers to nothing.
+All pending migrations run in one transaction, and one machine migrates at a time. On SQLite the
+transaction is rolled back if rows are missing afterwards, or refer to rows that are.
 """
 
 import os
@@ -13,27 +13,18 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from models import Conversation
-from storage import migrating
+from storage import maintenance_transaction
 
 LOCK_NOT_AVAILABLE = "55P03"
 
 
 def database_url(environ: Mapping[str, str]) -> str:
-    """What `smsconvo.py` hands over; from the command line, DATABASE_URL."""
+    """The URL that `smsconvo.py` hands over; DATABASE_URL for the command `alembic`."""
     if url := context.config.attributes.get("url") or environ.get("DATABASE_URL"):
         return url
     if "DATABASE_URL_FILE" in environ or "CREDENTIALS_DIRECTORY" in environ:
         raise CommandError("Alembic reads DATABASE_URL only. Run: python smsconvo.py upgrade")
     return "sqlite:///smsconvo.db"
-
-
-def count_rows(connection: Connection) -> dict[str, int]:
-    tables = inspect(connection).get_table_names()
-    return {
-        table: connection.scalar(text(f'SELECT count(*) FROM "{table}"'))
-        for table in tables
-        if table != "alembic_version"
-    }
 
 
 def migrate(connection: Connection) -> None:
@@ -47,7 +38,8 @@ def migrate(connection: Connection) -> None:
     context.run_migrations()
 
 
-def migrate_counting_rows(connection: Connection) -> None:
+def migrate_sqlite(connection: Connection) -> None:
+    """Migrate; CommandError, which rolls back, if that loses rows or leaves orphans."""
     before = count_rows(connection)
     migrate(connection)
     after = count_rows(connection)
@@ -58,7 +50,18 @@ def migrate_counting_rows(connection: Connection) -> None:
         raise CommandError(f"Rows of {', '.join(names)} would be lost. Nothing was changed.")
 
 
-def migrate_beside_servers(connection: Connection) -> None:
+def count_rows(connection: Connection) -> dict[str, int]:
+    """The number of rows in each table."""
+    tables = inspect(connection).get_table_names()
+    return {
+        table: connection.scalar(text(f'SELECT count(*) FROM "{table}"'))
+        for table in tables
+        if table != "alembic_version"
+    }
+
+
+def migrate_postgresql(connection: Connection) -> None:
+    """Migrate beside running servers; CommandError if one holds a table for too long."""
     try:
         migrate(connection)
     except OperationalError as error:
@@ -71,8 +74,8 @@ def migrate_beside_servers(connection: Connection) -> None:
         ) from None
 
 
-with migrating(database_url(os.environ)) as connection:
+with maintenance_transaction(database_url(os.environ)) as connection:
     if connection.dialect.name == "sqlite":
-        migrate_counting_rows(connection)
+        migrate_sqlite(connection)
     else:
-        migrate_beside_servers(connection)
+        migrate_postgresql(connection)

@@ -9,8 +9,7 @@ from typing import Self
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base
-from storage.statement import Statement
+from storage.base import Base, Statement
 
 ADDRESS = re.compile(r"([a-z]+:)?(\+?[0-9]+|[A-Za-z0-9._-]+)")
 

@@ -36,8 +36,7 @@ from models.questionnaire.schema import Question, Questionnaire
 from models.reactions import find_non_answer
 from models.text import normalize
 from models.version import Version
-from storage.base import Base, entities
-from storage.statement import ONE, Statement
+from storage.base import LITERAL_1, Base, Statement, split_row
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 REVIEW = "(review)"  # what is asked when all is answered; no key of a question has brackets
@@ -110,7 +109,7 @@ class Conversation(Base):
     @classmethod
     def find(cls, db: Session, sender: str, number: str) -> Optional["Conversation"]:
         """The newest conversation of this pair."""
-        rows = NEWEST.rows(db, sender=sender, number=number)
+        rows = NEWEST.fetch_all(db, sender=sender, number=number)
         return cls._whole(db, rows[0]) if rows else None
 
     @classmethod
@@ -207,8 +206,8 @@ class Conversation(Base):
     @classmethod
     def _whole(cls, db: Session, row: Sequence[Any]) -> "Conversation":
         """The conversation with all that belongs to it, from a row of WHOLE."""
-        conversation, version, contact = entities(row, cls, Version, Contact)
-        answers = map(Answer.of, ANSWERS.rows(db, conversation=conversation.id))
+        conversation, version, contact = split_row(row, cls, Version, Contact)
+        answers = map(Answer.from_row, ANSWERS.fetch_all(db, conversation=conversation.id))
         conversation.version, conversation.contact = version, contact
         conversation.answers = {answer.key: answer for answer in answers}
         return conversation
@@ -347,7 +346,7 @@ class Conversation(Base):
     def forget(self, db: Session, keys: Iterable[str]) -> None:
         """Take answers back."""
         for key in keys:
-            FORGET.run(db, this=self.answers.pop(key).id)
+            FORGET.execute(db, this=self.answers.pop(key).id)
 
     def _gives_way_to(self, name: str, opened: Questionnaire, said: str, now: datetime) -> bool:
         if not opened.is_opens(said):
@@ -368,10 +367,10 @@ BY_ID = WHOLE.where(TABLE.c.id == bindparam("id"))
 NEWEST = Statement(
     WHOLE.where(TABLE.c.sender == bindparam("sender"), TABLE.c.number == bindparam("number"))
     .order_by(TABLE.c.id.desc())
-    .limit(ONE)
+    .limit(LITERAL_1)
 )
 IS_SILENT = and_(text(f"conversations.{IS_OPEN}"), TABLE.c.expires_at <= bindparam("now"))
-IS_ANY_SILENT = select(TABLE.c.id).where(IS_SILENT).limit(ONE)
+IS_ANY_SILENT = select(TABLE.c.id).where(IS_SILENT).limit(LITERAL_1)
 SILENT = (
     WHOLE.where(IS_SILENT)
     .order_by(TABLE.c.expires_at, TABLE.c.id)

@@ -22,8 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base
-from storage.statement import ONE, Statement
+from storage.base import LITERAL_1, Base, Statement
 
 # How long after a failed attempt the next one comes: 75 h 35 m in all (Standard Webhooks).
 DELAYS = [
@@ -102,7 +101,7 @@ class Delivery(Base):
 
     @classmethod
     def is_due(cls, db: Session, now: datetime, under_way: Collection["Delivery"] = ()) -> bool:
-        ((is_due,),) = IS_DUE.rows(db, **_wanted(now, under_way))
+        ((is_due,),) = IS_DUE.fetch_all(db, **_wanted(now, under_way))
         return bool(is_due)
 
     @classmethod
@@ -192,7 +191,7 @@ class Delivery(Base):
         One that was set aside meanwhile waits for its next attempt again: its sender is there.
         """
         outcome = {name: getattr(self, name) for name in OUTCOME}
-        ENDED.run(db, this=self.id, attempt=self.attempts, **outcome)
+        ENDED.execute(db, this=self.id, attempt=self.attempts, **outcome)
 
     def redeliver(self, now: datetime) -> None:
         """Try again now, as the operator wishes; with all attempts anew if it had failed."""
@@ -271,7 +270,7 @@ NEWEST = Statement(
     select(TABLE)
     .where(TABLE.c.conversation_id == bindparam("conversation"))
     .order_by(TABLE.c.id.desc())
-    .limit(ONE)
+    .limit(LITERAL_1)
 )
 ALL_UNDELIVERED = select(TABLE).where(text(IS_UNDELIVERED)).order_by(TABLE.c.created_at, TABLE.c.id)
 UNDELIVERED = Statement(ALL_UNDELIVERED)

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple, Optional
 from sqlalchemy import CheckConstraint, ForeignKey, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base
-from storage.statement import Statement
+from storage.base import Base, Statement
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.
 FINALITY = {"accepted": 1, "queued": 2, "sending": 3, "sent": 4, "read": 6}

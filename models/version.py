@@ -12,8 +12,7 @@ from sqlalchemy import Dialect, Text, TypeDecorator, UniqueConstraint, bindparam
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.questionnaire.schema import Questionnaire
-from storage.base import Base
-from storage.statement import Statement
+from storage.base import Base, Statement
 
 
 class Definition(TypeDecorator[Questionnaire]):

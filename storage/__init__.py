@@ -7,16 +7,16 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from storage.database import Clock, Database, parse_url
-from storage.postgresql import PostgreSQL, migrate_alone
-from storage.sqlite import MIGRATOR, Gate, SQLite, sqlite3, sqlite_engine
+from storage.postgresql import PostgreSQL, lock_for_migration
+from storage.sqlite import MIGRATION_PRAGMAS, SQLite, sqlite3, sqlite_engine, write_lock
 
-__all__ = ["Clock", "Database", "connect", "may_pass", "migrating"]
+__all__ = ["Clock", "Database", "connect", "is_transient", "maintenance_transaction"]
 
 
 def connect(url: str, processes: int = 1) -> Database:
     """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL.
 
-    `processes`: how many on this machine have the same to do, this one included.
+    `processes`: how many on this machine share the work, this one included.
     """
     location = parse_url(url)
     if location.get_backend_name() == "sqlite":
@@ -24,7 +24,7 @@ def connect(url: str, processes: int = 1) -> Database:
     return PostgreSQL(location, processes)
 
 
-def may_pass(error: DBAPIError) -> bool:
+def is_transient(error: DBAPIError) -> bool:
     """Whether trying again may help: a disk that is full, a server that is not there yet."""
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is None:
@@ -33,17 +33,20 @@ def may_pass(error: DBAPIError) -> bool:
 
 
 @contextmanager
-def migrating(url: str) -> Iterator[Connection]:
-    """A connection for migrations: one transaction for all of them, DDL included."""
+def maintenance_transaction(url: str) -> Iterator[Connection]:
+    """One transaction for migrations or a copy, DDL included, while nobody else does either.
+
+    On SQLite nobody else writes at all, and foreign keys are not enforced.
+    """
     location = parse_url(url)
     if location.get_backend_name() == "sqlite":
-        engine = sqlite_engine(location, MIGRATOR, begin="BEGIN IMMEDIATE")
-        gate = Gate(f"{location.database}-gate")
+        engine = sqlite_engine(location, MIGRATION_PRAGMAS, begin="BEGIN IMMEDIATE")
+        lock = write_lock(location)
     else:
-        engine, gate = create_engine(location, hide_parameters=True), nullcontext()
-        event.listen(engine, "begin", migrate_alone)
+        engine, lock = create_engine(location, hide_parameters=True), nullcontext()
+        event.listen(engine, "begin", lock_for_migration)
     try:
-        with gate, engine.begin() as connection:
+        with lock, engine.begin() as connection:
             yield connection
     finally:
         engine.dispose()

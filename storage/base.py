@@ -1,66 +1,166 @@
-"""What all tables have in common: the column types, and how a row is read and written."""
+"""How rows are read and written: column types, compiled statements and the base of all tables.
 
-from collections.abc import Iterable, Sequence
+Every text runs through all three, which is why they share a file. The ORM's unit of work is not
+used: finding out at each flush what depends on what takes several times as long as the statements.
+"""
+
+from collections.abc import Iterable, KeysView, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import (
     BigInteger,
     ColumnDefault,
+    ColumnElement,
+    Connection,
     DateTime,
     Dialect,
+    Executable,
     Integer,
     MetaData,
     Text,
     TypeDecorator,
     bindparam,
     insert,
+    literal_column,
     update,
 )
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from storage.statement import Statement
+from storage.driver_errors import raise_as_sqlalchemy
+
+# For LIMIT. With a parameter there, SQLite compiles the statement anew each time, which takes four
+# times as long as running it.
+LITERAL_1: ColumnElement[int] = literal_column("1")
 
 
-class Moment(TypeDecorator[datetime]):
-    """A UTC datetime on SQLite: ISO 8601 text of one width, whose order is that of time."""
+class UtcDateTime(TypeDecorator[datetime]):
+    """A UTC datetime on SQLite: ISO 8601 text of one width, so text order is time order."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        return value and value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return value and _to_iso(value if value.tzinfo is UTC else value.astimezone(UTC))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         return value and datetime.fromisoformat(value)
 
 
-class Words(TypeDecorator[str]):
-    """Text on PostgreSQL, which has no U+0000 in it: U+FFFE is held for that."""
+@lru_cache  # a turn writes the same time into several columns
+def _to_iso(utc: datetime) -> str:
+    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class NulSafeText(TypeDecorator[str]):
+    """Text on PostgreSQL, which cannot store U+0000: U+FFFE is stored instead."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value and self.held(value)
-
     @staticmethod
-    def held(value: str) -> str:
-        """The text as PostgreSQL can hold it."""
+    def encode(value: str) -> str:
+        """The text as PostgreSQL can store it."""
         return value.replace("\0", "\ufffe")
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value and self.encode(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         return value and value.replace("\ufffe", "\0")
 
 
-class Base(DeclarativeBase):
-    """Every table, with named constraints: SQLite cannot drop what has no name.
+class Statement:
+    """A statement about tables, compiled once for each kind of database.
 
-    Nothing here uses the ORM's unit of work, which takes some times as long as its statements to
-    find out what depends on what: an entity belongs to no session, and is written when `insert` or
-    `update` is called, not later.
+    SQLAlchemy's own `execute` takes five times as long for a SELECT, `exec_driver_sql` three times,
+    mostly to describe the columns of a result. This only converts values. It knows no list behind
+    IN and no default made in Python, and fires none of SQLAlchemy's events except `handle_error`.
+    """
+
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
+        self._compiled: dict[str, Compiled] = {}
+
+    def fetch_all(self, db: Session, **values: Any) -> list[list[Any]]:
+        """Run a SELECT with these parameters; each row as the values of its columns, in order."""
+        compiled, connection = self._compile(db)
+        _, rows = compiled.execute(connection, values)
+        return [compiled.read(row) for row in rows]
+
+    def insert(self, db: Session, **values: Any) -> int:
+        """Run an INSERT of one row and return its id."""
+        compiled, connection = self._compile(db)
+        cursor, rows = compiled.execute(connection, values)
+        return cursor.lastrowid if compiled.gives_lastrowid else rows[0][0]
+
+    def execute(self, db: Session, **values: Any) -> None:
+        """Run an UPDATE or DELETE with these parameters."""
+        compiled, connection = self._compile(db)
+        compiled.execute(connection, values)
+
+    def _compile(self, db: Session) -> tuple["Compiled", Connection]:
+        connection = db.connection()
+        name = connection.dialect.name
+        if name not in self._compiled:
+            self._compiled[name] = Compiled(self._statement, connection.dialect)
+        return self._compiled[name], connection
+
+
+class Compiled:
+    """SQL for one kind of database, and how values become what its driver takes and gives."""
+
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        columns = getattr(statement, "selected_columns", compiled.effective_returning or ())
+        self.sql = str(compiled)
+        self.gives_lastrowid = compiled.postfetch_lastrowid
+        self._gives_rows = len(columns) > 0  # to ask psycopg's cursor costs a query's description
+        self._order = compiled.positiontup  # None where parameters have names
+        self._constants = compiled.params
+        self._encoders = [
+            (name, encode)
+            for parameter, name in compiled.bind_names.items()
+            if (encode := parameter.type.dialect_impl(dialect).bind_processor(dialect))
+        ]
+        self._decoders = [
+            (index, decode)
+            for index, column in enumerate(columns)
+            if (decode := column.type.dialect_impl(dialect).result_processor(dialect, None))
+        ]
+
+    def execute(self, connection: Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
+        """The driver's cursor and all rows; the driver's errors become SQLAlchemy's."""
+        parameters = self.convert(values)
+        cursor = None
+        try:
+            cursor = connection.connection.driver_connection.cursor()
+            cursor.execute(self.sql, parameters)
+            return cursor, cursor.fetchall() if self._gives_rows else []
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise_as_sqlalchemy(error, connection, cursor, self.sql, parameters)
+
+    def convert(self, values: dict[str, Any]) -> dict[str, Any] | tuple[Any, ...]:
+        """The parameters as the driver takes them: by name, or in the order of the SQL."""
+        parameters = self._constants | values
+        for name, encode in self._encoders:
+            parameters[name] = encode(parameters[name])
+        return parameters if self._order is None else tuple([parameters[n] for n in self._order])
+
+    def read(self, row: Sequence[Any]) -> list[Any]:
+        """The values of a row as the models know them."""
+        values = list(row)
+        for index, decode in self._decoders:
+            values[index] = decode(values[index])
+        return values
+
+
+class Base(DeclarativeBase):
+    """The base of all tables, with named constraints: SQLite cannot drop one without a name.
+
+    An entity belongs to no session. It is written when `insert` or `update` is called, not later.
     """
 
     metadata = MetaData(
@@ -73,77 +173,90 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {
-        datetime: DateTime(timezone=True).with_variant(Moment(), "sqlite"),
-        str: Text().with_variant(Words(), "postgresql"),
+        datetime: DateTime(timezone=True).with_variant(UtcDateTime(), "sqlite"),
+        str: Text().with_variant(NulSafeText(), "postgresql"),
         int: BigInteger().with_variant(Integer, "sqlite"),
     }
+    column_names: ClassVar[KeysView[str]]  # in the order of the table
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.column_names = dict.fromkeys(cls.__table__.columns.keys()).keys()
+
+    def __init__(self, **values: Any) -> None:
+        if not values.keys() <= self.column_names:
+            raise TypeError(f"{type(self).__name__} has no such columns: {', '.join(values)}")
+        # Where the ORM keeps them, too; its own setters take several times as long.
+        self.__dict__.update(values)
 
     @classmethod
-    def of(cls, values: Iterable[Any]) -> Self:
-        """The entity with these values of its columns, in their order."""
+    def from_row(cls, values: Iterable[Any]) -> Self:
+        """The entity with these values of all its columns, in their order."""
         entity = cls()
-        entity.stored = dict(zip(cls.__table__.columns.keys(), values, strict=True))
-        # Where the ORM has them, too; its own setters take as long as to read the row.
+        entity.stored = dict(zip(cls.column_names, values, strict=True))
         entity.__dict__.update(entity.stored)
         return entity
 
     @classmethod
     def first(cls, db: Session, statement: Statement, **values: Any) -> Self | None:
-        """The entity that a statement about its whole table finds first, if any."""
-        rows = statement.rows(db, **values)
-        return cls.of(rows[0]) if rows else None
+        """The first entity that a SELECT of this whole table finds, or None."""
+        rows = statement.fetch_all(db, **values)
+        return cls.from_row(rows[0]) if rows else None
 
     @classmethod
     def all(cls, db: Session, statement: Statement, **values: Any) -> list[Self]:
-        return [cls.of(row) for row in statement.rows(db, **values)]
+        """All entities that a SELECT of this whole table finds."""
+        return [cls.from_row(row) for row in statement.fetch_all(db, **values)]
 
     def insert(self, db: Session) -> None:
         """Write a new row, with the defaults of its columns, and take its id."""
-        for name, default in _defaults(type(self)).items():
+        for name, default in _defaults(type(self)):
             if getattr(self, name) is None:
                 setattr(self, name, default.arg(None) if default.is_callable else default.arg)
+        # SQLite's driver takes a microsecond for each None.
         values = {name: value for name, value in self._values().items() if value is not None}
-        self.id = _inserting(type(self), frozenset(values)).insert(db, **values)
+        self.id = _insert_statement(type(self), frozenset(values)).insert(db, **values)
         self.stored = self._values()
 
     def update(self, db: Session) -> None:
-        """Write what differs from the row as it was read or written last."""
-        values = self._values()
-        changed = {name: value for name, value in values.items() if value != self.stored[name]}
+        """Write the columns that differ from the row as it was last read or written."""
+        values, stored = self._values(), self.stored
+        changed = {name: value for name, value in values.items() if value != stored[name]}
         if changed:
-            statement = _updating(type(self), frozenset(changed))
-            statement.run(db, **changed, this=self.id)
+            statement = _update_statement(type(self), frozenset(changed))
+            statement.execute(db, **changed, this=self.id)
             self.stored = values
 
     def save(self, db: Session) -> None:
-        """Insert what is new, update what is not."""
+        """Insert a new entity, update one that has its row."""
         if self.id is None:
             self.insert(db)
         else:
             self.update(db)
 
     def _values(self) -> dict[str, Any]:
-        return {name: self.__dict__.get(name) for name in self.__table__.columns.keys()}
+        attributes = self.__dict__
+        return {name: attributes.get(name) for name in self.column_names}
 
 
-@lru_cache
-def _defaults(entity: type[Base]) -> dict[str, ColumnDefault]:
-    return {column.key: column.default for column in entity.__table__.columns if column.default}
-
-
-@lru_cache
-def _inserting(entity: type[Base], names: frozenset[str]) -> Statement:
-    return Statement(insert(entity.__table__).values({name: bindparam(name) for name in names}))
-
-
-@lru_cache
-def _updating(entity: type[Base], names: frozenset[str]) -> Statement:
-    table = entity.__table__
-    values = {name: bindparam(name) for name in names}
-    return Statement(update(table).where(table.c.id == bindparam("this")).values(values))
-
-
-def entities(row: Sequence[Any], *kinds: type[Base]) -> list[Any]:
-    """One of each kind, from a row that holds their columns one after the other."""
+def split_row(row: Iterable[Any], *tables: type[Base]) -> list[Any]:
+    """An entity of each table, from a row that holds all their columns one after the other."""
     values = iter(row)
-    return [kind.of(islice(values, len(kind.__table__.columns))) for kind in kinds]
+    return [table.from_row(islice(values, len(table.column_names))) for table in tables]
+
+
+@lru_cache
+def _defaults(table: type[Base]) -> list[tuple[str, ColumnDefault]]:
+    return [(column.key, column.default) for column in table.__table__.columns if column.default]
+
+
+@lru_cache
+def _insert_statement(table: type[Base], names: frozenset[str]) -> Statement:
+    return Statement(insert(table.__table__).values({name: bindparam(name) for name in names}))
+
+
+@lru_cache
+def _update_statement(table: type[Base], names: frozenset[str]) -> Statement:
+    columns = table.__table__.columns
+    values = {name: bindparam(name) for name in names}
+    return Statement(update(table.__table__).where(columns.id == bindparam("this")).values(values))

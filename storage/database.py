@@ -1,4 +1,4 @@
-"""What the databases have in common: `read()` to look, `write(work)` for everything else."""
+"""What all databases have in common: `read()` to look, `write(transaction)` for everything else."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
-Work = Callable[[Session], T]
-PATIENCE_SECONDS = 12  # Twilio hangs up after 15
+Transaction = Callable[[Session], T]
+WRITE_TIMEOUT_SECONDS = 12  # Twilio hangs up after 15
 
 
 class DatabaseBroken(OSError):
@@ -20,9 +20,9 @@ class DatabaseBroken(OSError):
 
 
 class Database:
-    """The database behind a URL: `read()` to look, `write(work)` for everything else.
+    """The database behind a URL.
 
-    Once `broken` is set it takes no writes any more: end the process and start another.
+    Once `broken` is set it takes no more writes: end the process and start another.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -34,29 +34,29 @@ class Database:
         with Session(self.engine, expire_on_commit=False) as db:
             yield db
 
-    def write(self, work: Work[T]) -> T:
-        """Run `work(db)` in one transaction and return its result once that is on disk.
+    def write(self, transaction: Transaction[T]) -> T:
+        """Run `transaction(db)` in one transaction and return its result once that is on disk.
 
-        `work` may run more than once and must be safe to. It returns plain values or entities
-        whose attributes it has loaded.
+        It may run more than once and must be safe to repeat. It returns plain values, or entities
+        whose attributes it has loaded. TimeoutError: nothing was written within 12 seconds.
         """
         raise NotImplementedError
 
-    def serve_alone(self) -> None:
-        """Keep other servers away from what only one may serve; ValueError when one is there."""
+    def acquire_server_lock(self) -> None:
+        """Keep other servers off a database that serves only one; ValueError if one has it."""
 
-    def back_up(self, ending: str) -> str:
-        """Copy the database to a file of its name with this ending, and return the copy's path.
+    def back_up(self, suffix: str) -> str:
+        """Copy the database to a file of its name and this suffix; the path of the copy.
 
-        The copy is whole and on disk, or there is a ValueError that says what to do.
+        The copy is complete and on disk, or a ValueError says what to do.
         """
         raise NotImplementedError
 
     def free_space(self) -> int | None:
-        """Bytes left where the database is; None where that is another machine's affair."""
+        """Bytes left on the database's disk; None if that is another machine's concern."""
 
     def now(self) -> datetime:
-        """The time by the clock that all who write here share; that of this machine by default."""
+        """The time in UTC by the clock that all writers share; by default this machine's."""
         return datetime.now(UTC)
 
     def close(self) -> None:
@@ -70,13 +70,13 @@ class Database:
 
 
 def parse_url(url: str) -> URL:
-    """The URL of a database that we can use; ValueError says what is wrong with it."""
+    """The URL of a database that smsconvo can use; ValueError says what is wrong with it."""
     try:
         location = make_url(url)
     except Exception:  # its message would show the password
         raise ValueError("is not a database URL") from None
     if location.get_backend_name() == "postgresql":
-        # A server in SQL_ASCII would have its texts taken for bytes.
+        # From a server in SQL_ASCII psycopg would return bytes.
         location = location.update_query_dict({"client_encoding": "utf8"})
         return location.set(drivername="postgresql+psycopg")
     if location.drivername != "sqlite":

@@ -13,132 +13,149 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from storage.database import PATIENCE_SECONDS, Database, T, Work
-from storage.places import Places
+from storage.database import WRITE_TIMEOUT_SECONDS, Database, T, Transaction
+from storage.semaphore import FairSemaphore
 
-TRIES = 5  # on PostgreSQL, for works that met each other
-# Works of a process that PostgreSQL has at once, besides those that commit, which only wait for the
-# disk. While some wait for PostgreSQL, others use Python's lock; more of them only fight for it,
-# which takes the processor as much time as the works do.
-WORKS_AT_ONCE = 6
-# What a process takes where PostgreSQL is on its machine, with the half that PostgreSQL takes for
-# it. When that is more cores than there are, all wait for a core, and a second work at once would
-# only add to the fight. As measured on one core and on two: docs/performance.md.
-CORES_FOR_A_PROCESS = 1.5
-PLACE_SECONDS = 0.5  # then a work goes on beside those, for they may wait for a lost machine
-TABLE_SECONDS = 3  # that a migration waits for a table, on PostgreSQL
-CLOCK_SECONDS = 1  # until PostgreSQL's clock is read again
-# How long PostgreSQL may take. When the first time runs out it says so itself; the second is for
-# one that says nothing. That, a new connection and two places are less than PATIENCE_SECONDS.
-STATEMENT_SECONDS, ANSWER_SECONDS, CONNECT_SECONDS = 5, 6, 3
+MAX_ATTEMPTS = 5  # of a transaction that conflicts with others or loses its connection
+# Transactions that a process runs at once. Those that commit do not count: they only wait for the
+# disk. While some wait for PostgreSQL, others use Python's lock; with more, they only compete for
+# it, which costs as much processor time as the transactions themselves.
+MAX_CONCURRENT = 6
+# Cores that a process uses where PostgreSQL runs on its machine, PostgreSQL's half included. When
+# all processes need more cores than there are, a second transaction at once only adds to the
+# competition. Measured on one core and on two: docs/performance.md.
+CORES_PER_PROCESS = 1.5
+# Then a transaction runs beside those that hold a slot: they may be waiting for a lost machine.
+SLOT_TIMEOUT_SECONDS = 0.5
+LOCK_TIMEOUT_SECONDS = 3  # for a migration that waits for a table
+CLOCK_SAMPLE_SECONDS = 1  # how long a reading of PostgreSQL's clock is used
+# PostgreSQL ends a statement itself; a server that no longer answers is left a second later. That,
+# a new connection and two slots take less than WRITE_TIMEOUT_SECONDS.
+STATEMENT_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS = 5, 3
 
-# Of a connection to PostgreSQL, and of its session there.
-LINE = {
-    "connect_timeout": str(CONNECT_SECONDS),
-    "keepalives_idle": "10",  # seconds until a connection asks whether the other machine still is
+CONNECT_ARGS = {
+    "connect_timeout": str(CONNECT_TIMEOUT_SECONDS),
+    "keepalives_idle": "10",  # seconds of silence until the other machine is probed
     "keepalives_interval": "3",
     "keepalives_count": "3",
 }
-SESSION = {
+SESSION_SETTINGS = {
     "timezone": "UTC",
-    # Each statement is planned once, and again after ANALYZE only. If its table has a page or two
-    # then, a plan that reads all of it would be kept while thousands of rows are added.
+    # Each statement is planned once, and again only after ANALYZE. A plan made while its table has
+    # a page or two would read all of it, and be kept while thousands of rows are added.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
-    "jit": "off",  # whatever reads a whole table nevertheless seems worth it now
-    "statement_timeout": f"{STATEMENT_SECONDS}s",
-    # What a machine that vanished has locked is locked until then.
-    "idle_in_transaction_session_timeout": f"{PATIENCE_SECONDS}s",
+    "jit": "off",  # with seqscan off, any plan that reads a whole table looks worth compiling
+    "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+    # Until then, what a vanished machine has locked stays locked.
+    "idle_in_transaction_session_timeout": f"{WRITE_TIMEOUT_SECONDS}s",
 }
 
-# For a role or a database for which a commit need not be on disk, there and at the standbys. What
-# waits for more than `on` does stays so, and so does what the URL says.
-SYNC = (
-    "SELECT set_config(name, 'on', false) FROM pg_settings WHERE name = 'synchronous_commit'"
-    " AND setting IN ('off', 'local') AND source <> 'client'"
-)
+READ_CLOCK = text("SELECT clock_timestamp()")
+RETRYABLE_SQLSTATES = ("40001", "40P01")  # serialization_failure, deadlock_detected
 
 
 class PostgreSQL(Database):
-    """A transaction for each work; one that met another or lost its connection runs again.
+    """Runs a transaction again when it conflicts with another one or loses its connection.
 
-    Nobody asks whether a connection is still there before it is used: that costs a question more,
-    and a work whose connection turns out to be lost runs again anyway.
+    Connections are not tested before use. That costs a round trip, and a transaction whose
+    connection turns out to be lost runs again anyway.
 
-    To look takes no transaction: it would end with ROLLBACK, for which psycopg throws away all
-    that the connection has prepared.
+    Reads use no transaction: it would end with ROLLBACK, after which psycopg forgets all that the
+    connection has prepared.
     """
 
     def __init__(self, url: URL, processes: int) -> None:
-        engine = _postgresql_engine(url)
+        engine = _create_engine(url)
         super().__init__(engine.execution_options(isolation_level="AUTOCOMMIT"))
         self._writer = engine
-        self._places = Places(_works_at_once(engine, processes))
-        self._told = (-inf, datetime.min)  # when PostgreSQL told the time, by our count, and what
+        self._semaphore = FairSemaphore(_max_concurrent(engine, processes))
+        self._clock_sample = (-inf, datetime.min)  # seconds by our own count, PostgreSQL's time
 
-    def write(self, work: Work[T]) -> T:
-        return self._try(self._commit, work)
+    def write(self, transaction: Transaction[T]) -> T:
+        return self._retry(self._commit, transaction)
 
     def now(self) -> datetime:
-        """What PostgreSQL's clock said less than a second ago, and what has passed since.
+        """PostgreSQL's time, read within the last second, plus what has passed since.
 
-        It may lag by as long as that answer was under way. To ask anew for each text took a tenth
+        It may lag by as long as the answer took. Reading the clock anew for each text took a tenth
         of the processor's time.
         """
-        counted, told = self._told
-        if count_seconds() - counted > CLOCK_SECONDS:
-            counted, told = self._told = self._try(self._read_clock)
-        return told + timedelta(seconds=count_seconds() - counted)
+        sampled_at, time_then = self._clock_sample
+        if elapsed_seconds() - sampled_at > CLOCK_SAMPLE_SECONDS:
+            sampled_at, time_then = self._clock_sample = self._retry(self._read_clock)
+        return time_then + timedelta(seconds=elapsed_seconds() - sampled_at)
 
-    def back_up(self, ending: str) -> str:
+    def back_up(self, suffix: str) -> str:
         raise ValueError(
             "smsconvo makes no backup of PostgreSQL. Make one with pg_dump, and run:"
             " python smsconvo.py upgrade --no-backup"
         )
 
-    def _try(self, run: Callable[..., T], *arguments: Any) -> T:
-        for _ in range(TRIES - 1):
+    def _retry(self, function: Callable[..., T], *arguments: Any) -> T:
+        for _ in range(MAX_ATTEMPTS - 1):
             try:
-                return run(*arguments)
+                return function(*arguments)
             except DBAPIError as error:
-                if not _may_run_again(error):
+                if not _is_retryable(error):
                     raise
-        return run(*arguments)
+        return function(*arguments)
 
-    def _commit(self, work: Work[T]) -> T:
+    def _commit(self, transaction: Transaction[T]) -> T:
         with Session(self._writer, expire_on_commit=False) as db, db.begin():
-            with self._places.place(PLACE_SECONDS):
-                return work(db)
+            with self._semaphore.slot(SLOT_TIMEOUT_SECONDS):
+                return transaction(db)
 
     def _read_clock(self) -> tuple[float, datetime]:
         with self.read() as db:
-            told = db.scalar(CLOCK)
-            return count_seconds(), told
+            time_now = db.scalar(READ_CLOCK)
+            return elapsed_seconds(), time_now
 
 
-CLOCK = text("SELECT clock_timestamp()")
+def elapsed_seconds() -> float:
+    """Seconds of a clock that nobody can set; where the system can, time asleep counts."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def _works_at_once(engine: Engine, processes: int) -> int:
-    """How many works each of these processes has at PostgreSQL at once."""
-    all_cores_taken = CORES_FOR_A_PROCESS * processes > (os.cpu_count() or 1)
-    return 1 if all_cores_taken and _is_beside_us(engine) else WORKS_AT_ONCE
+def lock_for_migration(connection: Connection) -> None:
+    """Wait for another machine's migration to end, but only briefly for a table.
+
+    Every text that arrives waits behind a migration that waits for a table.
+    """
+    connection.execute(text("SET LOCAL statement_timeout = 0"))  # a role may have one
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('smsconvo migration'))"))
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
 
 
-def _is_beside_us(engine: Engine) -> bool:
-    """Whether PostgreSQL is on this machine, by its address, which may be that of a tunnel."""
+def _is_retryable(error: DBAPIError) -> bool:
+    """Whether a transaction met another one, or lost its connection, perhaps after its commit."""
+    conflicts = isinstance(error, IntegrityError) or error.orig.sqlstate in RETRYABLE_SQLSTATES
+    return conflicts or error.connection_invalidated
+
+
+def _max_concurrent(engine: Engine, processes: int) -> int:
+    """How many transactions each of these processes runs at once."""
+    all_cores_taken = CORES_PER_PROCESS * processes > (os.cpu_count() or 1)
+    return 1 if all_cores_taken and _is_on_this_machine(engine) else MAX_CONCURRENT
+
+
+def _is_on_this_machine(engine: Engine) -> bool:
+    """Whether PostgreSQL's address is this machine's; it may still be the end of a tunnel."""
     from psycopg.pq import Conninfo
 
-    # PostgreSQL's library knows of its own variables and files, but not of a service in the URL.
-    usual = {one.keyword.decode(): os.fsdecode(one.val or b"") for one in Conninfo.get_defaults()}
-    said = usual | engine.dialect.create_connect_args(engine.url)[1]
-    if said["service"] != usual["service"]:
+    # libpq knows its own variables and files, but not those of a service that the URL names.
+    defaults = {
+        option.keyword.decode(): os.fsdecode(option.val or b"")
+        for option in Conninfo.get_defaults()
+    }
+    options = defaults | engine.dialect.create_connect_args(engine.url)[1]
+    if options["service"] != defaults["service"]:
         return False
-    return all(map(_is_our_own, str(said["hostaddr"] or said["host"]).split(",")))
+    return all(map(_is_local, str(options["hostaddr"] or options["host"]).split(",")))
 
 
-def _is_our_own(address: str) -> bool:
-    """Whether it is a socket's, in a folder or abstract, or loopback."""
+def _is_local(address: str) -> bool:
+    """Whether it is loopback, or a socket in a directory or an abstract one."""
     if address in ("", "localhost") or address.startswith(("/", "@")):
         return True
     with suppress(ValueError):
@@ -146,60 +163,20 @@ def _is_our_own(address: str) -> bool:
     return False
 
 
-def count_seconds() -> float:
-    """Seconds that nobody can set; where the system knows them, those that it slept count too."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+def _create_engine(url: URL) -> Engine:
+    """An engine whose connections never wait for ever; the URL's own settings come first."""
+    from storage.psycopg_connection import configure, connect
 
-
-def _may_run_again(error: DBAPIError) -> bool:
-    """Whether a work met another one, or lost its connection, perhaps after its commit."""
-    met = isinstance(error, IntegrityError) or error.orig.sqlstate in MET
-    return met or error.connection_invalidated
-
-
-MET = ("40001", "40P01")  # serialization_failure, deadlock_detected
-
-
-def migrate_alone(connection: Connection) -> None:
-    """Wait for the migration of another machine to end, but not for what holds a table for long.
-
-    All texts that come wait behind a migration that waits for a table.
-    """
-    connection.execute(text("SET LOCAL statement_timeout = 0"))  # a role may have one
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('smsconvo migration'))"))
-    connection.execute(text(f"SET LOCAL lock_timeout = '{TABLE_SECONDS}s'"))
-
-
-def _postgresql_engine(url: URL) -> Engine:
-    """With connections that wait for nothing for ever; what the URL says goes before."""
-    from psycopg import Connection, OperationalError  # costs time that SQLite need not take
-    from psycopg.pq import TransactionStatus
-    from psycopg.types.numeric import Int8Dumper
-
-    class Impatient(Connection):
-        def wait(self, *arguments: Any) -> Any:
-            try:
-                return super().wait(*arguments, timeout=ANSWER_SECONDS)
-            except OperationalError:
-                if self.info.transaction_status == TransactionStatus.ACTIVE:  # still no answer
-                    self.close()
-                raise
-
-    options = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
-    query = LINE | url.query | {"options": f"{options} {url.query.get('options', '')}"}
-    # There are never more connections than threads.
-    sizes = {"pool_size": 16, "max_overflow": -1, "pool_use_lifo": True}
-    url, prepared = url.set(query=query), {"prepare_threshold": 0}  # from the first time on
-    engine = create_engine(url, connect_args=prepared, hide_parameters=True, **sizes)
-    event.listen(engine, "do_connect", lambda _, __, args, named: Impatient.connect(*args, **named))
-
-    @event.listens_for(engine, "connect")
-    def settle(connection: Connection, _: Any) -> None:
-        # With one kind of number, whatever its size, each statement is prepared only once.
-        connection.adapters.register_dumper(int, Int8Dumper)
-        # In no transaction, for what is set in one that fails is set no more.
-        connection.autocommit = True
-        connection.execute(SYNC)
-        connection.autocommit = False
-
+    options = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
+    query = CONNECT_ARGS | url.query | {"options": f"{options} {url.query.get('options', '')}"}
+    engine = create_engine(
+        url.set(query=query),
+        connect_args={"prepare_threshold": 0},  # from the first execution on
+        hide_parameters=True,
+        pool_size=16,
+        max_overflow=-1,  # there are never more connections than threads
+        pool_use_lifo=True,
+    )
+    event.listen(engine, "do_connect", connect)
+    event.listen(engine, "connect", configure)
     return engine

@@ -1,7 +1,7 @@
-"""SQLite: one thread owns the one connection that writes.
+"""SQLite: one thread owns the only connection that writes.
 
-It is behind a lock that it shares with other processes, so writers wait in a fair queue of ours and
-never meet SQLite's own back-off, which starves the ones that wait longest.
+Processes share a file lock around each write, so writers wait in fair queues. They never meet
+SQLite's own back-off, which starves those that have waited longest.
 """
 
 import fcntl
@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import Any
@@ -19,7 +19,8 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session
 
-from storage.database import PATIENCE_SECONDS, Database, DatabaseBroken, T, Work
+from storage.backup import back_up
+from storage.database import WRITE_TIMEOUT_SECONDS, Database, DatabaseBroken, T, Transaction
 
 try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
     import pysqlite3.dbapi2 as sqlite3
@@ -27,18 +28,18 @@ except ImportError:
     import sqlite3
 
 
-TOGETHER = 64  # texts that one commit, so one fsync, may serve
-# Texts that come now share a commit with those that wait. While their threads are at work, the
-# writer would only fight them for Python's lock.
-GATHER_SECONDS = 0.002
-# A disk that fails or a file that is damaged. A commit that ends so may be on disk or not, and the
-# next sync of the same process can lie: the kernel drops what it could not write. So this process
-# writes no more, and another finds out from the log what is there.
-BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+MAX_BATCH = 64  # transactions that share one commit, and so one fsync
+# When several transactions wait, more are about to: they share the commit. Starting at once would
+# make the writer compete with their threads for Python's lock.
+COMMIT_DELAY_SECONDS = 0.002
+# The disk failed or the file is damaged. A commit that ends so may or may not be on disk, and the
+# next sync of this process can lie, because the kernel drops what it could not write. So this
+# process writes no more, and the next one reads from the log what is there.
+FATAL_CODES = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 PRAGMAS: dict[str, Any] = {
     "journal_mode": "wal",
-    "synchronous": 2,  # FULL: with NORMAL a commit that was acknowledged can be lost with the power
+    "synchronous": 2,  # FULL: with NORMAL, a power cut can undo an acknowledged commit
     "foreign_keys": 1,
     "busy_timeout": 5000,
     "journal_size_limit": 64 * 1024 * 1024,
@@ -46,161 +47,148 @@ PRAGMAS: dict[str, Any] = {
     "trusted_schema": 0,
     "secure_delete": 1,
 }
-WRITER = {"wal_autocheckpoint": 1000}
-# Rebuilding a table deletes the rows that refer to it, silently, when foreign keys are on.
-MIGRATOR = WRITER | {"foreign_keys": 0}
-READER = {"wal_autocheckpoint": 0, "query_only": 1}
+WRITER_PRAGMAS = {"wal_autocheckpoint": 1000}
+# With foreign keys on, rebuilding a table silently deletes the rows that refer to it.
+MIGRATION_PRAGMAS = WRITER_PRAGMAS | {"foreign_keys": 0}
+READER_PRAGMAS = {"wal_autocheckpoint": 0, "query_only": 1}
+
+Queued = tuple[Transaction[Any], Future[Any]]
 
 
 class SQLite(Database):
-    """Readers that can only read, and one connection for writes."""
+    """A file: connections that can only read, and one that writes."""
 
     def __init__(self, url: URL) -> None:
-        super().__init__(sqlite_engine(url, READER, begin="BEGIN"))
-        engine = sqlite_engine(url, WRITER, begin="BEGIN IMMEDIATE")
-        for one in (self.engine, engine):
-            event.listen(one, "handle_error", self._judge)
-        self._writer = Writer(engine, Gate(f"{url.database}-gate"), self.broken)
-        self._server = Gate(f"{url.database}-server")
+        reader = sqlite_engine(url, READER_PRAGMAS, begin="BEGIN")
+        writer = sqlite_engine(url, WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
+        super().__init__(reader)
+        for engine in (reader, writer):
+            event.listen(engine, "handle_error", self._classify_error)
+        self._writer = Writer(writer, write_lock(url), self.broken)
+        self._server_lock = FileLock(f"{url.database}-server")
 
-    def serve_alone(self) -> None:
-        if not self._server.enter(wait=False):
-            raise ValueError(f"Another server has {self.engine.url.database}")
-
-    def write(self, work: Work[T]) -> T:
-        turn = self._writer.submit(work)
+    def write(self, transaction: Transaction[T]) -> T:
+        future = self._writer.submit(transaction)
         try:
-            return turn.result(timeout=PATIENCE_SECONDS)
+            return future.result(timeout=WRITE_TIMEOUT_SECONDS)
         except TimeoutError:
-            turn.cancel()  # what nobody waits for must not happen later
+            future.cancel()  # a caller that gave up must not find it done later
             raise
 
-    def back_up(self, ending: str) -> str:
-        path = f"{self.engine.url.database}.{ending}"
-        try:
-            verdict = self._copy(path)
-        except FileExistsError:
-            raise ValueError(f"The backup {path} is there already. Nothing was changed.") from None
-        except (sqlite3.Error, OSError) as error:
-            verdict = str(error)
-        if verdict != "ok":
-            with suppress(OSError):
-                os.unlink(path)
-            raise ValueError(f"The backup {path} is not whole: {verdict}. Nothing was changed.")
-        return path
+    def acquire_server_lock(self) -> None:
+        if not self._server_lock.acquire(wait=False):
+            raise ValueError(f"Another server has {self.engine.url.database}")
 
-    def _copy(self, path: str) -> str:
-        """Copy to a new file; "ok", or what SQLite finds wrong with the copy."""
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-        source = self.engine.raw_connection()
-        with closing(source), closing(sqlite3.connect(path)) as copy:
-            source.driver_connection.backup(copy)
-            (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
-        _sync(path)
-        return verdict
+    def back_up(self, suffix: str) -> str:
+        return back_up(self.engine, suffix)
 
     def free_space(self) -> int:
         return shutil.disk_usage(os.path.dirname(os.path.abspath(self.engine.url.database))).free
 
-    def _judge(self, failure: ExceptionContext) -> None:
-        """Notice what no retry of ours can cure; a full disk and a lock are not among it."""
-        code = getattr(failure.original_exception, "sqlite_errorcode", None) or 0
-        code &= 0xFF  # the higher bits say more exactly what
-        if code in BROKEN:
-            self.broken.set()
-        # SQLite opens a file for reading only when it fails to open it for writing: open it anew.
-        failure.is_disconnect = failure.is_disconnect or code == sqlite3.SQLITE_READONLY
-
     def close(self) -> None:
         super().close()
         self._writer.close()
-        self._server.close()
+        self._server_lock.close()
+
+    def _classify_error(self, context: ExceptionContext) -> None:
+        """Notice errors that no retry here can cure; a full disk and a lock are not among them."""
+        code = getattr(context.original_exception, "sqlite_errorcode", None) or 0
+        code &= 0xFF  # the higher bits only add detail
+        if code in FATAL_CODES:
+            self.broken.set()
+        # SQLite opens a file read-only when it cannot open it for writing: open it again.
+        context.is_disconnect = context.is_disconnect or code == sqlite3.SQLITE_READONLY
 
 
 class Writer:
-    """The thread that writes: first come first served, and one commit for those that wait."""
+    """The thread that writes: first come, first served, with one commit for all that wait."""
 
-    def __init__(self, engine: Engine, gate: "Gate", broken: Event) -> None:
-        self._engine, self._gate, self._broken = engine, gate, broken
-        self._queue: SimpleQueue[tuple[Work[Any], Future[Any]] | None] = SimpleQueue()
+    def __init__(self, engine: Engine, lock: "FileLock", broken: Event) -> None:
+        self._engine, self._lock, self._broken = engine, lock, broken
+        self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # None ends the thread
         self._starting = Lock()
         self._thread: Thread | None = None
 
-    def submit(self, work: Work[T]) -> Future[T]:
-        turn: Future[T] = Future()
-        self._queue.put((work, turn))
+    def submit(self, transaction: Transaction[T]) -> Future[T]:
+        """Queue a transaction; its future is done when the result is on disk."""
+        future: Future[T] = Future()
+        self._queue.put((transaction, future))
         with self._starting:
             if self._thread is None:
                 thread = Thread(target=self._run, name="writer", daemon=True)
                 thread.start()
-                self._thread = thread  # not before it runs: there may be too many
-        return turn
+                self._thread = thread  # only now: starting fails where there are too many threads
+        return future
 
     def close(self) -> None:
+        """Write what is queued, and end the thread."""
         if self._thread:
             self._queue.put(None)
             self._thread.join()
         self._engine.dispose()
-        self._gate.close()
+        self._lock.close()
 
     def _run(self) -> None:
         closed = False
         while not closed:
             batch = self._next_batch()
             closed = None in batch
-            self._commit([turn for turn in batch if turn is not None])
+            self._commit([queued for queued in batch if queued is not None])
 
-    def _next_batch(self) -> list[tuple[Work[Any], Future[Any]] | None]:
-        """What waits, up to the bound; None in it stands for the end."""
+    def _next_batch(self) -> list[Queued | None]:
         batch = [self._queue.get()]
         if not self._queue.empty():
-            time.sleep(GATHER_SECONDS)
+            time.sleep(COMMIT_DELAY_SECONDS)
         with suppress(Empty):
-            while len(batch) < TOGETHER:
+            while len(batch) < MAX_BATCH:
                 batch.append(self._queue.get_nowait())
         return batch
 
-    def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
-        """One transaction for all; if it fails, one each, so that none fails for another."""
+    def _commit(self, batch: list[Queued]) -> None:
+        """Commit all together; if that fails, each alone, so that none fails because of another."""
         try:
             if self._broken.is_set():
                 raise DatabaseBroken
-            with self._passing():
-                batch = [(work, turn) for work, turn in batch if _is_waited_for(turn)]
+            with self._locked():
+                batch = [queued for queued in batch if _is_awaited(queued[1])]
                 with Session(self._engine, expire_on_commit=False) as db, db.begin():
-                    results = [work(db) for work, _ in batch]
+                    results = [transaction(db) for transaction, _ in batch]
         except Exception as error:
-            if len(batch) > 1:
-                for one in batch:
-                    self._commit([one])
-            elif batch and _is_waited_for(batch[0][1]):
-                batch[0][1].set_exception(error)
+            self._recover(batch, error)
         else:
-            for (_, turn), result in zip(batch, results, strict=True):
-                turn.set_result(result)
+            for (_, future), result in zip(batch, results, strict=True):
+                future.set_result(result)
 
     @contextmanager
-    def _passing(self) -> Iterator[None]:
-        self._gate.enter()
+    def _locked(self) -> Iterator[None]:
+        self._lock.acquire()
         try:
             yield
         finally:
-            self._gate.leave()
+            self._lock.release()
+
+    def _recover(self, batch: list[Queued], error: Exception) -> None:
+        if len(batch) > 1:
+            for queued in batch:
+                self._commit([queued])
+        elif batch and _is_awaited(batch[0][1]):
+            batch[0][1].set_exception(error)
 
 
-def _is_waited_for(turn: Future[Any]) -> bool:
-    """Whether it was not cancelled; from the first time on that somebody asks it cannot be."""
-    return turn.running() or turn.set_running_or_notify_cancel()
+def _is_awaited(future: Future[Any]) -> bool:
+    """Whether it was not cancelled; after the first call it can no longer be."""
+    return future.running() or future.set_running_or_notify_cancel()
 
 
-class Gate:
-    """A lock that processes share: one file, which stays. It ends with whoever holds it."""
+class FileLock:
+    """A lock that processes share: a file, which stays. It is released when its holder dies."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._handle: int | None = None
 
-    def enter(self, wait: bool = True) -> bool:
+    def acquire(self, wait: bool = True) -> bool:
+        """Whether the lock is held now; without waiting it may be another's."""
         if self._handle is None:
             self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -210,30 +198,36 @@ class Gate:
             return False
         return True
 
-    def leave(self) -> None:
-        """Let others in; the file stays open, for who comes again soon."""
+    def release(self) -> None:
+        """Let others have it; the file stays open for the next time."""
         if self._handle is not None:
             fcntl.flock(self._handle, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Leave for good; processes that inherited it hold it still."""
+        """Release it for good; processes that inherited the lock keep it."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
     def __enter__(self) -> None:
-        self.enter()
+        self.acquire()
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
+def write_lock(url: URL) -> FileLock:
+    """The lock that every process holds while it writes to this database."""
+    return FileLock(f"{url.database}-gate")
+
+
 def sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:
+    """Connections with these pragmas, verified, whose transactions start with this statement."""
     engine = create_engine(url, module=sqlite3, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
-    def settle(connection: Any, _: Any) -> None:
-        # The driver must not begin transactions by itself: it leaves out SELECT and DDL.
+    def configure(connection: Any, _: Any) -> None:
+        # The driver must not begin transactions itself: it does not for SELECT and DDL.
         connection.isolation_level = None
         for name, wanted in (PRAGMAS | pragmas).items():
             connection.execute(f"PRAGMA {name}={wanted}")
@@ -246,11 +240,3 @@ def sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
-
-
-def _sync(path: str) -> None:
-    """Have the file and its name on disk."""
-    for name in (path, os.path.dirname(os.path.abspath(path))):
-        handle = os.open(name, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)

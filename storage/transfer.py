@@ -1,7 +1,7 @@
-"""The way to several machines: every row of SQLite, copied into an empty PostgreSQL.
+"""From one machine to several: copies every row of SQLite into an empty PostgreSQL.
 
-All of it is one transaction there, so that an attempt that ends early leaves PostgreSQL empty, and
-the next one starts over.
+The whole copy is one transaction there. An attempt that ends early leaves PostgreSQL empty, and the
+next one starts over.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,6 @@ from sqlalchemy import (
     text,
     type_coerce,
 )
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import (
     AddConstraint,
     DropConstraint,
@@ -31,18 +30,19 @@ from sqlalchemy.schema import (
 )
 from sqlalchemy.types import NULLTYPE
 
-from storage.base import Base, Words
+from storage.base import Base, NulSafeText
+from storage.driver_errors import raise_as_sqlalchemy
 
-BATCH = 1_000  # rows that are held at a time
-LOCK_SECONDS = 10  # the server may need some to see that an earlier attempt is dead
-NEW_ONE = "Make a new one: createdb --encoding UTF8 --template template0 NAME."
-MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'  # what storage.base.Moment is on SQLite
+BATCH_ROWS = 1_000  # rows in memory at a time
+LOCK_TIMEOUT_SECONDS = 10  # the server may take some to notice that an earlier attempt is dead
+HOW_TO_CREATE = "Make a new one: createdb --encoding UTF8 --template template0 NAME."
+UTC_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'  # as storage.base.UtcDateTime stores it
 
 Values = tuple[str | int | None, ...]
 
 
-class Tally:
-    """How many rows a table has, and a checksum of all that they say, in the order of their ids."""
+class TableChecksum:
+    """The number of rows of a table, and a checksum of their values in the order of their ids."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -61,61 +61,62 @@ class Tally:
         return f"count {self.rows} and checksum {self.checksum}"
 
 
-class Transfer:
-    """From a transaction on SQLite to one on PostgreSQL; nothing is kept until that commits."""
+class SqliteToPostgres:
+    """A copy from a transaction on SQLite into one on PostgreSQL, which the caller commits."""
 
     def __init__(self, source: Connection, target: Connection) -> None:
         self._source, self._target = source, target
-        # Those that a row refers to come before its own.
+        # A table comes after those that it refers to.
         self._tables = Base.metadata.sorted_tables
         self._names = ", ".join(table.name for table in self._tables)
-        self.tallies = {table.name: Tally() for table in self._tables}
+        self.checksums = {table.name: TableChecksum() for table in self._tables}
 
     def count(self) -> int:
-        """How many rows there are to copy."""
+        """The number of rows to copy."""
         counts = [select(func.count()).select_from(table) for table in self._tables]
         return sum(map(self._source.scalar, counts))
 
     def copy(self) -> Iterator[int]:
-        """Copy every row, and yield how many each step took; ValueError for an unfit target."""
-        self._claim()
+        """Copy every row, and yield the number of each batch; ValueError for an unfit target."""
+        self._lock_empty_tables()
         self._drop_indexes()
         for table in self._tables:
             for rows in _read(self._source, table):
-                self.tallies[table.name].add(rows)
+                self.checksums[table.name].add(rows)
                 self._send(table, rows)
                 yield len(rows)
         self._make_indexes()
         for table in self._tables:
             self._target.execute(text(SET_NEXT_ID.format(table=table.name)))
-        self._target.execute(text(f"ANALYZE {self._names}"))  # its first plans would be guesses
+        # Without it, PostgreSQL's first plans would be guesses.
+        self._target.execute(text(f"ANALYZE {self._names}"))
 
     def compare(self) -> Iterator[int]:
-        """Read every row back, and yield how many each step took; ValueError if one differs."""
+        """Read every row back, and yield the number of each batch; ValueError if one differs."""
         for table in self._tables:
-            sent, kept = self.tallies[table.name], Tally()
+            sent, stored = self.checksums[table.name], TableChecksum()
             for rows in _read(self._target, table):
-                kept.add(rows)
+                stored.add(rows)
                 yield len(rows)
-            if str(sent) != str(kept):
+            if str(sent) != str(stored):
                 raise ValueError(
-                    f"{table.name} has {sent} in SQLite, and {kept} in PostgreSQL. Nothing was"
+                    f"{table.name} has {sent} in SQLite, and {stored} in PostgreSQL. Nothing was"
                     " copied: look for what changes rows there, such as a trigger, and copy again."
                 )
 
-    def _claim(self) -> None:
-        """Have the tables for ourselves, and without what earlier attempts left on the disk."""
+    def _lock_empty_tables(self) -> None:
+        """Lock the tables, and free what earlier attempts left on the disk."""
         encoding = self._target.scalar(text("SHOW server_encoding"))
         if encoding != "UTF8":
-            raise ValueError(f"The database to copy to holds {encoding}, not UTF8. {NEW_ONE}")
-        self._target.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+            raise ValueError(f"The database to copy to holds {encoding}, not UTF8. {HOW_TO_CREATE}")
+        self._target.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         self._target.execute(text(f"LOCK TABLE {self._names}"))
         if any(self._target.scalar(select(select(table).exists())) for table in self._tables):
-            raise ValueError(f"The database to copy to is not empty. {NEW_ONE}")
+            raise ValueError(f"The database to copy to is not empty. {HOW_TO_CREATE}")
         self._target.execute(text(f"TRUNCATE {self._names}"))
 
     def _drop_indexes(self) -> None:
-        """Leave only the ids' own: millions of random sids are put in order faster all at once."""
+        """Keep only the primary keys: sorting millions of random sids is faster all at once."""
         for constraint in reversed(self._constraints()):
             self._target.execute(DropConstraint(constraint, isolate_from_table=False))
         for index in self._indexes():
@@ -131,49 +132,49 @@ class Transfer:
         return [index for table in self._tables for index in table.indexes]
 
     def _constraints(self) -> list[UniqueConstraint | ForeignKeyConstraint]:
-        """What refers to a unique column comes after that."""
+        """Unique constraints before the foreign keys that refer to their columns."""
         return [
             constraint
-            for kind in (UniqueConstraint, ForeignKeyConstraint)
+            for constraint_class in (UniqueConstraint, ForeignKeyConstraint)
             for table in self._tables
             for constraint in table.constraints
-            if isinstance(constraint, kind)
+            if isinstance(constraint, constraint_class)
         ]
 
     def _send(self, table: Table, rows: Iterable[Values]) -> None:
         statement = f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
-        error = self._target.dialect.loaded_dbapi.Error
         try:
             with self._target.connection.cursor() as cursor, cursor.copy(statement) as copy:
                 for row in rows:
                     copy.write_row(row)
-        except error as original:  # behind SQLAlchemy's back, which calls it by a name of its own
-            raise DBAPIError.instance(statement, None, original, error, True) from None
+        except self._target.dialect.loaded_dbapi.Error as error:
+            raise_as_sqlalchemy(error, self._target, None, statement)
 
 
-# After the highest there is; where there is none, as it was.
+# The one after the highest id; an empty table keeps its own.
 SET_NEXT_ID = "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
 
 
 def _read(connection: Connection, table: Table) -> Iterator[list[Values]]:
-    """All rows in the order of their ids, in one form for both: numbers, texts and none.
+    """All rows in the order of their ids, in the same form from both databases.
 
-    That is the form in which SQLite has them, with the texts as PostgreSQL can hold them.
+    That is the form in which SQLite stores them, with texts as PostgreSQL can store them.
     """
-    columns = [_plain(column, connection.dialect.name) for column in table.columns]
+    columns = [_raw_column(column, connection.dialect.name) for column in table.columns]
     batches = connection.execute(
-        select(*columns).order_by(table.c.id), execution_options={"yield_per": BATCH}
+        select(*columns).order_by(table.c.id), execution_options={"yield_per": BATCH_ROWS}
     ).partitions()
     for rows in batches:
-        yield [_holdable(row) for row in rows]
+        yield [encode_row(row) for row in rows]
 
 
-def _plain(column: Column[Any], dialect: str) -> ColumnElement[Any]:
-    """The column as the database has it, not as the models read it."""
+def _raw_column(column: Column[Any], dialect: str) -> ColumnElement[Any]:
+    """The column as the database stores it, not as the models read it."""
     if dialect == "postgresql" and isinstance(column.type, DateTime):
-        return func.to_char(func.timezone("UTC", column), MOMENT)
+        return func.to_char(func.timezone("UTC", column), UTC_FORMAT)
     return type_coerce(column, NULLTYPE)
 
 
-def _holdable(row: Row) -> Values:
-    return tuple([Words.held(value) if isinstance(value, str) else value for value in row])
+def encode_row(row: Row) -> Values:
+    """The values of a row, with texts as PostgreSQL can store them."""
+    return tuple([NulSafeText.encode(value) if isinstance(value, str) else value for value in row])

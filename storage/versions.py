@@ -7,28 +7,35 @@ from sqlalchemy import inspect, text
 from storage.database import Database
 
 ROOT = Path(__file__).resolve().parents[1]
-VERSION = text("SELECT version_num FROM alembic_version")
-# Changes nothing; a file that can only be read refuses it, which it would not a mere BEGIN.
-TOUCH = text("UPDATE alembic_version SET version_num = version_num")
+SELECT_VERSION = text("SELECT version_num FROM alembic_version")
+TOUCH_VERSION = text("UPDATE alembic_version SET version_num = version_num")
 
 
 def known_versions() -> list[str]:
-    """The versions of the database that this program knows, from the first to the one it needs."""
+    """The versions of the database that this program knows, up to the one that it needs."""
     return sorted(path.name[:4] for path in Path(ROOT, "migrations/versions").glob("[0-9]*.py"))
 
 
 def read_version(database: Database) -> tuple[str | None, bool]:
-    """The version of the database, and whether there is no table in it."""
+    """The version of the database, None without one, and whether the database has no tables."""
     with database.engine.connect() as connection:
         tables = inspect(connection).get_table_names()
-        found = connection.scalar(VERSION) if "alembic_version" in tables else None
-    # Alembic leaves its own table when it has taken all the others away.
-    return found, set(tables) <= {"alembic_version"}
+        version = connection.scalar(SELECT_VERSION) if "alembic_version" in tables else None
+    # Alembic leaves its own table behind when a downgrade removes all others.
+    return version, set(tables) <= {"alembic_version"}
+
+
+def check_writable(database: Database) -> None:
+    """Raise the driver's error for a database that can only be read; nothing is changed.
+
+    A BEGIN alone would not do: SQLite refuses a read-only file only at the first write.
+    """
+    database.write(lambda db: db.execute(TOUCH_VERSION))
 
 
 def migrate(url: str, version: str = "head") -> None:
-    """Bring the tables to this version, or make them; ValueError says why that cannot be."""
-    from alembic import command  # takes a sixth of the start, and mostly nothing is to be migrated
+    """Create the tables, or bring them to this version; ValueError says why that cannot be."""
+    from alembic import command  # takes a sixth of the start, and mostly there is nothing to do
     from alembic.config import Config
     from alembic.util import CommandError
 
