@@ -141,7 +141,9 @@ class Transfer:
         ]
 
     def _send(self, table: Table, rows: Iterable[Values]) -> None:
-        statement = f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
+        statement = (
+            f"COPY {table.name} ({', '.join(column.name for column in table.columns)}) FROM STDIN"
+        )
         error = self._target.dialect.loaded_dbapi.Error
         try:
             with self._target.connection.cursor() as cursor, cursor.copy(statement) as copy:
