@@ -1,4 +1,4 @@
-"""What the settings name, opened; a SettingsError names the setting and the cure."""
+"""Opens what the settings name; a SettingsError names the setting that is wrong and the cure."""
 
 from models import Catalog, People, load_catalog
 from settings import Settings, SettingsError
@@ -7,7 +7,7 @@ from storage.versions import migrate
 
 
 def open_catalog(settings: Settings) -> Catalog:
-    """The questionnaires, with their results going elsewhere if the settings say so."""
+    """The questionnaires; with `results_to`, all of them send their results there."""
     if not settings.questionnaires.is_dir():
         raise SettingsError(
             f"SMSCONVO_QUESTIONNAIRES: there is no directory {settings.questionnaires}."
@@ -18,6 +18,7 @@ def open_catalog(settings: Settings) -> Catalog:
 
 
 def open_people(settings: Settings) -> People:
+    """The names of texters that are known; none if the file is absent."""
     try:
         return People.load(settings.people)
     except ValueError as error:
@@ -25,6 +26,7 @@ def open_people(settings: Settings) -> People:
 
 
 def open_database(settings: Settings) -> Database:
+    """The database, whatever its version; see `commands/database.py` for that."""
     try:
         return connect(settings.database_url, settings.workers)
     except ValueError as error:
@@ -34,7 +36,7 @@ def open_database(settings: Settings) -> Database:
 
 
 def migrate_database(settings: Settings) -> None:
-    """Bring the tables to what this program needs, or make them."""
+    """Create the tables, or bring them to the version that this program needs."""
     try:
         migrate(settings.database_url)
     except ValueError as error:

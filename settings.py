@@ -1,4 +1,7 @@
-"""The settings: what the environment says."""
+"""The settings: what the environment says, each value checked.
+
+`resources.py` opens what they name.
+"""
 
 import os
 import re
@@ -21,7 +24,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment says; each field but the last two is one variable."""
+    """What the environment says: each field but the last two is an environment variable."""
 
     database_url: str = "sqlite:///smsconvo.db"
     account_sid: str = ""
@@ -37,18 +40,18 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read what is set; SettingsError for what is wrong. `for_serving` says what is missing."""
-        read = partial(_variable, environ)
+        """Read what is set; SettingsError for a bad value. `for_serving` looks for missing ones."""
+        read = partial(_read, environ)
         return cls(
             database_url=read("DATABASE_URL", cls.database_url),
-            account_sid=_account_sid(read("TWILIO_ACCOUNT_SID")),
-            auth_tokens=_auth_tokens(read("TWILIO_AUTH_TOKEN")),
-            public_url=_public_url(read("SMSCONVO_PUBLIC_URL")),
-            listen=_listen(read("SMSCONVO_LISTEN", "127.0.0.1:8080")),
+            account_sid=_parse_account_sid(read("TWILIO_ACCOUNT_SID")),
+            auth_tokens=_parse_auth_tokens(read("TWILIO_AUTH_TOKEN")),
+            public_url=_parse_public_url(read("SMSCONVO_PUBLIC_URL")),
+            listen=_parse_listen(read("SMSCONVO_LISTEN", "127.0.0.1:8080")),
             questionnaires=Path(read("SMSCONVO_QUESTIONNAIRES", "questionnaires")),
             people=Path(read("SMSCONVO_PEOPLE", "people.toml")),
-            webhook_secrets=_webhook_secrets(read("SMSCONVO_WEBHOOK_SECRET")),
-            allow_private_receivers=_allow_private(read("SMSCONVO_ALLOW_PRIVATE_RECEIVERS")),
+            webhook_secrets=_parse_webhook_secrets(read("SMSCONVO_WEBHOOK_SECRET")),
+            allow_private_receivers=_parse_allow_private(read("SMSCONVO_ALLOW_PRIVATE_RECEIVERS")),
         )
 
     @property
@@ -56,6 +59,7 @@ class Settings:
         return self.database_url.startswith("sqlite")
 
     def for_serving(self) -> "Settings":
+        """These settings; a SettingsError names what `serve` needs and is not set."""
         if not self.account_sid:
             raise SettingsError("TWILIO_ACCOUNT_SID is not set. Copy it from the Twilio console.")
         if not self.auth_tokens:
@@ -68,8 +72,8 @@ class Settings:
         return self
 
 
-def _variable(environ: Mapping[str, str], name: str, default: str = "") -> str:
-    """The variable; else the file that NAME_FILE names; else systemd's credential of that name."""
+def _read(environ: Mapping[str, str], name: str, default: str = "") -> str:
+    """The variable; else the file that NAME_FILE names; else the systemd credential NAME."""
     if name in environ:
         return environ[name]
     credential = Path(environ.get("CREDENTIALS_DIRECTORY", os.devnull), name)
@@ -82,19 +86,19 @@ def _variable(environ: Mapping[str, str], name: str, default: str = "") -> str:
         raise SettingsError(f"{name}: the file {path} cannot be read: {error}.") from None
 
 
-def _account_sid(value: str) -> str:
+def _parse_account_sid(value: str) -> str:
     if value and not re.fullmatch(r"AC[0-9a-f]{32}", value):
         raise SettingsError("TWILIO_ACCOUNT_SID is not AC and 32 hex digits. Copy it whole.")
     return value
 
 
-def _several(value: str) -> tuple[str, ...]:
-    """While a secret is rotated, the old one and the new one, separated by commas."""
-    return tuple(one.strip() for one in value.split(",")) if value else ()
+def _split_list(value: str) -> tuple[str, ...]:
+    """The parts between commas: the old and the new secret, while one is rotated."""
+    return tuple(part.strip() for part in value.split(",")) if value else ()
 
 
-def _auth_tokens(value: str) -> tuple[str, ...]:
-    tokens = _several(value)
+def _parse_auth_tokens(value: str) -> tuple[str, ...]:
+    tokens = _split_list(value)
     if any(len(token) < 32 for token in tokens):
         raise SettingsError(
             "TWILIO_AUTH_TOKEN holds a token of fewer than 32 characters. Copy it whole;"
@@ -103,8 +107,8 @@ def _auth_tokens(value: str) -> tuple[str, ...]:
     return tokens
 
 
-def _webhook_secrets(value: str) -> tuple[str, ...]:
-    secrets = _several(value)
+def _parse_webhook_secrets(value: str) -> tuple[str, ...]:
+    secrets = _split_list(value)
     for secret in secrets:
         try:
             key = b64decode(secret.removeprefix("whsec_"), validate=True)
@@ -118,7 +122,7 @@ def _webhook_secrets(value: str) -> tuple[str, ...]:
     return secrets
 
 
-def _allow_private(value: str) -> bool:
+def _parse_allow_private(value: str) -> bool:
     if value not in ("", "0", "1"):
         raise SettingsError(
             "SMSCONVO_ALLOW_PRIVATE_RECEIVERS is neither 1 nor 0. Set it to 1, or leave it out."
@@ -126,8 +130,8 @@ def _allow_private(value: str) -> bool:
     return value == "1"
 
 
-def _public_url(value: str) -> str:
-    """Without the slash and the fragment at its end, neither of which Twilio signs for us."""
+def _parse_public_url(value: str) -> str:
+    """The URL without a slash or a fragment at its end, neither of which Twilio signs."""
     if value and ("@" in value or not is_web_address(value)):
         raise SettingsError(
             "SMSCONVO_PUBLIC_URL is not a web address. Set it to what Twilio calls,"
@@ -136,7 +140,7 @@ def _public_url(value: str) -> str:
     return urlsplit(value)._replace(query="", fragment="").geturl().rstrip("/")
 
 
-def _listen(value: str) -> tuple[str, int]:
+def _parse_listen(value: str) -> tuple[str, int]:
     host, _, port = value.rpartition(":")
     try:
         address = ip_address(host.removeprefix("[").removesuffix("]"))

@@ -1,4 +1,4 @@
-"""The command line: a file for each command, or family of commands."""
+"""The command line. A new command is a file of its own, and its name in COMMANDS."""
 
 import os
 from collections.abc import Callable
@@ -29,5 +29,5 @@ def cli() -> None:
 
 
 def main(create_app: Callable) -> None:
-    """Run the command line; `create_app(settings)` makes what `serve` puts on the air."""
+    """Run the command line; `create_app(settings)` makes the app that `serve` puts on the air."""
     cli(obj=create_app)

@@ -1,4 +1,4 @@
-"""commands/deliver.py"""
+"""`deliver`: the worker alone, without a server."""
 
 import logging.config
 import os
@@ -12,7 +12,7 @@ from commands.database import check_database
 from logs import LOGGING, log_event
 from resources import open_database
 from settings import Settings, __version__
-from worker.worker import Sender
+from worker import create_worker
 
 
 @click.command()
@@ -22,10 +22,10 @@ def deliver() -> None:
     check_database(settings)
     logging.config.dictConfig(LOGGING)
     with open_database(settings) as database:
-        sender = Sender(database, settings, database.now, Event())
+        worker = create_worker(database, settings, database.now, Event())
         for stop in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(stop, lambda *_: sender.stop())
+            signal.signal(stop, lambda *_: worker.stop())
         log_event("delivering", version=__version__)
-        sender.run()
+        worker.run()
         if database.broken.is_set():
             sys.exit(os.EX_SOFTWARE)

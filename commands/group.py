@@ -13,10 +13,10 @@ from storage import is_transient
 
 
 class ErrorHandlingGroup(click.Group):
-    """Ends every command that cannot go on with one sentence, and exit status 78.
+    """Ends a command that cannot go on with one sentence on stderr and exit status 78.
 
-    It is 69 for what may be over soon, such as PostgreSQL that is still starting, or an address
-    that the machine has not got yet: systemd tries that again.
+    The status is 69 for what may be over soon, such as a PostgreSQL that is still starting, or an
+    address that the machine has not got yet: systemd then tries again.
     """
 
     def invoke(self, ctx: click.Context) -> object:
@@ -26,23 +26,26 @@ class ErrorHandlingGroup(click.Group):
             fail(str(error))
         except DBAPIError as error:
             of_postgresql = hasattr(error.orig, "diag")
-            place = "the log of PostgreSQL" if of_postgresql else "the rights on its directory"
+            suspect = "the log of PostgreSQL" if of_postgresql else "the rights on its directory"
             sentence = f"The database cannot be used: {short_message(error)}."
-            fail(f"{sentence} Check DATABASE_URL, and {place}.", exit_status(error))
+            fail(f"{sentence} Check DATABASE_URL, and {suspect}.", exit_status(error))
         except BrokenPipeError:
-            raise  # whoever read our output has gone; click knows what to do
+            raise  # nobody reads our output any more; click knows what to do
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}. Run it where it may read and write this.")
 
 
 def short_message(error: DBAPIError) -> str:
+    """What the database said, on one line and without a full stop."""
     return " ".join(str(error.orig).split()).rstrip(".?")
 
 
 def exit_status(error: DBAPIError) -> int:
+    """69 where another start may help, else 78."""
     return os.EX_UNAVAILABLE if is_transient(error) else os.EX_CONFIG
 
 
 def fail(sentence: str, status: int = os.EX_CONFIG) -> NoReturn:
+    """End the program with this sentence on stderr."""
     click.echo(sentence, err=True)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""commands/outbox.py"""
+"""`outbox`: what is not delivered, and trying it again."""
 
 import click
 
@@ -14,36 +14,37 @@ def outbox(ctx: click.Context) -> None:
         return
     with ready_database() as database, database.read() as db:
         undelivered = Delivery.find_undelivered(db)
-    gone = {one.url for one in undelivered if one.says_gone}
-    for one in undelivered:
-        click.echo(
-            f"{one.id}  {one.state}, {one.attempts} attempts{tell_next(one, gone)}, to {one.url}"
-        )
-        if one.last_error:
-            click.echo(f"    {one.last_error}")
+    paused = {delivery.url for delivery in undelivered if delivery.is_410}
+    for delivery in undelivered:
+        next_attempt = describe_next_attempt(delivery, paused)
+        state = f"{delivery.state}, {delivery.attempts} attempts{next_attempt}"
+        click.echo(f"{delivery.id}  {state}, to {delivery.url}")
+        if delivery.last_error:
+            click.echo(f"    {delivery.last_error}")
     if not undelivered:
         click.echo("Everything is delivered.")
 
 
-def tell_next(delivery: Delivery, gone: set[str]) -> str:
+def describe_next_attempt(delivery: Delivery, paused: set[str]) -> str:
+    """When it is tried again, to go behind its state; `paused` holds URLs that get nothing."""
     if delivery.next_attempt_at is None:
         return ""
-    if delivery.url in gone:
+    if delivery.url in paused:
         return ", paused"
     return f", next attempt at {delivery.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @outbox.command()
 @click.argument("ids", metavar="ID", type=int, nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that are not delivered.")
-def retry(ids: tuple[int, ...], everything: bool) -> None:
+@click.option("--all", "retry_all", is_flag=True, help="All that are not delivered.")
+def retry(ids: tuple[int, ...], retry_all: bool) -> None:
     """Try again now: one or more by their ID, or --all."""
-    if bool(ids) == everything:
+    if bool(ids) == retry_all:
         raise click.UsageError("Name the results by ID, or say --all.")
     with ready_database() as database:
         now = database.now()
-        again = database.write(lambda db: Delivery.redeliver_all(db, ids, now))
-    if missing := set(ids) - set(again):
-        names = ", ".join(map(str, sorted(missing)))
-        raise click.ClickException(f"Not in the outbox, or delivered already: {names}.")
-    click.echo(f"To be tried again now: {len(again)}.")
+        retried = database.write(lambda db: Delivery.redeliver_all(db, ids, now))
+    if missing := set(ids) - set(retried):
+        missing_ids = ", ".join(map(str, sorted(missing)))
+        raise click.ClickException(f"Not in the outbox, or delivered already: {missing_ids}.")
+    click.echo(f"To be tried again now: {len(retried)}.")

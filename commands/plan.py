@@ -1,4 +1,4 @@
-"""commands/plan.py"""
+"""`plan`: what the questionnaire files would change."""
 
 import os
 
@@ -6,28 +6,9 @@ import click
 
 from commands.database import ready_database
 from commands.terminal import echo, pluralize
-from models.plan import find_plans
+from models.plan import Plan, find_plans
 from resources import open_catalog
 from settings import Settings
-
-
-@click.command()
-def plan() -> None:
-    """Say what the questionnaire files change, and who goes on as before."""
-    questionnaires = open_catalog(Settings.from_env(os.environ))
-    with ready_database() as database, database.read() as db:
-        for one in find_plans(db, questionnaires):
-            echo(f"{one.name}: {STATES[one.state]}")
-            for change in one.changes:
-                sign, colour = SIGNS.get(change.what, ("~", "yellow"))
-                words = f": {change.words}" if change.words else ""
-                echo(f"  {sign} {change.key} {change.what}{words}", fg=colour)
-            if one.open:
-                count = pluralize(sum(one.open.values()), "open conversation")
-                echo(f"  go on as they began: {count}")
-                for asking, waiting in one.open.items():
-                    echo(f"    {waiting} at {asking or 'no question'}")
-
 
 STATES = {
     "new": "new, no conversation has used it yet",
@@ -36,3 +17,26 @@ STATES = {
     "gone": "has no file any more, so nothing opens it",
 }
 SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}
+
+
+@click.command()
+def plan() -> None:
+    """Say what the questionnaire files change, and who goes on as before."""
+    catalog = open_catalog(Settings.from_env(os.environ))
+    with ready_database() as database, database.read() as db:
+        for found in find_plans(db, catalog):
+            print_plan(found)
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what becomes of one questionnaire."""
+    echo(f"{plan.name}: {STATES[plan.state]}")
+    for change in plan.changes:
+        sign, colour = SIGNS.get(change.what, ("~", "yellow"))
+        details = f": {change.words}" if change.words else ""
+        echo(f"  {sign} {change.key} {change.what}{details}", fg=colour)
+    if plan.open:
+        count = pluralize(sum(plan.open.values()), "open conversation")
+        echo(f"  go on as they began: {count}")
+        for key, waiting in plan.open.items():
+            echo(f"    {waiting} at {key or 'no question'}")

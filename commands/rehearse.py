@@ -1,4 +1,4 @@
-"""commands/rehearse.py"""
+"""`rehearse`: the real server on this machine, with the terminal as its phone."""
 
 import json
 import os
@@ -16,16 +16,22 @@ from urllib.parse import parse_qsl
 
 import click
 
-from commands.serve import STOP_SECONDS, acquire_server_lock
-from commands.terminal import PROMPT, converse, echo, our_number, who_texts
+from commands.serve import acquire_server_lock
+from commands.server import STOP_SECONDS
+from commands.terminal import PROMPT, echo, from_option, text_lines, to_option
 from models import Delivery
 from resources import open_database
 from settings import Settings, SettingsError
 
+PROGRAM = Path(__file__).resolve().parents[1] / "smsconvo.py"
+REHEARSAL = "rehearsal.db"
+SERVER_LOG = "rehearsal.log"
+START_SECONDS, RESULTS_SECONDS = 15, 40
+
 
 @click.command()
-@who_texts
-@our_number
+@from_option
+@to_option
 def rehearse(sender: str, number: str) -> None:
     """Hold a conversation on this machine: no Twilio account, and nothing leaves.
 
@@ -33,20 +39,14 @@ def rehearse(sender: str, number: str) -> None:
     pipe with a text a line, and every result is shown instead of sent.
     """
     environ = rehearsal_environment()
-    with showing_results() as receiver, running_server(environ, receiver):
+    with printing_results() as receiver, running_server(environ, receiver):
         settings = Settings.from_env(environ)
         echo(f"You are {sender}, texting {number}. Type a text and press Enter; Ctrl-D ends.")
-        converse(f"{settings.public_url}/sms", settings, sender, number)
+        text_lines(f"{settings.public_url}/sms", settings, sender, number)
         undelivered = wait_for_results(settings)
     echo(f"Every message is in {REHEARSAL}: sqlite3 {REHEARSAL} 'select * from transcript'")
     if undelivered:
         raise click.ClickException(f"{undelivered} results were not delivered; see {SERVER_LOG}.")
-
-
-PROGRAM = Path(__file__).resolve().parents[1] / "smsconvo.py"
-REHEARSAL = "rehearsal.db"
-SERVER_LOG = "rehearsal.log"
-START_SECONDS, RESULTS_SECONDS = 15, 40
 
 
 def rehearsal_environment() -> dict[str, str]:
@@ -67,22 +67,22 @@ def rehearsal_environment() -> dict[str, str]:
 
 
 @contextmanager
-def showing_results() -> Iterator[str]:
-    """A receiver on loopback that shows each result; yields its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+def printing_results() -> Iterator[str]:
+    """A receiver on loopback that prints each result; yields its URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), ResultPrinter) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/results"
         server.shutdown()
 
 
-class Receiver(BaseHTTPRequestHandler):
+class ResultPrinter(BaseHTTPRequestHandler):
     """Stands in for the form or program that gets the results."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode("utf-8")
-        echo(
-            "\n* The result was delivered:" if sys.stdin.isatty() else "* The result was delivered:"
-        )
+        if sys.stdin.isatty():
+            echo()  # ends the line of the prompt
+        echo("* The result was delivered:")
         if self.headers["Content-Type"] == "application/json":
             echo(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
         else:
@@ -94,7 +94,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests are not logged: the results are what is to be seen."""
+        """Do not log requests: the results are what is to be seen."""
 
 
 @contextmanager
@@ -104,6 +104,10 @@ def running_server(
     program: Path = PROGRAM,
     options: Collection[str] = (),
 ) -> Iterator[subprocess.Popen]:
+    """`program serve` with these settings and options, its results going to `receiver`.
+
+    Raises SettingsError if it does not start. It is stopped at the end, gently.
+    """
     arguments = [sys.executable, str(program), "serve", "--results-to", receiver, *options]
     with open(SERVER_LOG, "w+b") as log_file:
         # In a session of its own, so that Ctrl-C reaches it only through us.
@@ -119,6 +123,7 @@ def running_server(
 
 
 def wait_for_server(server: subprocess.Popen, address: tuple[str, int]) -> None:
+    """Return when it listens; a SettingsError has what it said if it ended instead."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -130,7 +135,7 @@ def wait_for_server(server: subprocess.Popen, address: tuple[str, int]) -> None:
 
 
 def wait_for_results(settings: Settings) -> int:
-    """How many results are still not delivered when it is time to go."""
+    """Wait until every result is delivered; return how many are still pending after that time."""
     deadline = time.monotonic() + RESULTS_SECONDS
     with open_database(settings) as database:
         while True:

@@ -1,4 +1,4 @@
-"""commands/replay.py"""
+"""`replay`: recorded conversations once more, with the questionnaires of today."""
 
 import os
 import sys
@@ -21,6 +21,8 @@ from resources import migrate_database, open_catalog, open_database, open_people
 from settings import Settings, SettingsError
 from storage import Database
 
+SILENCE = "(silence)"
+
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
@@ -40,18 +42,19 @@ def replay(files: tuple[Path, ...], last: int, ids: tuple[int, ...], save: Path 
     if save:
         save_recording(settings, ids[0], save)
         return
-    questionnaires = open_catalog(settings)
+    catalog = open_catalog(settings)
     with trial_database() as trial:
         if files:
-            compared = compare_files(files, questionnaires, trial)
+            replayed = replay_files(files, catalog, trial)
         else:
-            compared = compare_recorded(ids, last, questionnaires, trial)
-    if print_diff(compared):
+            replayed = replay_stored(ids, last, catalog, trial)
+    if print_diff(replayed):
         sys.exit(1)
 
 
 @contextmanager
 def trial_database() -> Iterator[Database]:
+    """An empty database with our tables, which is deleted at the end."""
     with TemporaryDirectory(prefix="smsconvo-") as folder:
         settings = Settings(database_url=f"sqlite:///{folder}/trial.db")
         migrate_database(settings)
@@ -59,77 +62,76 @@ def trial_database() -> Iterator[Database]:
             yield database
 
 
-class Compared(NamedTuple):
-    """A recorded conversation, and what is said in it now."""
+class Replayed(NamedTuple):
+    """A recorded conversation, and the replies that its texts get now."""
 
     recording: Recording
     replies: list[str | None]
 
 
-def compare_recorded(
-    ids: tuple[int, ...], last: int, questionnaires: Catalog, trial: Database
-) -> list[Compared]:
+def replay_stored(
+    ids: tuple[int, ...], last: int, catalog: Catalog, trial: Database
+) -> list[Replayed]:
+    """The conversations of the database with these ids; without ids, the newest `last`."""
     with ready_database() as database, database.read() as db:
         ids = ids or find_ids(db, last)
         recordings = find_recordings(db, ids)
         with click.progressbar(recordings, len(ids), "Replaying", file=sys.stderr) as bar:
-            return [replay_one(one, questionnaires, trial) for one in bar]
+            return [replay_one(recording, catalog, trial) for recording in bar]
 
 
-def compare_files(
-    files: tuple[Path, ...], questionnaires: Catalog, trial: Database
-) -> list[Compared]:
-    """Each with the questionnaire that it names, on whatever number that one is in use."""
-    compared = []
+def replay_files(files: tuple[Path, ...], catalog: Catalog, trial: Database) -> list[Replayed]:
+    """Each with the questionnaire that it names, whatever numbers that one is for."""
+    replayed = []
     for file in files:
         try:
             recording = load_recording(file)
-            only = questionnaires.select(recording.questionnaire)
+            selected = catalog.select(recording.questionnaire)
         except ValueError as error:
             raise SettingsError(str(error)) from None
-        compared.append(replay_one(recording, only, trial))
-    return compared
+        replayed.append(replay_one(recording, selected, trial))
+    return replayed
 
 
-def replay_one(recording: Recording, questionnaires: Catalog, trial: Database) -> Compared:
-    replies = trial.write(lambda db: replay_recording(db, recording, questionnaires))
-    return Compared(recording, replies)
+def replay_one(recording: Recording, catalog: Catalog, trial: Database) -> Replayed:
+    replies = trial.write(lambda db: replay_recording(db, recording, catalog))
+    return Replayed(recording, replies)
 
 
 def save_recording(settings: Settings, id: int, file: Path) -> None:
-    """As the version it began with says it to the masked texts, so that file and replies agree."""
+    """Save a conversation to a file, masked, with the replies that the masked texts get.
+
+    Those are the replies of the version that it began with, so that the file agrees with itself.
+    """
     with ready_database() as database, database.read() as db:
         recording = next(find_recordings(db, [id]), None)
         if recording is None:
             raise SettingsError(f"There is no conversation {id}. Look for its id in the history.")
         version = Conversation.find_by_id(db, id).version
-        own = Catalog({version.name: version.definition}).select(version.name)
+        catalog = Catalog({version.name: version.definition}).select(version.name)
     masked = recording.masked(open_people(settings).values())
     with trial_database() as trial:
-        replies = replay_one(masked, own, trial).replies
+        replies = replay_one(masked, catalog, trial).replies
     file.write_bytes(masked.saying(replies).encoded())
     echo(f"Saved to {file}. Read it before you share it: only known names and numbers are masked.")
 
 
-def print_diff(compared: list[Compared]) -> int:
-    """Each difference once, the most frequent first; how many replies differ."""
+def print_diff(replayed: list[Replayed]) -> int:
+    """Print each difference once, the most frequent first; return how many replies differ."""
     differences: dict[tuple[str, str], list[tuple[Recording, str]]] = defaultdict(list)
-    for one in compared:
-        for turn, reply in zip(one.recording.turns, one.replies, strict=True):
+    for recording, replies in replayed:
+        for turn, reply in zip(recording.turns, replies, strict=True):
             if turn.reply != reply:
-                differences[turn.reply or "", reply or ""].append((one.recording, turn.said))
-    for (before, now), found in sorted(differences.items(), key=lambda one: -len(one[1])):
-        recording, said = found[0]
+                differences[turn.reply or "", reply or ""].append((recording, turn.said))
+    for (before, after), found in sorted(differences.items(), key=lambda item: -len(item[1])):
+        recording, text = found[0]
         origin = f"conversation {recording.conversation}" if recording.conversation else "a file"
-        place = f"{origin} ({recording.questionnaire}), at {said!r}"
-        echo(f"{pluralize(len(found), 'time')}, first in {place}")
+        location = f"{origin} ({recording.questionnaire}), at {text!r}"
+        echo(f"{pluralize(len(found), 'time')}, first in {location}")
         echo(f"  - {before or SILENCE}", fg="red")
-        echo(f"  + {now or SILENCE}", fg="green")
-    total = sum(len(one.replies) for one in compared)
+        echo(f"  + {after or SILENCE}", fg="green")
+    total = sum(len(replies) for _, replies in replayed)
     differing = sum(map(len, differences.values()))
-    held = pluralize(len(compared), "conversation")
-    echo(f"{differing} of {total} replies differ, in {held}.")
+    conversations = pluralize(len(replayed), "conversation")
+    echo(f"{differing} of {total} replies differ, in {conversations}.")
     return differing
-
-
-SILENCE = "(silence)"

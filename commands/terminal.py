@@ -1,4 +1,4 @@
-"""commands/terminal.py"""
+"""The terminal as a phone, and what commands print."""
 
 import sys
 from collections.abc import Iterator
@@ -9,21 +9,18 @@ import click
 from phone import Phone, TwilioError
 from settings import Settings
 
+PROMPT = "> "
 
-def pluralize(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-who_texts = click.option(
+from_option = click.option(
     "--from", "sender", default="+14158675308", show_default=True, help="Who texts."
 )
-our_number = click.option(
+to_option = click.option(
     "--to", "number", default="+14155550100", show_default=True, help="Our number."
 )
 
 
-def converse(url: str, settings: Settings, sender: str, number: str) -> None:
-    """A text for each line of the terminal or the pipe, until it ends."""
+def text_lines(url: str, settings: Settings, sender: str, number: str) -> None:
+    """Text each line of the terminal or the pipe to a webhook, and print the replies."""
     handset = Phone(
         url,
         account_sid=settings.account_sid,
@@ -44,7 +41,7 @@ def converse(url: str, settings: Settings, sender: str, number: str) -> None:
 
 
 def read_lines() -> Iterator[str]:
-    """What is typed after a prompt; what comes through a pipe, shown after the same prompt."""
+    """What is typed after a prompt, or what comes through a pipe, shown after the same prompt."""
     if sys.stdin.isatty():
         with suppress(EOFError, KeyboardInterrupt):
             while True:
@@ -59,9 +56,12 @@ def read_lines() -> Iterator[str]:
             yield line
 
 
-PROMPT = "> "
-
-
 def echo(line: str = "", fg: str | None = None) -> None:
+    """Print a line at once, in this colour where the terminal has colours."""
     click.secho(line, fg=fg)
     sys.stdout.flush()
+
+
+def pluralize(count: int, noun: str) -> str:
+    """The count and the noun: "1 text", "2 texts"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -5,6 +5,7 @@ import uuid
 from collections import Counter
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any, Optional
 
@@ -31,30 +32,31 @@ DELAYS = [
     timedelta(minutes=30),
     *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
 ]
-LATER = 1.1  # how much longer a delay may be by chance, so that receivers do not meet a crowd
-FURTHEST = DELAYS[-1] * LATER  # further ahead nothing is planned
+JITTER = 1.1  # a delay is up to this many times as long, so that retries do not come in a crowd
+MAX_DELAY = DELAYS[-1] * JITTER  # no attempt is planned further ahead
 LEASE = timedelta(seconds=60)  # twice what an attempt may last
-AT_ONCE = 16  # attempts that one sender has under way
-# Attempts at one receiver, from which on it gets no more, so that one that hangs holds up no other.
-# As many are claimed at once, so it may have 7 under way: to count exactly would be to claim, and
-# so to sync, for each one alone.
-SHARE = 4
-UNFINISHED = 5  # claims in a row that nobody came back from, and it is set aside
-SUSPECT = 2  # of these, and it is claimed alone, to harm nothing but itself
-GONE = 410  # the receiver's word that it wants no more
-# In words, not by parameters: for those SQLite would compile what is asked of a partial index each
-# time, and PostgreSQL have no use for it in a plan that it keeps.
-IS_PENDING, IS_GONE = "state = 'pending'", f"state = 'failed' AND last_status = {GONE}"
+MAX_IN_FLIGHT = 16  # attempts of one worker
+# A receiver with this many attempts in flight gets no more, so that one that hangs holds up no
+# other. A claim takes up to as many, and does not count them by receiver: that would be a claim,
+# and a sync, for each. So one worker may have 3 + 4 = 7 in flight at one receiver, and two workers,
+# which do not know of each other's, 14.
+MAX_PER_RECEIVER = 4
+MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery has failed
+QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
+# As SQL text, not as parameters: with parameters SQLite would compile a query of a partial index
+# each time, and PostgreSQL would not use that index in a plan that it keeps.
+IS_PENDING = "state = 'pending'"
+IS_410 = f"state = 'failed' AND last_status = {HTTPStatus.GONE:d}"
 IS_UNDELIVERED = "state <> 'delivered'"
 
 
 class Delivery(Base):
-    """One result owed to one URL; not to be confused with the receipt of an SMS.
+    """One result owed to one URL; not to be confused with the delivery receipt of an SMS.
 
-    Whoever delivers holds a lease, counted as an attempt when it is taken. The number of attempts
-    also tells a sender whose lease ran out that the delivery is somebody else's now.
+    Whoever delivers it holds a lease, which counts as an attempt from when it is taken. The number
+    of attempts also shows a worker whose lease ran out that the delivery was claimed again.
 
-    A receiver that said it is gone gets nothing more until the operator retries.
+    A receiver that answered 410 gets nothing more until the operator retries.
     """
 
     __tablename__ = "outbox"
@@ -77,8 +79,8 @@ class Delivery(Base):
         Index(
             "ix_outbox_gone",
             "url",
-            sqlite_where=text(IS_GONE),
-            postgresql_where=text(IS_GONE),
+            sqlite_where=text(IS_410),
+            postgresql_where=text(IS_410),
         ),
     )
 
@@ -90,8 +92,8 @@ class Delivery(Base):
     payload: Mapped[str]
     state: Mapped[str] = mapped_column(default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
-    # Claims since the last outcome, the present one too.
-    unfinished: Mapped[int] = mapped_column(default=0)
+    # Claims since the last outcome, the present one included.
+    crashed_claims: Mapped[int] = mapped_column("unfinished", key="crashed_claims", default=0)
     next_attempt_at: Mapped[datetime | None]
     leased_until: Mapped[datetime | None]
     last_status: Mapped[int | None]
@@ -100,27 +102,28 @@ class Delivery(Base):
     delivered_at: Mapped[datetime | None]
 
     @classmethod
-    def is_due(cls, db: Session, now: datetime, under_way: Collection["Delivery"] = ()) -> bool:
-        ((is_due,),) = IS_DUE.fetch_all(db, **_wanted(now, under_way))
+    def is_due(cls, db: Session, now: datetime, in_flight: Collection["Delivery"] = ()) -> bool:
+        """Whether `claim` would find anything."""
+        ((is_due,),) = IS_DUE.fetch_all(db, **_claim_values(now, in_flight))
         return bool(is_due)
 
     @classmethod
     def claim(
-        cls, db: Session, now: datetime, most: int, under_way: Collection["Delivery"] = ()
+        cls, db: Session, now: datetime, limit: int, in_flight: Collection["Delivery"] = ()
     ) -> list["Delivery"]:
-        """Take a lease on what is due, the longest overdue first.
+        """Lease up to `limit` deliveries that are due, the longest overdue first.
 
-        What the claimer has under way is not taken again, even if its clock says that a lease ran
-        out; nor is more for a receiver that has its share of that already. Times further ahead
-        than can be are from a clock that was wrong, and hold nothing up.
+        Those that the claimer has in flight are not taken again, even if its clock says that a
+        lease ran out; nor are more for a receiver that has MAX_PER_RECEIVER of those. Times further
+        ahead than MAX_DELAY come from a clock that was wrong, and count as due.
         """
-        wanted = _wanted(now, under_way)
-        due = cls.all(db, DUE_FOR_US, **wanted) or cls.all(db, ASTRAY_FOR_US, **wanted)
-        suspects = [one for one in due if one.unfinished >= SUSPECT]
-        taken = suspects[:1] or due[:most]
-        claimed = [one for one in taken if one._lease(now)]
-        for one in taken:
-            one.update(db)
+        values = _claim_values(now, in_flight)
+        due = cls.all(db, CLAIM_DUE, **values) or cls.all(db, CLAIM_CLOCK_SKEWED, **values)
+        suspects = [delivery for delivery in due if delivery.crashed_claims >= QUARANTINE_AFTER]
+        taken = suspects[:1] or due[:limit]
+        claimed = [delivery for delivery in taken if delivery._lease(now)]
+        for delivery in taken:
+            delivery.update(db)
         return claimed
 
     @classmethod
@@ -130,43 +133,45 @@ class Delivery(Base):
 
     @classmethod
     def find_undelivered(cls, db: Session) -> list["Delivery"]:
+        """All that are pending or failed, the oldest first."""
         return cls.all(db, UNDELIVERED)
 
     @classmethod
     def redeliver_all(cls, db: Session, ids: Collection[int], now: datetime) -> list[int]:
-        """Redeliver these that are undelivered, or all of them without ids; which ones it were.
+        """Redeliver the undelivered among `ids`, or all of them if that is empty; return which.
 
-        That opens their receivers again, even those that said they are gone.
+        That includes what keeps other results from the same receivers: a 410 of theirs.
         """
-        undelivered = cls.all(db, UNDELIVERED_FOR_US)
-        chosen = [one for one in undelivered if not ids or one.id in ids]
-        receivers = {one.url for one in chosen}
-        for one in undelivered:
-            if one in chosen or (one.says_gone and one.url in receivers):
-                one.redeliver(now)
-                one.update(db)
-        return [one.id for one in chosen]
+        undelivered = cls.all(db, LOCK_UNDELIVERED)
+        chosen = [delivery for delivery in undelivered if not ids or delivery.id in ids]
+        receivers = {delivery.url for delivery in chosen}
+        for delivery in undelivered:
+            if delivery in chosen or (delivery.is_410 and delivery.url in receivers):
+                delivery.redeliver(now)
+                delivery.update(db)
+        return [delivery.id for delivery in chosen]
 
     @classmethod
     def count_undelivered(cls, db: Session) -> dict[str, tuple[int, datetime]]:
-        """For `pending` and `failed`, where there are any: how many, and since when the oldest."""
+        """For `pending` and `failed`, where there are any: how many, and when the oldest began."""
         counted = select(cls.state, func.count(), func.min(cls.created_at))
         rows = db.execute(counted.where(text(IS_UNDELIVERED)).group_by(cls.state))
         return {state: (count, oldest) for state, count, oldest in rows}
 
     @property
-    def goes_alone(self) -> bool:
-        """Whether nothing else should be sent beside this, which is under way."""
-        return self.unfinished > SUSPECT
+    def is_quarantined(self) -> bool:
+        """Whether nothing else should be sent beside this one, which is in flight."""
+        return self.crashed_claims > QUARANTINE_AFTER
 
     @property
-    def says_gone(self) -> bool:
-        """Whether this is what keeps all others from its receiver."""
-        return self.state == "failed" and self.last_status == GONE
+    def is_410(self) -> bool:
+        """Whether this one keeps all others from its receiver."""
+        return self.state == "failed" and self.last_status == HTTPStatus.GONE
 
     def succeed(self, status: int, now: datetime) -> None:
+        """Note that the receiver has it; `status` is the HTTP status of its answer."""
         self.state, self.delivered_at = "delivered", now
-        self.last_status, self.last_error, self.unfinished = status, None, 0
+        self.last_status, self.last_error, self.crashed_claims = status, None, 0
         self.next_attempt_at = self.leased_until = None
 
     def fail(
@@ -176,92 +181,101 @@ class Delivery(Base):
         status: int | None = None,
         retry_after: timedelta = timedelta(0),
     ) -> None:
-        """Note why; try again later, not before the receiver wants it, or give up and keep it."""
+        """Note why an attempt failed, and plan the next or give up.
+
+        `error` is a sentence for the operator, `status` the HTTP status if there was an answer,
+        `retry_after` the least that the receiver wants us to wait.
+        """
         self.last_status, self.last_error, self.leased_until = status, error, None
-        self.unfinished = 0
-        if self.attempts > len(DELAYS) or status == GONE:
+        self.crashed_claims = 0
+        if self.attempts > len(DELAYS) or status == HTTPStatus.GONE:
             self.state, self.next_attempt_at = "failed", None
         else:
-            delay = DELAYS[self.attempts - 1] * random.uniform(1, LATER)
+            delay = DELAYS[self.attempts - 1] * random.uniform(1, JITTER)
             self.next_attempt_at = now + max(delay, min(retry_after, DELAYS[-1]))
 
-    def record(self, db: Session) -> None:
+    def save_outcome(self, db: Session) -> None:
         """Write how an attempt ended, unless its lease ran out and it was claimed again since.
 
-        One that was set aside meanwhile waits for its next attempt again: its sender is there.
+        A delivery that was given up meanwhile, because nobody seemed to come back from it, is
+        pending again: its worker was only slow.
         """
         outcome = {name: getattr(self, name) for name in OUTCOME}
-        ENDED.execute(db, this=self.id, attempt=self.attempts, **outcome)
+        SAVE_OUTCOME.execute(db, this=self.id, attempt=self.attempts, **outcome)
 
     def redeliver(self, now: datetime) -> None:
-        """Try again now, as the operator wishes; with all attempts anew if it had failed."""
+        """Try again now, or when the attempt in flight is over; a failed one starts from the first.
+
+        Only the operator asks for this.
+        """
         if self.state == "failed":
-            self.state, self.attempts, self.unfinished = "pending", 0, 0
+            self.state, self.attempts, self.crashed_claims = "pending", 0, 0
         self.next_attempt_at = max(now, self.leased_until or now)
 
     def _lease(self, now: datetime) -> bool:
-        """Take it; False where that was done too often already, and it is set aside instead."""
+        """Take the lease; False where that was done too often, and the delivery has failed."""
         if self.attempts > len(DELAYS):
             self.fail("The sender stopped during the last attempt.", now)
             return False
-        if self.unfinished >= UNFINISHED:
+        if self.crashed_claims >= MAX_CRASHED_CLAIMS:
             self._set_aside()
             return False
         self.attempts += 1
-        self.unfinished += 1
+        self.crashed_claims += 1
         self.next_attempt_at = self.leased_until = now + LEASE
         return True
 
     def _set_aside(self) -> None:
         self.state, self.next_attempt_at, self.leased_until = "failed", None, None
         self.last_error = (
-            f"The sender stopped during each of {UNFINISHED} attempts: perhaps this result is why."
+            f"The sender stopped during each of {MAX_CRASHED_CLAIMS} attempts:"
+            " perhaps this result is why."
         )
 
 
-def _wanted(now: datetime, under_way: Collection[Delivery]) -> dict[str, Any]:
-    """The values of WANTED: 0 is no id, and the empty text no URL."""
-    shares = Counter(one.url for one in under_way)
-    busy = [url for url, count in shares.items() if count >= SHARE]
-    ids = [one.id for one in under_way]
-    slots = dict(zip_longest(UNDER_WAY, ids, fillvalue=0))
-    slots |= zip_longest(BUSY, busy, fillvalue="")
-    return slots | {"now": now, "furthest": now + FURTHEST}
+def _claim_values(now: datetime, in_flight: Collection[Delivery]) -> dict[str, Any]:
+    """The parameters of CLAIMABLE; unused ones are 0, which is no id, and "", which is no URL."""
+    counts = Counter(delivery.url for delivery in in_flight)
+    busy = [url for url, count in counts.items() if count >= MAX_PER_RECEIVER]
+    ids = [delivery.id for delivery in in_flight]
+    values = dict(zip_longest(IN_FLIGHT, ids, fillvalue=0))
+    values |= zip_longest(BUSY_URLS, busy, fillvalue="")
+    return values | {"now": now, "furthest": now + MAX_DELAY}
 
 
-# Made once: to make a statement takes as long as to run it.
+# Compiled at import: building a statement costs as much as running it.
 TABLE = Delivery.__table__
-GONE_URLS = select(TABLE.c.url).where(text(IS_GONE))
-# As many as there can be: a list of another length would be another statement.
-UNDER_WAY = [f"under_way_{n}" for n in range(AT_ONCE)]
-BUSY = [f"busy_{n}" for n in range(AT_ONCE // SHARE)]
-WANTED = (
+URLS_WITH_410 = select(TABLE.c.url).where(text(IS_410))
+# As many parameters as there can be values: a list of another length would be another statement.
+IN_FLIGHT = [f"in_flight_{n}" for n in range(MAX_IN_FLIGHT)]
+BUSY_URLS = [f"busy_url_{n}" for n in range(MAX_IN_FLIGHT // MAX_PER_RECEIVER)]
+CLAIMABLE = (
     select(TABLE)
     .where(
         text(IS_PENDING),
-        TABLE.c.url.not_in(GONE_URLS),
-        TABLE.c.url.not_in(list(map(bindparam, BUSY))),
-        TABLE.c.id.not_in(list(map(bindparam, UNDER_WAY))),
+        TABLE.c.url.not_in(URLS_WITH_410),
+        TABLE.c.url.not_in(list(map(bindparam, BUSY_URLS))),
+        TABLE.c.id.not_in(list(map(bindparam, IN_FLIGHT))),
     )
     .order_by(TABLE.c.next_attempt_at, TABLE.c.id)
-    .limit(literal_column(str(SHARE)))
+    .limit(literal_column(str(MAX_PER_RECEIVER)))
 )
-# Not one SELECT of both with OR: SQLite would read all that wait.
-DUE = WANTED.where(TABLE.c.next_attempt_at <= bindparam("now"))
-ASTRAY = WANTED.where(TABLE.c.next_attempt_at > bindparam("furthest"))
-IS_DUE = Statement(select(or_(DUE.exists(), ASTRAY.exists())))
-DUE_FOR_US = Statement(DUE.with_for_update(skip_locked=True))
-ASTRAY_FOR_US = Statement(ASTRAY.with_for_update(skip_locked=True))
+# Two SELECTs instead of one with OR, for which SQLite would read all that is pending.
+DUE = CLAIMABLE.where(TABLE.c.next_attempt_at <= bindparam("now"))
+CLOCK_SKEWED = CLAIMABLE.where(TABLE.c.next_attempt_at > bindparam("furthest"))
+IS_DUE = Statement(select(or_(DUE.exists(), CLOCK_SKEWED.exists())))
+CLAIM_DUE = Statement(DUE.with_for_update(skip_locked=True))
+CLAIM_CLOCK_SKEWED = Statement(CLOCK_SKEWED.with_for_update(skip_locked=True))
 OUTCOME = (
     "state",
-    "unfinished",
+    "crashed_claims",
     "next_attempt_at",
     "leased_until",
     "last_status",
     "last_error",
     "delivered_at",
 )
-ENDED = Statement(
+SAVE_OUTCOME = Statement(
     update(TABLE)
     .where(TABLE.c.id == bindparam("this"), TABLE.c.attempts == bindparam("attempt"))
     .values({name: bindparam(name) for name in OUTCOME})
@@ -274,4 +288,4 @@ NEWEST = Statement(
 )
 ALL_UNDELIVERED = select(TABLE).where(text(IS_UNDELIVERED)).order_by(TABLE.c.created_at, TABLE.c.id)
 UNDELIVERED = Statement(ALL_UNDELIVERED)
-UNDELIVERED_FOR_US = Statement(ALL_UNDELIVERED.with_for_update())
+LOCK_UNDELIVERED = Statement(ALL_UNDELIVERED.with_for_update())

@@ -142,7 +142,8 @@ class SqliteToPostgres:
         ]
 
     def _send(self, table: Table, rows: Iterable[Values]) -> None:
-        statement = f"COPY {table.name} ({', '.join(table.columns.keys())}) FROM STDIN"
+        names = ", ".join(column.name for column in table.columns)
+        statement = f"COPY {table.name} ({names}) FROM STDIN"
         try:
             with self._target.connection.cursor() as cursor, cursor.copy(statement) as copy:
                 for row in rows:

@@ -17,7 +17,6 @@ from sqlalchemy import Column, Connection, Engine, Integer, event
 from models import Delivery
 from models.plan import find_plans
 from storage.base import Base
-from storage.statement import Compiled
 from worker.results import claim_due, deliver_one
 from worker.worker import expire_silent
 

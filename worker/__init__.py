@@ -1,1 +1,23 @@
-"""What happens without a request: results are delivered, and silent conversations end."""
+"""What happens without a request: results are delivered, and silent conversations end.
+
+A new job is one file and one line in `create_worker`.
+"""
+
+from threading import Event
+
+from settings import Settings
+from storage import Clock, Database
+from worker.expiry import ExpireSilent
+from worker.results import DeliverResults
+from worker.worker import Worker
+
+__all__ = ["Worker", "create_worker"]
+
+
+def create_worker(database: Database, settings: Settings, clock: Clock, wake: Event) -> Worker:
+    """The worker with all its jobs; `wake` is to be set when a result was written."""
+    jobs = [
+        ExpireSilent(database),
+        DeliverResults(database, settings, clock, wake),
+    ]
+    return Worker(jobs, database, clock, wake)

@@ -1,38 +1,72 @@
-"""worker/http_client.py"""
+"""An HTTP client for URLs that others choose: bounded in where it goes, in time and in size."""
 
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from threading import TIMEOUT_MAX, Condition, Thread
+from typing import NamedTuple, Self
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3 import HTTPResponse as HTTPClientResponse
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError as HTTPClientError
-from urllib3.exceptions import LocationValueError
+from urllib3 import HTTPConnectionPool
+from urllib3 import HTTPResponse as RawResponse
+from urllib3.exceptions import HTTPError, LocationValueError
 
-CONNECT_SECONDS, READ_SECONDS, ATTEMPT_SECONDS = 3.05, 15, 30
-MOST_ADDRESSES = 4  # of one name, each of which may take that long to connect to
-LARGEST_ANSWER = 64 * 1024
+from worker.pinned import ForbiddenAddress, PinnedConnection, PinnedHTTPSConnection
+
+CONNECT_SECONDS = 3.05  # for each address that is tried
+READ_SECONDS = 15  # until the next byte
+ATTEMPT_SECONDS = 30  # for all of a request, its response included
+MAX_BODY_BYTES = 64 * 1024  # that are read of a response
 
 
-def read_answer(raw: HTTPClientResponse) -> None:
-    """To its end, where a body that was cut shows, or as far as is bearable; never unpacked."""
-    left = LARGEST_ANSWER
+class Response(NamedTuple):
+    """What a receiver answered: the status, and the header Retry-After or ""."""
+
+    status: int
+    retry_after: str
+
+
+class RequestFailed(Exception):
+    """There was no whole response in time; the message is a sentence for the operator."""
+
+
+def post(url: str, body: bytes, headers: dict[str, str], *, allow_private: bool) -> Response:
+    """POST once: no redirect is followed, no proxy and no `.netrc` is used, nothing is tried again.
+
+    It takes ATTEMPT_SECONDS at most, once the name is resolved. The body of a 2xx is read to its
+    end, where one that breaks off shows, or to MAX_BODY_BYTES; other bodies are not read.
+    `allow_private` permits addresses of private networks. Raises RequestFailed for everything that
+    is not a response.
+    """
+    with ReceiverAdapter(ATTEMPT_SECONDS, allow_private) as adapter:
+        try:
+            # A session of requests would cost as much again, and look for proxies and a .netrc.
+            request = requests.Request("POST", url, headers, data=body).prepare()
+            timeout = (CONNECT_SECONDS, READ_SECONDS)
+            answer = adapter.send(request, stream=True, timeout=timeout)
+            if 200 <= answer.status_code < 300:
+                read_body(answer.raw)
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            raise RequestFailed(adapter.timeout_error or describe_error(error)) from None
+        if adapter.timeout_error:
+            raise RequestFailed(adapter.timeout_error)
+        return Response(answer.status_code, answer.headers.get("Retry-After", ""))
+
+
+def read_body(raw: RawResponse) -> None:
+    """Read to the end of a body or to MAX_BODY_BYTES, without unpacking it."""
+    left = MAX_BODY_BYTES
     while left > 0 and (chunk := raw.read(left, decode_content=False)):
         left -= len(chunk)
 
 
-def in_words(error: Exception) -> str:
-    """What an operator can act on; the exception's own words name addresses in memory."""
+def describe_error(error: Exception) -> str:
+    """A sentence that an operator can act on; the exception's own names addresses in memory."""
     match error:
-        case NoAddress():
+        case ForbiddenAddress():
             return str(error)
         case requests.ConnectTimeout():
             return f"No connection within {CONNECT_SECONDS} s."
@@ -49,171 +83,88 @@ def in_words(error: Exception) -> str:
     return f"The answer broke off ({type(error).__name__})."
 
 
-class Line(HTTPAdapter):
-    """The way to a receiver: only to addresses that are permitted, and for some seconds in all.
+class ReceiverAdapter(HTTPAdapter):
+    """Sends one request to a permitted address, within so many seconds in all.
 
-    The timeouts of requests begin anew with every byte, so that a receiver that drips could hold
-    an attempt for ever. After the time, the connection is cut, and whoever reads from it wakes up.
+    The timeouts of requests begin anew with every byte, so a receiver that drips could hold an
+    attempt for ever. At the deadline the sockets are shut down, which wakes whoever reads them.
     """
 
     def __init__(self, seconds: float, allow_private: bool) -> None:
-        self.ends_at = time.monotonic() + seconds
-        self.cut: str | None = None
+        self.deadline = time.monotonic() + seconds
+        self.timeout_error: str | None = None  # a sentence, once the deadline has passed
         self._seconds, self._allow_private = seconds, allow_private
         self._sockets: list[socket.socket] = []
         super().__init__()
 
-    def __enter__(self) -> "Line":
-        cutter.add(self)
+    def __enter__(self) -> Self:
+        deadline_watcher.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        cutter.remove(self)
-        for connection in self._sockets:
-            connection.close()
+        deadline_watcher.remove(self)
+        for watched in self._sockets:
+            watched.close()
         self.close()
 
-    def init_poolmanager(self, *args, **kwargs) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": partial(GuardedPool, line=self),
-            "https": partial(GuardedHTTPSPool, line=self),
-        }
+    def get_connection_with_tls_context(self, *args, **kwargs) -> HTTPConnectionPool:
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        pinned = PinnedHTTPSConnection if pool.scheme == "https" else PinnedConnection
+        pool.ConnectionCls = partial(pinned, allow_private=self._allow_private, watch=self.watch)
+        return pool
 
-    def find_addresses(self, name: str, port: int) -> list[str]:
-        return resolve(name, port, self._allow_private)
+    def watch(self, connected: socket.socket) -> None:
+        """Shut this socket down too at the deadline."""
+        self._sockets.append(connected.dup())  # TLS takes the original away
+        if self.timeout_error:
+            self.abort()
 
-    def watch(self, connection: socket.socket) -> None:
-        """Cut this one too, when it is time; it is known from before TLS."""
-        self._sockets.append(connection.dup())  # TLS takes the original away
-        if self.cut:
-            self.end()
-
-    def end(self) -> None:
-        self.cut = f"Not done within {self._seconds:g} s in all."
-        for connection in self._sockets:
+    def abort(self) -> None:
+        """End the request now, from another thread than the one that sends it."""
+        self.timeout_error = f"Not done within {self._seconds:g} s in all."
+        for watched in self._sockets:
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                watched.shutdown(socket.SHUT_RDWR)
 
 
-class Cutter:
-    """Ends the lines whose time is over: one thread for all of them.
+class DeadlineWatcher:
+    """Aborts requests whose deadline has passed: one thread for all of them.
 
     A timer for each, which is a thread, would cost as much as all the rest of an attempt.
     """
 
     def __init__(self) -> None:
-        self._lines: set[Line] = set()
+        self._adapters: set[ReceiverAdapter] = set()
         self._changed = Condition()
-        self._looks_at = TIMEOUT_MAX  # as good as never
+        self._wakes_at: float = TIMEOUT_MAX  # as good as never
         self._thread: Thread | None = None
 
-    def add(self, line: Line) -> None:
+    def add(self, adapter: ReceiverAdapter) -> None:
+        """Abort it at its deadline, unless it is removed before."""
         with self._changed:
             if self._thread is None:
-                thread = Thread(target=self._run, name="cutter", daemon=True)
+                thread = Thread(target=self._run, name="deadlines", daemon=True)
                 thread.start()
-                self._thread = thread  # not before it runs: there may be too many
-            elif line.ends_at < self._looks_at:
+                self._thread = thread  # not before it runs: there may be too many threads
+            elif adapter.deadline < self._wakes_at:
                 self._changed.notify()
-            self._lines.add(line)
+            self._adapters.add(adapter)
 
-    def remove(self, line: Line) -> None:
+    def remove(self, adapter: ReceiverAdapter) -> None:
         with self._changed:
-            self._lines.discard(line)
+            self._adapters.discard(adapter)
 
     def _run(self) -> None:
         with self._changed:
             while True:
-                for line in [one for one in self._lines if one.ends_at <= time.monotonic()]:
-                    self._lines.remove(line)
-                    line.end()
-                self._looks_at = min((line.ends_at for line in self._lines), default=TIMEOUT_MAX)
-                self._changed.wait(self._looks_at - time.monotonic())
+                now = time.monotonic()
+                for adapter in [each for each in self._adapters if each.deadline <= now]:
+                    self._adapters.remove(adapter)
+                    adapter.abort()
+                self._wakes_at = min(
+                    (each.deadline for each in self._adapters), default=TIMEOUT_MAX
+                )
+                self._changed.wait(self._wakes_at - time.monotonic())
 
 
-cutter = Cutter()
-
-
-class Guarded(HTTPConnection):
-    """A connection to an address that was judged."""
-
-    def __init__(self, *args, line: Line, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self._line = line
-
-    def _new_conn(self) -> socket.socket:
-        name = self._dns_host
-        addresses = self._line.find_addresses(name, self.port)
-        try:
-            # The name is looked up once: another answer later would not be judged.
-            connection = first(addresses, self._connect)
-        finally:
-            self._dns_host = name  # for TLS, which asks for the name's certificate
-        self._line.watch(connection)
-        return connection
-
-    def _connect(self, address: str) -> socket.socket:
-        self._dns_host = address
-        return super()._new_conn()
-
-
-class GuardedPool(HTTPConnectionPool):
-    ConnectionCls = Guarded
-
-
-class GuardedHTTPS(Guarded, HTTPSConnection):
-    pass
-
-
-class GuardedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = GuardedHTTPS
-
-
-def first(addresses: list[str], connect: Callable[[str], socket.socket]) -> socket.socket:
-    """The connection to the first address that takes one; the error of the last if none does."""
-    *others, last = addresses
-    for address in others:
-        with suppress(HTTPClientError):
-            return connect(address)
-    return connect(last)
-
-
-class NoAddress(ValueError):
-    """There is nowhere to send a result to. The words are for the operator."""
-
-
-def resolve(name: str, port: int, allow_private: bool) -> list[str]:
-    """The addresses behind a name that results may go to."""
-    try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except OSError:
-        raise NoAddress(f"The name {name} is not known.") from None
-    addresses = dict.fromkeys(where[0] for *_, where in found)
-    permitted = [one for one in addresses if is_permitted(ip_address(one), allow_private)]
-    if permitted:
-        return permitted[:MOST_ADDRESSES]
-    if any(is_permitted(ip_address(one), allow_private=True) for one in addresses):
-        raise NoAddress(
-            f"The address of {name} is private. If results are meant to go there, set"
-            " SMSCONVO_ALLOW_PRIVATE_RECEIVERS=1."
-        )
-    raise NoAddress(f"The address of {name} is one that results never go to.")
-
-
-# Where clouds tell a machine its secrets; most are at the link-local 169.254.169.254.
-METADATA = {
-    ip_address(one)
-    for one in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
-}
-NAT64 = ip_network("64:ff9b::/96")
-
-
-def is_permitted(address: IPv4Address | IPv6Address, allow_private: bool) -> bool:
-    if address.version == 6:
-        address = address.ipv4_mapped or address.sixtofour or address
-    if address in NAT64:
-        address = IPv4Address(int(address) & 0xFFFFFFFF)
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
-        return False
-    return address not in METADATA and (allow_private or address.is_global)
+deadline_watcher = DeadlineWatcher()

@@ -1,94 +1,69 @@
-"""worker/worker.py"""
+"""The worker: runs a list of jobs, each again and again, until it is stopped."""
 
-import logging.config
+import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import datetime
 from threading import Event
 
 from logs import error_location, log_event
-from models import Conversation, Delivery
-from models.delivery import AT_ONCE
-from settings import Settings
 from storage import Clock, Database
-from worker.results import claim_due, deliver_one
 
 POLL_SECONDS = 1
 GATHER_SECONDS = 0.05  # for what is due at nearly the same moment, so that texts are held up less
-EXPIRED_AT_ONCE = 50  # conversations in one transaction, so that no text waits long
 
 
-class Sender:
-    """Delivers what the outbox holds, until it is stopped."""
+class Job:
+    """One kind of work that no request asks for."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock, wake: Event) -> None:
-        self._database, self._settings, self._clock = database, settings, clock
-        self._wake = wake
-        self._under_way: dict[Future, Delivery] = {}
-        self._expires_next = time.monotonic()
+    verb: str  # what it does, as in the log's "cannot expire"
+    # Seconds until it is run again, unless it had more to do. 0: whenever the worker wakes, which
+    # is every POLL_SECONDS, or at once when there is a new result.
+    interval: float = 0
+
+    def run(self, now: datetime) -> bool:
+        """Do some of what is due at `now`, briefly; return whether there may be more at once."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Wait for what is still in flight; the worker has stopped."""
+
+
+class Worker:
+    """Runs jobs until it is stopped, or until the database is broken.
+
+    `wake` ends its sleep. No failure of a job ends it, or keeps the other jobs from running.
+    """
+
+    def __init__(self, jobs: Sequence[Job], database: Database, clock: Clock, wake: Event) -> None:
+        self._due_at = dict.fromkeys(jobs, 0.0)  # by time.monotonic()
+        self._database, self._clock, self._wake = database, clock, wake
         self._stopped = False
 
     def run(self) -> None:
-        with ThreadPoolExecutor(AT_ONCE, "sender") as pool:
-            while not (self._stopped or self._database.broken.is_set()):
-                if not self._has_started(pool):
-                    self._wake.wait(POLL_SECONDS)
-                    time.sleep(GATHER_SECONDS)
-                    self._wake.clear()
+        """Return when it was stopped and all that was in flight has ended."""
+        while not (self._stopped or self._database.broken.is_set()):
+            have_more = [self._run_job(job) for job in self._due_at]  # a list: each of them runs
+            if not any(have_more):
+                self._wake.wait(POLL_SECONDS)
+                time.sleep(GATHER_SECONDS)
+                self._wake.clear()
+        for job in self._due_at:
+            job.finish()
 
     def stop(self) -> None:
-        """Within the next second. It takes no lock, so that a handler of signals may call it."""
+        """Stop within the next second. It takes no lock, so a signal handler may call it."""
         self._stopped = True
 
-    def _has_started(self, pool: ThreadPoolExecutor) -> bool:
-        """Whether there was something to do. No failure ends the sender: it tries again."""
-        has_expired = self._try("expire", self._expire)
-        return self._try("claim", lambda: self._start_attempts(pool)) or has_expired
-
-    def _try(self, verb: str, work: Callable[[], bool]) -> bool:
+    def _run_job(self, job: Job) -> bool:
+        """Run it if it is time to; return whether it has more to do at once."""
+        if time.monotonic() < self._due_at[job]:
+            return False
         try:
-            return work()
+            has_more = job.run(self._clock())
         except Exception as error:
-            log_event("sender", logging.ERROR, outcome=f"cannot {verb}: {error_location(error)}")
-            return False
-
-    def _expire(self) -> bool:
-        """Once in a while, not as often as there is something to send."""
-        if time.monotonic() < self._expires_next:
-            return False
-        more = expire_silent(self._database, self._clock())
-        if not more:
-            self._expires_next = time.monotonic() + POLL_SECONDS
-        return more
-
-    def _start_attempts(self, pool: ThreadPoolExecutor) -> bool:
-        """Claim no more than can be sent at once: a lease runs while its delivery waits."""
-        under_way = list(self._under_way.values())
-        alone = any(one.goes_alone for one in under_way)
-        free = 0 if alone else AT_ONCE - len(under_way)
-        claimed = claim_due(self._database, self._clock(), free, under_way) if free else []
-        for delivery in claimed:
-            attempt = pool.submit(
-                deliver_one, self._database, self._settings, delivery, self._clock
-            )
-            self._under_way[attempt] = delivery
-            attempt.add_done_callback(self._end_attempt)
-        return bool(claimed)
-
-    def _end_attempt(self, attempt: Future) -> None:
-        del self._under_way[attempt]
-        if error := attempt.exception():
-            log_event("sender", logging.ERROR, outcome=f"cannot record: {error_location(error)}")
-        self._wake.set()
-
-
-def expire_silent(database: Database, now: datetime) -> bool:
-    """End the conversations that have been silent for too long. Looking first costs no write."""
-    with database.read() as db:
-        if not Conversation.is_any_silent(db, now):
-            return False
-    expired = database.write(lambda db: Conversation.expire_silent(db, now, EXPIRED_AT_ONCE))
-    if expired:
-        log_event("expired", conversations=expired)
-    return expired == EXPIRED_AT_ONCE
+            outcome = f"cannot {job.verb}: {error_location(error)}"
+            log_event("sender", logging.ERROR, outcome=outcome)
+            has_more = False
+        self._due_at[job] = time.monotonic() + (0 if has_more else job.interval)
+        return has_more

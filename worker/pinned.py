@@ -1,0 +1,111 @@
+"""Connections that go only to permitted addresses: those of receivers, but of nothing internal.
+
+A name is resolved once, and the connection is made to the address that was checked: a second
+look-up could give another one.
+"""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+MAX_ADDRESSES = 4  # of one name that are tried; each may take the whole time to connect
+# Where clouds tell a machine its secrets; most are at the link-local 169.254.169.254.
+METADATA = {
+    ip_address(address)
+    for address in (
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+    )
+}
+NAT64 = ip_network("64:ff9b::/96")
+
+
+class ForbiddenAddress(ValueError):
+    """A name has no address that is permitted; the message is a sentence for the operator."""
+
+
+class PinnedConnection(HTTPConnection):
+    """A connection to a permitted address of its host.
+
+    `watch` is called with the connected socket, before TLS, so that it can be shut down at any
+    moment. `_new_conn` is a private name of urllib3, which has no public way between the two;
+    a test in test_deliver.py fails when urllib3 connects without it.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *args,
+        allow_private: bool,
+        watch: Callable[[socket.socket], None],
+        **kwargs,
+    ) -> None:
+        super().__init__(host, *args, **kwargs)
+        self._name = host  # `self.host` lacks a dot at its end, without which it is another name
+        self._allow_private, self._watch = allow_private, watch
+
+    def _new_conn(self) -> socket.socket:
+        addresses = resolve_allowed(self._name, self.port, self._allow_private)
+        try:
+            connected = connect_first(addresses, self._connect_to)
+        finally:
+            self.host = self._name  # for TLS, which asks for the name's certificate
+        self._watch(connected)
+        return connected
+
+    def _connect_to(self, address: str) -> socket.socket:
+        self.host = address
+        return super()._new_conn()
+
+
+class PinnedHTTPSConnection(PinnedConnection, HTTPSConnection):
+    """The same, with TLS for the host's name."""
+
+
+def connect_first(addresses: list[str], connect: Callable[[str], socket.socket]) -> socket.socket:
+    """The connection to the first address that takes one; else the last one's error is raised."""
+    *others, last = addresses
+    for address in others:
+        with suppress(NewConnectionError, ConnectTimeoutError):
+            return connect(address)
+    return connect(last)
+
+
+def resolve_allowed(name: str, port: int, allow_private: bool) -> list[str]:
+    """The permitted addresses of a host name, at most MAX_ADDRESSES.
+
+    Raises ForbiddenAddress if it has none. `allow_private` permits private networks and loopback,
+    but never link-local addresses and those where clouds keep secrets.
+    """
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise ForbiddenAddress(f"The name {name} is not known.") from None
+    addresses = dict.fromkeys(socket_address[0] for *_, socket_address in found)
+    permitted = [text for text in addresses if is_permitted(ip_address(text), allow_private)]
+    if permitted:
+        return permitted[:MAX_ADDRESSES]
+    if any(is_permitted(ip_address(text), allow_private=True) for text in addresses):
+        raise ForbiddenAddress(
+            f"The address of {name} is private. If results are meant to go there, set"
+            " SMSCONVO_ALLOW_PRIVATE_RECEIVERS=1."
+        )
+    raise ForbiddenAddress(f"The address of {name} is one that results never go to.")
+
+
+def is_permitted(address: IPv4Address | IPv6Address, allow_private: bool) -> bool:
+    """Whether a request may go to this address, or to the IPv4 address that it stands for."""
+    if address.version == 6:
+        address = address.ipv4_mapped or address.sixtofour or address
+    if address in NAT64:
+        address = IPv4Address(int(address) & 0xFFFFFFFF)
+    if address.is_link_local or address.is_multicast or address.is_unspecified:
+        return False
+    return address not in METADATA and (allow_private or address.is_global)
