@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event
-from typing import NamedTuple
 
 import msgspec
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
@@ -19,8 +18,8 @@ from sqlalchemy.orm import Session
 from gateway import twiml
 from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from logs import error_location, log_event
-from models import Contact, Conversation, Delivery, Message, receive
-from models.message import IncomingText
+from models import Delivery, IncomingText, Message, respond
+from models.turn import Reply, load, save
 from resources import open_catalog, open_database, open_people
 from settings import Settings
 from storage.versions import SELECT_VERSION, known_versions
@@ -85,24 +84,11 @@ def errors_as_5xx(route: Callable) -> Callable:
     return guarded
 
 
-class Reply(NamedTuple):
-    """What goes out for a text: a body or silence, and the conversation for the cookie."""
-
-    body: str | None
-    message_id: int | None
-    token: str | None
-    outcome: str
-
-    @classmethod
-    def of(cls, reply: Message | None, conversation: Conversation | None, outcome: str) -> "Reply":
-        token = conversation and conversation.token
-        return cls(reply and reply.body, reply and reply.id, token, outcome)
-
-
 def receive_text() -> str:
     app = request.app
     text = app.webhook.incoming_text(request.environ)
-    reply = app.database.write(partial(process_text, app=app, text=text, now=app.clock()))
+    process = partial(process_text, app=app, text=text, now=app.clock())
+    reply = app.database.write(process)
     if reply.outcome == "completed":
         app.result_written.set()
     log_event("text", sid=text.sid, outcome=reply.outcome)
@@ -110,16 +96,11 @@ def receive_text() -> str:
 
 
 def process_text(db: Session, *, app: App, text: IncomingText, now: datetime) -> Reply:
-    """Record a text, and what is said to it; what is recorded already is only said again."""
-    recorded = Message.find(db, text.sid)
-    if recorded:
-        conversation = Conversation.find_by_id(db, recorded.conversation_id)
-        return Reply.of(recorded.find_reply(db), conversation, "repeated")
-    inbound = text.as_message(now)
-    contact = Contact.find(db, text.sender, app.people.name_of(text.sender))
-    conversation, reply = receive(db, inbound, contact, app.catalog, now, text.cookie)
-    outcome = conversation.state if reply else inbound.read_as or "not opened"
-    return Reply.of(reply, conversation, outcome)
+    """Load, decide, save. What is recorded already goes out again, and changes nothing."""
+    state = load(db, text, app.catalog, app.people)
+    if isinstance(state, Reply):
+        return state
+    return save(db, respond(state, text, now))
 
 
 def render_reply(reply: Reply, public_url: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from twilio.request_validator import RequestValidator
 
-from models.message import IncomingText
+from models.text import IncomingText
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_BODY = 64 * 1024

@@ -3,11 +3,12 @@
 from models.contact import Contact, People
 from models.conversation import Answer, Conversation
 from models.delivery import Delivery
+from models.engine import respond
 from models.message import Message
 from models.questionnaire.catalog import Catalog
 from models.questionnaire.loader import InvalidQuestionnaire, load_catalog
 from models.questionnaire.schema import Questionnaire
-from models.turn import receive
+from models.text import IncomingText
 
 __all__ = [
     "Answer",
@@ -15,10 +16,11 @@ __all__ = [
     "Contact",
     "Conversation",
     "Delivery",
+    "IncomingText",
     "InvalidQuestionnaire",
     "Message",
     "People",
     "Questionnaire",
     "load_catalog",
-    "receive",
+    "respond",
 ]

@@ -1,6 +1,5 @@
 """Who texts: the contacts we have met, and the people whose names we know."""
 
-import re
 import tomllib
 from datetime import datetime
 from pathlib import Path
@@ -9,9 +8,8 @@ from typing import Self
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from addresses import is_texter
 from storage.base import Base, Statement
-
-ADDRESS = re.compile(r"([a-z]+:)?(\+?[0-9]+|[A-Za-z0-9._-]+)")
 
 
 class Contact(Base):
@@ -25,19 +23,16 @@ class Contact(Base):
     opted_out_at: Mapped[datetime | None]
 
     @classmethod
-    def find(cls, db: Session, phone: str, name: str | None) -> "Contact":
-        """The contact with this phone, made when new, under the name it is known by now.
+    def find(cls, db: Session, phone: str) -> Self | None:
+        """The contact with this phone.
 
-        Its row is locked where a database has such locks, so that texts of one sender take effect
-        one after the other; two first texts meet in the unique index.
+        Locks its row where a database has such locks, which serialises texts from one sender. Two
+        concurrent first texts collide on the unique index, and the loser is run again.
         """
-        contact = cls.first(db, BY_PHONE, phone=phone) or cls(phone=phone)
-        contact.name = name
-        contact.save(db)
-        return contact
+        return cls.first(db, BY_PHONE, phone=phone)
 
 
-# Made once: to make a statement takes as long as to run it.
+# Compiled at import: building a statement costs as much as running it.
 TABLE = Contact.__table__
 BY_PHONE = Statement(select(TABLE).where(TABLE.c.phone == bindparam("phone")).with_for_update())
 
@@ -55,7 +50,7 @@ class People(dict[str, str]):
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read: {error}") from None
         for phone, name in entries.items():
-            if not isinstance(name, str) or not ADDRESS.fullmatch(phone):
+            if not isinstance(name, str) or not is_texter(phone):
                 raise ValueError(
                     f'{path}: write each line as "+14158675308" = "Rey", without spaces or dashes'
                     f" in the number; {phone!r} is not."

@@ -1,15 +1,15 @@
-"""Conversations: finding the one that a text belongs to, how it ends, and what is owed then.
+"""What is kept of a conversation: its row, its answers, and what it still owes.
 
 The cookie is a hint and the row is the truth: Twilio may lose a cookie, or send an old one. Which
 conversation a text belongs to is decided by who texts which of our numbers, and when.
+
+What happens to a conversation happens in memory: `models/turn.py` reads and writes it.
 """
 
 import re
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any, Optional
+from typing import Any, Self
 
 from sqlalchemy import (
     CheckConstraint,
@@ -18,31 +18,25 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
-    delete,
     or_,
     select,
     text,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models import result
 from models.contact import Contact
 from models.delivery import Delivery
-from models.message import Message
-from models.questionnaire.catalog import Catalog
+from models.payload import Result, Values, build_payload, has_same_answers
+from models.questionnaire.answers import SEPARATOR
 from models.questionnaire.flow import path
-from models.questionnaire.keywords import opt_keyword, says_yes
 from models.questionnaire.schema import Question, Questionnaire
-from models.reactions import find_non_answer
-from models.text import normalize
 from models.version import Version
 from storage.base import LITERAL_1, Base, Statement, split_row
 
+REVIEW = "(review)"  # the key of what is asked when all is answered; no question's has brackets
 TOKEN = re.compile(r"[0-9a-f]{32}")
-REVIEW = "(review)"  # what is asked when all is answered; no key of a question has brackets
 # In words, not by a parameter: no plan that is kept would use the index of these alone.
 IS_OPEN = "state = 'open'"
-RECENT = 5  # of our texts, that a reaction or an echo can be about
 
 
 class Answer(Base):
@@ -65,7 +59,7 @@ class Conversation(Base):
     """One run of one phone through one questionnaire."""
 
     __tablename__ = "conversations"
-    __allow_unmapped__ = True  # for what belongs to it, which `_whole` reads
+    __allow_unmapped__ = True  # for what belongs to it
     __table_args__ = (
         CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
         Index("ix_conversations_sender_number", "sender", "number", "id"),
@@ -93,9 +87,11 @@ class Conversation(Base):
     questionnaire_id: Mapped[int] = mapped_column(ForeignKey("questionnaires.id"))
     event: Mapped[str]
     state: Mapped[str]
-    asking: Mapped[str | None]  # the key of the question that waits for its answer, or REVIEW
-    asked: Mapped[str | None]  # that question as it was asked
-    unread: Mapped[int] = mapped_column(default=0)  # texts in a row that could not be read
+    # The key of the question that waits for its answer, or REVIEW; and how it was asked.
+    current_key: Mapped[str | None] = mapped_column("asking", key="current_key")
+    current_prompt: Mapped[str | None] = mapped_column("asked", key="current_prompt")
+    # Texts in a row that could not be read.
+    failed_attempts: Mapped[int] = mapped_column("unread", key="failed_attempts", default=0)
     message_count: Mapped[int]
     started_at: Mapped[datetime]
     active_at: Mapped[datetime]
@@ -105,116 +101,54 @@ class Conversation(Base):
     contact: Contact
     version: Version
     answers: dict[str, Answer]  # by key
-
-    @classmethod
-    def find(cls, db: Session, sender: str, number: str) -> Optional["Conversation"]:
-        """The newest conversation of this pair."""
-        rows = NEWEST.fetch_all(db, sender=sender, number=number)
-        return cls._whole(db, rows[0]) if rows else None
-
-    @classmethod
-    def find_by_id(cls, db: Session, id: int | None) -> Optional["Conversation"]:
-        row = db.execute(BY_ID, {"id": id}).first()
-        return row and cls._whole(db, row)
-
-    @classmethod
-    def find_waiting(cls, db: Session, sender: str) -> list["Conversation"]:
-        """Those on all numbers in which the sender could be asked or told something."""
-        mends = and_(cls.state == "completed", cls.asking.is_not(None))
-        waiting = or_(cls.state == "open", mends)
-        found = db.execute(WHOLE.where(cls.sender == sender, waiting).order_by(cls.id))
-        return [cls._whole(db, row) for row in found.all()]
-
-    @classmethod
-    def judge(
-        cls, db: Session, cookie: str | None, live: Optional["Conversation"], said: Message
-    ) -> str:
-        """What the cookie of a text was."""
-        if cookie is None:
-            return "none"
-        if not TOKEN.fullmatch(cookie):
-            return "malformed"
-        if live and live.token == cookie:
-            return "matched"
-        pair = db.execute(select(cls.sender, cls.number).where(cls.token == cookie)).first()
-        if pair is None:
-            return "missing"
-        return "stale" if pair == (said.sender, said.recipient) else "foreign"
-
-    @classmethod
-    def go_on_or_start(
-        cls,
-        db: Session,
-        newest: Optional["Conversation"],
-        said: Message,
-        questionnaires: Catalog,
-        contact: Contact,
-        now: datetime,
-    ) -> Optional["Conversation"]:
-        """The conversation that takes a text: the newest, or a new one if the text opens one.
-
-        One that is over gives way to all that opens, a live one to an event while no question
-        waits for its answer.
-        """
-        goes_on = newest if newest and newest.goes_on(now) else None
-        opened = questionnaires.opens(said.body, said.recipient)
-        if opened is None:
-            return goes_on
-        if goes_on and not goes_on._gives_way_to(opened, questionnaires[opened], said.body, now):
-            return goes_on
-        if newest and newest.state == "open":
-            newest.expire(db, now)
-        version = Version.find(db, opened, questionnaires[opened], now)
-        return cls.start(db, version, contact, said.recipient, said.body, now)
+    latest_result: Delivery | None = None  # where a later one may replace it
 
     @classmethod
     def start(
-        cls, db: Session, version: Version, contact: Contact, number: str, event: str, now: datetime
+        cls, version: Version, contact: Contact, number: str, event: str, now: datetime
     ) -> "Conversation":
+        """A new one, which has no id and no token until it is saved."""
         conversation = cls(
-            token=secrets.token_hex(16),
             sender=contact.phone,
             number=number,
-            questionnaire_id=version.id,
             event=version.definition.event or event,
             state="open",
-            unread=0,
+            failed_attempts=0,
             message_count=0,
             started_at=now,
             active_at=now,
             expires_at=now + version.definition.expires_after,
         )
-        conversation.insert(db)
         conversation.contact, conversation.version, conversation.answers = contact, version, {}
-        return conversation
-
-    @classmethod
-    def is_any_silent(cls, db: Session, now: datetime) -> bool:
-        return db.execute(IS_ANY_SILENT, {"now": now}).first() is not None
-
-    @classmethod
-    def expire_silent(cls, db: Session, now: datetime, most: int) -> int:
-        """End those that nobody texted for too long; how many it were.
-
-        Whoever is being texted right now is left for the next time.
-        """
-        rows = db.execute(SILENT, {"now": now, "most": most}).all()
-        for row in rows:
-            cls._whole(db, row).expire(db, now)
-        return len(rows)
-
-    @classmethod
-    def _whole(cls, db: Session, row: Sequence[Any]) -> "Conversation":
-        """The conversation with all that belongs to it, from a row of WHOLE."""
-        conversation, version, contact = split_row(row, cls, Version, Contact)
-        answers = map(Answer.from_row, ANSWERS.fetch_all(db, conversation=conversation.id))
-        conversation.version, conversation.contact = version, contact
-        conversation.answers = {answer.key: answer for answer in answers}
         return conversation
 
     @property
     def questionnaire(self) -> Questionnaire:
         return self.version.definition
+
+    @property
+    def question(self) -> Question:
+        """The one that waits for its answer."""
+        return self.version.definition.by_key[self.current_key]
+
+    def asks_for(self, kind: str) -> bool:
+        return self.current_key not in (None, REVIEW) and self.question.kind == kind
+
+    def path(self) -> Iterator[Question]:
+        """The questions that the answers until now lead to."""
+        values = {key: answer.value for key, answer in self.answers.items()}
+        return path(self.questionnaire, values)
+
+    @property
+    def answered(self) -> list[Question]:
+        """Those that have an answer, or were skipped."""
+        return [question for question in self.path() if question.key in self.answers]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its sender could be asked or told something."""
+        corrects = self.state == "completed" and self.current_key is not None
+        return self.state == "open" or corrects
 
     def is_silent(self, now: datetime) -> bool:
         return self.state == "open" and self.expires_at <= now
@@ -225,157 +159,185 @@ class Conversation(Base):
         One that expired by a clock that was wrong is live again. One that we gave up ourselves
         stays, to keep the same texter from beginning anew with whatever could not be read.
         """
-        silence = self.expires_at - self.active_at
-        is_over = self.state == "stopped" and not self.unread
-        return abs(now - self.active_at) < silence and not is_over
+        expires_after = self.expires_at - self.active_at
+        is_over = self.state == "stopped" and not self.failed_attempts
+        return abs(now - self.active_at) < expires_after and not is_over
 
     def can_resume(self, now: datetime) -> bool:
         """Whether a texter who was silent for too long may still go on."""
-        waits = self.state == "expired" and self.asking is not None
+        waits = self.state == "expired" and self.current_key is not None
         return waits and self.expires_at <= now < self.expires_at + self.questionnaire.resume_window
 
-    def goes_on(self, now: datetime) -> bool:
-        return self.is_live(now) or self.can_resume(now)
-
-    def takes_for_answer(self, said: str) -> bool:
-        """Whether a text that opts in is rather the answer to the question that waits."""
-        if self.asking is None or self.state == "stopped" or opt_keyword(normalize(said)):
-            return False
-        return says_yes(normalize(said)) or self.asks_for("yes_no")
-
-    def find_non_answer(self, db: Session, said: Message, now: datetime) -> str | None:
-        """Why a text is no answer to anything; a picture alone can be one."""
-        find_said = partial(Message.find_said, db, self.id, RECENT)
-        why = find_non_answer(said.body, find_said)
-        shows = said.media and self.asks_for("photo") and self.goes_on(now)
-        return None if why == "empty" and shows else why
-
-    @property
-    def question(self) -> Question:
-        """The one that waits for its answer."""
-        return self.questionnaire.question(self.asking)
-
-    def asks_for(self, kind: str) -> bool:
-        return self.asking not in (None, REVIEW) and self.question.kind == kind
-
-    def path(self) -> Iterator[Question]:
-        """The questions that the answers until now lead to."""
-        values = {key: one.value for key, one in self.answers.items()}
-        return path(self.questionnaire, values)
-
-    @property
-    def answered(self) -> list[Question]:
-        """Those that have an answer, or were skipped."""
-        return [question for question in self.path() if question.key in self.answers]
-
-    def expire(self, db: Session, now: datetime) -> None:
-        """End by silence, or at `now` for one that gives way to something else.
-
-        Silence about the list of all answers is consent.
-        """
-        at = min(self.expires_at, now)
-        if self.asking == REVIEW:
-            self.complete(db, now, at)
-        else:
-            self.end(db, "expired", now, at)
-        self.update(db)
-
-    def stop(self, db: Session, now: datetime) -> None:
-        """End because the sender wants no more; one that is completed asks for no change then."""
-        if self.state == "completed":
-            self.asking, self.asked = None, None
-        else:
-            self.unread = 0
-            self.end(db, "stopped", now)
-        self.update(db)
-
-    def end(self, db: Session, state: str, now: datetime, at: datetime | None = None) -> None:
-        """End before all is answered; what was asked last stays, to tell where guests stop."""
-        self.state, self.ended_at = state, at or now
-        self._owe_partial(db, state, now)
-
-    def complete(self, db: Session, now: datetime, at: datetime | None = None) -> None:
-        """End with all answers given, and owe the results to whoever is to have them."""
-        self.state, self.ended_at = "completed", at or now
-        self.ask(None, None)
-        if self.questionnaire.results:
-            self.owe(db, "completed", now)
-
-    def _owe_partial(self, db: Session, type: str, now: datetime) -> None:
-        """Owe what was answered, unless that is owed already since an end before."""
-        results = self.questionnaire.results
-        if results and results.partial and self.answers:
-            owed = Delivery.find_newest(db, self.id)
-            if owed is None or not result.tells(owed.payload, self):
-                self.owe(db, type, now)
-
-    def owe(self, db: Session, type: str, now: datetime) -> None:
-        results = self.questionnaire.results
-        replaced = None
-        if self.questionnaire.has_several_results:
-            replaced = Delivery.find_newest(db, self.id)
-        delivery = Delivery(conversation_id=self.id, url=results.url, format=results.format)
-        delivery.payload = result.write(self, type, replaced and replaced.webhook_id, now)
-        delivery.created_at = delivery.next_attempt_at = now
-        delivery.insert(db)
-
-    def record(self, said: Message, now: datetime) -> None:
+    def touch(self, now: datetime) -> None:
         """Note that the sender was heard."""
-        said.conversation_id = self.id
         if self.state == "expired":
             self.state, self.ended_at = "open", None
         self.message_count += 1
         self.active_at = now
         self.expires_at = now + self.questionnaire.expires_after
 
-    def ask(self, key: str | None, words: str | None) -> str | None:
-        """Wait for the answer to this from now on; None: to nothing."""
-        self.asking, self.asked, self.unread = key, words, 0
-        return words
+    def ask(self, key: str | None, prompt: str | None) -> str | None:
+        """Wait for the answer to this from now on; None: to nothing. Returns the prompt."""
+        self.current_key, self.current_prompt, self.failed_attempts = key, prompt, 0
+        return prompt
 
-    def keep(self, said: Message, value: str | None, now: datetime) -> Answer:
-        """Keep an answer, in the place of the one before if it is mended. None: it is skipped."""
-        answer = self.answers.get(self.asking)
-        if answer is None:
-            answer = Answer(conversation_id=self.id, key=self.asking)
-            self.answers[self.asking] = answer
-        answer.question, answer.text, answer.value = self.asked, said.body, value
-        answer.answered_at = now
+    def set_answer(self, body: str, value: str | None, now: datetime) -> Answer:
+        """Take a text as the answer, in the place of one that is corrected. None: it is skipped."""
+        earlier = self.answers.get(self.current_key)
+        answer = earlier.copy() if earlier else Answer(conversation_id=self.id)
+        answer.key, answer.question = self.current_key, self.current_prompt
+        answer.text, answer.value, answer.answered_at = body, value, now
+        self.answers = self.answers | {answer.key: answer}
         return answer
 
-    def forget(self, db: Session, keys: Iterable[str]) -> None:
-        """Take answers back."""
-        for key in keys:
-            FORGET.execute(db, this=self.answers.pop(key).id)
+    def delete_answers(self, keys: Collection[str]) -> list[Answer]:
+        """Take answers back; returns them."""
+        deleted = [answer for key, answer in self.answers.items() if key in keys]
+        self.answers = {key: answer for key, answer in self.answers.items() if key not in keys}
+        return deleted
 
-    def _gives_way_to(self, name: str, opened: Questionnaire, said: str, now: datetime) -> bool:
-        if not opened.is_opens(said):
-            return False
-        if self.questionnaire.is_counter:
-            return not self.questionnaire.is_opens(said)
-        if not self.is_live(now):
-            return self.version.name != name
-        return self.state == "stopped" or (self.state == "completed" and self.asking is None)
+    def expire(self, now: datetime) -> Delivery | None:
+        """End by silence, or at `now` for one that is replaced by another; the result owed then.
+
+        Silence about the list of all answers is consent.
+        """
+        ended_at = min(self.expires_at, now)
+        if self.current_key == REVIEW:
+            return self.complete(now, ended_at)
+        return self.end("expired", now, ended_at)
+
+    def stop(self, now: datetime) -> Delivery | None:
+        """End because the sender wants no more; the result owed then.
+
+        One that is completed asks for no change any more.
+        """
+        if self.state == "completed":
+            self.current_key, self.current_prompt = None, None
+            return None
+        self.failed_attempts = 0
+        return self.end("stopped", now)
+
+    def end(self, state: str, now: datetime, ended_at: datetime | None = None) -> Delivery | None:
+        """End before all is answered; the partial result owed then.
+
+        What was asked last stays, to tell where guests stop.
+        """
+        self.state, self.ended_at = state, ended_at or now
+        results = self.questionnaire.results
+        if results and results.partial and self.answers and not self._has_sent_answers():
+            return self.build_result(state, now)
+        return None
+
+    def complete(self, now: datetime, ended_at: datetime | None = None) -> Delivery | None:
+        """End with all answers given; the result owed to whoever is to have it."""
+        self.state, self.ended_at = "completed", ended_at or now
+        self.ask(None, None)
+        return self.build_result("completed", now) if self.questionnaire.results else None
+
+    def build_result(self, type: str, now: datetime) -> Delivery:
+        """The answers of now, to be delivered; `type` is what became of the conversation."""
+        results, has_type = self.questionnaire.results, self.questionnaire.has_several_results
+        return Delivery(
+            conversation_id=self.id,
+            url=results.url,
+            format=results.format,
+            payload=build_payload(results, self._result(type), has_type, now),
+            created_at=now,
+            next_attempt_at=now,
+        )
+
+    def _result(self, type: str) -> Result:
+        return Result(
+            type,
+            self.id,
+            self.sender,
+            self.number,
+            self.contact.name,
+            self.event,
+            self.version.name,
+            self.started_at,
+            self.ended_at if self.state == "completed" else None,
+            self._answer_values(),
+            self.latest_result and self.latest_result.webhook_id,
+        )
+
+    def _has_sent_answers(self) -> bool:
+        """Whether just these answers are owed already since an end before."""
+        keys = [question.key for question in self.questionnaire.questions]
+        return self.latest_result is not None and has_same_answers(
+            self.latest_result.payload, self.questionnaire.results, keys, self._answer_values()
+        )
+
+    def _answer_values(self) -> Values:
+        """The values by key, in the order of the questions; several choices are a list."""
+        values: dict[str, str | list[str] | None] = {}
+        for question in self.answered:
+            value = self.answers[question.key].value
+            values[question.key] = value.split(SEPARATOR) if question.many and value else value
+        return values
+
+    @classmethod
+    def find_by_id(cls, db: Session, id: int) -> Self | None:
+        row = db.execute(BY_ID, {"id": id}).first()
+        return row and cls.from_related(db, row)
+
+    @classmethod
+    def find_pair(cls, db: Session, token: str) -> tuple[str, str] | None:
+        """The sender and the number of the conversation that a cookie names, if it names one."""
+        if not TOKEN.fullmatch(token):
+            return None
+        row = db.execute(select(cls.sender, cls.number).where(cls.token == token)).first()
+        return row and tuple(row)
+
+    @classmethod
+    def find_waiting(cls, db: Session, sender: str) -> list[Self]:
+        """Those on all numbers in which the sender could be asked or told something."""
+        corrects = and_(cls.state == "completed", cls.current_key.is_not(None))
+        waiting = or_(cls.state == "open", corrects)
+        found = db.execute(WITH_RELATED.where(cls.sender == sender, waiting).order_by(cls.id))
+        return [cls.from_related(db, row) for row in found.all()]
+
+    @classmethod
+    def is_any_silent(cls, db: Session, now: datetime) -> bool:
+        return db.execute(IS_ANY_SILENT, {"now": now}).first() is not None
+
+    @classmethod
+    def find_silent(cls, db: Session, now: datetime, limit: int) -> list[Self]:
+        """Those that nobody texted for too long, locked where a database has such locks.
+
+        Whoever is being texted right now is left for the next time.
+        """
+        rows = db.execute(SILENT, {"now": now, "limit": limit}).all()
+        return [cls.from_related(db, row) for row in rows]
+
+    @classmethod
+    def from_related(cls, db: Session, row: Sequence[Any]) -> Self:
+        """The conversation with all that belongs to it, from a row of WITH_RELATED."""
+        conversation, version, contact = split_row(row, cls, Version, Contact)
+        conversation.load_related(db, version, contact)
+        return conversation
+
+    def load_related(self, db: Session, version: Version, contact: Contact) -> None:
+        """Read its answers, and its newest result where a later one would name it."""
+        self.version, self.contact = version, contact
+        self.answers = {
+            answer.key: answer for answer in Answer.all(db, ANSWERS, conversation=self.id)
+        }
+        if version.definition.has_several_results:
+            self.latest_result = Delivery.find_newest(db, self.id)
 
 
-# Made once: to make a statement takes as long as to run it.
+# Compiled at import: building a statement costs as much as running it.
 TABLE, ANSWER = Conversation.__table__, Answer.__table__
-WHOLE = select(TABLE, Version.__table__, Contact.__table__).select_from(
-    TABLE.join(Version.__table__).join(Contact.__table__)
-)
-BY_ID = WHOLE.where(TABLE.c.id == bindparam("id"))
-NEWEST = Statement(
-    WHOLE.where(TABLE.c.sender == bindparam("sender"), TABLE.c.number == bindparam("number"))
-    .order_by(TABLE.c.id.desc())
-    .limit(LITERAL_1)
-)
+RELATED = TABLE.join(Version.__table__).join(Contact.__table__)
+WITH_RELATED = select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)
+BY_ID = WITH_RELATED.where(TABLE.c.id == bindparam("id"))
 IS_SILENT = and_(text(f"conversations.{IS_OPEN}"), TABLE.c.expires_at <= bindparam("now"))
 IS_ANY_SILENT = select(TABLE.c.id).where(IS_SILENT).limit(LITERAL_1)
 SILENT = (
-    WHOLE.where(IS_SILENT)
+    WITH_RELATED.where(IS_SILENT)
     .order_by(TABLE.c.expires_at, TABLE.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
     .with_for_update(of=[TABLE, Contact.__table__], key_share=True, skip_locked=True)
 )
 ANSWERS = Statement(select(ANSWER).where(ANSWER.c.conversation_id == bindparam("conversation")))
-FORGET = Statement(delete(ANSWER).where(ANSWER.c.id == bindparam("this")))

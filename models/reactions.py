@@ -1,7 +1,7 @@
 """Texts that phones send by themselves, or that repeat us: they answer nothing."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from models.text import normalize
 
@@ -23,23 +23,27 @@ SHORTEST_ECHO = 10  # characters; a shorter text of ours can well be an answer, 
 SHORTEST_CUT = 10  # characters of a quotation that ends in dots
 
 
-def find_non_answer(text: str, find_said: Callable[[], Iterable[str]] = tuple) -> str | None:
-    """Why a text is nobody's answer: `empty`, a `reaction`, or an `echo` of what we said.
+def may_repeat_us(normalized: str) -> bool:
+    """Whether `ignored_reason` has to know what we texted."""
+    return len(normalized) >= SHORTEST_ECHO or REACTION.fullmatch(normalized) is not None
 
-    What we said is looked for only where it can matter.
+
+def ignored_reason(normalized: str, recent_bodies: Iterable[str] = ()) -> str | None:
+    """Why a text is nobody's answer: `empty`, a `reaction`, or an `echo` of what we texted.
+
+    `recent_bodies` is what we texted last, and matters only where `may_repeat_us` says so.
     """
-    words = normalize(text)
-    if not words:
+    if not normalized:
         return "empty"
-    reaction = REACTION.fullmatch(words)
+    reaction = REACTION.fullmatch(normalized)
     if reaction and (_is_quoted(reaction["what"]) or THING.fullmatch(reaction["what"])):
         return "reaction"
-    if not reaction and len(words) < SHORTEST_ECHO:
+    if not reaction and len(normalized) < SHORTEST_ECHO:
         return None
-    ours = {normalize(one) for one in find_said()}
-    if words in ours and len(words) >= SHORTEST_ECHO:
+    ours = {normalize(body) for body in recent_bodies}
+    if normalized in ours and len(normalized) >= SHORTEST_ECHO:
         return "echo"
-    quotation = reaction or QUOTING.fullmatch(words)
+    quotation = reaction or QUOTING.fullmatch(normalized)
     return "reaction" if quotation and _is_ours(quotation["what"], ours) else None
 
 
@@ -48,8 +52,10 @@ def _is_quoted(what: str) -> bool:
 
 
 def _is_ours(what: str, ours: set[str]) -> bool:
-    """Whether it is something we said, or its beginning where a phone cut it."""
+    """Whether it is something we texted, or its beginning where a phone cut it."""
     bare = what.strip("\"' ")
     beginning = bare.removesuffix("...").rstrip()
-    cut = beginning != bare and len(beginning) >= SHORTEST_CUT
-    return any(bare == one.strip("\"'") or (cut and one.startswith(beginning)) for one in ours)
+    is_cut = beginning != bare and len(beginning) >= SHORTEST_CUT
+    return any(
+        bare == body.strip("\"'") or (is_cut and body.startswith(beginning)) for body in ours
+    )

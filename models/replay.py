@@ -1,4 +1,4 @@
-"""Recorded conversations once more, with the questionnaires of today: what would be said now?"""
+"""Recorded conversations, held again with the questionnaires of now."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -7,28 +7,32 @@ from itertools import groupby
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from models.contact import Contact
 from models.conversation import Conversation
+from models.decision import Decision, State
+from models.dialog import LOOP_LIMIT
+from models.engine import respond
 from models.message import Message
 from models.questionnaire.catalog import Catalog
-from models.turn import receive
+from models.text import IncomingText
+from models.turn import RECENT
 from models.version import Version
 
-AT_ONCE = 100  # conversations that are read together
+BATCH = 100  # conversations that are read together
 MASK = "5550100"  # of numbers that nobody has
 NAME = "Guest"
 SENDER, NUMBER = f"+1415{MASK}", "+14155550199"
 
 
-class Turn(Struct, frozen=True, omit_defaults=True):
-    """A text, and what was said to it."""
+class Exchange(Struct, frozen=True, omit_defaults=True):
+    """A text, and the reply that it got."""
 
     at: datetime
-    said: str
+    text: str = field(name="said")
     reply: str | None = None
     opt_out_type: str | None = None
     media: str | None = None
@@ -40,33 +44,34 @@ class Recording(Struct, frozen=True, omit_defaults=True):
     questionnaire: str
     sender: str
     number: str
-    turns: list[Turn]
+    exchanges: list[Exchange] = field(name="turns")
     name: str | None = None
     conversation: int = 0  # which one it was; none of ours in a file
 
     def masked(self, names: Collection[str]) -> "Recording":
-        """Without names that are known, numbers of phones and addresses; replies are to be said."""
-        hide = Mask({self.name, *names} - {None})
-        turns = [
-            Turn(turn.at, hide(turn.said), None, turn.opt_out_type, hide.media(turn.media))
-            for turn in self.turns
+        """Without known names, phone numbers and addresses, and without replies."""
+        redact = Redactor({self.name, *names} - {None})
+        exchanges = [
+            msgspec.structs.replace(
+                exchange, text=redact(exchange.text), reply=None, media=redact.media(exchange.media)
+            )
+            for exchange in self.exchanges
         ]
-        name = self.name and NAME
-        return Recording(self.questionnaire, SENDER, NUMBER, turns, name)
+        return Recording(self.questionnaire, SENDER, NUMBER, exchanges, self.name and NAME)
 
     def encoded(self) -> bytes:
         """As a file that people can read."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
-    def saying(self, replies: Sequence[str | None]) -> "Recording":
-        turns = [
-            msgspec.structs.replace(turn, reply=reply)
-            for turn, reply in zip(self.turns, replies, strict=True)
+    def with_replies(self, replies: Sequence[str | None]) -> "Recording":
+        exchanges = [
+            msgspec.structs.replace(exchange, reply=reply)
+            for exchange, reply in zip(self.exchanges, replies, strict=True)
         ]
-        return msgspec.structs.replace(self, turns=turns)
+        return msgspec.structs.replace(self, exchanges=exchanges)
 
 
-class Mask:
+class Redactor:
     """Puts what nobody has in the place of what somebody could be known by."""
 
     ADDRESS = re.compile(r"\S+@\S+\.\w+")
@@ -96,7 +101,7 @@ class Mask:
 
 def find_recordings(db: Session, ids: Sequence[int]) -> Iterator[Recording]:
     """These conversations, in their order."""
-    for start in range(0, len(ids), AT_ONCE):
+    for start in range(0, len(ids), BATCH):
         reply = aliased(Message)
         some = (
             select(Conversation, Version.name, Contact.name, Message, reply.body)
@@ -104,9 +109,7 @@ def find_recordings(db: Session, ids: Sequence[int]) -> Iterator[Recording]:
             .join(Contact, Contact.phone == Conversation.sender)
             .join(Message, Message.conversation_id == Conversation.id)
             .outerjoin(reply, reply.reply_to_id == Message.id)
-            .where(
-                Conversation.id.in_(ids[start : start + AT_ONCE]), Message.direction == "inbound"
-            )
+            .where(Conversation.id.in_(ids[start : start + BATCH]), Message.direction == "inbound")
             .order_by(Conversation.id, Message.id)
         )
         for (conversation, version, name), rows in groupby(db.execute(some), lambda row: row[:3]):
@@ -114,45 +117,88 @@ def find_recordings(db: Session, ids: Sequence[int]) -> Iterator[Recording]:
                 version,
                 conversation.sender,
                 conversation.number,
-                [_turn(said, reply) for *_, said, reply in rows],
+                [_exchange(message, reply) for *_, message, reply in rows],
                 name,
                 conversation.id,
             )
         db.expunge_all()
 
 
-def _turn(said: Message, reply: str | None) -> Turn:
-    return Turn(said.created_at, said.body, reply, said.opt_out_type, said.media)
+def _exchange(message: Message, reply: str | None) -> Exchange:
+    fields = msgspec.json.decode(message.params) if message.params else {}
+    opt_out_type = fields.get("OptOutType")
+    return Exchange(message.created_at, message.body, reply, opt_out_type, message.media)
 
 
-def find_ids(db: Session, most: int) -> list[int]:
+def find_ids(db: Session, limit: int) -> list[int]:
     """The newest conversations, the oldest of them first."""
-    newest = select(Conversation.id).order_by(Conversation.id.desc()).limit(most)
+    newest = select(Conversation.id).order_by(Conversation.id.desc()).limit(limit)
     return sorted(db.scalars(newest))
 
 
-def replay(db: Session, recording: Recording, questionnaires: Catalog) -> list[str | None]:
-    """What is said to these texts now. Nothing of it stays in the database."""
-    with db.begin_nested() as trial:
-        replies = list(_replies(db, recording, questionnaires))
-        trial.rollback()
+def replay(recording: Recording, catalog: Catalog) -> list[str | None]:
+    """What is said to these texts now; None for silence. It needs no database."""
+    memory = Memory(catalog, recording.sender, recording.name)
+    replies = []
+    for exchange in recording.exchanges:
+        text = IncomingText(
+            sender=recording.sender,
+            number=recording.number,
+            body=exchange.text,
+            media=tuple((exchange.media or "").split()),
+            opt_out_type=exchange.opt_out_type,
+        )
+        decision = respond(memory.state(), text, exchange.at)
+        memory.keep(decision)
+        replies.append(decision.reply)
     return replies
 
 
-def _replies(db: Session, recording: Recording, questionnaires: Catalog) -> Iterator[str | None]:
-    for turn in recording.turns:
-        contact = Contact.find(db, recording.sender, recording.name)
-        said = Message(
-            direction="inbound",
-            sender=recording.sender,
-            recipient=recording.number,
-            body=turn.said,
-            media=turn.media,
-            params=msgspec.json.encode({"OptOutType": turn.opt_out_type}).decode(),
-            created_at=turn.at,
+class Memory:
+    """What a database would hold of one sender and one number."""
+
+    def __init__(self, catalog: Catalog, sender: str, name: str | None) -> None:
+        self._catalog, self._name = catalog, name
+        self._contact = Contact(phone=sender)
+        self._conversations: list[Conversation] = []
+        self._decisions: list[Decision] = []
+
+    def state(self) -> State:
+        newest = self._conversations[-1] if self._conversations else None
+        decisions = self._decisions_of(newest) if newest else []
+        return State(
+            self._contact,
+            newest,
+            self._catalog,
+            self._name,
+            waiting=[each for each in self._conversations if each.is_waiting],
+            recent_bodies=[each.reply for each in decisions if each.reply][:RECENT],
+            recent_readings=[each.read_as for each in decisions][:LOOP_LIMIT],
         )
-        _, reply = receive(db, said, contact, questionnaires, turn.at)
-        yield reply and reply.body
+
+    def _decisions_of(self, conversation: Conversation) -> list[Decision]:
+        """The newest first."""
+        return [
+            decision
+            for decision in reversed(self._decisions)
+            if decision.conversation and decision.conversation.id == conversation.id
+        ]
+
+    def keep(self, decision: Decision) -> None:
+        self._contact = decision.contact
+        self._decisions.append(decision)
+        for conversation in filter(None, (*decision.ended, decision.conversation)):
+            self._keep_conversation(conversation)
+        for result in decision.results:
+            self._conversations[result.conversation_id - 1].latest_result = result
+
+    def _keep_conversation(self, conversation: Conversation) -> None:
+        """With what `save` and `load` would give it."""
+        if conversation.id is None:
+            self._conversations.append(conversation)
+            conversation.id = len(self._conversations)
+        else:
+            self._conversations[conversation.id - 1] = conversation
 
 
 def load(path: Path) -> Recording:

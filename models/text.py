@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
 
 LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
 QUOTES = str.maketrans("’‘‛´`“”„‟«»−‐‑‒–—", '\'\'\'\'\'""""""------')
@@ -53,3 +55,41 @@ def normalize_number(text: str) -> str:
         if character != '"'
     )
     return " ".join(plain.split()).strip("!?;:()[]*'").rstrip(".,'").strip()
+
+
+def fold_case(text: str) -> str:
+    """The form in which a text is compared with an event: case and spacing do not matter."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+@dataclass(frozen=True)
+class IncomingText:
+    """A text to one of our numbers, as Twilio brought it."""
+
+    sender: str
+    number: str
+    body: str
+    media: tuple[str, ...] = ()  # URLs
+    opt_out_type: str | None = None  # what Twilio took it for, where an account tells that
+    cookie: str | None = None
+    sid: str | None = None
+    status: str | None = None
+    params: str | None = None  # all fields of the request, as JSON
+
+    @cached_property
+    def folded(self) -> str:
+        return fold_case(self.body)
+
+    @cached_property
+    def normalized(self) -> str:
+        return normalize(self.body)
+
+    @cached_property
+    def word(self) -> str:
+        """The form in which it is compared with Twilio's keywords."""
+        return strip_decoration(self.normalized)
+
+    @cached_property
+    def comparable(self) -> str:
+        """The form in which it is compared with a questionnaire's keywords."""
+        return strip_decoration(without_accents(self.normalized))

@@ -6,6 +6,7 @@ database, not from the file.
 
 from datetime import datetime
 from functools import lru_cache
+from typing import Self
 
 import msgspec
 from sqlalchemy import Dialect, Text, TypeDecorator, UniqueConstraint, bindparam, select
@@ -46,17 +47,21 @@ class Version(Base):
     created_at: Mapped[datetime]
 
     @classmethod
-    def find(cls, db: Session, name: str, questionnaire: Questionnaire, now: datetime) -> "Version":
-        """The stored version that equals this one; stored now if it is used for the first time."""
-        digest = questionnaire.digest
-        version = cls.first(db, BY_DIGEST, name=name, digest=digest)
-        if version is None:
-            version = cls(name=name, digest=digest, definition=questionnaire, created_at=now)
-            version.insert(db)
-        return version
+    def of(cls, name: str, questionnaire: Questionnaire, now: datetime) -> Self:
+        """The version that this questionnaire would be, if it is used for the first time now."""
+        return cls(name=name, digest=questionnaire.digest, definition=questionnaire, created_at=now)
+
+    def save_once(self, db: Session) -> int:
+        """The id of the stored version that equals this one, which is stored if there is none."""
+        if self.id is None:
+            stored = self.first(db, BY_DIGEST, name=self.name, digest=self.digest)
+            if stored is None:
+                self.insert(db)
+            self.id = (stored or self).id
+        return self.id
 
 
-# Made once: to make a statement takes as long as to run it.
+# Compiled at import: building a statement costs as much as running it.
 TABLE = Version.__table__
 BY_DIGEST = Statement(
     select(TABLE).where(TABLE.c.name == bindparam("name"), TABLE.c.digest == bindparam("digest"))

@@ -208,6 +208,12 @@ class Base(DeclarativeBase):
         """All entities that a SELECT of this whole table finds."""
         return [cls.from_row(row) for row in statement.fetch_all(db, **values)]
 
+    def copy(self) -> Self:
+        """The same row, and all that was hung on it, to be changed without changing this one."""
+        entity = type(self)()
+        entity.__dict__.update(self.__dict__ | entity.__dict__)  # the ORM's own mark is not shared
+        return entity
+
     def insert(self, db: Session) -> None:
         """Write a new row, with the defaults of its columns, and take its id."""
         for name, default in _defaults(type(self)):

@@ -5,7 +5,6 @@ from threading import Barrier, BrokenBarrierError, Event, Lock
 
 import pytest
 from conftest import until
-
 from storage.places import Places
 
 

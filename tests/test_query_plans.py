@@ -16,7 +16,7 @@ from sqlalchemy import Column, Connection, Engine, Integer, event
 
 from models import Delivery
 from models.plan import find_plans
-from storage.base import Base
+from storage.base import Base, Compiled
 from worker.results import claim_due, deliver_one
 from worker.worker import expire_silent
 
@@ -68,8 +68,8 @@ def recorded(patch) -> Iterator[Recorded]:
         record(compiled.sql, compiled.convert(values))
         return run_it(compiled, connection, values)
 
-    run_it = Compiled.run
-    patch(Compiled, "run", run)
+    run_it = Compiled.execute
+    patch(Compiled, "execute", run)
     event.listen(Engine, "before_cursor_execute", hear)
     yield statements
     event.remove(Engine, "before_cursor_execute", hear)

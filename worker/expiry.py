@@ -4,6 +4,7 @@ from datetime import datetime
 
 from logs import log_event
 from models import Conversation
+from models.turn import end_silent
 from storage import Database
 from worker.worker import Job
 
@@ -31,7 +32,7 @@ def expire_silent(database: Database, now: datetime) -> bool:
     with database.read() as db:
         if not Conversation.is_any_silent(db, now):
             return False
-    expired = database.write(lambda db: Conversation.expire_silent(db, now, EXPIRED_AT_ONCE))
+    expired = database.write(lambda db: end_silent(db, now, EXPIRED_AT_ONCE))
     if expired:
         log_event("expired", conversations=expired)
     return expired == EXPIRED_AT_ONCE

@@ -1,10 +1,20 @@
 """The questionnaires in use, and which of them a text opens."""
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from models.questionnaire.schema import Questionnaire
+from models.text import fold_case
+
+
+class Opening(NamedTuple):
+    """The questionnaire that a text opens, and whether by its own event or as any text does."""
+
+    name: str
+    questionnaire: Questionnaire
+    is_event: bool
 
 
 class Catalog:
@@ -12,6 +22,12 @@ class Catalog:
 
     def __init__(self, questionnaires: Mapping[str, Questionnaire]) -> None:
         self._by_name = questionnaires
+        self._openings: dict[tuple[str | None, str | None], Opening] = {}
+        for name, questionnaire in questionnaires.items():
+            event = questionnaire.event and fold_case(questionnaire.event)
+            opening = Opening(name, questionnaire, event is not None)
+            for number in questionnaire.to or (None,):
+                self._openings.setdefault((number, event), opening)
 
     def __iter__(self) -> Iterator[tuple[str, Questionnaire]]:
         return iter(self._by_name.items())
@@ -19,17 +35,14 @@ class Catalog:
     def __getitem__(self, name: str) -> Questionnaire:
         return self._by_name[name]
 
-    def opens(self, text: str, number: str) -> str | None:
-        """The name of the questionnaire that `text` to our `number` opens; None if it opens none.
+    def opens(self, folded: str, number: str) -> Opening | None:
+        """What a text, as `fold_case` gives it, to our `number` opens; None if nothing.
 
-        Those that name our number come first, and among them an exact event comes first.
+        Questionnaires that name our number come first, and among them an exact event comes first.
         """
-        ours = [name for name, questionnaire in self if number in questionnaire.to]
-        for_all = [name for name, questionnaire in self if not questionnaire.to]
-        for names in (ours, for_all):
-            exact = [name for name in names if self[name].is_opened_by(text)]
-            if opened := exact or [name for name in names if self[name].event is None]:
-                return opened[0]
+        for key in ((number, folded), (number, None), (None, folded), (None, None)):
+            if key in self._openings:
+                return self._openings[key]
         return None
 
     def select(self, name: str) -> "Catalog":

@@ -10,8 +10,9 @@ from models.questionnaire import answers
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import LONG_SAMPLE
 from models.questionnaire.problem import Problem
-from models.questionnaire.schema import PLACEHOLDER, Question, Questionnaire
+from models.questionnaire.schema import Question, Questionnaire
 from models.questionnaire.sentences import Template, find_templates
+from models.questionnaire.templates import PLACEHOLDER
 from models.text import LONGEST_REPLY, QUOTES
 
 NUMBER = "+14155550100"

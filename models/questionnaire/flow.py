@@ -25,7 +25,7 @@ def _is_asked(
     questionnaire: Questionnaire, question: Question, values: Mapping[str, str | None]
 ) -> bool:
     return all(
-        is_met(questionnaire.question(key), values.get(key), condition)
+        is_met(questionnaire.by_key[key], values.get(key), condition)
         for key, condition in question.only_if.items()
     )
 

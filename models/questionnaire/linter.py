@@ -1,22 +1,23 @@
 """What is wrong or doubtful in a questionnaire, each in one sentence with its cure."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec.structs import fields
 
-from models.contact import ADDRESS
+from addresses import is_texter, is_web_address
 from models.questionnaire import answers, conditions
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import ANY_DAY
 from models.questionnaire.answers.yes_no import NO, YES
 from models.questionnaire.keywords import opt_keyword, says_yes
 from models.questionnaire.problem import Problem
-from models.questionnaire.schema import PLACEHOLDER, PLACEHOLDERS, Question, Questionnaire
+from models.questionnaire.schema import PLACEHOLDERS, Question, Questionnaire
 from models.questionnaire.sentences import Template, find_templates
-from models.text import LONGEST_REPLY, comparable, normalize
+from models.questionnaire.templates import PLACEHOLDER
+from models.text import LONGEST_REPLY, comparable, normalize, strip_decoration
 
 OF_QUESTIONS = ("thanks", "after", "results", "review", "resume", "say")
 OF_COUNTERS = ("first_reply", "reply")
@@ -60,7 +61,7 @@ def misplaced_parts(questionnaire: Questionnaire) -> Iterator[Problem]:
     for name in _changed(questionnaire, misplaced):
         yield Problem(name, f"belongs to {owner}. Remove one of the two.")
     for number in questionnaire.to:
-        if not ADDRESS.fullmatch(number):
+        if not is_texter(number):
             sentence = f'{number} is not a number. Write it like "+14155550100", without spaces.'
             yield Problem("to", sentence)
 
@@ -138,15 +139,6 @@ def bad_results(questionnaire: Questionnaire) -> Iterator[Problem]:
         yield Problem("results, fields", sentence)
 
 
-def is_web_address(url: str) -> bool:
-    """Whether this is a whole http or https URL."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def bad_locale(questionnaire: Questionnaire) -> Iterator[Problem]:
     """A time zone or a language that is not known."""
     try:
@@ -191,7 +183,7 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
 
 def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]:
     """A keyword precedes an answer, so nobody could give that. A name of an answer precedes it."""
-    context = ANY_DAY._replace(yes=questionnaire.say.yes, no=questionnaire.say.no)
+    context = replace(ANY_DAY, yes=questionnaire.say.yes, no=questionnaire.say.no)
     words = {name: getattr(questionnaire.say, name) for name in ("back", "skip", "restart")}
     for number, question in enumerate(questionnaire.questions, 1):
         if KINDS[question.kind].is_free_text or any(unreadable(question)):
@@ -207,7 +199,7 @@ def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]
 
 def reserved_keyword(place: str, word: str) -> Iterator[Problem]:
     """A word that never comes to be read, as Twilio or smsconvo does something else with it."""
-    if (keyword := opt_keyword(normalize(word))) in ("stop", "help"):
+    if (keyword := opt_keyword(strip_decoration(normalize(word)))) in ("stop", "help"):
         why = "it stops all our texts" if keyword == "stop" else "Twilio answers it with help"
         sentence = f"{word} can never be read, as {why}. Choose another word."
         yield Problem(place, sentence)
@@ -215,7 +207,8 @@ def reserved_keyword(place: str, word: str) -> Iterator[Problem]:
 
 def opt_in_keyword(place: str, word: str) -> Iterator[Problem]:
     """A word that Twilio takes for opting in."""
-    if opt_keyword(normalize(word)) == "start" or says_yes(normalize(word)):
+    plain = strip_decoration(normalize(word))
+    if opt_keyword(plain) == "start" or says_yes(plain):
         sentence = f"{word} opts in at Twilio, which may answer it and have us silent."
         yield Problem(place, f"{sentence} Choose another word.", is_error=False)
 

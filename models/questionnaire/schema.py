@@ -5,21 +5,18 @@ The order of the fields is that of the JSON which is stored, and so of its diges
 
 import hashlib
 import re
-import unicodedata
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct, defstruct
 
 from models.questionnaire import answers
-from models.questionnaire.answers import KINDS, ParseContext
+from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import Number, Sentence
-from models.text import comparable
+from models.text import comparable, fold_case
 
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 PLACEHOLDERS = ("name", "from", "to", "count", "event")
 REVIEW_PLACEHOLDERS = ("answers", "last")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -101,7 +98,7 @@ class Messages(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,)), dict=
 
     def find_keyword(self, text: str) -> str | None:
         """`back`, `skip`, `restart`, `ok`, or `fix` with a number, by a comparable text."""
-        return self._keywords.get(text) or ("fix" if self._fix.fullmatch(text) else None)
+        return self.keywords.get(text) or ("fix" if self._fix.fullmatch(text) else None)
 
     def correction_number(self, text: str) -> int | None:
         """The number in "FIX 2", by a comparable text."""
@@ -109,8 +106,8 @@ class Messages(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,)), dict=
         return int(found[1]) if found else None
 
     @cached_property
-    def _keywords(self) -> dict[str, str]:
-        """What each word means, the last of these where two are the same."""
+    def keywords(self) -> dict[str, str]:
+        """What each word but `fix` means, by its comparable form; the last where two are equal."""
         names = ("ok", "restart", "skip", "back")
         return {comparable(getattr(self, name)): name for name in names}
 
@@ -148,55 +145,41 @@ class Questionnaire(Part, dict=True):
     first_reply: Sentence | None = None
     reply: Sentence | None = None
 
-    @property
-    def messages(self) -> Messages:
-        """What smsconvo says by itself; `say` in the file."""
-        return self.say
+    # What every text asks for is computed once: these objects are kept (see Version).
 
-    @property
+    @cached_property
     def is_counter(self) -> bool:
         """Whether it asks nothing, but counts texts."""
         return not self.questions
 
-    @property
+    @cached_property
     def expires_after(self) -> timedelta:
         """How long nobody may text before the conversation is over."""
         return parse_duration(self.expires)
 
-    @property
+    @cached_property
     def resume_window(self) -> timedelta:
         """How long after that a guest who comes back goes on."""
         return parse_duration(self.resume) if self.resume else timedelta(0)
 
-    @property
+    @cached_property
     def has_several_results(self) -> bool:
         """Whether one conversation can have several results, so that each says what it is."""
         return self.results is not None and (self.results.partial or self.review)
+
+    @cached_property
+    def by_key(self) -> dict[str, Question]:
+        """The questions by their keys."""
+        return {question.key: question for question in self.questions}
 
     @cached_property
     def digest(self) -> str:
         """The same for the same questionnaire; comments and what is left out do not count."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
 
-    def question(self, key: str) -> Question:
-        """The question with this key; KeyError where there is none."""
-        return self._by_key[key]
-
-    @cached_property
-    def _by_key(self) -> dict[str, Question]:
-        return {question.key: question for question in self.questions}
-
-    def local_date(self, now: datetime) -> date:
-        """The date at `now` in the time zone of the questionnaire."""
-        return now.astimezone(ZoneInfo(self.timezone)).date()
-
-    def parse_context(self, now: datetime) -> ParseContext:
-        """What a text is read by at `now`, besides the question."""
-        return ParseContext(self.local_date(now), self.language, self.say.yes, self.say.no)
-
     def is_opened_by(self, text: str) -> bool:
         """Whether `text` is this questionnaire's own event, whatever its case and spacing."""
-        return self.event is not None and _fold_case(text) == _fold_case(self.event)
+        return self.event is not None and fold_case(text) == fold_case(self.event)
 
     def with_results_url(self, url: str) -> "Questionnaire":
         """The same, with its results going to `url`."""
@@ -209,7 +192,3 @@ class Questionnaire(Part, dict=True):
 def parse_duration(written: str) -> timedelta:
     """The length of time that a file names, such as "4h"."""
     return timedelta(seconds=int(written[:-1]) * SECONDS[written[-1]])
-
-
-def _fold_case(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

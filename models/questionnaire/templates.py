@@ -1,59 +1,34 @@
-"""The words for what is said in a conversation. What people texted is never read as a template."""
+"""Sentences with placeholders. What people texted is never read as a template."""
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
-from models.questionnaire import answers
-from models.questionnaire.schema import PLACEHOLDER, Question
 from models.text import LONGEST_REPLY
 
-if TYPE_CHECKING:
-    from models.conversation import Conversation
-
-LONGEST_SHOWN = 40  # characters of an answer, where all are listed
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+MAX_LISTED = 40  # characters of an answer, where all are listed
 
 
-def fill(conversation: "Conversation", template: str, **more: str) -> str:
-    """The template with its placeholders filled; `more` are those that only some sentences have."""
-    words = PLACEHOLDER.sub(lambda found: _word(conversation, found[1], more), template)
-    return words[:LONGEST_REPLY]
+@lru_cache(maxsize=1024)
+def placeholders(template: str) -> tuple[str, ...]:
+    """The names in braces."""
+    return tuple(PLACEHOLDER.findall(template))
 
 
-def fill_with_answers(conversation: "Conversation", sentence: str) -> str:
-    """A sentence that lists the answers, with these cut where it would be too long."""
-    answered = conversation.answered
-    last = str(len(answered))
-    room = LONGEST_REPLY - len(fill(conversation, sentence, answers="", last=last))
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with its placeholders filled, cut to what one text can hold."""
+    return PLACEHOLDER.sub(lambda found: values[found[1]], template)[:LONGEST_REPLY]
+
+
+def list_answers(shown: Iterable[str], room: int) -> str:
+    """Answers with their numbers, all cut to fit into `room` characters."""
     listed = ", ".join(
-        f"{place} {_cut(_shown(conversation, question) or '-', LONGEST_SHOWN)}"
-        for place, question in enumerate(answered, 1)
+        f"{number} {_cut(answer or '-', MAX_LISTED)}" for number, answer in enumerate(shown, 1)
     )
-    return fill(conversation, sentence, answers=_cut(listed, room), last=last)
+    return _cut(listed, room)
 
 
-def _word(conversation: "Conversation", name: str, more: dict[str, str]) -> str:
-    match name:
-        case "name":
-            return conversation.contact.name or conversation.questionnaire.stranger
-        case "from":
-            return conversation.sender
-        case "to":
-            return conversation.number
-        case "count":
-            return str(conversation.message_count)
-        case "event":
-            return conversation.event
-    if name in more:
-        return more[name]
-    return _shown(conversation, conversation.questionnaire.question(name))
-
-
-def _shown(conversation: "Conversation", question: Question) -> str:
-    """An answer in words, or nothing where none was given."""
-    answer = conversation.answers.get(question.key)
-    value = answer and answer.value
-    return answers.show(question, value, conversation.questionnaire.say) if value else ""
-
-
-def _cut(words: str, length: int) -> str:
-    words = " ".join(words.split())
-    return words if len(words) <= length else words[: length - 2].rstrip() + ".."
+def _cut(text: str, length: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 2].rstrip() + ".."

@@ -3,9 +3,12 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Protocol
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
@@ -21,16 +24,24 @@ Number = (
 LONG_SAMPLE = "x" * 20  # stands for a text that can be as long as one likes
 
 
-class ParseContext(NamedTuple):
+@dataclass(frozen=True)
+class ParseContext:
     """What a text is read by, besides the question."""
 
-    today: date  # in the time zone of the questionnaire
+    now: datetime
+    timezone: str = "UTC"  # of the questionnaire
     language: str = "en"
     yes: Sequence[str] = ()  # instead of the English words
     no: Sequence[str] = ()
 
+    @cached_property
+    def today(self) -> date:
+        """The date where the questionnaire is at home."""
+        return self.now.astimezone(ZoneInfo(self.timezone)).date()
 
-ANY_DAY = ParseContext(date(2000, 1, 1))  # for texts whose meaning does not depend on the day
+
+# For texts whose meaning does not depend on the day.
+ANY_DAY = ParseContext(datetime(2000, 1, 1, tzinfo=UTC))
 
 
 class OwnWords(Protocol):

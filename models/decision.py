@@ -1,0 +1,42 @@
+"""What the engine decides from, and what it decides: values, apart from any database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from models.contact import Contact
+from models.conversation import Answer, Conversation
+from models.delivery import Delivery
+from models.questionnaire.catalog import Catalog
+from models.text import IncomingText
+
+
+class State(NamedTuple):
+    """All that a decision can depend on. Nothing of it is changed."""
+
+    contact: Contact  # who texts; without an id where that is new
+    newest: Conversation | None  # of the sender and the number, whether live or not
+    catalog: Catalog
+    name: str | None = None  # of the contact, as it is known now
+    cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
+    waiting: Sequence[Conversation] = ()  # all that a STOP ends
+    recent_bodies: Sequence[str] = ()  # what we texted last in `newest`, the newest first
+    recent_readings: Sequence[str | None] = ()  # what the last texts in it were read as
+
+
+@dataclass(slots=True)
+class Decision:
+    """What becomes of a text, as values: nothing is written yet."""
+
+    text: IncomingText
+    now: datetime
+    contact: Contact
+    cookie: str = "none"  # what the cookie was
+    read_as: str | None = None  # what the text was taken for
+    reply: str | None = None
+    conversation: Conversation | None = None  # that the text belongs to
+    ended: list[Conversation] = field(default_factory=list)  # others, which end by this text
+    answer: Answer | None = None  # that the text gave
+    deleted_answers: list[Answer] = field(default_factory=list)
+    results: list[Delivery] = field(default_factory=list)  # owed from now on

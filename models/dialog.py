@@ -1,0 +1,272 @@
+"""The dialog: what a conversation says to a text that belongs to it."""
+
+from collections.abc import Collection, Mapping
+from itertools import takewhile
+
+from models.conversation import REVIEW
+from models.decision import Decision, State
+from models.delivery import Delivery
+from models.questionnaire import answers
+from models.questionnaire.answers import ParseContext
+from models.questionnaire.schema import Question
+from models.questionnaire.templates import fill, list_answers, placeholders
+from models.text import LONGEST_REPLY
+
+LOOP_LIMIT = 20  # texts in a row without an answer, and BACK and RESTART lead nowhere any more
+MAX_ATTEMPTS = 3  # at the review, and replies after the end, so that machines fall silent
+
+
+class Dialog:
+    """A text that a conversation takes, and what it says to it."""
+
+    def __init__(self, decision: Decision, state: State) -> None:
+        self.decision, self.state, self.conversation = decision, state, decision.conversation
+        self.text, self.now = decision.text, decision.now
+        self.questionnaire = decision.conversation.version.definition
+        self.messages = self.questionnaire.say
+        self.context = ParseContext(
+            self.now,
+            self.questionnaire.timezone,
+            self.questionnaire.language,
+            self.messages.yes,
+            self.messages.no,
+        )
+
+    def reply(self) -> str | None:
+        """Move on; what is said then, or None for silence."""
+        conversation = self.conversation
+        if not conversation.is_live(self.now):
+            return self._resume()
+        conversation.touch(self.now)
+        if conversation.state == "stopped":
+            self._read_as("after")
+            return None
+        if self.questionnaire.is_counter:
+            return self._count()
+        if conversation.current_key:
+            return self._take_keyword_or_answer()
+        return self._open() if conversation.state == "open" else self._take_after()
+
+    def _read_as(self, kind: str) -> None:
+        self.decision.read_as = kind
+
+    def _resume(self) -> str:
+        """What was texted after a silence is not taken for an answer: it is asked again."""
+        self.conversation.touch(self.now)
+        self._read_as("resumed")
+        self.conversation.failed_attempts = 0
+        resumed = f"{self._fill(self.messages.resumed)} {self.conversation.current_prompt}"
+        return resumed[:LONGEST_REPLY]
+
+    def _count(self) -> str:
+        self._read_as("counted")
+        is_first = self.conversation.message_count == 1
+        first = self.questionnaire.first_reply if is_first else None
+        return self._fill(first or self.questionnaire.reply)
+
+    def _open(self) -> str:
+        self._read_as("opening")
+        return self._go_on()
+
+    def _take_after(self) -> str | None:
+        """What is said when all is said, but not for ever to somebody who might be a machine."""
+        if question := self._question_to_fix():
+            self._read_as("fix")
+            return self._ask(question)
+        self._read_as("after")
+        self.conversation.failed_attempts += 1
+        after = self.questionnaire.after
+        is_said = after and self.conversation.failed_attempts <= MAX_ATTEMPTS
+        return self._fill(after) if is_said else None
+
+    def _take_keyword_or_answer(self) -> str | None:
+        keyword = self._find_keyword()
+        self._read_as(keyword or "answer")
+        match keyword:
+            case "back":
+                return self._go_back()
+            case "skip":
+                return self._skip()
+            case "restart":
+                return self._restart()
+            case "ok":
+                return self._finish()
+            case "fix":
+                return self._ask(self._question_to_fix())
+        return self._take_answer()
+
+    def _find_keyword(self) -> str | None:
+        """A keyword that means something now. The name of a choice goes before."""
+        keyword = self.messages.keywords.get(self.text.comparable)
+        is_review = self.conversation.current_key == REVIEW
+        if keyword is None:
+            if self._question_to_fix():
+                return "fix"
+            is_yes = is_review and answers.says_yes(self.text.body, self.context)
+            return "ok" if is_yes else None
+        if is_review:
+            return None if keyword == "skip" else keyword
+        if keyword == "ok":
+            return None
+        is_choice = answers.is_choice_name(self.conversation.question, self.text.body)
+        return None if is_choice else keyword
+
+    def _question_to_fix(self) -> Question | None:
+        """The question whose answer "FIX 2" names, where answers are reviewed."""
+        if not self.questionnaire.review:
+            return None
+        number = self.messages.correction_number(self.text.comparable)
+        answered = self.conversation.answered
+        return answered[number - 1] if number and number <= len(answered) else None
+
+    def _go_back(self) -> str | None:
+        """Ask the question before again; or cancel a correction."""
+        conversation = self.conversation
+        if conversation.current_key in conversation.answers or conversation.state == "completed":
+            return self._cancel_correction()
+        # A correction can have put the question that waits between others that are answered.
+        before = takewhile(lambda each: each.key != conversation.current_key, conversation.path())
+        answered = [question for question in before if question.key in conversation.answers]
+        if not answered or self._is_looping():
+            return self._ask_again(conversation.current_prompt)
+        self._delete_answers([answered[-1].key])
+        return self._ask(answered[-1])
+
+    def _skip(self) -> str | None:
+        if self.conversation.question.optional:
+            return self._keep(None)
+        needed = self._fill(self.messages.needed)
+        return self._ask_again(f"{needed} {self.conversation.current_prompt}"[:LONGEST_REPLY])
+
+    def _restart(self) -> str | None:
+        if self.conversation.state == "completed":
+            return self._cancel_correction()
+        if not self.conversation.answers or self._is_looping():
+            return self._ask_again(self.conversation.current_prompt)
+        self._delete_answers(list(self.conversation.answers))
+        return self._go_on()
+
+    def _is_looping(self) -> bool:
+        """Whether so many texts in a row answered nothing that it may well be a machine."""
+        readings = self.state.recent_readings
+        return len(readings) == LOOP_LIMIT and "answer" not in readings
+
+    def _take_answer(self) -> str | None:
+        conversation = self.conversation
+        if conversation.current_key == REVIEW:
+            return self._ask_again(conversation.current_prompt)
+        question = conversation.question
+        value = answers.read(question, self.text.body, self.context, self.text.media)
+        if value is None:
+            return self._ask_again(self._fill_for(question, self.messages.retry_prompt(question)))
+        return self._keep(value)
+
+    def _ask_again(self, prompt: str) -> str | None:
+        """Say what can be read, until it was tried often enough."""
+        conversation = self.conversation
+        self._read_as("unread")
+        conversation.failed_attempts += 1
+        is_review = conversation.current_key == REVIEW
+        attempts = MAX_ATTEMPTS if is_review else conversation.question.attempts
+        return prompt if conversation.failed_attempts < attempts else self._give_up()
+
+    def _give_up(self) -> str | None:
+        conversation = self.conversation
+        if conversation.current_key == REVIEW:
+            return self._finish()
+        if conversation.current_key in conversation.answers:
+            return self._cancel_correction()
+        give_up = conversation.question.give_up
+        if give_up == "end" and conversation.state == "open":
+            self._enqueue(conversation.end("stopped", self.now))
+            return self._fill(self.messages.ended)
+        is_keyword = self.messages.find_keyword(self.text.comparable) is not None
+        return self._keep(self.text.body if give_up == "keep" and not is_keyword else None)
+
+    def _cancel_correction(self) -> str | None:
+        """Ask no more for it. What an earlier one has led to may be without an answer."""
+        conversation = self.conversation
+        if conversation.state == "open":
+            return self._go_on()
+        is_answered = conversation.current_key in conversation.answers
+        return self._close(self.messages.unchanged if is_answered else self.messages.corrected)
+
+    def _keep(self, value: str | None) -> str | None:
+        self.decision.answer = self.conversation.set_answer(self.text.body, value, self.now)
+        return self._go_on()
+
+    def _go_on(self) -> str:
+        """Ask what comes next on the path, or end; what is said then."""
+        conversation = self.conversation
+        path = list(conversation.path())
+        off_path = conversation.answers.keys() - {question.key for question in path}
+        if off_path:
+            self._delete_answers(off_path)
+        is_completed = conversation.state == "completed"
+        if is_completed and self.questionnaire.results:
+            self._enqueue(conversation.build_result("corrected", self.now))
+        for question in path:
+            if question.key not in conversation.answers:
+                return self._ask(question)
+        if is_completed:
+            return self._close(self.messages.corrected)
+        return self._review() if self.questionnaire.review else self._finish()
+
+    def _delete_answers(self, keys: Collection[str]) -> None:
+        self.decision.deleted_answers += self.conversation.delete_answers(keys)
+
+    def _enqueue(self, result: Delivery | None) -> None:
+        if result:
+            self.decision.results.append(result)
+
+    def _ask(self, question: Question) -> str:
+        return self.conversation.ask(question.key, self._fill_for(question, question.ask))
+
+    def _review(self) -> str:
+        return self.conversation.ask(REVIEW, self._fill_with_answers(self.messages.review))
+
+    def _finish(self) -> str:
+        self._enqueue(self.conversation.complete(self.now))
+        return self._fill(self.questionnaire.thanks)
+
+    def _close(self, sentence: str) -> str:
+        """Ask nothing any more, in a conversation that was completed before."""
+        self.conversation.ask(None, None)
+        return self._fill_with_answers(sentence)
+
+    def _fill(self, template: str, **more: str) -> str:
+        """The sentence; `more` are the values that only some sentences have."""
+        return fill(template, {name: self._value(name, more) for name in placeholders(template)})
+
+    def _fill_for(self, question: Question, template: str) -> str:
+        """With what only sentences about this kind of question can hold."""
+        return self._fill(template, **answers.placeholder_values(question, self.context.today))
+
+    def _fill_with_answers(self, sentence: str) -> str:
+        """A sentence that lists the answers, with these cut where it would be too long."""
+        shown = [self._shown(question) for question in self.conversation.answered]
+        last = str(len(shown))
+        room = LONGEST_REPLY - len(self._fill(sentence, answers="", last=last))
+        return self._fill(sentence, answers=list_answers(shown, room), last=last)
+
+    def _value(self, name: str, more: Mapping[str, str]) -> str:
+        conversation = self.conversation
+        match name:
+            case "name":
+                return conversation.contact.name or self.questionnaire.stranger
+            case "from":
+                return conversation.sender
+            case "to":
+                return conversation.number
+            case "count":
+                return str(conversation.message_count)
+            case "event":
+                return conversation.event
+        return more[name] if name in more else self._shown(self.questionnaire.by_key[name])
+
+    def _shown(self, question: Question) -> str:
+        """An answer as guests see it, or nothing where none was given."""
+        answer = self.conversation.answers.get(question.key)
+        return (
+            answers.show(question, answer.value, self.messages) if answer and answer.value else ""
+        )

@@ -1,0 +1,143 @@
+"""The engine: what a text is taken for, what is said to it, and what changes.
+
+`respond` depends on nothing but its arguments and changes none of them. It knows no database, no
+HTTP and no clock, so that the web app and `replay` decide by the very same function.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from models.contact import Contact
+from models.conversation import TOKEN, Conversation
+from models.decision import Decision, State
+from models.delivery import Delivery
+from models.dialog import Dialog
+from models.questionnaire.catalog import Opening
+from models.questionnaire.keywords import opt_keyword, says_yes
+from models.reactions import ignored_reason
+from models.text import IncomingText
+from models.version import Version
+
+
+def respond(state: State, text: IncomingText, now: datetime) -> Decision:
+    """Decide what becomes of a text.
+
+    1. The newest conversation of the pair ends now if it has been silent for too long.
+    2. What is no answer to anything, such as STOP or a reaction, is recorded and gets no reply.
+    3. Every other text goes to that conversation, or to a new one if it opens one.
+    """
+    contact, newest = state.contact.copy(), state.newest and state.newest.copy()
+    contact.name = state.name
+    decision = Decision(text, now, contact)
+    if newest:
+        newest.contact = contact
+        if newest.is_silent(now):  # nothing may depend on how late the worker's job is
+            _end(decision, newest, newest.expire(now))
+    live = newest if newest and newest.is_live(now) else None
+    current = live or (newest if newest and newest.can_resume(now) else None)
+    decision.cookie = _classify_cookie(text, newest, live, state.cookie_pair)
+    decision.read_as = _opt_keyword(text, contact, live)
+    if decision.read_as:
+        _apply_opt_keyword(decision, state.waiting, newest)
+    else:
+        reason = ignored_reason(text.normalized, state.recent_bodies)
+        is_photo = text.media and current and current.asks_for("photo")
+        decision.read_as = None if reason == "empty" and is_photo else reason
+    if decision.read_as:
+        decision.conversation = live
+        return decision
+    decision.conversation = _continue_or_start(state, decision, newest, current)
+    if decision.conversation:
+        decision.reply = Dialog(decision, state).reply() or None
+    return decision
+
+
+def _end(decision: Decision, conversation: Conversation, result: Delivery | None) -> None:
+    decision.ended.append(conversation)
+    if result:
+        decision.results.append(result)
+
+
+def _classify_cookie(
+    text: IncomingText,
+    newest: Conversation | None,
+    live: Conversation | None,
+    pair: tuple[str, str] | None,
+) -> str:
+    """What the cookie of a text was; `pair` is whose it is if it is not that of `newest`."""
+    if text.cookie is None:
+        return "none"
+    if not TOKEN.fullmatch(text.cookie):
+        return "malformed"
+    if newest and newest.token == text.cookie:
+        return "matched" if live else "stale"
+    if pair is None:
+        return "missing"
+    return "stale" if pair == (text.sender, text.number) else "foreign"
+
+
+def _opt_keyword(text: IncomingText, contact: Contact, live: Conversation | None) -> str | None:
+    """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all."""
+    keyword = opt_keyword(text.word, text.opt_out_type)
+    if keyword in ("stop", "help"):
+        return keyword
+    if contact.opted_out_at:
+        return "start" if keyword or says_yes(text.word) else "opted out"
+    if keyword and text.opt_out_type and not (live and _expects(live, text)):
+        return "start"
+    return None
+
+
+def _expects(live: Conversation, text: IncomingText) -> bool:
+    """Whether a text that opts in is rather the answer to the question that waits."""
+    if live.current_key is None or live.state == "stopped" or opt_keyword(text.word):
+        return False
+    return says_yes(text.word) or live.asks_for("yes_no")
+
+
+def _apply_opt_keyword(
+    decision: Decision, waiting: Iterable[Conversation], newest: Conversation | None
+) -> None:
+    contact, now = decision.contact, decision.now
+    if decision.read_as == "start":
+        contact.opted_out_at = None
+    if decision.read_as != "stop":
+        return
+    contact.opted_out_at = contact.opted_out_at or now
+    for stored in waiting:
+        is_newest = newest is not None and stored.id == newest.id
+        conversation = newest if is_newest else stored.copy()
+        conversation.contact = contact
+        if conversation.is_waiting:  # the newest may have ended by its silence just now
+            _end(decision, conversation, conversation.stop(now))
+
+
+def _continue_or_start(
+    state: State, decision: Decision, newest: Conversation | None, current: Conversation | None
+) -> Conversation | None:
+    """The conversation that takes a text: the current one, or a new one if the text opens one.
+
+    One that is over is replaced by all that opens, a live one by an event while no question waits
+    for its answer.
+    """
+    text, now = decision.text, decision.now
+    opening = state.catalog.opens(text.folded, text.number)
+    if opening is None or (current and not _is_replaced_by(current, opening, text, now)):
+        return current
+    if newest and newest.state == "open":
+        _end(decision, newest, newest.expire(now))
+    version = Version.of(opening.name, opening.questionnaire, now)
+    return Conversation.start(version, decision.contact, text.number, text.body, now)
+
+
+def _is_replaced_by(
+    current: Conversation, opening: Opening, text: IncomingText, now: datetime
+) -> bool:
+    if not opening.is_event:
+        return False
+    if current.questionnaire.is_counter:
+        return not current.questionnaire.is_opened_by(text.body)
+    if not current.is_live(now):
+        return current.version.name != opening.name
+    is_done = current.state == "completed" and current.current_key is None
+    return current.state == "stopped" or is_done
