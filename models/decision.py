@@ -8,7 +8,7 @@ from typing import NamedTuple
 from models.contact import Contact
 from models.conversation import Answer, Conversation
 from models.delivery import Delivery
-from models.questionnaire.catalog import Catalog
+from models.questionnaire.catalog import Opening
 from models.text import IncomingText
 
 
@@ -17,7 +17,7 @@ class State(NamedTuple):
 
     contact: Contact  # who texts; without an id where that is new
     newest: Conversation | None  # of the sender and the number, whether live or not
-    catalog: Catalog
+    opening: Opening | None = None  # the questionnaire that the text opens
     name: str | None = None  # of the contact, as it is known now
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
     waiting: Sequence[Conversation] = ()  # all that a STOP ends

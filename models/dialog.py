@@ -6,8 +6,8 @@ from itertools import takewhile
 from models.conversation import REVIEW
 from models.decision import Decision, State
 from models.delivery import Delivery
-from models.questionnaire import answers
-from models.questionnaire.answers import ParseContext
+from models.questionnaire import flow
+from models.questionnaire.answers import KINDS, ParseContext, says_yes
 from models.questionnaire.schema import Question
 from models.questionnaire.templates import fill, list_answers, placeholders
 from models.text import LONGEST_REPLY
@@ -31,6 +31,11 @@ class Dialog:
             self.messages.yes,
             self.messages.no,
         )
+
+    @property
+    def question(self) -> Question:
+        """The one that waits for its answer."""
+        return self.questionnaire.by_key[self.conversation.current_key]
 
     def reply(self) -> str | None:
         """Move on; what is said then, or None for silence."""
@@ -102,13 +107,13 @@ class Dialog:
         if keyword is None:
             if self._question_to_fix():
                 return "fix"
-            is_yes = is_review and answers.says_yes(self.text.body, self.context)
+            is_yes = is_review and says_yes(self.text.body, self.context)
             return "ok" if is_yes else None
         if is_review:
             return None if keyword == "skip" else keyword
         if keyword == "ok":
             return None
-        is_choice = answers.is_choice_name(self.conversation.question, self.text.body)
+        is_choice = KINDS[self.question.kind].is_name(self.question, self.text.body)
         return None if is_choice else keyword
 
     def _question_to_fix(self) -> Question | None:
@@ -125,7 +130,7 @@ class Dialog:
         if conversation.current_key in conversation.answers or conversation.state == "completed":
             return self._cancel_correction()
         # A correction can have put the question that waits between others that are answered.
-        before = takewhile(lambda each: each.key != conversation.current_key, conversation.path())
+        before = takewhile(lambda each: each.key != conversation.current_key, self._path())
         answered = [question for question in before if question.key in conversation.answers]
         if not answered or self._is_looping():
             return self._ask_again(conversation.current_prompt)
@@ -133,7 +138,7 @@ class Dialog:
         return self._ask(answered[-1])
 
     def _skip(self) -> str | None:
-        if self.conversation.question.optional:
+        if self.question.optional:
             return self._keep(None)
         needed = self._fill(self.messages.needed)
         return self._ask_again(f"{needed} {self.conversation.current_prompt}"[:LONGEST_REPLY])
@@ -155,8 +160,9 @@ class Dialog:
         conversation = self.conversation
         if conversation.current_key == REVIEW:
             return self._ask_again(conversation.current_prompt)
-        question = conversation.question
-        value = answers.read(question, self.text.body, self.context, self.text.media)
+        question = self.question
+        kind = KINDS[question.kind]
+        value = kind.read(question, self.text.body, self.context, self.text.media)
         if value is None:
             return self._ask_again(self._fill_for(question, self.messages.retry_prompt(question)))
         return self._keep(value)
@@ -167,7 +173,7 @@ class Dialog:
         self._read_as("unread")
         conversation.failed_attempts += 1
         is_review = conversation.current_key == REVIEW
-        attempts = MAX_ATTEMPTS if is_review else conversation.question.attempts
+        attempts = MAX_ATTEMPTS if is_review else self.question.attempts
         return prompt if conversation.failed_attempts < attempts else self._give_up()
 
     def _give_up(self) -> str | None:
@@ -176,7 +182,7 @@ class Dialog:
             return self._finish()
         if conversation.current_key in conversation.answers:
             return self._cancel_correction()
-        give_up = conversation.question.give_up
+        give_up = self.question.give_up
         if give_up == "end" and conversation.state == "open":
             self._enqueue(conversation.end("stopped", self.now))
             return self._fill(self.messages.ended)
@@ -198,7 +204,7 @@ class Dialog:
     def _go_on(self) -> str:
         """Ask what comes next on the path, or end; what is said then."""
         conversation = self.conversation
-        path = list(conversation.path())
+        path = self._path()
         off_path = conversation.answers.keys() - {question.key for question in path}
         if off_path:
             self._delete_answers(off_path)
@@ -218,6 +224,11 @@ class Dialog:
     def _enqueue(self, result: Delivery | None) -> None:
         if result:
             self.decision.results.append(result)
+
+    def _path(self) -> list[Question]:
+        """The questions that the answers until now lead to."""
+        values = {key: answer.value for key, answer in self.conversation.answers.items()}
+        return list(flow.path(self.questionnaire, values))
 
     def _ask(self, question: Question) -> str:
         return self.conversation.ask(question.key, self._fill_for(question, question.ask))
@@ -240,7 +251,11 @@ class Dialog:
 
     def _fill_for(self, question: Question, template: str) -> str:
         """With what only sentences about this kind of question can hold."""
-        return self._fill(template, **answers.placeholder_values(question, self.context.today))
+        placeholders = KINDS[question.kind].placeholders
+        today = self.context.today if placeholders else None
+        return self._fill(
+            template, **{name: f(question, today) for name, f in placeholders.items()}
+        )
 
     def _fill_with_answers(self, sentence: str) -> str:
         """A sentence that lists the answers, with these cut where it would be too long."""
@@ -267,6 +282,5 @@ class Dialog:
     def _shown(self, question: Question) -> str:
         """An answer as guests see it, or nothing where none was given."""
         answer = self.conversation.answers.get(question.key)
-        return (
-            answers.show(question, answer.value, self.messages) if answer and answer.value else ""
-        )
+        value = answer and answer.value
+        return KINDS[question.kind].show(question, value, self.messages) if value else ""

@@ -121,7 +121,7 @@ def _continue_or_start(
     for its answer.
     """
     text, now = decision.text, decision.now
-    opening = state.catalog.opens(text.folded, text.number)
+    opening = state.opening
     if opening is None or (current and not _is_replaced_by(current, opening, text, now)):
         return current
     if newest and newest.state == "open":

@@ -148,7 +148,7 @@ def replay(recording: Recording, catalog: Catalog) -> list[str | None]:
             media=tuple((exchange.media or "").split()),
             opt_out_type=exchange.opt_out_type,
         )
-        decision = respond(memory.state(), text, exchange.at)
+        decision = respond(memory.state(text), text, exchange.at)
         memory.keep(decision)
         replies.append(decision.reply)
     return replies
@@ -163,13 +163,13 @@ class Memory:
         self._conversations: list[Conversation] = []
         self._decisions: list[Decision] = []
 
-    def state(self) -> State:
+    def state(self, text: IncomingText) -> State:
         newest = self._conversations[-1] if self._conversations else None
         decisions = self._decisions_of(newest) if newest else []
         return State(
             self._contact,
             newest,
-            self._catalog,
+            self._catalog.opens(text.folded, text.number),
             self._name,
             waiting=[each for each in self._conversations if each.is_waiting],
             recent_bodies=[each.reply for each in decisions if each.reply][:RECENT],

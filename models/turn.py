@@ -52,7 +52,8 @@ def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> S
     if conversation.id is not None:
         newest = conversation
         newest.load_related(db, version, contact)
-    return State(contact, newest, catalog, name, **_load_what_few_need(db, text, newest))
+    opening = catalog.opens(text.folded, text.number)
+    return State(contact, newest, opening, name, **_load_what_few_need(db, text, newest))
 
 
 def _find_reply(db: Session, message_id: int) -> Reply:
@@ -66,6 +67,7 @@ def _load_what_few_need(
 ) -> dict[str, Any]:
     """The parts of the state that most texts need nothing of, each a SELECT."""
     parts: dict[str, Any] = {}
+    comparable = text.comparable
     if opt_keyword(text.word, text.opt_out_type) == "stop":
         parts["waiting"] = Conversation.find_waiting(db, text.sender)
     if text.cookie and not (newest and newest.token == text.cookie):
@@ -74,7 +76,7 @@ def _load_what_few_need(
         return parts
     if may_repeat_us(text.normalized):
         parts["recent_bodies"] = Message.find_recent_bodies(db, newest.id, RECENT)
-    keyword = newest.version.definition.say.keywords.get(text.comparable)
+    keyword = newest.version.definition.say.keywords.get(comparable)
     if keyword in ("back", "restart"):
         parts["recent_readings"] = Message.find_recent_readings(db, newest.id, LOOP_LIMIT)
     return parts

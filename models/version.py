@@ -4,9 +4,10 @@ A conversation stays with the version it started with, so what is asked next is 
 database, not from the file.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from sqlalchemy import Dialect, Text, TypeDecorator, UniqueConstraint, bindparam, select
@@ -25,13 +26,14 @@ class Definition(TypeDecorator[Questionnaire]):
     def process_bind_param(self, value: Questionnaire | None, dialect: Dialect) -> str | None:
         return value and msgspec.json.encode(value).decode()
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Questionnaire | None:
-        return value and _decoded(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        return _decode
 
 
 @lru_cache(maxsize=256)
-def _decoded(definition: str) -> Questionnaire:
-    return msgspec.json.decode(definition, type=Questionnaire)
+def _decode(definition: str | None) -> Questionnaire | None:
+    """Kept, because decoding takes as long as a turn."""
+    return definition and msgspec.json.decode(definition, type=Questionnaire)
 
 
 class Version(Base):

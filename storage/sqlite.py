@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import Any
@@ -74,6 +75,9 @@ class SQLite(Database):
         except TimeoutError:
             future.cancel()  # a caller that gave up must not find it done later
             raise
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     def acquire_server_lock(self) -> None:
         if not self._server_lock.acquire(wait=False):
@@ -152,6 +156,7 @@ class Writer:
             with self._locked():
                 batch = [queued for queued in batch if _is_awaited(queued[1])]
                 with Session(self._engine, expire_on_commit=False) as db, db.begin():
+                    db.connection()  # begins now: the transactions find SQLite's lock taken
                     results = [transaction(db) for transaction, _ in batch]
         except Exception as error:
             self._recover(batch, error)

@@ -39,6 +39,8 @@ class Text(Kind):
     is_free_text = True
 
     def parse(self, question: TextOptions, text: str, context: ParseContext) -> str | None:
+        if question.min is question.max is question.pattern is None:
+            return text
         stripped = text.strip()
         fits = is_between(Decimal(len(stripped)), question.min, question.max)
         return text if fits and _matches_pattern(question.pattern, stripped) else None
