@@ -16,8 +16,7 @@ from sqlalchemy import Column, Connection, Engine, Integer, event
 
 from models import Delivery
 from models.plan import find_plans
-from storage.base import Base
-from storage.statement import Compiled
+from storage.base import Base, Compiled
 from worker.results import claim_due, deliver_one
 from worker.worker import expire_silent
 
@@ -65,12 +64,12 @@ def recorded(patch) -> Iterator[Recorded]:
     def hear(_conn, _cursor, statement: str, parameters: Any, _context, is_many: bool) -> None:
         record(statement, parameters[0] if is_many else parameters)
 
-    def run(compiled: Compiled, connection: Connection, values: dict[str, Any]) -> Any:
+    def execute(compiled: Compiled, connection: Connection, values: dict[str, Any]) -> Any:
         record(compiled.sql, compiled.convert(values))
-        return run_it(compiled, connection, values)
+        return original(compiled, connection, values)
 
-    run_it = Compiled.run
-    patch(Compiled, "run", run)
+    original = Compiled.execute
+    patch(Compiled, "execute", execute)
     event.listen(Engine, "before_cursor_execute", hear)
     yield statements
     event.remove(Engine, "before_cursor_execute", hear)
