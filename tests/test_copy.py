@@ -20,7 +20,7 @@ from models import Contact, Message
 from phone import new_sid
 from storage import connect
 from storage.base import Base
-from storage.sqlite import Gate
+from storage.sqlite import FileLock
 from worker.results import claim_due, deliver_one
 
 TABLES = {table.name for table in Base.metadata.sorted_tables}
@@ -295,12 +295,12 @@ def test_what_was_killed_in_the_middle_starts_over(folder, environ, source, hold
 def test_nobody_writes_what_would_not_be_copied(folder, environ, source, holding):
     add_text(source, "Hello")
     with held(folder, environ, holding) as process:
-        assert not Gate(f"{source}-gate").enter(wait=False)
+        assert not FileLock(f"{source}-gate").acquire(wait=False)
     assert process.returncode == 0
 
 
 def test_what_others_hold_is_not_waited_for_without_end(folder, source, create, patch):
-    patch("storage.transfer", "LOCK_SECONDS", 0.1)
+    patch("storage.transfer", "LOCK_TIMEOUT_SECONDS", 0.1)
     target = create("TEMPLATE migrated")
     with psycopg.connect(target) as other:
         other.execute("SELECT * FROM contacts")
@@ -432,6 +432,6 @@ def test_a_database_of_another_version_is_not_copied(folder, environ, source, ta
 
 def test_a_database_that_is_served_is_not_copied(folder, environ, database_url, target):
     with connect(database_url) as served:
-        served.serve_alone()
+        served.acquire_server_lock()
         ended = copy(folder, environ, target)
     assert_refused(ended, "Another server has smsconvo.db.", "Stop that one")

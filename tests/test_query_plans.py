@@ -64,12 +64,17 @@ def recorded(patch) -> Iterator[Recorded]:
     def hear(_conn, _cursor, statement: str, parameters: Any, _context, is_many: bool) -> None:
         record(statement, parameters[0] if is_many else parameters)
 
-    def run(compiled: Compiled, connection: Connection, values: dict[str, Any]) -> Any:
+    def execute(compiled: Compiled, connection: Connection, values: dict[str, Any]) -> Any:
         record(compiled.sql, compiled.convert(values))
-        return run_it(compiled, connection, values)
+        return original(compiled, connection, values)
 
+<<<<<<< HEAD
     run_it = Compiled.execute
     patch(Compiled, "execute", run)
+=======
+    original = Compiled.execute
+    patch(Compiled, "execute", execute)
+>>>>>>> store
     event.listen(Engine, "before_cursor_execute", hear)
     yield statements
     event.remove(Engine, "before_cursor_execute", hear)

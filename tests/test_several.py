@@ -23,8 +23,8 @@ from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from storage import connect
-from storage.database import PATIENCE_SECONDS
-from storage.postgresql import WORKS_AT_ONCE
+from storage.database import WRITE_TIMEOUT_SECONDS
+from storage.postgresql import MAX_CONCURRENT
 from worker.results import claim_due, deliver_one
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -84,7 +84,7 @@ def test_the_time_goes_on_between_two_looks_at_the_clock_of_the_database(databas
         first, second = database.now(), database.now()
         assert first < second < first + timedelta(seconds=5)
         assert len(asked) == 1
-        patch("storage.postgresql", "CLOCK_SECONDS", 0)
+        patch("storage.postgresql", "CLOCK_SAMPLE_SECONDS", 0)
         assert second < database.now()
         assert len(asked) == 2
 
@@ -168,7 +168,7 @@ def test_many_texts_that_wait_for_a_lost_machine_do_not_keep_others_waiting(
     workers, database_url, serve
 ):
     webhook = serve(workers=workers)
-    stuck = [webhook.phone(f"+1415555{n:04}") for n in range(WORKS_AT_ONCE)]
+    stuck = [webhook.phone(f"+1415555{n:04}") for n in range(MAX_CONCURRENT)]
     for phone in stuck:
         phone.text("Mats BBQ")
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -179,11 +179,11 @@ def test_many_texts_that_wait_for_a_lost_machine_do_not_keep_others_waiting(
     ):
         lost.execute("SELECT FROM contacts FOR UPDATE")
         answers = [pool.submit(phone.text, "Blue") for phone in stuck]
-        until(lambda: observer.execute(waiting).fetchone() == (WORKS_AT_ONCE,))
+        until(lambda: observer.execute(waiting).fetchone() == (MAX_CONCURRENT,))
         assert webhook.phone().text("Mats BBQ") == [QUESTIONS[0]]
-        assert observer.execute(waiting).fetchone() == (WORKS_AT_ONCE,)
+        assert observer.execute(waiting).fetchone() == (MAX_CONCURRENT,)
         lost.rollback()
-        assert [answer.result() for answer in answers] == [[QUESTIONS[1]]] * WORKS_AT_ONCE
+        assert [answer.result() for answer in answers] == [[QUESTIONS[1]]] * MAX_CONCURRENT
 
 
 @on_postgresql
@@ -269,7 +269,7 @@ def test_texts_do_not_wait_for_an_upgrade_that_waits_for_a_table(
         until(lambda: observer.execute(waiting).fetchone())
         began = time.monotonic()
         assert phone.text("Blue") == [QUESTIONS[1]]
-        assert time.monotonic() - began < PATIENCE_SECONDS / 2
+        assert time.monotonic() - began < WRITE_TIMEOUT_SECONDS / 2
         said = upgrade.communicate()[1]
     assert upgrade.returncode == 78
     assert said.startswith("Somebody has been reading or writing a table for some seconds")

@@ -24,12 +24,12 @@ from patching import patch_item
 
 from settings import Settings
 from smsconvo import create_app
-from storage.sqlite import PRAGMAS, WRITER
+from storage.sqlite import PRAGMAS, WRITER_PRAGMAS
 
 PR_SET_PTRACER, ANYBODY = 0x59616D61, ctypes.c_ulong(-1)  # prctl(2): Yama lets only parents trace
 
 # So few texts would never come to a checkpoint, nor to the truncation of the log.
-patch_item(WRITER, "wal_autocheckpoint", 20)
+patch_item(WRITER_PRAGMAS, "wal_autocheckpoint", 20)
 patch_item(PRAGMAS, "journal_size_limit", 4096)
 
 

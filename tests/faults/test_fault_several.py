@@ -12,8 +12,9 @@ from fleet import Cluster, Fleet, audit, cluster, count_pending, sailing
 from rig import TEXTS, Guests, text_until_acknowledged
 
 from phone import TwilioError, new_sid
-from storage.database import PATIENCE_SECONDS
-from storage.postgresql import ANSWER_SECONDS, CONNECT_SECONDS
+from storage.database import WRITE_TIMEOUT_SECONDS
+from storage.postgresql import CONNECT_TIMEOUT_SECONDS
+from storage.psycopg_connection import RESPONSE_TIMEOUT_SECONDS
 
 SERVERS, SENDERS, GUESTS = 3, 2, 12
 DELIVERY_SECONDS = 30  # for the last result to arrive, though its sender was killed
@@ -108,7 +109,8 @@ def test_postgresql_is_restarted(tmp_path, own, database_url, receiver, size):
 
 
 def test_a_postgresql_that_hangs_keeps_no_text_waiting(own, serve, patch, size):
-    patch("storage.postgresql", "ANSWER_SECONDS", size(1, ANSWER_SECONDS))
+    timeout = size(1, RESPONSE_TIMEOUT_SECONDS)
+    patch("storage.psycopg_connection", "RESPONSE_TIMEOUT_SECONDS", timeout)
     webhook = serve()
     phone, sid = webhook.phone(), new_sid()
     phone.text(TEXTS[0])
@@ -116,9 +118,9 @@ def test_a_postgresql_that_hangs_keeps_no_text_waiting(own, serve, patch, size):
         began = time.monotonic()
         with pytest.raises(TwilioError, match="HTTP 503"):
             phone.text(TEXTS[1], sid=sid)
-        assert time.monotonic() - began < PATIENCE_SECONDS
+        assert time.monotonic() - began < WRITE_TIMEOUT_SECONDS
         health = requests.get(
-            f"{webhook.app.settings.public_url}/healthz", timeout=PATIENCE_SECONDS
+            f"{webhook.app.settings.public_url}/healthz", timeout=WRITE_TIMEOUT_SECONDS
         )
         assert (health.status_code, health.json()["database"]["ok"]) == (503, False)
     assert phone.text(TEXTS[1], sid=sid) == [QUESTIONS[1]]
@@ -126,7 +128,7 @@ def test_a_postgresql_that_hangs_keeps_no_text_waiting(own, serve, patch, size):
 
 
 def test_there_is_time_for_an_answer_and_another_connection():
-    assert ANSWER_SECONDS + CONNECT_SECONDS < PATIENCE_SECONDS
+    assert RESPONSE_TIMEOUT_SECONDS + CONNECT_TIMEOUT_SECONDS < WRITE_TIMEOUT_SECONDS
 
 
 # The checks

@@ -30,7 +30,7 @@ from twilio.request_validator import RequestValidator
 from gateway.webhook import FORM_TYPE
 from models import Contact
 from phone import new_sid
-from storage.sqlite import WRITER, sqlite3, sqlite_engine
+from storage.sqlite import WRITER_PRAGMAS, sqlite3, sqlite_engine
 
 PUBLIC = "https://sms.example.org"  # of all servers, as behind one proxy: their answers name it
 COPIES, THREADS = 10, 16
@@ -202,7 +202,8 @@ def forget_the_order(webhook: Webhook, monkeypatch, patch) -> None:
         return
 
     def write(work: Callable[[Session], object]) -> object:
-        engine = sqlite_engine(database.engine.url, WRITER, begin="SELECT 1")  # no transaction
+        no_transaction = "SELECT 1"
+        engine = sqlite_engine(database.engine.url, WRITER_PRAGMAS, begin=no_transaction)
         try:
             with Session(engine, expire_on_commit=False) as db, db.begin():
                 return work(db)

@@ -29,7 +29,7 @@ from phone import new_sid
 from smsconvo import Reply, create_app, process_text
 from storage import Database
 from storage.postgresql import PostgreSQL
-from storage.sqlite import PRAGMAS, WRITER, Gate, Writer, sqlite3
+from storage.sqlite import PRAGMAS, WRITER_PRAGMAS, FileLock, Writer, sqlite3
 from worker.results import encode
 
 
@@ -40,7 +40,7 @@ def sync_later() -> None:
 
 def checkpoint_often() -> None:
     """No weakness: a few texts make as many checkpoints as some hundred would."""
-    patch_item(WRITER, "wal_autocheckpoint", 30)
+    patch_item(WRITER_PRAGMAS, "wal_autocheckpoint", 30)
 
 
 def wait_for_no_lock() -> None:
@@ -50,14 +50,14 @@ def wait_for_no_lock() -> None:
 
 def leave_the_gate_open() -> None:
     """Programs that write do not wait for each other."""
-    patch(Gate, "enter", lambda *_, **__: True)
+    patch(FileLock, "acquire", lambda *_, **__: True)
 
 
 def commit_later() -> None:
     """Texts are acknowledged before they are committed."""
 
     def commit(writer: Writer, batch: list) -> None:
-        with writer._gate, Session(writer._engine, expire_on_commit=False) as db, db.begin():
+        with writer._lock, Session(writer._engine, expire_on_commit=False) as db, db.begin():
             for work, turn in batch:
                 turn.set_result(work(db))
             time.sleep(0.02)
@@ -165,7 +165,7 @@ def answer_first() -> None:
 
 def write_on() -> None:
     """A disk that failed is trusted again."""
-    patch("storage.sqlite", "BROKEN", ())
+    patch("storage.sqlite", "FATAL_CODES", ())
 
 
 def read_on() -> None:
