@@ -25,7 +25,7 @@ from settings import Settings, __version__
 from storage import connect
 from worker import results
 from worker.http_client import ATTEMPT_SECONDS, LARGEST_ANSWER, is_permitted
-from worker.results import Outcome, claim_due, deliver_one
+from worker.results import Outcome, claim_due, run_attempt
 from worker.worker import Sender
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -62,7 +62,7 @@ def complete(phone, texts=TEXTS) -> list[str]:
 def attempt(webhook: Webhook) -> int:
     claimed = claim_due(webhook.app.database, webhook.clock(), 8)
     for delivery in claimed:
-        deliver_one(webhook.app.database, webhook.app.settings, delivery, webhook.clock)
+        run_attempt(webhook.app.database, webhook.app.settings, delivery, webhook.clock)
     return len(claimed)
 
 
@@ -454,7 +454,7 @@ def test_a_receiver_that_is_gone_gets_nothing_until_the_operator_retries(
     owe_more(completed, 2)
     receiver.answers = [(410, {})]
     (first,) = completed.app.database.write(lambda db: Delivery.claim(db, clock(), 1))
-    deliver_one(completed.app.database, completed.app.settings, first, clock)
+    run_attempt(completed.app.database, completed.app.settings, first, clock)
     assert completed.rows("SELECT state, last_status FROM outbox WHERE id = 1") == [("failed", 410)]
     clock.pass_(days=30)
     assert attempt(completed) == 0
@@ -655,11 +655,11 @@ def test_a_sender_whose_lease_ran_out_changes_nothing(completed, receiver, clock
     clock.pass_(seconds=61)
     (newer,) = claim(completed)
     receiver.answers = [(late_answer, {})]
-    deliver_one(completed.app.database, completed.app.settings, late, clock)
+    run_attempt(completed.app.database, completed.app.settings, late, clock)
     row = owed(completed)
     assert (row.state, row.attempts, row.last_status) == ("pending", 2, None)
     assert row.leased_until == newer.leased_until
-    deliver_one(completed.app.database, completed.app.settings, newer, clock)
+    run_attempt(completed.app.database, completed.app.settings, newer, clock)
     assert owed(completed).state == "delivered"
 
 
@@ -687,7 +687,7 @@ def test_a_result_that_was_set_aside_is_tried_again_if_its_sender_was_only_late(
         clock.pass_(seconds=60)
     assert claim(completed) == []
     receiver.answers = [(500, {})]
-    deliver_one(completed.app.database, completed.app.settings, claimed, clock)
+    run_attempt(completed.app.database, completed.app.settings, claimed, clock)
     row = owed(completed)
     assert (row.state, row.unfinished, row.last_error) == ("pending", 0, "HTTP 500")
     assert row.next_attempt_at > clock()
@@ -697,7 +697,7 @@ def test_a_result_that_was_set_aside_is_tried_again_if_its_sender_was_only_late(
 def test_all_that_an_outcome_changes_is_written(completed, receiver, clock, status):
     receiver.answers = [(status, {})]
     (claimed,) = claim(completed)
-    deliver_one(completed.app.database, completed.app.settings, claimed, clock)
+    run_attempt(completed.app.database, completed.app.settings, claimed, clock)
     with completed.app.database.read() as db:
         written = Delivery.find_newest(db, 1)
     assert written.stored == {name: getattr(claimed, name) for name in written.stored}

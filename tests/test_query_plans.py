@@ -17,8 +17,8 @@ from sqlalchemy import Column, Connection, Engine, Integer, event
 from models import Delivery
 from models.plan import find_plans
 from storage.base import Base, Compiled
-from worker.results import claim_due, deliver_one
-from worker.worker import expire_silent
+from worker.expiry import expire_silent
+from worker.results import claim_due, run_attempt
 
 GROWING = {"contacts", "conversations", "messages", "answers", "outbox"}
 # These stay small whatever is texted; the first has a row for each version of a file.
@@ -68,13 +68,8 @@ def recorded(patch) -> Iterator[Recorded]:
         record(compiled.sql, compiled.convert(values))
         return original(compiled, connection, values)
 
-<<<<<<< HEAD
-    run_it = Compiled.execute
-    patch(Compiled, "execute", run)
-=======
     original = Compiled.execute
     patch(Compiled, "execute", execute)
->>>>>>> store
     event.listen(Engine, "before_cursor_execute", hear)
     yield statements
     event.remove(Engine, "before_cursor_execute", hear)
@@ -124,7 +119,7 @@ def run_sender(party: Webhook) -> None:
     claimed = claim_due(database, clock(), 16)
     claim_due(database, clock(), 16, claimed)
     for delivery in claimed:
-        deliver_one(database, party.app.settings, delivery, clock)
+        run_attempt(database, party.app.settings, delivery, clock)
 
 
 def grow(connection: Connection) -> None:

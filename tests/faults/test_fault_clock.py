@@ -8,7 +8,7 @@ from conftest import FEEDBACK, QUESTIONS, REY, THANKS
 from sqlalchemy import select
 
 from models import Delivery
-from worker.results import claim_due, deliver_one
+from worker.results import claim_due, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ def attempt(webhook) -> list[Delivery]:
     claimed = claim_due(webhook.app.database, webhook.clock(), 8)
     for one in claimed:
         if random.random() < 0.5:
-            deliver_one(webhook.app.database, webhook.app.settings, one, webhook.clock)
+            run_attempt(webhook.app.database, webhook.app.settings, one, webhook.clock)
     return claimed
 
 
@@ -68,7 +68,7 @@ def walk(webhook, receiver, jumps: list[timedelta]) -> list[str]:
     for _ in range(11):
         webhook.clock.now += LONGEST_PLAN
         for one in claim_due(webhook.app.database, webhook.clock(), 8):
-            deliver_one(webhook.app.database, webhook.app.settings, one, webhook.clock)
+            run_attempt(webhook.app.database, webhook.app.settings, one, webhook.clock)
     pending = [one for one in read(webhook) if one.state == "pending"]
     return early + [f"{one.id} is stuck until {one.next_attempt_at}" for one in pending]
 
