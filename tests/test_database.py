@@ -221,12 +221,12 @@ def test_works_that_meet_all_succeed(database):
 
     def find_contact(_) -> int:
         together.wait(10)
-        return database.write(find_flushed).id
+        return database.write(find_or_insert)
 
-    def find_flushed(db) -> Contact:
-        contact = Contact.find(db, "+1", "Rey")
-        db.flush()
-        return contact
+    def find_or_insert(db) -> int:
+        contact = Contact.find(db, "+1") or Contact(phone="+1")
+        contact.save(db)
+        return contact.id
 
     with ThreadPoolExecutor(8) as threads:
         assert len(set(threads.map(find_contact, range(8)))) == 1

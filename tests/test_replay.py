@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, run
 
-from models import Contact, Message, load_catalog, receive
-from models.replay import Mask
+from models import IncomingText, People, load_catalog, respond
+from models.replay import Redactor
+from models.turn import load, save
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes")
 CONVERSATIONS, SECONDS = 1000, 60
@@ -197,7 +198,7 @@ def test_what_cannot_be_replayed_is_said_in_a_sentence(
     ],
 )
 def test_names_numbers_and_addresses_are_masked(said, masked):
-    assert Mask({"Rey", "O'Neil"})(said) == masked
+    assert Redactor({"Rey", "O'Neil"})(said) == masked
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it is about the time
@@ -210,18 +211,11 @@ def test_a_thousand_conversations_are_replayed_within_a_minute(
     def hold(db, first: int) -> None:
         for guest in range(first, first + 50):
             sender = f"+1415{guest:07}"
-            contact = Contact.find(db, sender, None)
             for place, said in enumerate(TEXTS):
                 now = start + timedelta(minutes=place)
-                text = Message(
-                    direction="inbound",
-                    sid=f"SM{guest:027}{place:05}",
-                    sender=sender,
-                    recipient=NUMBER,
-                    body=said,
-                    created_at=now,
-                )
-                receive(db, text, contact, files, now)
+                sid = f"SM{guest:027}{place:05}"
+                text = IncomingText(sender=sender, number=NUMBER, body=said, sid=sid)
+                save(db, respond(load(db, text, files, People()), text, now))
 
     for first in range(0, CONVERSATIONS, 50):
         webhook.app.database.write(lambda db, first=first: hold(db, first))

@@ -32,8 +32,10 @@ from sqlalchemy.orm import Session
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from gateway.webhook import COOKIE
-from models import Conversation, Delivery, Message, turn
-from models.conversation import WHOLE
+from models import Conversation, Delivery, IncomingText
+from models.conversation import WITH_RELATED
+from models.decision import State
+from models.turn import Reply, load
 from phone import CookieJar, TwilioError, new_sid
 from settings import Settings
 from smsconvo import App, create_app
@@ -530,31 +532,30 @@ def test_whatever_happens_is_recorded_as_the_model_has_it(world, size, part):
 
 
 def forget_texts(patch) -> None:
-    patch(Message, "find", lambda db, sid: None)
+    def load_as_new(db: Session, text: IncomingText, *more: object) -> State:
+        return load(db, replace(text, sid=None), *more)
+
+    patch("models.turn", "load", load_as_new)
 
 
 def trust_cookies(patch) -> None:
-    receive, find = turn.receive, Conversation.find
-    sent: list[str | None] = []
+    def load_by_cookie(db: Session, text: IncomingText, *more: object) -> State | Reply:
+        state = load(db, text, *more)
+        by_cookie = WITH_RELATED.where(Conversation.token == text.cookie)
+        named = db.execute(by_cookie).first() if text.cookie else None
+        if named is None or isinstance(state, Reply):
+            return state
+        return state._replace(newest=Conversation.from_related(db, named))
 
-    def receive_with(*arguments: object) -> tuple:
-        sent[:] = [arguments[-1]]
-        return receive(*arguments)
-
-    def find_by_cookie(db: Session, *pair: str) -> Conversation | None:
-        named = db.execute(WHOLE.where(Conversation.token == sent[0])).first()
-        return Conversation._whole(db, named) if named else find(db, *pair)
-
-    patch("models.turn", "receive", receive_with)
-    patch(Conversation, "find", find_by_cookie)
+    patch("models.turn", "load", load_by_cookie)
 
 
 def owe_nothing(patch) -> None:
     def complete(
-        conversation: Conversation, db: Session, now: datetime, at: datetime | None = None
+        conversation: Conversation, now: datetime, ended_at: datetime | None = None
     ) -> None:
-        conversation.state, conversation.asking = "completed", None
-        conversation.ended_at = at or now
+        conversation.state, conversation.current_key = "completed", None
+        conversation.ended_at = ended_at or now
 
     patch(Conversation, "complete", complete)
 
@@ -564,15 +565,15 @@ def believe_the_future(patch) -> None:
 
 
 def lose_answers(patch) -> None:
-    patch("models.result", "_given", lambda _: {})
+    patch(Conversation, "_answer_values", lambda _: {})
 
 
 def text_those_who_opted_out(patch) -> None:
-    patch("models.turn", "_find_wish", lambda *_: None)
+    patch("models.engine", "_opt_keyword", lambda *_: None)
 
 
 def answer_reactions(patch) -> None:
-    patch(Conversation, "find_non_answer", lambda *_: None)
+    patch("models.reactions", "ignored_reason", lambda *_: None)
 
 
 def let_nobody_resume(patch) -> None:
@@ -580,7 +581,10 @@ def let_nobody_resume(patch) -> None:
 
 
 def expire_quietly(patch) -> None:
-    patch(Conversation, "_owe_partial", lambda *_: None)
+    def end(conversation: Conversation, state: str, now: datetime, at: datetime | None = None):
+        conversation.state, conversation.ended_at = state, at or now
+
+    patch(Conversation, "end", end)
 
 
 def deliver_for_ever(patch) -> None:

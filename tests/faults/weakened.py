@@ -6,6 +6,7 @@ process that imports this file anew, so that the weakness is there as well.
 
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from patching import patch, patch_item
 
 import commands
-from gateway.webhook import Form, Webhook
+from gateway.webhook import Environ, Form, Webhook
 from logs import log_event
-from models import Message
-from models.message import IncomingText
+from models import IncomingText
+from models.turn import Reply
 from phone import new_sid
-from smsconvo import Reply, create_app, process_text
-from storage import Database
+from smsconvo import create_app, process_text
 from storage.postgresql import PostgreSQL
-from storage.sqlite import PRAGMAS, WRITER_PRAGMAS, FileLock, Writer, sqlite3
+from storage.sqlite import PRAGMAS, WRITER_PRAGMAS, FileLock, SQLite, Writer, sqlite3
 from worker.results import encode
 
 
@@ -67,13 +67,12 @@ def commit_later() -> None:
 
 def count_repeats() -> None:
     """A text that comes again counts again."""
-    as_message = IncomingText.as_message
+    incoming_text = Webhook.incoming_text
 
-    def under_another_sid(text: IncomingText, now: datetime) -> Message:
-        return as_message(text._replace(sid=new_sid()), now)
+    def under_another_sid(webhook: Webhook, environ: Environ) -> IncomingText:
+        return replace(incoming_text(webhook, environ), sid=new_sid())
 
-    patch(Message, "find", lambda db, sid: None)
-    patch(IncomingText, "as_message", under_another_sid)
+    patch(Webhook, "incoming_text", under_another_sid)
 
 
 def run_ahead() -> None:
@@ -84,13 +83,13 @@ def run_ahead() -> None:
         def now(cls, tz: Any = None) -> datetime:
             return datetime.now(tz) + timedelta(hours=1)
 
-    for module in ("logs", "smsconvo", "storage.database"):
+    for module in ("logs", "smsconvo", "storage.sqlite"):
         patch(module, "datetime", Ahead)
 
 
 def trust_own_clock() -> None:
     """Each machine goes by its own clock."""
-    patch(PostgreSQL, "now", Database.now)
+    patch(PostgreSQL, "now", SQLite.now)
 
 
 def lease_briefly() -> None:
