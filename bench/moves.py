@@ -41,7 +41,7 @@ from phone import Phone
 from settings import Settings
 from smsconvo import App, create_app
 from storage.versions import migrate
-from worker.results import claim_due, deliver_one
+from worker.results import claim_due, run_attempt
 
 STORAGE = ("storage/",)
 
@@ -49,7 +49,7 @@ STORAGE = ("storage/",)
 def deliver(app: App) -> None:
     """One delivery: claim, attempt, record."""
     (delivery,) = claim_due(app.database, app.clock(), 1)
-    deliver_one(app.database, app.settings, delivery, app.clock)
+    run_attempt(app.database, app.settings, delivery, app.clock)
 
 
 ROOT = Path(__file__).resolve().parent.parent

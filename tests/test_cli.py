@@ -43,7 +43,7 @@ from commands import cli
 from logs import JsonFormatter, StderrHandler
 from phone import Phone, TwilioError, new_sid
 from storage import connect, migrating
-from worker.results import claim_due, deliver_one
+from worker.results import claim_due, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 PIPED = "".join(f"{said}\n" for said in TEXTS)
@@ -501,7 +501,7 @@ def owing(serve, questionnaires, receiver, clock):
         webhook.phone(REY).text(said)
     receiver.answers = [(500, {"Retry-After": "7200"})]
     (one,) = claim_due(webhook.app.database, clock(), 8)
-    deliver_one(webhook.app.database, webhook.app.settings, one, clock)
+    run_attempt(webhook.app.database, webhook.app.settings, one, clock)
     for said in TEXTS:
         webhook.phone(STRANGER).text(said)
     return webhook

@@ -8,7 +8,7 @@ import pytest
 from conftest import NUMBER, REY, STRANGER
 from hypothesis import strategies as st
 
-from worker.worker import expire_silent
+from worker.expiry import expire_silent
 
 ASKS = """
 title = "Three"

@@ -21,7 +21,7 @@ from phone import new_sid
 from storage import connect
 from storage.base import Base
 from storage.sqlite import Gate
-from worker.results import claim_due, deliver_one
+from worker.results import claim_due, run_attempt
 
 TABLES = {table.name for table in Base.metadata.sorted_tables}
 BIG = 2_500  # rows: more than are sent at a time
@@ -244,7 +244,7 @@ def test_a_result_that_is_owed_is_delivered(folder, environ, target, serve, rece
     assert_copied(copy(folder, environ, target))
     moved = serve(database_url=target)
     for delivery in claim_due(moved.app.database, moved.app.clock(), 8):
-        deliver_one(moved.app.database, moved.app.settings, delivery, moved.app.clock)
+        run_attempt(moved.app.database, moved.app.settings, delivery, moved.app.clock)
     ((_, body),) = receiver.requests
     assert b"Question1=Blue" in body
     assert moved.rows("SELECT state FROM outbox") == [("delivered",)]

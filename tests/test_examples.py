@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from conftest import HERE, REY
 
-from worker.worker import expire_silent
+from worker.expiry import expire_silent
 
 PAGE = (HERE / "docs" / "questionnaires.md").read_text("utf-8")
 BLOCK = re.compile(r"```toml\n(.*?)```\s*```\n(.*?)```", re.DOTALL)

@@ -5,11 +5,11 @@ import pytest
 import requests
 from conftest import FEEDBACK, NUMBER, REY, Webhook
 
-from commands.serve import exit_on_storage_failure
+from commands.server import exit_on_storage_failure
 from phone import TwilioError
 from storage import Database
 from storage.database import DatabaseBroken
-from worker.results import claim_due, deliver_one
+from worker.results import claim_due, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 
@@ -70,7 +70,7 @@ def test_the_outbox_is_counted_and_no_reason_to_be_unwell(owing, receiver, clock
 
     receiver.answers = [(410, {})]
     (one,) = claim_due(owing.app.database, clock(), 1)
-    deliver_one(owing.app.database, owing.app.settings, one, clock)
+    run_attempt(owing.app.database, owing.app.settings, one, clock)
     status, told = ask(owing)
     assert (status, told["status"]) == (200, "ok")
     assert told["outbox"] == {"pending": 0, "failed": 1, "oldest_pending_seconds": 0}
@@ -122,7 +122,7 @@ def test_a_damaged_database_is_unwell_and_takes_no_more_texts(owing):
 @one_database
 def test_a_worker_whose_database_broke_makes_way_for_another(webhook, monkeypatch, patch):
     ended = []
-    patch("commands.serve", "LAST_WORDS_SECONDS", 0)
+    patch("commands.server", "LAST_ANSWERS_SECONDS", 0)
     monkeypatch.setattr(os, "_exit", ended.append)
     webhook.app.database.broken.set()
     exit_on_storage_failure(webhook.app.database)

@@ -18,8 +18,8 @@ from models import Delivery
 from models.plan import find_plans
 from storage.base import Base
 from storage.statement import Compiled
-from worker.results import claim_due, deliver_one
-from worker.worker import expire_silent
+from worker.expiry import expire_silent
+from worker.results import claim_due, run_attempt
 
 GROWING = {"contacts", "conversations", "messages", "answers", "outbox"}
 # These stay small whatever is texted; the first has a row for each version of a file.
@@ -120,7 +120,7 @@ def run_sender(party: Webhook) -> None:
     claimed = claim_due(database, clock(), 16)
     claim_due(database, clock(), 16, claimed)
     for delivery in claimed:
-        deliver_one(database, party.app.settings, delivery, clock)
+        run_attempt(database, party.app.settings, delivery, clock)
 
 
 def grow(connection: Connection) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy.exc import ProgrammingError
 from storage import connect
 from storage.database import PATIENCE_SECONDS
 from storage.postgresql import WORKS_AT_ONCE
-from worker.results import claim_due, deliver_one
+from worker.results import claim_due, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 
@@ -140,7 +140,7 @@ def test_what_was_committed_unheard_is_not_done_twice(
         assert [phone.text(said) for said in TEXTS] == [[words] for words in (*QUESTIONS, THANKS)]
         for _ in range(4):
             for claimed in claim_due(webhook.app.database, clock(), 8):
-                deliver_one(webhook.app.database, webhook.app.settings, claimed, clock)
+                run_attempt(webhook.app.database, webhook.app.settings, claimed, clock)
             clock.pass_(minutes=2)
         webhook.app.database.close()
     with psycopg.connect(database_url) as connection:

@@ -8,7 +8,7 @@ from conftest import FEEDBACK, QUESTIONS, REY, THANKS
 from sqlalchemy import select
 
 from models import Delivery
-from worker.results import claim_due, deliver_one
+from worker.results import claim_due, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ def attempt(webhook) -> list[Delivery]:
     claimed = claim_due(webhook.app.database, webhook.clock(), 8)
     for one in claimed:
         if random.random() < 0.5:
-            deliver_one(webhook.app.database, webhook.app.settings, one, webhook.clock)
+            run_attempt(webhook.app.database, webhook.app.settings, one, webhook.clock)
     return claimed
 
 
@@ -68,7 +68,7 @@ def walk(webhook, receiver, jumps: list[timedelta]) -> list[str]:
     for _ in range(11):
         webhook.clock.now += LONGEST_PLAN
         for one in claim_due(webhook.app.database, webhook.clock(), 8):
-            deliver_one(webhook.app.database, webhook.app.settings, one, webhook.clock)
+            run_attempt(webhook.app.database, webhook.app.settings, one, webhook.clock)
     pending = [one for one in read(webhook) if one.state == "pending"]
     return early + [f"{one.id} is stuck until {one.next_attempt_at}" for one in pending]
 
@@ -76,8 +76,8 @@ def walk(webhook, receiver, jumps: list[timedelta]) -> list[str]:
 @pytest.fixture
 def trusting(patch) -> None:
     """Nothing is set aside: the clock is to be the only trouble."""
-    patch("models.delivery", "UNFINISHED", 10**6)
-    patch("models.delivery", "SUSPECT", 10**6)
+    patch("models.delivery", "MAX_CRASHED_CLAIMS", 10**6)
+    patch("models.delivery", "QUARANTINE_AFTER", 10**6)
 
 
 def test_a_clock_that_jumps_makes_nothing_early_and_nothing_stuck(owing, receiver, size, trusting):
@@ -88,7 +88,7 @@ def test_a_clock_that_jumps_makes_nothing_early_and_nothing_stuck(owing, receive
 
 
 def test_the_check_notices_what_is_stuck(owing, receiver, patch):
-    patch("models.delivery", "FURTHEST", timedelta(days=100_000))
+    patch("models.delivery", "MAX_DELAY", timedelta(days=100_000))
     owing.clock.now = END_OF_32_BITS
     complete(owing)
     (found,) = walk(owing, receiver, [NOW - END_OF_32_BITS])
@@ -96,7 +96,7 @@ def test_the_check_notices_what_is_stuck(owing, receiver, patch):
 
 
 def test_the_check_notices_what_is_early(owing, receiver, patch, trusting):
-    patch("models.delivery", "FURTHEST", timedelta(0))
+    patch("models.delivery", "MAX_DELAY", timedelta(0))
     random.seed(1)
     complete(owing)
     found = walk(owing, receiver, [timedelta(seconds=1)] * 4)
@@ -106,9 +106,9 @@ def test_the_check_notices_what_is_early(owing, receiver, patch, trusting):
 def test_an_attempt_that_is_under_way_is_not_begun_again_when_the_clock_leaps(owing, clock):
     complete(owing)
     database = owing.app.database
-    under_way = claim_due(database, clock(), 8)
+    in_flight = claim_due(database, clock(), 8)
     clock.pass_(hours=1)
-    assert claim_due(database, clock(), 8, under_way) == []
+    assert claim_due(database, clock(), 8, in_flight) == []
     assert len(claim_due(database, clock(), 8)) == 1  # by another, who cannot know
 
 

@@ -37,8 +37,8 @@ from models.conversation import WHOLE
 from phone import CookieJar, TwilioError, new_sid
 from settings import Settings
 from smsconvo import App, create_app
-from worker.results import claim_due, deliver_one
-from worker.worker import expire_silent
+from worker.expiry import expire_silent
+from worker.results import claim_due, run_attempt
 
 TMPFS = Path("/dev/shm")
 STEPS = 30  # of each example
@@ -270,7 +270,7 @@ class Smsconvo(RuleBasedStateMachine):
     def _deliver(self, together: list[Delivery], status: int) -> None:
         world = self.world
         world.receiver.answers = [(status, {}) for _ in together]
-        deliver = partial(deliver_one, world.direct.app.database, world.settings)
+        deliver = partial(run_attempt, world.direct.app.database, world.settings)
         list(world.pool.map(lambda one: deliver(one, world.clock), together))
 
     def _take(self, requests: list[tuple[dict[str, str], bytes]], expected: int) -> None:
