@@ -29,13 +29,13 @@ def create_app(settings: Settings) -> Bottle:
     return app
 
 
-def start_worker(create_app: Callable, settings: Settings) -> Bottle:
+def load_app(create_app: Callable, settings: Settings) -> Bottle:
     return create_app(settings)
 
 
 # The worker is another process, which imports this file anew.
 if __name__ in ("__main__", "__mp_main__"):
-    patch("commands.serve", "start_worker", start_worker)
+    patch("commands.server", "load_app", load_app)
 
 if __name__ == "__main__":
     commands.main(create_app)

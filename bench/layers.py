@@ -32,7 +32,7 @@ from settings import Settings
 from smsconvo import App, create_app, process_text
 from storage.base import Compiled
 from storage.versions import migrate
-from worker.results import post
+from worker.results import attempt
 
 HERE = Path(__file__).resolve().parent.parent
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -158,7 +158,7 @@ def attempt_on(app: App) -> Callable[[int], object]:
     payload |= {f"Question{n}": said for n, said in enumerate(TEXTS[1:], 1)}
     delivery = Delivery(url=NOWHERE, format="form", payload=json.dumps(payload), webhook_id="msg_1")
     settings = replace(app.settings, allow_private_receivers=True)
-    return lambda _: post(delivery, settings, START)
+    return lambda _: attempt(delivery, settings, START)
 
 
 def commit(app: App, n: int) -> None:

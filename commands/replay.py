@@ -3,10 +3,7 @@
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import click
@@ -17,9 +14,8 @@ from models import Catalog, Conversation
 from models.replay import Recording, find_ids, find_recordings
 from models.replay import load as load_recording
 from models.replay import replay as replay_recording
-from resources import migrate_database, open_catalog, open_database, open_people
+from resources import open_catalog, open_people
 from settings import Settings, SettingsError
-from storage import Database
 
 SILENCE = "(silence)"
 
@@ -33,8 +29,8 @@ def replay(files: tuple[Path, ...], last: int, ids: tuple[int, ...], save: Path 
     """Hold recorded conversations again, and show which replies differ.
 
     The questionnaires are the files of now; the conversations come from the database, or from FILES
-    that --save wrote. It happens in a database of its own, which is thrown away, and nothing is
-    sent. The status is 1 where a reply differs.
+    that --save wrote. It happens in memory, and nothing is sent. The status is 1 where a reply
+    differs.
     """
     if save and (len(ids) != 1 or files):
         raise click.UsageError("Say which one to save: --conversation ID --save FILE.")
@@ -43,23 +39,9 @@ def replay(files: tuple[Path, ...], last: int, ids: tuple[int, ...], save: Path 
         save_recording(settings, ids[0], save)
         return
     catalog = open_catalog(settings)
-    with trial_database() as trial:
-        if files:
-            replayed = replay_files(files, catalog, trial)
-        else:
-            replayed = replay_stored(ids, last, catalog, trial)
+    replayed = replay_files(files, catalog) if files else replay_stored(ids, last, catalog)
     if print_diff(replayed):
         sys.exit(1)
-
-
-@contextmanager
-def trial_database() -> Iterator[Database]:
-    """An empty database with our tables, which is deleted at the end."""
-    with TemporaryDirectory(prefix="smsconvo-") as folder:
-        settings = Settings(database_url=f"sqlite:///{folder}/trial.db")
-        migrate_database(settings)
-        with open_database(settings) as database:
-            yield database
 
 
 class Replayed(NamedTuple):
@@ -69,18 +51,16 @@ class Replayed(NamedTuple):
     replies: list[str | None]
 
 
-def replay_stored(
-    ids: tuple[int, ...], last: int, catalog: Catalog, trial: Database
-) -> list[Replayed]:
+def replay_stored(ids: tuple[int, ...], last: int, catalog: Catalog) -> list[Replayed]:
     """The conversations of the database with these ids; without ids, the newest `last`."""
     with ready_database() as database, database.read() as db:
         ids = ids or find_ids(db, last)
         recordings = find_recordings(db, ids)
         with click.progressbar(recordings, len(ids), "Replaying", file=sys.stderr) as bar:
-            return [replay_one(recording, catalog, trial) for recording in bar]
+            return [Replayed(each, replay_recording(each, catalog)) for each in bar]
 
 
-def replay_files(files: tuple[Path, ...], catalog: Catalog, trial: Database) -> list[Replayed]:
+def replay_files(files: tuple[Path, ...], catalog: Catalog) -> list[Replayed]:
     """Each with the questionnaire that it names, whatever numbers that one is for."""
     replayed = []
     for file in files:
@@ -89,13 +69,8 @@ def replay_files(files: tuple[Path, ...], catalog: Catalog, trial: Database) -> 
             selected = catalog.select(recording.questionnaire)
         except ValueError as error:
             raise SettingsError(str(error)) from None
-        replayed.append(replay_one(recording, selected, trial))
+        replayed.append(Replayed(recording, replay_recording(recording, selected)))
     return replayed
-
-
-def replay_one(recording: Recording, catalog: Catalog, trial: Database) -> Replayed:
-    replies = trial.write(lambda db: replay_recording(db, recording, catalog))
-    return Replayed(recording, replies)
 
 
 def save_recording(settings: Settings, id: int, file: Path) -> None:
@@ -110,9 +85,8 @@ def save_recording(settings: Settings, id: int, file: Path) -> None:
         version = Conversation.find_by_id(db, id).version
         catalog = Catalog({version.name: version.definition}).select(version.name)
     masked = recording.masked(open_people(settings).values())
-    with trial_database() as trial:
-        replies = replay_one(masked, catalog, trial).replies
-    file.write_bytes(masked.saying(replies).encoded())
+    replies = replay_recording(masked, catalog)
+    file.write_bytes(masked.with_replies(replies).encoded())
     echo(f"Saved to {file}. Read it before you share it: only known names and numbers are masked.")
 
 
@@ -120,9 +94,10 @@ def print_diff(replayed: list[Replayed]) -> int:
     """Print each difference once, the most frequent first; return how many replies differ."""
     differences: dict[tuple[str, str], list[tuple[Recording, str]]] = defaultdict(list)
     for recording, replies in replayed:
-        for turn, reply in zip(recording.turns, replies, strict=True):
-            if turn.reply != reply:
-                differences[turn.reply or "", reply or ""].append((recording, turn.said))
+        for exchange, reply in zip(recording.exchanges, replies, strict=True):
+            if exchange.reply != reply:
+                difference = exchange.reply or "", reply or ""
+                differences[difference].append((recording, exchange.text))
     for (before, after), found in sorted(differences.items(), key=lambda item: -len(item[1])):
         recording, text = found[0]
         origin = f"conversation {recording.conversation}" if recording.conversation else "a file"

@@ -5,7 +5,6 @@ import uuid
 from collections import Counter
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any, Optional
 
@@ -43,10 +42,11 @@ MAX_IN_FLIGHT = 16  # attempts of one worker
 MAX_PER_RECEIVER = 4
 MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery has failed
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
+HTTP_GONE = 410  # from a receiver that wants no more
 # As SQL text, not as parameters: with parameters SQLite would compile a query of a partial index
 # each time, and PostgreSQL would not use that index in a plan that it keeps.
 IS_PENDING = "state = 'pending'"
-IS_410 = f"state = 'failed' AND last_status = {HTTPStatus.GONE:d}"
+IS_410 = f"state = 'failed' AND last_status = {HTTP_GONE}"
 IS_UNDELIVERED = "state <> 'delivered'"
 
 
@@ -166,7 +166,7 @@ class Delivery(Base):
     @property
     def is_410(self) -> bool:
         """Whether this one keeps all others from its receiver."""
-        return self.state == "failed" and self.last_status == HTTPStatus.GONE
+        return self.state == "failed" and self.last_status == HTTP_GONE
 
     def succeed(self, status: int, now: datetime) -> None:
         """Note that the receiver has it; `status` is the HTTP status of its answer."""
@@ -188,7 +188,7 @@ class Delivery(Base):
         """
         self.last_status, self.last_error, self.leased_until = status, error, None
         self.crashed_claims = 0
-        if self.attempts > len(DELAYS) or status == HTTPStatus.GONE:
+        if self.attempts > len(DELAYS) or status == HTTP_GONE:
             self.state, self.next_attempt_at = "failed", None
         else:
             delay = DELAYS[self.attempts - 1] * random.uniform(1, JITTER)

@@ -252,7 +252,7 @@ class Dialog:
     def _fill_for(self, question: Question, template: str) -> str:
         """With what only sentences about this kind of question can hold."""
         placeholders = KINDS[question.kind].placeholders
-        today = self.context.today if placeholders else None
+        today = self.context.local_date if placeholders else None
         return self._fill(
             template, **{name: f(question, today) for name, f in placeholders.items()}
         )

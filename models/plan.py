@@ -53,11 +53,11 @@ def _count_open(db: Session) -> dict[str, list[tuple[str, str, int]]]:
     """By the name of the questionnaire: the version, the question that waits, and how many."""
     found: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
     counted = (
-        select(Version.name, Version.digest, Conversation.asking, func.count())
+        select(Version.name, Version.digest, Conversation.current_key, func.count())
         .join(Conversation, Conversation.questionnaire_id == Version.id)
         .where(text(f"conversations.{IS_OPEN}"))
-        .group_by(Version.name, Version.digest, Conversation.asking)
-        .order_by(Version.name, Conversation.asking)
+        .group_by(Version.name, Version.digest, Conversation.current_key)
+        .order_by(Version.name, Conversation.current_key)
     )
     for name, digest, asking, count in db.execute(counted):
         found[name].append((digest, asking or "", count))

@@ -42,7 +42,7 @@ from sqlalchemy import inspect
 from commands import cli
 from logs import JsonFormatter, StderrHandler
 from phone import Phone, TwilioError, new_sid
-from storage import connect, maintenance_transaction
+from storage import connect, migrating
 from worker.results import claim_due, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -134,7 +134,7 @@ def rows(url: str, statement: str) -> list[tuple]:
 
 
 def change(url: str, statement: str) -> None:
-    with maintenance_transaction(url) as connection:
+    with migrating(url) as connection:
         connection.exec_driver_sql(statement)
 
 

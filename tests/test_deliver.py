@@ -20,13 +20,13 @@ from standardwebhooks import Webhook as StandardWebhook
 from standardwebhooks import WebhookVerificationError
 
 from models import Delivery
-from models.delivery import AT_ONCE, SHARE
+from models.delivery import MAX_IN_FLIGHT, MAX_PER_RECEIVER
 from settings import Settings, __version__
 from storage import connect
-from worker import results
-from worker.http_client import ATTEMPT_SECONDS, LARGEST_ANSWER, is_permitted
+from worker import Worker, create_worker, results
+from worker.http_client import ATTEMPT_SECONDS, MAX_BODY_BYTES
+from worker.pinned import is_permitted
 from worker.results import Outcome, claim_due, run_attempt
-from worker.worker import Sender
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 RESULT = {
@@ -93,7 +93,7 @@ def a_delivery(url: str) -> Delivery:
 
 def post(delivery: Delivery, **settings) -> Outcome:
     settings.setdefault("allow_private_receivers", True)
-    return results.post(delivery, Settings(**settings), datetime.now(UTC))
+    return results.attempt(delivery, Settings(**settings), datetime.now(UTC))
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def hang(connection: socket.socket, over: Event) -> None:
 
 
 @contextmanager
-def sending(webhook: Webhook) -> Iterator[Sender]:
-    sender = Sender(
+def sending(webhook: Webhook) -> Iterator[Worker]:
+    sender = create_worker(
         webhook.app.database, webhook.app.settings, webhook.clock, webhook.app.result_written
     )
     thread = Thread(target=sender.run)
@@ -689,7 +689,7 @@ def test_a_result_that_was_set_aside_is_tried_again_if_its_sender_was_only_late(
     receiver.answers = [(500, {})]
     run_attempt(completed.app.database, completed.app.settings, claimed, clock)
     row = owed(completed)
-    assert (row.state, row.unfinished, row.last_error) == ("pending", 0, "HTTP 500")
+    assert (row.state, row.crashed_claims, row.last_error) == ("pending", 0, "HTTP 500")
     assert row.next_attempt_at > clock()
 
 
@@ -877,7 +877,7 @@ def test_an_endless_answer_is_read_to_its_limit_and_counts(answering, patch):
 
     assert post(a_delivery(answering(flood))) == Outcome(200)
     # The last piece may have arrived before its length is noted.
-    until(lambda: sum(sent) >= LARGEST_ANSWER)
+    until(lambda: sum(sent) >= MAX_BODY_BYTES)
 
 
 @pytest.mark.parametrize(
@@ -955,7 +955,7 @@ def test_neither_phones_nor_other_receivers_wait_for_one_that_hangs(
     with sending(webhook):
         assert complete(webhook.phone(), ("slow", *TEXTS[1:])) == [THANKS]
         assert reached.wait(10)
-        owe_more(webhook, 3 * AT_ONCE)
+        owe_more(webhook, 3 * MAX_IN_FLIGHT)
         assert complete(webhook.phone(STRANGER)) == [THANKS]
         until(lambda: receiver.requests)
         assert webhook.rows("SELECT state FROM outbox WHERE id = 1") == [("pending",)]
@@ -987,9 +987,9 @@ def test_the_sender_claims_no_more_than_it_can_send_and_in_the_end_sends_all(
     complete(webhook.phone())
     owe_more(webhook, 19)
     with sending(webhook):
-        until(lambda: len(reached) == SHARE)
+        until(lambda: len(reached) == MAX_PER_RECEIVER)
         claimed = "SELECT count(*) FROM outbox WHERE attempts = 1"
-        assert webhook.rows(claimed) == [(SHARE,)]
+        assert webhook.rows(claimed) == [(MAX_PER_RECEIVER,)]
         go_on.set()
         until(lambda: webhook.rows("SELECT DISTINCT state FROM outbox") == [("delivered",)])
     assert len(reached) == 20

@@ -5,7 +5,7 @@ import pytest
 import requests
 from conftest import FEEDBACK, NUMBER, REY, Webhook
 
-from commands.serve import exit_on_storage_failure
+from commands.server import exit_on_storage_failure
 from phone import TwilioError
 from storage import Database
 from storage.database import DatabaseBroken
@@ -122,7 +122,7 @@ def test_a_damaged_database_is_unwell_and_takes_no_more_texts(owing):
 @one_database
 def test_a_worker_whose_database_broke_makes_way_for_another(webhook, monkeypatch, patch):
     ended = []
-    patch("commands.serve", "LAST_WORDS_SECONDS", 0)
+    patch("commands.server", "LAST_ANSWERS_SECONDS", 0)
     monkeypatch.setattr(os, "_exit", ended.append)
     webhook.app.database.broken.set()
     exit_on_storage_failure(webhook.app.database)

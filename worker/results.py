@@ -6,7 +6,6 @@ from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from threading import Event
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -16,7 +15,7 @@ from standardwebhooks import Webhook as StandardWebhook
 from gateway.webhook import FORM_TYPE
 from logs import error_location, log_event
 from models import Delivery
-from models.delivery import MAX_IN_FLIGHT
+from models.delivery import HTTP_GONE, MAX_IN_FLIGHT
 from settings import Settings, __version__
 from storage import Clock, Database
 from worker.http_client import RequestFailed, Response, post
@@ -140,7 +139,7 @@ def classify_response(response: Response, now: datetime) -> Outcome:
         return Outcome(status)
     if 300 <= status < 400:
         return Outcome(status, f"HTTP {status}: it redirects. Set the address it redirects to.")
-    if status == HTTPStatus.GONE:
+    if status == HTTP_GONE:
         return Outcome(status, "HTTP 410: it wants no more. Nothing is sent there until you retry.")
     return Outcome(status, f"HTTP {status}", parse_retry_after(response.retry_after, now))
 

@@ -16,8 +16,8 @@ from sqlalchemy import select, update
 from models import Delivery
 from settings import Settings
 from storage import connect
-from worker.results import Outcome, claim_due, post
-from worker.worker import Sender
+from worker import create_worker
+from worker.results import Outcome, attempt, claim_due
 
 SETTINGS = Settings(allow_private_receivers=True)
 
@@ -35,7 +35,7 @@ def start(work: Callable, *arguments: object) -> ForkServerProcess:
 
 def send(url: str, now: datetime) -> None:
     """Deliver what is due at `now`, until killed."""
-    Sender(connect(url), SETTINGS, lambda: now, Event()).run()
+    create_worker(connect(url), SETTINGS, lambda: now, Event()).run()
 
 
 def claim(url: str, now: datetime, most: int, told: Connection) -> None:
@@ -55,13 +55,13 @@ def send_and_tell(
 
     def timed(*args: object) -> Outcome:
         began = time.monotonic()
-        outcome = post(*args)
+        outcome = attempt(*args)
         told.send((time.monotonic() - began, outcome.error))
         return outcome
 
-    patch("worker.results", "post", timed)
+    patch("worker.results", "attempt", timed)
     clock = lambda: datetime.fromtimestamp(timestamp.value, UTC)  # noqa: E731
-    Sender(connect(url), SETTINGS, clock, Event()).run()
+    create_worker(connect(url), SETTINGS, clock, Event()).run()
 
 
 def mark_and_send(url: str, now: datetime) -> None:
@@ -91,7 +91,7 @@ def send_and_unpack(*arguments: object) -> None:
     """Wrongly: all that a receiver says is unpacked, and kept."""
     kept = []
     unpack = lambda raw: kept.append(raw.read(decode_content=True))  # noqa: E731
-    patch("worker.http_client", "read_answer", unpack)
+    patch("worker.http_client", "read_body", unpack)
     send_and_tell(*arguments)
 
 

@@ -76,8 +76,8 @@ def walk(webhook, receiver, jumps: list[timedelta]) -> list[str]:
 @pytest.fixture
 def trusting(patch) -> None:
     """Nothing is set aside: the clock is to be the only trouble."""
-    patch("models.delivery", "UNFINISHED", 10**6)
-    patch("models.delivery", "SUSPECT", 10**6)
+    patch("models.delivery", "MAX_CRASHED_CLAIMS", 10**6)
+    patch("models.delivery", "QUARANTINE_AFTER", 10**6)
 
 
 def test_a_clock_that_jumps_makes_nothing_early_and_nothing_stuck(owing, receiver, size, trusting):
@@ -88,7 +88,7 @@ def test_a_clock_that_jumps_makes_nothing_early_and_nothing_stuck(owing, receive
 
 
 def test_the_check_notices_what_is_stuck(owing, receiver, patch):
-    patch("models.delivery", "FURTHEST", timedelta(days=100_000))
+    patch("models.delivery", "MAX_DELAY", timedelta(days=100_000))
     owing.clock.now = END_OF_32_BITS
     complete(owing)
     (found,) = walk(owing, receiver, [NOW - END_OF_32_BITS])
@@ -96,7 +96,7 @@ def test_the_check_notices_what_is_stuck(owing, receiver, patch):
 
 
 def test_the_check_notices_what_is_early(owing, receiver, patch, trusting):
-    patch("models.delivery", "FURTHEST", timedelta(0))
+    patch("models.delivery", "MAX_DELAY", timedelta(0))
     random.seed(1)
     complete(owing)
     found = walk(owing, receiver, [timedelta(seconds=1)] * 4)
@@ -106,9 +106,9 @@ def test_the_check_notices_what_is_early(owing, receiver, patch, trusting):
 def test_an_attempt_that_is_under_way_is_not_begun_again_when_the_clock_leaps(owing, clock):
     complete(owing)
     database = owing.app.database
-    under_way = claim_due(database, clock(), 8)
+    in_flight = claim_due(database, clock(), 8)
     clock.pass_(hours=1)
-    assert claim_due(database, clock(), 8, under_way) == []
+    assert claim_due(database, clock(), 8, in_flight) == []
     assert len(claim_due(database, clock(), 8)) == 1  # by another, who cannot know
 
 

@@ -22,7 +22,7 @@ from proxies import PROXIES, proxying, tool
 from rig import TEXTS, Server, running, serving
 from twilio.request_validator import RequestValidator
 
-from commands.serve import HEAD_SECONDS, LARGEST_HEAD
+from commands.server import HEAD_SECONDS, MAX_HEAD_BYTES
 from phone import TwilioError, new_sid
 
 SLOW_CLIENTS = Path(__file__).with_name("slow_clients.py")
@@ -393,13 +393,15 @@ def test_a_head_that_takes_too_long_is_cut(tmp_path, weak, size):
             assert not is_answered(kept, 0)
 
 
-@pytest.mark.parametrize(("length", "answer"), [(LARGEST_HEAD - KIB, "200"), (LARGEST_HEAD, "431")])
+@pytest.mark.parametrize(
+    ("length", "answer"), [(MAX_HEAD_BYTES - KIB, "200"), (MAX_HEAD_BYTES, "431")]
+)
 def test_the_head_of_a_text_has_a_largest_size(plain, length, answer):
     assert send(plain, with_header(length)) == answer
 
 
 def test_a_head_without_a_largest_size_is_noticed(weak):
-    assert send(weak, with_header(LARGEST_HEAD)) == "200"
+    assert send(weak, with_header(MAX_HEAD_BYTES)) == "200"
 
 
 def with_header(length: int) -> Request:

@@ -121,7 +121,7 @@ def log_body() -> None:
 
 def sleep_on() -> None:
     """A signal that the kernel gives to another thread than the main one wakes nobody."""
-    patch("commands.serve", "install_signal_wakeup", lambda: None)
+    patch("commands.server", "install_signal_wakeup", lambda: None)
 
 
 def take_a_second() -> None:
@@ -140,13 +140,13 @@ def open_door() -> None:
     by_a_file = lambda environ: BaseRequest(environ).body.read()  # noqa: E731  Bottle's way
     patch("gateway.webhook", "read_body", by_a_file)
     patch("gateway.webhook", "MAX_FIELDS", 1 << 40)
-    patch("commands.serve", "HTTP1Settings", lambda **_: HTTP1Settings())
-    patch("commands.serve", "CONNECTIONS", 128)  # the least that the server takes
+    patch("commands.server", "HTTP1Settings", lambda **_: HTTP1Settings())
+    patch("commands.server", "CONNECTIONS", 128)  # the least that the server takes
 
 
 def hurry() -> None:
     """No weakness: the head of a request has a second only, for tests that have little more."""
-    patch("commands.serve", "HEAD_SECONDS", 1)
+    patch("commands.server", "HEAD_SECONDS", 1)
 
 
 def answer_first() -> None:

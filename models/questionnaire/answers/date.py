@@ -73,8 +73,8 @@ class Date(Kind):
             return None
         if DECIMAL.fullmatch(phrase) and not question.day_first:
             return None
-        earliest = resolve_day(question.earliest, context.today)
-        latest = resolve_day(question.latest, context.today)
+        earliest = resolve_day(question.earliest, context.local_date)
+        latest = resolve_day(question.latest, context.local_date)
         for day in _find_days(phrase, context, question.day_first):
             if (earliest is None or day >= earliest) and (latest is None or day <= latest):
                 return day.isoformat()
@@ -92,7 +92,7 @@ class Date(Kind):
                 return
         # One that moves with today and one that does not may be in any order, some day.
         if None not in written and len({day.startswith("today") for day in written}) == 1:
-            earliest, latest = (resolve_day(day, ANY_DAY.today) for day in written)
+            earliest, latest = (resolve_day(day, ANY_DAY.local_date) for day in written)
             if earliest > latest:
                 sentence = "is after latest. No day could be between them; correct one."
                 yield Problem("earliest", sentence)
@@ -106,7 +106,7 @@ class Date(Kind):
 
 def _is_in_calendar(written: str) -> bool:
     try:
-        return resolve_day(written, ANY_DAY.today) is not None
+        return resolve_day(written, ANY_DAY.local_date) is not None
     except ValueError:
         return False
 
@@ -139,7 +139,7 @@ def _absolute_days(phrase: str, context: ParseContext, day_first: bool) -> Itera
     order = "DMY" if day_first else "MDY"
     for prefer in ["current_period"] if has_year else ["future", "past"]:
         if day := _parse(phrase, context, "absolute-time", prefer, order=order):
-            yield from [day] if has_year else _nearest_year(day, context.today, prefer)
+            yield from [day] if has_year else _nearest_year(day, context.local_date, prefer)
 
 
 def _parse(
@@ -159,7 +159,7 @@ def _parse(
             "DATE_ORDER": order,
             "PREFER_LOCALE_DATE_ORDER": False,
             "PREFER_DATES_FROM": prefer,
-            "RELATIVE_BASE": datetime.combine(context.today, time(12)),
+            "RELATIVE_BASE": datetime.combine(context.local_date, time(12)),
             "REQUIRE_PARTS": list(required),
             "PARSERS": [parser],
         },
@@ -170,7 +170,7 @@ def _parse(
 def _next_weekday(word: str, context: ParseContext) -> date | None:
     """After today. A month alone is parsed too, and is further away than a week."""
     day = _parse(word, context, "absolute-time", "future", ())
-    return day if day and 0 < (day - context.today).days <= 7 else None
+    return day if day and 0 < (day - context.local_date).days <= 7 else None
 
 
 def _nearest_year(day: date, today: date, prefer: str) -> Iterable[date]:

@@ -35,7 +35,7 @@ class ParseContext:
     no: Sequence[str] = ()
 
     @cached_property
-    def today(self) -> date:
+    def local_date(self) -> date:
         """The date where the questionnaire is at home."""
         return self.now.astimezone(ZoneInfo(self.timezone)).date()
 
