@@ -1,5 +1,4 @@
 import json
-import logging
 import os
 import pty
 import re
@@ -40,7 +39,6 @@ from conftest import (
 from sqlalchemy import inspect
 
 from commands import cli
-from logs import JsonFormatter, StderrHandler
 from phone import Phone, TwilioError, new_sid
 from storage import connect, migrating
 from worker.results import claim_due, run_attempt
@@ -187,16 +185,6 @@ def test_texts_are_answered_while_no_log_can_be_written(folder, environ):
         until(lambda: is_listening(environ))
         assert phone_of(environ).text("Mats BBQ") == [QUESTIONS[0]]
         process.terminate()
-
-
-def test_a_line_that_cannot_be_made_is_told_of_and_raises_nothing(capfd):
-    handler = StderrHandler()
-    handler.setFormatter(JsonFormatter())
-    record = logging.LogRecord("smsconvo", logging.INFO, "", 0, "text", None, None)
-    record.fields = {"outcome": object()}
-    handler.handle(record)
-    (line,) = capfd.readouterr().err.splitlines()
-    assert json.loads(line)["outcome"] == "cannot be told: TypeError"
 
 
 @pytest.mark.parametrize("count", [1, 2])
