@@ -156,7 +156,7 @@ class Writer:
             with self._locked():
                 batch = [queued for queued in batch if _is_awaited(queued[1])]
                 with Session(self._engine, expire_on_commit=False) as db, db.begin():
-                    db.connection()  # begins now: the transactions find SQLite's lock taken
+                    db.connection()  # BEGIN here, not at the first statement
                     results = [transaction(db) for transaction, _ in batch]
         except Exception as error:
             self._recover(batch, error)

@@ -40,7 +40,7 @@ from sqlalchemy import inspect
 
 from commands import cli
 from phone import Phone, TwilioError, new_sid
-from storage import connect, migrating
+from storage import connect, maintenance_transaction
 from worker.results import claim_due, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -132,7 +132,7 @@ def rows(url: str, statement: str) -> list[tuple]:
 
 
 def change(url: str, statement: str) -> None:
-    with migrating(url) as connection:
+    with maintenance_transaction(url) as connection:
         connection.exec_driver_sql(statement)
 
 

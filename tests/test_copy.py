@@ -83,10 +83,12 @@ def add_contacts(path: Path, count: int) -> None:
     change(path, f"INSERT INTO contacts (phone) {numbers} SELECT '+1' || i FROM n")
 
 
-def fill(webhook, said: tuple[str, ...] = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")) -> None:
+def fill(
+    webhook, bodies: tuple[str, ...] = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
+) -> None:
     phone = webhook.phone()
-    for text in said:
-        phone.text(text)
+    for body in bodies:
+        phone.text(body)
 
 
 def execute(url: str, *statements: str) -> list[tuple]:
@@ -132,7 +134,7 @@ def assert_refused(
 # What is copied ##############################################################
 
 
-def test_every_row_is_copied_and_what_is_there_is_told(folder, environ, target, serve, receiver):
+def test_every_row_is_copied_and_every_table_reported(folder, environ, target, serve, receiver):
     send_results(folder, receiver.url)
     fill(serve())
     add_contacts(folder / "smsconvo.db", BIG)
@@ -140,10 +142,10 @@ def test_every_row_is_copied_and_what_is_there_is_told(folder, environ, target, 
     ended = copy(folder, environ, target)
     assert_copied(ended)
     assert everything(target) == before == everything(f"sqlite:///{folder}/smsconvo.db")
-    *told, next_step, warning = ended.stdout.splitlines()
-    assert {line.partition(":")[0] for line in told} == TABLES
-    assert [line for line in told if line.startswith(f"contacts: {BIG + 1} rows, checksum ")]
-    assert [line for line in told if line.startswith("outbox: 1 row, checksum ")]
+    *tables, next_step, warning = ended.stdout.splitlines()
+    assert {line.partition(":")[0] for line in tables} == TABLES
+    assert [line for line in tables if line.startswith(f"contacts: {BIG + 1} rows, checksum ")]
+    assert [line for line in tables if line.startswith("outbox: 1 row, checksum ")]
     assert next_step.startswith("Set DATABASE_URL to the new database, and start smsconvo.")
     assert warning.startswith("`deliver` included: ")
 
@@ -158,7 +160,7 @@ def test_an_empty_database_is_copied(folder, environ, source, target):
     assert everything(target) == {table: [] for table in TABLES}
 
 
-def test_odd_texts_and_what_is_not_there_are_copied(folder, environ, source, target):
+def test_odd_texts_and_missing_values_are_copied(folder, environ, source, target):
     for text in ODD:
         add_text(source, text)
     assert_copied(copy(folder, environ, target))
@@ -223,8 +225,8 @@ def test_a_conversation_goes_on_where_it_was(folder, environ, target, serve):
     fill(serve(), ("Mats BBQ", "Blue"))
     assert_copied(copy(folder, environ, target))
     phone = serve(database_url=target).phone()
-    assert [phone.text(said) for said in ("Pizza", "Cola", "Yes")] == [
-        [words] for words in (*QUESTIONS[2:], THANKS)
+    assert [phone.text(body) for body in ("Pizza", "Cola", "Yes")] == [
+        [reply] for reply in (*QUESTIONS[2:], THANKS)
     ]
 
 
@@ -280,7 +282,7 @@ def held(folder: Path, environ: dict[str, str], target: str) -> Iterator[subproc
         yield process
 
 
-def test_what_was_killed_in_the_middle_starts_over(folder, environ, source, holding):
+def test_a_copy_that_was_killed_starts_over(folder, environ, source, holding):
     add_contacts(source, BIG)
     add_text(source, "Hello")
     with held(folder, environ, holding) as process:
@@ -292,14 +294,14 @@ def test_what_was_killed_in_the_middle_starts_over(folder, environ, source, hold
     assert first == [("(0,1)",)]  # no space is lost to the attempt before
 
 
-def test_nobody_writes_what_would_not_be_copied(folder, environ, source, holding):
+def test_nobody_writes_to_sqlite_during_a_copy(folder, environ, source, holding):
     add_text(source, "Hello")
     with held(folder, environ, holding) as process:
         assert not FileLock(f"{source}-gate").acquire(wait=False)
     assert process.returncode == 0
 
 
-def test_what_others_hold_is_not_waited_for_without_end(folder, source, create, patch):
+def test_a_lock_of_others_is_not_waited_for_without_end(folder, source, create, patch):
     patch("storage.transfer", "LOCK_TIMEOUT_SECONDS", 0.1)
     target = create("TEMPLATE migrated")
     with psycopg.connect(target) as other:
@@ -324,7 +326,7 @@ def test_what_others_hold_is_not_waited_for_without_end(folder, source, create, 
         "RETURN NULL;",
     ],
 )
-def test_a_row_that_is_not_the_same_there_is_noticed(folder, environ, source, create, meddling):
+def test_a_row_that_differs_in_the_target_is_noticed(folder, environ, source, create, meddling):
     target = create("TEMPLATE migrated")
     add_text(source, "Hello")
     meddle = "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS"
@@ -343,7 +345,7 @@ def test_a_row_that_is_not_the_same_there_is_noticed(folder, environ, source, cr
         ("UPDATE messages SET created_at = 'gestern'", "invalid input syntax for type timestamp"),
     ],
 )
-def test_rows_that_cannot_be_are_refused(folder, environ, source, target, mistake, why):
+def test_invalid_rows_are_refused(folder, environ, source, target, mistake, why):
     add_text(source, "My secret")
     change(source, mistake)
     ended = copy(folder, environ, target)
@@ -384,7 +386,7 @@ def test_a_url_that_is_no_postgresql_is_refused(folder, environ, source, url, wh
     assert not (folder / "other.db").exists()
 
 
-def test_a_postgresql_that_does_not_answer_may_soon(folder, environ, source):
+def test_a_postgresql_that_does_not_answer_is_a_transient_error(folder, environ, source):
     url = f"postgresql://me:mine@/smsconvo?host={folder}"
     ended = copy(folder, environ, url)
     assert_refused(ended, "Copying failed: ", "run copy again.", status=os.EX_UNAVAILABLE)

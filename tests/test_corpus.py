@@ -1,4 +1,4 @@
-"""Conversations that were recorded are held again. `tests/corpus/record.py` records them anew."""
+"""Recorded conversations are held again. `tests/corpus/record.py` records them anew."""
 
 import shutil
 import tempfile
@@ -9,35 +9,35 @@ from pathlib import Path
 import pytest
 from conftest import run
 from corpus.files import encode, read_scenarios, read_versions
-from corpus.player import HERE, MEMORY, Player
+from corpus.runner import HERE, MEMORY, Runner
 
-SHOWN, LINES = 5, 20  # so many scenarios that differ, and as many lines of each, are enough
+SHOWN, LINES = 5, 20  # scenarios that differ, and lines of each, in the message of a failure
 
 
 @pytest.fixture(scope="module")
 def held():
-    """What comes of all scenarios now, and the player with its database."""
+    """All scenarios and versions as they are now, and the runner with its database."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        player = Player(Path(folder))
-        scenarios = [player.play(scenario) for scenario in read_scenarios()]
-        versions = player.versions()
-        player.close()
-        yield scenarios, versions, player
+        runner = Runner(Path(folder))
+        scenarios = [runner.run(scenario) for scenario in read_scenarios()]
+        versions = runner.versions()
+        runner.close()
+        yield scenarios, versions, runner
 
 
 def test_recorded_conversations_are_held_again_without_a_difference(held):
     scenarios, versions, _ = held
     differences = find_differences(read_scenarios(), scenarios)
-    differences += find_differences(alone(read_versions()), alone(versions))
-    assert not differences, told(differences)
+    differences += find_differences(in_groups(read_versions()), in_groups(versions))
+    assert not differences, summary(differences)
 
 
-def alone(lines: list[dict]) -> list[list[dict]]:
+def in_groups(lines: list[dict]) -> list[list[dict]]:
     return [[line] for line in lines]
 
 
 def find_differences(recorded: list[list[dict]], held: list[list[dict]]) -> list[str]:
-    """One for each scenario, or version, that is not as it was."""
+    """A description of each scenario, or version, that is not as it was recorded."""
     pairs = (
         [[encode(line) for line in lines] for lines in pair]
         for pair in zip_longest(recorded, held, fillvalue=())
@@ -52,16 +52,16 @@ def difference(before: list[str], now: list[str]) -> str:
     return "\n".join([title, *(line[:300] for line in lines[:LINES]), *more])
 
 
-def told(differences: list[str]) -> str:
+def summary(differences: list[str]) -> str:
     count = f"{len(differences)} scenarios or versions differ from what was recorded."
     return "\n\n".join([count, *differences[:SHOWN]])
 
 
 def test_replay_reproduces_every_recorded_reply(held, environ, tmp_path):
-    *_, player = held
+    *_, runner = held
     shutil.copytree(HERE / "questionnaires", tmp_path / "questionnaires")
     shutil.copy(HERE / "people.toml", tmp_path)
-    environ |= {"DATABASE_URL": f"sqlite:///{player.smsconvo.path}"}
+    environ |= {"DATABASE_URL": f"sqlite:///{runner.smsconvo.path}"}
     texts = find_replayable(read_scenarios())
     assert len(texts) > 300
     arguments = [argument for id in texts for argument in ("--conversation", str(id))]

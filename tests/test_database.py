@@ -56,15 +56,15 @@ def pragmas(db, names) -> dict:
     return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
 
 
-# Works that come while this one holds the writer wait together, so that one commit serves them.
+# Transactions that come while this one occupies the writer wait, so one commit serves them all.
 def hold(database: Database) -> Event:
     holding, go_on = Event(), Event()
 
-    def work(db) -> None:
+    def occupy(db) -> None:
         holding.set()
         go_on.wait(10)
 
-    database._writer.submit(work)
+    database._writer.submit(occupy)
     assert holding.wait(10)
     return go_on
 
@@ -79,11 +79,11 @@ def test_the_writer_is_set_up_to_lose_nothing(sqlite):
 
 def test_readers_are_set_up_to_read_only(sqlite):
     wanted = PROMISED | {"wal_autocheckpoint": 0, "query_only": 1}
-    with sqlite.read() as one, sqlite.read() as another:
-        assert pragmas(one, wanted) == pragmas(another, wanted) == wanted
+    with sqlite.read() as first, sqlite.read() as second:
+        assert pragmas(first, wanted) == pragmas(second, wanted) == wanted
 
 
-def test_a_pragma_that_does_not_hold_is_an_error(sqlite, patch):
+def test_a_pragma_without_effect_is_an_error(sqlite, patch):
     patch.item(PRAGMAS, "synchronous", 9)
     with connect(str(sqlite.engine.url)) as database, pytest.raises(DBAPIError) as error:
         database.write(add("+1"))
@@ -120,7 +120,7 @@ def test_what_was_written_is_there_for_others(database, database_url):
         assert phones(other) == ["+1"]
 
 
-def test_a_write_that_waits_too_long_is_told_so(sqlite, patch):
+def test_a_write_that_waits_too_long_times_out(sqlite, patch):
     patch("storage.database", "WRITE_TIMEOUT_SECONDS", 0.1)
     go_on = hold(sqlite)
     with pytest.raises(TimeoutError):
@@ -128,7 +128,7 @@ def test_a_write_that_waits_too_long_is_told_so(sqlite, patch):
     go_on.set()
 
 
-def test_what_nobody_waits_for_any_more_is_not_done(sqlite, patch):
+def test_a_write_that_timed_out_is_not_done_later(sqlite, patch):
     go_on = hold(sqlite)
     patch("storage.database", "WRITE_TIMEOUT_SECONDS", 0.1)
     for phone in ("+1", "+2"):
@@ -140,26 +140,26 @@ def test_what_nobody_waits_for_any_more_is_not_done(sqlite, patch):
     assert phones(sqlite) == ["+3"]
 
 
-# Works that wait together ####################################################
+# Transactions that wait together #############################################
 
 
-def test_works_run_in_the_order_they_came(sqlite):
+def test_transactions_run_in_the_order_they_came(sqlite):
     go_on = hold(sqlite)
     waiting = [sqlite._writer.submit(add(f"+{n}")) for n in range(200)]
     go_on.set()
-    for turn in waiting:
-        turn.result(10)
+    for future in waiting:
+        future.result(10)
     assert phones(sqlite) == [f"+{n}" for n in range(200)]
 
 
-def test_works_that_wait_together_share_a_commit(sqlite):
+def test_transactions_that_wait_together_share_a_commit(sqlite):
     go_on = hold(sqlite)
     waiting = [sqlite._writer.submit(lambda db: db) for _ in range(64)]
     go_on.set()
-    assert len({turn.result(10) for turn in waiting}) == 1
+    assert len({future.result(10) for future in waiting}) == 1
 
 
-def test_what_comes_a_little_later_shares_the_commit_of_those_that_wait(sqlite, patch):
+def test_a_transaction_that_comes_a_little_later_shares_the_commit(sqlite, patch):
     patch("storage.sqlite", "COMMIT_DELAY_SECONDS", 2)
     go_on = hold(sqlite)
     first, second = (sqlite._writer.submit(lambda db: db) for _ in range(2))
@@ -169,7 +169,7 @@ def test_what_comes_a_little_later_shares_the_commit_of_those_that_wait(sqlite, 
     assert first.result(10) is second.result(10) is later.result(10)
 
 
-def test_what_waits_alone_is_done_at_once(sqlite, patch):
+def test_a_transaction_that_waits_alone_runs_at_once(sqlite, patch):
     patch("storage.sqlite", "COMMIT_DELAY_SECONDS", 20)
     sqlite._writer.submit(add("+1")).result(10)
 
@@ -180,7 +180,7 @@ def fail(db) -> None:
 
 
 def twice(db) -> None:
-    add("+1")(db)  # the database says so later, when another work looks
+    add("+1")(db)  # the database objects later, when another transaction looks
 
 
 def twice_at_once(db) -> None:
@@ -192,7 +192,7 @@ def twice_at_once(db) -> None:
     ("bad", "error"),
     [(fail, ValueError), (twice, IntegrityError), (twice_at_once, IntegrityError)],
 )
-def test_a_work_that_fails_hurts_no_other(sqlite, bad, error):
+def test_a_transaction_that_fails_harms_no_other(sqlite, bad, error):
     go_on = hold(sqlite)
     first = sqlite._writer.submit(add("+1"))
     failing = sqlite._writer.submit(bad)
@@ -202,13 +202,13 @@ def test_a_work_that_fails_hurts_no_other(sqlite, bad, error):
     with pytest.raises(error):
         failing.result(10)
     assert counting.result(10) == 1
-    for turn in (first, *later):
-        turn.result(10)
+    for future in (first, *later):
+        future.result(10)
     assert phones(sqlite) == ["+1", "+2", "+3"]
 
 
 @pytest.mark.parametrize(("bad", "error"), [(fail, ValueError), (twice_at_once, IntegrityError)])
-def test_a_work_that_fails_leaves_nothing_behind(database, bad, error):
+def test_a_transaction_that_fails_leaves_nothing_behind(database, bad, error):
     database.write(add("+1"))
     with pytest.raises(error):
         database.write(bad)
@@ -216,7 +216,7 @@ def test_a_work_that_fails_leaves_nothing_behind(database, bad, error):
     assert phones(database) == ["+1", "+2"]
 
 
-def test_works_that_meet_all_succeed(database):
+def test_transactions_that_conflict_all_succeed(database):
     together = Barrier(8)
 
     def find_contact(_) -> int:
@@ -233,14 +233,14 @@ def test_works_that_meet_all_succeed(database):
     assert phones(database) == ["+1"]
 
 
-def test_what_waits_is_written_before_the_database_closes(tmp_path, migrated):
+def test_waiting_transactions_are_written_before_the_database_closes(tmp_path, migrated):
     shutil.copy(migrated, tmp_path / "smsconvo.db")
     url = f"sqlite:///{tmp_path}/smsconvo.db"
     with connect(url) as database:
         go_on = hold(database)
         waiting = [database._writer.submit(add(f"+{n}")) for n in range(100)]
         go_on.set()
-    assert all(turn.done() for turn in waiting)
+    assert all(future.done() for future in waiting)
     with connect(url) as database:
         assert len(phones(database)) == 100
 
@@ -267,8 +267,8 @@ def test_a_backup_is_the_whole_database(sqlite, tmp_path):
 
 
 def lose_a_row_in_an_index(content: bytearray) -> None:
-    place = content.index(b"+00000042")
-    content[place : place + 9] = b"+00000024"
+    offset = content.index(b"+00000042")
+    content[offset : offset + 9] = b"+00000024"
 
 
 def lose_a_page(content: bytearray) -> None:
@@ -298,7 +298,7 @@ def test_a_backup_that_is_not_whole_is_refused(sqlite, tmp_path, damage):
     assert not os.path.exists(f"{path}.0001.bak")
 
 
-def test_a_backup_never_goes_over_another(sqlite, tmp_path):
+def test_a_backup_never_overwrites_another(sqlite, tmp_path):
     path = sqlite.back_up("0001.bak")
     before = dump(path)
     sqlite.write(add("+1"))
@@ -307,7 +307,7 @@ def test_a_backup_never_goes_over_another(sqlite, tmp_path):
     assert dump(path) == before
 
 
-def test_a_backup_of_postgresql_is_the_operators(postgresql):
+def test_a_backup_of_postgresql_is_left_to_the_operator(postgresql):
     with connect(postgresql.format("migrated")) as database:
         with pytest.raises(ValueError, match="pg_dump.*--no-backup"):
             database.back_up("0001.bak")
@@ -329,13 +329,13 @@ def unreadable(tmp_path, kind: str) -> str:
 
 
 @pytest.fixture
-def impatient(patch):
-    """A SQLite that waits for no lock, so that all waiting is ours."""
+def no_busy_timeout(patch):
+    """SQLite waits for no lock, so that all waiting is smsconvo's."""
     patch.item(PRAGMAS, "busy_timeout", 0)
 
 
-def write_in_turn(sqlite: Database, write: Callable) -> None:
-    """Have `write` come while another write is under way, and wait for both."""
+def write_during_another(sqlite: Database, write: Callable) -> None:
+    """Call `write` while another write is under way, and wait for both."""
     begun, go_on = Event(), Event()
 
     def slow(db) -> None:
@@ -366,16 +366,18 @@ each_writer = pytest.mark.parametrize(
 
 
 @each_writer
-def test_another_program_waits_for_its_turn_to_write(impatient, sqlite, write):
-    write_in_turn(sqlite, write)
+def test_another_program_waits_until_it_may_write(no_busy_timeout, sqlite, write):
+    write_during_another(sqlite, write)
     assert phones(sqlite)[0] == "+1"
 
 
 @each_writer
-def test_without_the_gate_another_program_meets_a_lock(impatient, sqlite, write, patch):
+def test_without_the_file_lock_another_program_finds_the_database_locked(
+    no_busy_timeout, sqlite, write, patch
+):
     patch(FileLock, "acquire", lambda *_: True)
     with pytest.raises(OperationalError, match="database is locked"):
-        write_in_turn(sqlite, write)
+        write_during_another(sqlite, write)
 
 
 def test_one_server_has_a_database_until_it_ends(sqlite):
@@ -433,7 +435,7 @@ def test_postgresql_goes_through_psycopg_3(scheme):
 
 # PostgreSQL ##################################################################
 
-BESIDE_US = [
+ON_THIS_MACHINE = [
     "postgresql:///smsconvo",
     "postgresql:///smsconvo?host=/run/postgresql",
     "postgresql:///smsconvo?host=@postgresql",
@@ -469,8 +471,8 @@ def environment(tmp_path, monkeypatch) -> Callable[[dict[str, str]], None]:
 
 
 @pytest.mark.parametrize("variables", [{}, {"PGHOST": "/run/postgresql"}])
-@pytest.mark.parametrize("url", BESIDE_US)
-def test_too_many_processes_beside_postgresql_have_one_work_each(url, variables, environment):
+@pytest.mark.parametrize("url", ON_THIS_MACHINE)
+def test_too_many_processes_beside_postgresql_run_one_transaction_each(url, variables, environment):
     environment(variables)
     with open_database(Settings(database_url=url, workers=os.cpu_count())) as database:
         assert database._semaphore.limit == 1
@@ -488,18 +490,18 @@ def test_too_many_processes_beside_postgresql_have_one_work_each(url, variables,
         ("postgresql:///smsconvo", {"PGHOST": "db.example.org", "PGPASSWORD": "\udcff"}),
     ],
 )
-def test_processes_on_another_machine_than_postgresql_have_some_each(url, variables, environment):
+def test_processes_on_another_machine_than_postgresql_run_several_each(url, variables, environment):
     environment(variables)
     with open_database(Settings(database_url=url, workers=os.cpu_count())) as database:
         assert database._semaphore.limit == MAX_CONCURRENT
 
 
 @pytest.mark.parametrize(
-    ("cores", "processes", "works"),
+    ("cores", "processes", "limit"),
     [(1, 1, 1), (2, 1, 6), (2, 2, 1), (2, 8, 1), (3, 2, 6), (4, 3, 1), (16, 8, 6)],
 )
-def test_no_more_works_go_at_once_than_the_cores_can_do(
-    cores, processes, works, environment, monkeypatch, patch
+def test_no_more_transactions_run_at_once_than_the_cores_can_do(
+    cores, processes, limit, environment, monkeypatch, patch
 ):
     environment({})
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
@@ -510,19 +512,19 @@ def test_no_more_works_go_at_once_than_the_cores_can_do(
         begun.put(db)
         over.wait(60)
 
-    url = "postgresql:///smsconvo"  # which no work asks anything
+    url = "postgresql:///smsconvo"  # no transaction connects to it
     with connect(url, processes) as database, ThreadPoolExecutor(8) as threads:
         for _ in range(8):
             threads.submit(database.write, wait_in)
         try:
             until(lambda: begun.qsize() + len(database._semaphore._waiting) == 8)
-            assert begun.qsize() == works
+            assert begun.qsize() == limit
         finally:
             over.set()
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_work_that_commits_has_left_its_place_to_another(database_url, patch):
+def test_a_transaction_that_commits_has_released_its_slot(database_url, patch):
     patch("storage.postgresql", "SLOT_TIMEOUT_SECONDS", 60)
     at_commit = """
         CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql

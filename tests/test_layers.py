@@ -157,13 +157,6 @@ def attributes(tree: ast.AST) -> Iterator[tuple[ast.Attribute, bool]]:
             yield node, id(node) in called or (isinstance(root, ast.Name) and root.id in named)
 
 
-QUESTIONS = "models/questionnaire/schema.py", "models/questionnaire/answers/__init__.py"
-KNOWN = {
-    frozenset(QUESTIONS): "a reader of answers is given the question, and a question reads",
-    frozenset({"models/conversation.py", "models/result.py"}): "a result is given a conversation",
-}
-
-
 # The program ###############################################################
 
 
@@ -172,19 +165,7 @@ def test_imports_go_one_way():
 
 
 def test_no_files_import_each_other_in_a_circle():
-    assert circles(graph_of(HERE, PROGRAM)) - KNOWN.keys() == set()
-
-
-@pytest.mark.parametrize(
-    "circle",
-    [
-        pytest.param(circle, marks=pytest.mark.xfail(reason=reason))
-        for circle, reason in KNOWN.items()
-    ],
-    ids=sorted,
-)
-def test_a_circle_that_was_known_is_gone(circle):
-    assert circle not in circles(graph_of(HERE, PROGRAM))
+    assert circles(graph_of(HERE, PROGRAM)) == set()
 
 
 def test_each_room_uses_only_its_own_libraries():

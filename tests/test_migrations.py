@@ -79,8 +79,8 @@ def filled(serve, questionnaires) -> Database:
     results = '\n[results]\nurl = "http://127.0.0.1:9/results"\n'
     (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
     webhook = serve()
-    for said in TEXTS:
-        webhook.phone().text(said)
+    for body in TEXTS:
+        webhook.phone().text(body)
     return webhook.app.database
 
 
@@ -93,10 +93,10 @@ def test_there_is_one_head():
 
 def test_versions_are_numbered_in_order():
     assert VERSIONS
-    for place, path in enumerate(VERSIONS, 1):
-        assert re.fullmatch(rf"{place:04}_[a-z_]+\.py", path.name)
-    script = ScriptDirectory(str(HERE / "migrations"))
-    revisions = [one.revision for one in script.walk_revisions()][::-1]
+    for number, path in enumerate(VERSIONS, 1):
+        assert re.fullmatch(rf"{number:04}_[a-z_]+\.py", path.name)
+    directory = ScriptDirectory(str(HERE / "migrations"))
+    revisions = [script.revision for script in directory.walk_revisions()][::-1]
     assert revisions == [path.name[:4] for path in VERSIONS]
 
 

@@ -100,7 +100,6 @@ def source_of(kind: type) -> str:
         return ""
 
 
-KNOWN = {"worker.http_client": "urllib3 looks a name up where only private names reach"}
 MODULES = [
     file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     for file in trees(HERE, PROGRAM)
@@ -114,10 +113,7 @@ def test_no_private_name_of_a_library_is_used():
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=KNOWN[name])) if name in KNOWN else name
-        for name in MODULES
-    ],
+    MODULES,
 )
 def test_no_private_name_of_a_parent_is_used(name):
     assert borrowed_names(import_module(name)) == []

@@ -84,13 +84,13 @@ def party(questionnaires, serve, receiver) -> Webhook:
 def live(party: Webhook, receiver: Receiver) -> None:
     """All that texters, Twilio, receivers and the sender's loop do."""
     rey, stranger = party.phone(REY), party.phone(STRANGER)
-    for said in ("Party", "BACK", "Rey", "someday", "SKIP", "FIX 1", "King Rey", "OK", "and now?"):
-        text_twice(rey, said)
-    for said in ("STOP", "what?", "HELP", "START", "Party", "STOP", "START", "hello", "Count"):
-        text_twice(rey, said)
-    asked = stranger.text("Party")[0]
-    for said in (f"Liked “{asked}”", asked, "", "Ann", "RESTART", "BACK", "Ann"):
-        text_twice(stranger, said)
+    for body in ("Party", "BACK", "Rey", "someday", "SKIP", "FIX 1", "King Rey", "OK", "and now?"):
+        text_twice(rey, body)
+    for body in ("STOP", "what?", "HELP", "START", "Party", "STOP", "START", "hello", "Count"):
+        text_twice(rey, body)
+    prompt = stranger.text("Party")[0]
+    for body in (f"Liked “{prompt}”", prompt, "", "Ann", "RESTART", "BACK", "Ann"):
+        text_twice(stranger, body)
     for cookie in ("0" * 32, "?", stranger.cookies["conversation"]):
         rey.cookies["conversation"] = cookie
         rey.text("Blue")
@@ -105,10 +105,10 @@ def live(party: Webhook, receiver: Receiver) -> None:
     assert requests.get(f"{party.app.settings.public_url}/healthz", timeout=10).status_code == 200
 
 
-def text_twice(phone, said: str) -> None:
-    """As when Twilio does not hear our answer; and what became of the reply."""
-    phone.text(said)
-    phone.text(said, sid=phone.last.sid)
+def text_twice(phone, body: str) -> None:
+    """As Twilio does when it gets no answer; and report that the reply was delivered."""
+    phone.text(body)
+    phone.text(body, sid=phone.last.sid)
     for reply in phone.last.replies:
         phone.report(reply, "delivered")
 
@@ -152,7 +152,7 @@ def find_scans(connection: Connection, statement: str, parameters: Any) -> list[
     if connection.dialect.name == "sqlite":
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         return [step for *_, step in plan if scans_on_sqlite(step)]
-    names = {name: f"${place}" for place, name in enumerate(parameters or (), 1)}
+    names = {name: f"${number}" for number, name in enumerate(parameters or (), 1)}
     with psycopg.ClientCursor(connection.connection.driver_connection) as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON, GENERIC_PLAN) {statement % names}", prepare=False)
         ((plan,),) = cursor.fetchone()
@@ -167,8 +167,8 @@ def scans_on_sqlite(step: str) -> bool:
 
 def nodes(plan: dict) -> Iterator[dict]:
     yield plan
-    for one in plan.get("Plans", ()):
-        yield from nodes(one)
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
 
 
 # The first column of each index: a condition on the others alone reads all of it.
@@ -202,7 +202,7 @@ OPERATORS = (
 )
 
 
-def test_what_operators_ask_reads_no_whole_table(party, receiver, recorded):
+def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
     live(party, receiver)
     recorded.clear()
     with party.app.database.read() as db:
@@ -223,8 +223,8 @@ def read_plans(connection: Connection, statements: Recorded) -> dict[str, list[s
 
 
 def find_all_scans(connection: Connection, statements: Recorded) -> dict[str, list[str]]:
-    found = {one: find_scans(connection, one, values) for one, values in statements.items()}
-    return {statement: scans for statement, scans in found.items() if scans}
+    scans = {sql: find_scans(connection, sql, values) for sql, values in statements.items()}
+    return {sql: steps for sql, steps in scans.items() if steps}
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -233,8 +233,8 @@ def test_no_plan_reads_a_table_that_is_small_either_for_the_plan_may_outlast_tha
     phone.text("Party")
     party.app.database.write(lambda db: db.connection().exec_driver_sql("ANALYZE"))
     before = count_table_scans(party)
-    for said in ("Rey", "SKIP", "OK", "and now?"):
-        text_twice(phone, said)
+    for body in ("Rey", "SKIP", "OK", "and now?"):
+        text_twice(phone, body)
     run_sender(party)
     assert count_table_scans(party) == before
 

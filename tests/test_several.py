@@ -60,15 +60,15 @@ def start(folder, environ) -> Iterator[Callable]:
 
 
 @on_postgresql
-def test_the_time_is_that_of_the_database_and_utc_whatever_it_shows_to_others(
+def test_the_time_is_the_databases_in_utc_whatever_its_time_zone(
     database_url, serve, questionnaires
 ):
     results = '\n[results]\nurl = "http://127.0.0.1:9/results"\nformat = "json"\n'
     (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
     set_for_database(database_url, "timezone", "Asia/Kolkata")
     webhook = serve()
-    for said in TEXTS:
-        webhook.phone().text(said)
+    for body in TEXTS:
+        webhook.phone().text(body)
     ((payload,),) = webhook.rows("SELECT payload FROM outbox")
     assert json.loads(payload)["data"]["started_at"] == "2026-11-20T12:00:00Z"
     now = webhook.app.database.now()
@@ -77,16 +77,18 @@ def test_the_time_is_that_of_the_database_and_utc_whatever_it_shows_to_others(
 
 
 @on_postgresql
-def test_the_time_goes_on_between_two_looks_at_the_clock_of_the_database(database_url, patch):
-    asked = []
+def test_the_time_advances_between_two_readings_of_the_databases_clock(database_url, patch):
+    statements = []
     with connect(database_url) as database:
-        event.listen(database.engine, "before_cursor_execute", lambda *all: asked.append(all))
+        event.listen(
+            database.engine, "before_cursor_execute", lambda *context: statements.append(context)
+        )
         first, second = database.now(), database.now()
         assert first < second < first + timedelta(seconds=5)
-        assert len(asked) == 1
+        assert len(statements) == 1
         patch("storage.postgresql", "CLOCK_SAMPLE_SECONDS", 0)
         assert second < database.now()
-        assert len(asked) == 2
+        assert len(statements) == 2
 
 
 # Connections that are lost ###################################################
@@ -99,28 +101,28 @@ def set_for_database(url: str, name: str, value: str) -> None:
 
 @contextmanager
 def losing_commits(url: str) -> Iterator[str]:
-    """A way to the database on which each third commit is made, but its answer lost."""
+    """The URL of a proxy that forwards each third commit, but loses its answer."""
     folder = make_url(url).query["host"]
     commits = count()
 
-    class Way(BaseRequestHandler):
+    class Proxy(BaseRequestHandler):
         def handle(self) -> None:
             with socket.socket(socket.AF_UNIX) as server:
                 server.connect(f"{folder}/.s.PGSQL.5432")
-                while self.pass_on(server):
+                while self.forward(server):
                     pass
 
-        def pass_on(self, server: socket.socket) -> bool:
-            asked, _, _ = select([self.request, server], [], [])
-            data = asked[0].recv(65536)
-            if asked[0] is server:
+        def forward(self, server: socket.socket) -> bool:
+            ready, _, _ = select([self.request, server], [], [])
+            data = ready[0].recv(65536)
+            if ready[0] is server:
                 self.request.sendall(data)
                 return bool(data)
             server.sendall(data)
             loses = b"COMMIT\0" in data and next(commits) % 3 == 0
             return bool(data) and not (loses and server.recv(65536))
 
-    with ThreadingTCPServer(("127.0.0.1", 0), Way) as server:
+    with ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:
         server.daemon_threads = True
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         port = server.server_address[1]
@@ -129,23 +131,23 @@ def losing_commits(url: str) -> Iterator[str]:
 
 
 @on_postgresql
-def test_what_was_committed_unheard_is_not_done_twice(
+def test_a_commit_whose_answer_is_lost_is_not_done_twice(
     database_url, serve, clock, questionnaires, receiver
 ):
     results = f'\n[results]\nurl = "{receiver.url}"\n'
     (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
-    with losing_commits(database_url) as way:
-        webhook = serve(database_url=way)
+    with losing_commits(database_url) as url:
+        webhook = serve(database_url=url)
         phone = webhook.phone()
-        assert [phone.text(said) for said in TEXTS] == [[words] for words in (*QUESTIONS, THANKS)]
+        assert [phone.text(body) for body in TEXTS] == [[reply] for reply in (*QUESTIONS, THANKS)]
         for _ in range(4):
             for claimed in claim_due(webhook.app.database, clock(), 8):
                 run_attempt(webhook.app.database, webhook.app.settings, claimed, clock)
             clock.pass_(minutes=2)
         webhook.app.database.close()
     with psycopg.connect(database_url) as connection:
-        told = connection.execute("SELECT body FROM messages WHERE direction = 'inbound'")
-        assert told.fetchall() == [(said,) for said in TEXTS]
+        bodies = connection.execute("SELECT body FROM messages WHERE direction = 'inbound'")
+        assert bodies.fetchall() == [(body,) for body in TEXTS]
         owed = connection.execute("SELECT state FROM outbox").fetchall()
     assert owed == [("delivered",)]
     assert len(receiver.requests) == 1
@@ -187,7 +189,7 @@ def test_many_texts_that_wait_for_a_lost_machine_do_not_keep_others_waiting(
 
 
 @on_postgresql
-def test_what_the_url_says_of_a_connection_goes_before(database_url):
+def test_settings_in_the_url_come_first(database_url):
     with connect(f"{database_url}&options=-c%20statement_timeout%3D42s") as database:
         with database.read() as db:
             assert db.scalar(text("SHOW statement_timeout")) == "42s"
@@ -226,7 +228,7 @@ def upgrade_at_once(url: str, start: Callable, *command: str | Path) -> list[tup
     with migrating_elsewhere(url) as count_waiting:
         both = [start(*command) for _ in range(2)]
         until(lambda: count_waiting() == 2)
-    return [(one.wait(30), "".join(one.communicate())) for one in both]
+    return [(process.wait(30), "".join(process.communicate())) for process in both]
 
 
 @pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
@@ -270,10 +272,10 @@ def test_texts_do_not_wait_for_an_upgrade_that_waits_for_a_table(
         began = time.monotonic()
         assert phone.text("Blue") == [QUESTIONS[1]]
         assert time.monotonic() - began < WRITE_TIMEOUT_SECONDS / 2
-        said = upgrade.communicate()[1]
+        errors = upgrade.communicate()[1]
     assert upgrade.returncode == 78
-    assert said.startswith("Somebody has been reading or writing a table for some seconds")
-    assert len(said.splitlines()) == 1
+    assert errors.startswith("Somebody has been reading or writing a table for some seconds")
+    assert len(errors.splitlines()) == 1
     again = run(folder, environ, "upgrade", "--no-backup", program=program)
     assert (again.returncode, again.stdout) == (0, "The database is at version 9999 now.\n")
     assert phone.text(TEXTS[2]) == [QUESTIONS[2]]  # from the older program, until it is replaced

@@ -1,4 +1,4 @@
-"""Guests of chance: they look at what they are asked, and text this or that."""
+"""Random guests: they see what they are asked, and mostly text an answer."""
 
 import tomllib
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ from corpus.scenarios import DAY, HOUR, OTHER_PHOTO, PHOTO, A, B
 from corpus.texts import TEXTS
 
 if TYPE_CHECKING:
-    from corpus.player import Performance
+    from corpus.runner import Run
 
 FOLDER = Path(__file__).resolve().parent / "questionnaires"
-GUESTS = 64  # as many conversations of chance, some of which hold several
+GUESTS = 64  # scenarios of one each, some with several conversations
 
 WORDS = (
     "BACK", "skip", "Restart", "OK", "FIX 1", "fix 2", "FIX 3", "Back.", "back please", "fix",
@@ -40,47 +40,47 @@ def questions() -> dict[tuple[str, str], dict]:
     return found
 
 
-def drill(kind: str) -> Callable[["Performance"], Iterator[dict]]:
+def drill(kind: str) -> Callable[["Run"], Iterator[dict]]:
     """All texts for one kind, to one question after the other."""
 
-    def texts(performance: "Performance") -> Iterator[dict]:
+    def texts(run: "Run") -> Iterator[dict]:
         for text in TEXTS[kind]:
-            if not is_open(performance):
+            if not is_open(run):
                 yield {"say": f"Drill {kind.replace('_', '')}"}
             yield {"say": text}
 
     return texts
 
 
-def is_open(performance: "Performance") -> bool:
-    found = performance.conversations()
+def is_open(run: "Run") -> bool:
+    found = run.conversations()
     return bool(found) and found[-1]["state"] == "open"
 
 
-def wander(seed: int) -> Callable[["Performance"], Iterator[dict]]:
+def wander(seed: int) -> Callable[["Run"], Iterator[dict]]:
     """A guest who mostly answers what is asked."""
 
-    def texts(performance: "Performance") -> Iterator[dict]:
+    def texts(run: "Run") -> Iterator[dict]:
         chance, asked = Random(seed), questions()
         patience = chance.choice((0.75, 0.85, 0.95))
         yield {"say": chance.choice(EVENTS)}
         for _ in range(chance.randint(4, 14)):
-            yield act(chance, performance, asked, patience)
+            yield act(chance, run, asked, patience)
 
     return texts
 
 
-def act(chance: Random, performance: "Performance", asked: dict, patience: float) -> dict:
-    step = unusual(chance, performance) if chance.random() > patience else None
+def act(chance: Random, run: "Run", asked: dict, patience: float) -> dict:
+    step = unusual(chance, run) if chance.random() > patience else None
     if step is None:
-        step = answer(chance, performance, asked)
+        step = answer(chance, run, asked)
     if chance.random() < 0.05:
         step["after"] = chance.choice((1, 600, HOUR, 2 * HOUR, 5 * HOUR, 26 * HOUR, -HOUR))
     return step
 
 
-def answer(chance: Random, performance: "Performance", asked: dict) -> dict:
-    found = performance.conversations()
+def answer(chance: Random, run: "Run", asked: dict) -> dict:
+    found = run.conversations()
     newest = found[-1] if found else {"asking": None, "state": None}
     if newest["asking"] == "(review)":
         return {
@@ -90,7 +90,7 @@ def answer(chance: Random, performance: "Performance", asked: dict) -> dict:
         }
     if newest["state"] != "open" and newest["asking"] is None:
         return {"say": chance.choice(("Thanks", *EVENTS, "fix 1", "FIX 2", "👍"))}
-    names = performance.player.version_names()
+    names = run.runner.version_names()
     name = names[newest["questionnaire_id"]].partition("#")[0]
     if newest["asking"] is None:
         return {"say": chance.choice(REST)}
@@ -112,9 +112,9 @@ def reply_to(chance: Random, question: dict) -> dict:
     return {"say": chance.choice(TEXTS[kind])}
 
 
-def unusual(chance: Random, performance: "Performance") -> dict | None:
-    texts = [place for place, step in enumerate(performance.steps) if "say" in step]
-    replied = [place for place in texts if performance.sent[place].get("callback")]
+def unusual(chance: Random, run: "Run") -> dict | None:
+    texts = [place for place, step in enumerate(run.steps) if "say" in step]
+    replied = [place for place in texts if run.sent[place].get("callback")]
     match chance.randrange(9):
         case 0 | 1:
             return {"say": chance.choice(WORDS)}

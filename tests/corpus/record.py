@@ -18,22 +18,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from corpus.files import write
 from corpus.guests import GUESTS, drill, wander
-from corpus.player import HERE, MEMORY, Performance, Player
+from corpus.runner import HERE, MEMORY, Run, Runner
 from corpus.scenarios import SCENARIOS, A
 from corpus.texts import TEXTS
 
 PEOPLE = tomllib.loads((HERE / "people.toml").read_text("utf-8"))
 NAMES = list(dict.fromkeys(PEOPLE.values()))[:10]
-Steps = Callable[[Performance], Iterable[dict]]
+Steps = Callable[[Run], Iterable[dict]]
 
 
 def main() -> None:
     logging.disable()  # some requests are meant to be refused
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        player = Player(Path(folder))
-        scenarios = [list(perform(player, head, steps)) for head, steps in numbered(find_all())]
-        write(scenarios, player.versions())
-        player.close()
+        runner = Runner(Path(folder))
+        scenarios = [list(perform(runner, head, steps)) for head, steps in numbered(find_all())]
+        write(scenarios, runner.versions())
+        runner.close()
 
 
 def find_all() -> Iterator[tuple[dict, Steps]]:
@@ -70,11 +70,11 @@ def stranger(title: str) -> str:
     return f"+1555{crc32(title.encode()) % 10**7:07}"
 
 
-def perform(player: Player, head: dict, steps: Steps) -> list[dict]:
-    performance = player.begin(head)
-    for step in steps(performance):
-        performance.do(step)
-    return performance.end()
+def perform(runner: Runner, head: dict, steps: Steps) -> list[dict]:
+    run = runner.begin(head)
+    for step in steps(run):
+        run.do(step)
+    return run.end()
 
 
 if __name__ == "__main__":

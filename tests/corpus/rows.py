@@ -1,4 +1,4 @@
-"""The rows that a scenario left, as lines that show what cannot be told from its steps."""
+"""The rows that a scenario left, without what follows from its steps."""
 
 import json
 import re
@@ -8,11 +8,11 @@ from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from corpus.player import Performance
+    from corpus.runner import Run
 
 TABLES = ("contacts", "questionnaires", "conversations", "messages", "answers", "outbox")
 COOKIE = "conversation={}; HttpOnly; Max-Age=14400; Path=/"
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
 
 def decoded(name: str, text: str) -> dict:
@@ -23,7 +23,7 @@ def decoded(name: str, text: str) -> dict:
 
 
 def differing(row: dict, usual: dict) -> dict:
-    """What of a row is not as usual, by column; one that is null need not be named as usual."""
+    """The columns of a row that are not as usual. A column that `usual` leaves out is null."""
     return {
         name: value
         for name, value in sorted(row.items())
@@ -32,21 +32,21 @@ def differing(row: dict, usual: dict) -> dict:
 
 
 class Rows:
-    """Times since the start of the scenario, ids from 1 on, labels in the place of random values.
+    """Describes rows with times since the start, ids from 1, and labels for random values.
 
-    What rows of texts say goes to the steps of the performance.
+    What is unusual in the row of a text is added to its step.
     """
 
-    def __init__(self, performance: "Performance") -> None:
-        self.performance, player = performance, performance.player
-        self.before = performance.before
-        self.names = player.version_names()
-        self.tables = {name: player.rows(name, self.before[name]) for name in TABLES}
+    def __init__(self, run: "Run") -> None:
+        self.run, runner = run, run.runner
+        self.before = run.before
+        self.names = runner.version_names()
+        self.tables = {name: runner.rows(name, self.before[name]) for name in TABLES}
         self.tokens = {row["token"]: self.id(row) for row in self.tables["conversations"]}
         results = enumerate(self.tables["outbox"], 1)
         self.webhooks = {row["webhook_id"]: f"result {place}" for place, row in results}
         definitions = {
-            row["id"]: json.loads(row["definition"]) for row in player.rows("questionnaires")
+            row["id"]: json.loads(row["definition"]) for row in runner.rows("questionnaires")
         }
         self.results = {
             row["id"]: {"format": "form"} | definitions[row["questionnaire_id"]].get("results", {})
@@ -57,28 +57,26 @@ class Rows:
         return None if row[column] is None else row[column] - self.before[table]
 
     def since(self, value: str | None) -> float | None:
-        """Seconds; or the value, where it is not written as all moments are."""
+        """Seconds; or the value itself, where it is not written as a time should be."""
         if value is None:
             return None
         moment = datetime.fromisoformat(value)
         if value != written(moment):
             return value
-        seconds = (moment - self.performance.start).total_seconds()
+        seconds = (moment - self.run.start).total_seconds()
         return int(seconds) if seconds.is_integer() else seconds
 
     def lines(self) -> Iterator[dict]:
-        extra = list(self._take_messages())
+        extra = list(self._describe_messages())
         yield from map(self._contact, self.tables["contacts"])
         for row in self.tables["conversations"]:
             yield self._conversation(row)
-            of_it = [
-                one
-                for one in self.tables["answers"]
-                if self.id(one, "conversation_id") == self.id(row)
-            ]
-            yield from map(self._answer, of_it)
+            yield from map(self._answer, self._answers_of(row["id"]))
         yield from map(self._result, self.tables["outbox"])
         yield from ({"extra": row} for row in extra)
+
+    def _answers_of(self, id: int) -> list[dict]:
+        return [row for row in self.tables["answers"] if row["conversation_id"] == id]
 
     def _contact(self, row: dict) -> dict:
         usual = {"id": row["id"], "phone": row["phone"]}
@@ -88,7 +86,7 @@ class Rows:
     def _conversation(self, row: dict) -> dict:
         times = ("started_at", "active_at", "expires_at", "ended_at")
         row = row | {name: self.since(row[name]) for name in times}
-        usual = dict(zip(("sender", "number"), self.performance.own, strict=True))
+        usual = dict(zip(("sender", "number"), self.run.usual_pair, strict=True))
         usual |= {"id": row["id"], "questionnaire_id": row["questionnaire_id"], "unread": 0}
         if re.fullmatch("[0-9a-f]{32}", row["token"]):
             usual["token"] = row["token"]
@@ -138,50 +136,52 @@ class Rows:
         return {"result": self.id(row, "conversation_id")} | differing(row, usual) | payload
 
     def _labelled(self, payload: str) -> str:
-        """With times since the start, and labels for ids."""
+        """The payload with times since the start, and labels for ids."""
         for webhook_id, label in self.webhooks.items():
             payload = payload.replace(webhook_id, label)
         id = re.compile(r'(?<="data":\{"conversation":)\d+')
         first = self.before["conversations"]
         payload = id.sub(lambda found: str(int(found[0]) - first), payload, count=1)
-        return MOMENT.sub(self._label_of_time, payload)
+        return TIME.sub(self._label_of_time, payload)
 
     def _label_of_time(self, found: re.Match) -> str:
-        seconds = (datetime.fromisoformat(found[0]) - self.performance.start).total_seconds()
+        seconds = (datetime.fromisoformat(found[0]) - self.run.start).total_seconds()
         return f"+{seconds:g} s"
 
-    def _take_messages(self) -> Iterator[dict]:
-        """Tell each step what is recorded of it; the rows that belong to no step."""
+    def _describe_messages(self) -> Iterator[dict]:
+        """Add to each step what is unusual in its rows. Yields the rows of no step."""
         messages = self.tables["messages"]
         self.by_id = {row["id"]: row for row in messages}
         inbound = {row["sid"]: row for row in messages if row["direction"] == "inbound"}
         replies = {row["reply_to_id"]: row for row in messages if row["reply_to_id"]}
         self.steps: dict[int, int] = {}
         next_id = self.before["messages"] + 1
-        for place, step in enumerate(self.performance.steps):
-            sent = self.performance.sent.get(place)
+        for place, step in enumerate(self.run.steps):
+            sent = self.run.sent.get(place)
             if sent is None or "repeat" in step:
-                self._take_repeat(step, sent, inbound)
+                self._describe_repeat(step, sent)
                 continue
             row = inbound.pop(sent["form"].get("MessageSid"), None)
             reply = replies.pop(row["id"], None) if row else None
             if row:
                 self.steps[row["id"]] = place
-                self._take_inbound(step, sent, row, next_id)
+                self._describe_inbound(step, sent, row, next_id)
                 next_id += 1
             if reply:
-                self._take_outbound(place, step, sent, row, reply, next_id)
+                self._describe_outbound(place, step, sent, row, reply, next_id)
                 next_id += 1
-            self._take_cookie(step, sent, row)
+            self._describe_cookie(step, sent, row)
         yield from (*inbound.values(), *replies.values())
 
-    def _take_repeat(self, step: dict, sent: dict | None, inbound: dict) -> None:
+    def _describe_repeat(self, step: dict, sent: dict | None) -> None:
         if sent is not None:
             sid = sent["form"]["MessageSid"]
             rows = self.tables["messages"]
-            self._take_cookie(step, sent, next((row for row in rows if row["sid"] == sid), None))
+            self._describe_cookie(
+                step, sent, next((row for row in rows if row["sid"] == sid), None)
+            )
 
-    def _take_inbound(self, step: dict, sent: dict, row: dict, next_id: int) -> None:
+    def _describe_inbound(self, step: dict, sent: dict, row: dict, next_id: int) -> None:
         form = sent["form"]
         media = [form[name] for name in form if name.startswith("MediaUrl")]
         usual = {"id": next_id, "direction": "inbound", "sid": form["MessageSid"]}
@@ -196,7 +196,7 @@ class Rows:
         if unusual:
             step["inbound"] = unusual
 
-    def _take_outbound(
+    def _describe_outbound(
         self, place: int, step: dict, sent: dict, row: dict, reply: dict, next_id: int
     ) -> None:
         usual = {"id": next_id, "conversation_id": row["conversation_id"], "direction": "outbound"}
@@ -206,12 +206,12 @@ class Rows:
             reply = reply | {"sid": reply["sid"][:3]}  # the rest is that of its text
         if unusual := differing(reply, usual):
             step["outbound"] = unusual
-        callback = f"{self.performance.sent[place]['status_url']}?message={reply['id']}"
+        callback = f"{self.run.sent[place]['status_url']}?message={reply['id']}"
         if sent.get("callback") not in (None, callback):
             step["callback"] = sent["callback"]
 
-    def _take_cookie(self, step: dict, sent: dict, row: dict | None) -> None:
-        """The cookie that was given: usually that of the conversation of the text."""
+    def _describe_cookie(self, step: dict, sent: dict, row: dict | None) -> None:
+        """Note a cookie that is not that of the conversation of the text."""
         conversation = row and self.id(row, "conversation_id")
         given = sent["given"]
         token = next((token for token in self.tokens if given and token in given), None)

@@ -1,6 +1,6 @@
-"""The conversations that were thought up: each step is a text, or an object that says more."""
+"""The scenarios written by hand. A step is a text, or an object that holds more."""
 
-from corpus.player import NUMBER as A
+from corpus.runner import NUMBER as A
 
 PHOTO, OTHER_PHOTO = "https://api.twilio.com/photo.jpg", "https://api.twilio.com/2.jpg"
 B, TALLY, OPEN, OTHER_OPEN = (f"+141555501{end}" for end in ("01", "11", "22", "23"))
@@ -9,9 +9,20 @@ HOUR, DAY = 3600, 86400
 WORKER = {"worker": True, "after": 0}
 PARTY = ("Party", "Blue", "yes", "4", "1 and 3", "tomorrow")  # to its review
 
+THINGS = ("image", "photo", "picture", "movie", "video", "attachment", "link", "voice message",
+          "audio message", "sticker", "contact", "location", "file", "gif")  # fmt: skip
+MARKS = ("like", "heart", "dislike", "laugh", "exclamation", "exclamation mark",
+         "exclamation point", "question mark")  # fmt: skip
+DONE = ("Liked", "Loved", "Disliked", "Laughed at", "Emphasized", "Emphasised", "Questioned",
+        "Reacted 😮 to", "Reacted with 😮 to", "😮 to", "Removed 😮 from", "Removed a 😮 from",
+        "Removed reaction 😮 from", "Removed a 😮 reaction from")  # fmt: skip
+EVERY_REACTION = [f"Liked a {thing}" for thing in THINGS]
+EVERY_REACTION += [f"Removed an {mark} from your photo" for mark in MARKS]
+EVERY_REACTION += [f"{done} “a text of somebody else”" for done in DONE]
+
 
 def say(text: str = "", **more) -> dict:
-    """A text. `from` is written sender."""
+    """A text; `sender` stands for `from`, which is a keyword."""
     if "sender" in more:
         more["from"] = more.pop("sender")
     return {"say": text} | more
@@ -52,7 +63,8 @@ SCENARIOS: list[tuple] = [
     ("a counter, by many", TALLY, *[f"text {n}" for n in range(12)]),
     # The whole way, and the way back
     ("from the first text to the last", A, *PARTY, "OK", "Thanks!", "Thanks", "again", "and"),
-    ("a short way", A, "party", "Grün", "No", "SKIP", "yes", "FIX 1", "Red", "FIX 9", "ok"),
+    ("a short way", A, "party", "Grün", "No", "SKIP", "yes", "FIX 1", "Red", "FIX 9", "Fix2",
+     "no", "ok"),
     ("yes to the review", A, *PARTY, "Yes please! 🎉"),
     ("no to the review", A, *PARTY, "no", "Nope", "really not", "after"),
     ("words at the review", A, *PARTY, "skip", "restart", "Red", "back", "Blue", "no", "x", "ok"),
@@ -199,6 +211,9 @@ SCENARIOS: list[tuple] = [
      "Laughed at “Will you...”", "Removed reaction 😮 from a video",
      "Reaccionó con ❤️ a “Will you come?”", "“Will you come?” hat mir gefallen",
      "\"Will you come?\""),
+    ("every reaction", A, "Party", *EVERY_REACTION, "Red"),
+    ("short echoes", A, "Echo", "ten CHARS?", "one", "Nine chr?", "X “Ten chars...”",
+     "Echo", "one", "two", "X “Ten chars?...”", "X “Ten chars...”"),
     ("reactions to what was cut", A, "Party", "Liked “Hi guest, yo...”", "Liked “Hi gu...”",
      "A “Hi guest, your…”", "A \"Hi guest, y...\" b", "A \"other words than ours\" b", "Rot"),
     ("echoes", A, "Party", "Hi guest, your colour?", " hi GUEST, your colour? ", "Red",
@@ -300,6 +315,8 @@ SCENARIOS: list[tuple] = [
      "no", "skip", "Silence", "x", worker(3 * HOUR), later("y", 60), "no"),
     ("a file that changed, and changed back", A, restart("changed"), "Party", "x", restart("usual"),
      "no", "stop", "start", "Party", restart("changed"), "y"),
+    ("a name that changed", A, "Count", "x", restart("changed"), "y", {"from": "+14155569004"}),
+    ("a name that is not known any more", A, "Count", restart("changed"), "y", {"name": "Ana"}),
     ("a file that is gone", A, "Count", "x", restart("changed"), "y", "Count", "Party", "z"),
     ("a trial", A, restart("trial"), "Form 2026", "1", "1", "x", "ok", "Short", "a", "b", "ok",
      "Count"),

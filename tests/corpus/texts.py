@@ -2,6 +2,18 @@
 
 from collections.abc import Sequence
 
+AFTER_YES = (
+    "please", "thanks", "thank you", "of course", "definitely", "absolutely", "sir", "maam", "i am",
+    "i do", "i will", "i would", "i can", "we are", "we do", "we will", "we can", "i have",
+)  # fmt: skip
+AFTER_NO = (
+    "thanks", "thank you", "sorry", "sir", "maam", "not at all", "i dont", "we do not", "i wont",
+    "we will not", "i cant", "we cannot", "im not", "i am not", "we arent", "we are not", "we isnt",
+)  # fmt: skip
+MAGNITUDES = (
+    "and", "or", "to", "k", "m", "hundred", "thousand", "million", "billion", "dozen", "half",
+    "point", "percent", "x", "plus", "minus",
+)  # fmt: skip
 TEXTS: dict[str, Sequence[str]] = {
     "text": (
         "Blue", "ab", "abc", "abcdef", "  pad  ", "Abc", "Äöü", "aab", "a" * 26 + "!", "a" * 40,
@@ -15,7 +27,8 @@ TEXTS: dict[str, Sequence[str]] = {
         "👎", "❌", "no problem", "maybe", "yes no", "yes but", "not sure", "1", "y e s",
         "ＹＥＳ", "yés", "“yes”", "(yes)", "yes sir", "Yes ma'am", "no; thank you", "nah.", "n/a",
         "y" * 401, "", "si", "oui", "absolutely definitely", "it is true", "?", "no not at all",
-        "...", "yes, i   do",
+        "...", "yes, i   do", "yup", "yea", "okay", "definitely", "certainly", "nay", "false",
+        *[f"yes {tail}" for tail in AFTER_YES], *[f"no {tail}" for tail in AFTER_NO],
     ),
     "choice": (
         "1", "2", "#3", "4", "0", "99", "a", "B", "c)", "d.", "z", "1) Pizza", "2 Pasta",
@@ -40,6 +53,7 @@ TEXTS: dict[str, Sequence[str]] = {
         "-5.5", "-5.6", "101", "3 beers please", "a 3", "#3", "₹ 20", "20 £ 3", "1\u00a0000",
         "1\u202f000", "3,", "..3", "--3", "+-3", "3+", "NaN", "inf", "", "7" * 401, "4 kg", "9 x 9",
         "½", "10,000.0", "1.000.000", "1.234,5", "12.345", "1,5", "0,5", "0.500",
+        *[f"2 {word}" for word in MAGNITUDES],
     ),
     "date": (
         "today", "tomorrow", "yesterday", "next Tuesday", "tuesday", "Fri", "this friday",

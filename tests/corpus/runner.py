@@ -1,8 +1,8 @@
-"""Holds the conversations of the corpus: texts go in over WSGI, replies and rows come out.
+"""Runs scenarios: texts go in over WSGI, replies and rows come out.
 
-A scenario is a list of JSON objects: a head, a step a line, then the rows that it left. What a step
-does and what came of it share a line. What can be told from the step itself is left out, so a line
-shows what smsconvo decided; anything that is not as usual is added to it.
+A scenario is a list of JSON objects: a head, the steps, and the rows that they left. A step holds
+what is done and what came of it. What follows from the step itself is left out, so that a line
+shows what smsconvo decided; anything unusual is added to it.
 """
 
 import io
@@ -27,13 +27,14 @@ START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECONDS = 60  # between two steps, where the step does not say
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # where a commit waits for no disk
 FORGED = "0123456789abcdef" * 2  # a cookie as ours are, that was never given
-DONE = {"say", "after", "from", "to", "media", "opt", "cookie", "fields", "token", "repeat"}
-DONE |= {"status", "of", "sid", "error", "worker", "app"}  # what a step does; the rest came of it
+# What is done in a step; its other fields came of it.
+ACTIONS = {"say", "after", "from", "to", "media", "opt", "cookie", "fields", "token", "repeat"}
+ACTIONS |= {"status", "of", "sid", "error", "worker", "app"}
 ROWS = {"contact", "conversation", "answer", "result", "extra"}
 
 
 ###############################################################################
-# What the corpus knows of smsconvo: where a name moves, it is changed here ###
+# Adapter: the only names of smsconvo that the corpus uses ####################
 ###############################################################################
 
 
@@ -77,7 +78,8 @@ class Smsconvo:
 USUAL = {"public_url": "https://sms.example.org", "questionnaires": HERE / "questionnaires"}
 APPS = {
     "usual": USUAL,
-    "changed": USUAL | {"questionnaires": HERE / "changed"},  # after a restart with other files
+    # After a restart with other files.
+    "changed": USUAL | {"questionnaires": HERE / "changed", "people": HERE / "people_changed.toml"},
     "http": USUAL | {"public_url": "http://sms.example.org/texts"},
     "trial": USUAL | {"results_to": "https://trial.example.org/"},
 }
@@ -93,31 +95,31 @@ class Clock:
         return self.now
 
 
-class Player:
-    """Plays one scenario after the other on one database; each has senders of its own."""
+class Runner:
+    """Runs one scenario after the other on one database. Each has senders of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
         self.smsconvo = Smsconvo(folder, self.clock)
         self.db = sqlite3.connect(self.smsconvo.path)
         self.db.execute("PRAGMA synchronous = OFF")
-        self._played = 0
+        self._begun = 0
 
-    def play(self, scenario: Iterable[dict]) -> list[dict]:
+    def run(self, scenario: Iterable[dict]) -> list[dict]:
         """The same scenario, with what comes of it now."""
         head, *steps = scenario
-        performance = Performance(self, head)
+        run = self.begin(head)
         for step in steps:
             if not ROWS & step.keys():
-                performance.do(step)
-        return performance.end()
+                run.do(step)
+        return run.end()
 
-    def begin(self, head: dict) -> "Performance":
-        return Performance(self, head)
+    def begin(self, head: dict) -> "Run":
+        return Run(self, head)
 
     def next_number(self) -> int:
-        self._played += 1
-        return self._played
+        self._begun += 1
+        return self._begun
 
     def highest_ids(self) -> dict[str, int]:
         return {
@@ -130,8 +132,8 @@ class Player:
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found]
 
-    def close_open_ones(self) -> None:
-        """So that no worker of a later scenario finds what an earlier one left open."""
+    def end_open_conversations(self) -> None:
+        """Else the worker of a later scenario would find what an earlier one left open."""
         with self.db:
             self.db.execute("UPDATE conversations SET state = 'stopped' WHERE state = 'open'")
 
@@ -158,32 +160,32 @@ class Player:
         self.smsconvo.close()
 
 
-class Performance:
-    """A scenario that is being played."""
+class Run:
+    """One run of a scenario."""
 
-    def __init__(self, player: Player, head: dict) -> None:
-        self.player, self.head = player, head
-        self.own = head["from"], head.get("to", NUMBER)
-        self.app = player.smsconvo.app("usual")
+    def __init__(self, runner: Runner, head: dict) -> None:
+        self.runner, self.head = runner, head
+        self.usual_pair = head["from"], head.get("to", NUMBER)
+        self.app = runner.smsconvo.app("usual")
         self.public_url = USUAL["public_url"]
         self.start = datetime.fromisoformat(head.get("start", START.isoformat()))
-        player.clock.now = self.start
-        self.before = player.highest_ids()
-        self.number = player.next_number()
+        runner.clock.now = self.start
+        self.before = runner.highest_ids()
+        self.number = runner.next_number()
         self.steps: list[dict] = []
-        self.sent: dict[int, dict] = {}  # what went out and in for each text, by its step
+        self.sent: dict[int, dict] = {}  # request and answer of each text, by the place of its step
         self.jars: dict[tuple[str, str], tuple[str, datetime]] = {}
 
     def do(self, step: dict) -> dict:
-        """Do what a step says; the step, with what came of it."""
-        step = {name: value for name, value in step.items() if name in DONE}
-        self.player.clock.now += timedelta(seconds=step.get("after", SECONDS))
+        """Do what a step says. Returns the step with what came of it."""
+        step = {name: value for name, value in step.items() if name in ACTIONS}
+        self.runner.clock.now += timedelta(seconds=step.get("after", SECONDS))
         self.steps.append(step)
         if "app" in step:
-            self.app = self.player.smsconvo.app(step["app"])
+            self.app = self.runner.smsconvo.app(step["app"])
             self.public_url = APPS[step["app"]]["public_url"]
         elif "worker" in step:
-            self.player.smsconvo.expire_silent()
+            self.runner.smsconvo.expire_silent()
         elif "status" in step:
             self._report(step)
         else:
@@ -191,14 +193,14 @@ class Performance:
         return step
 
     def pair(self, step: dict) -> tuple[str, str]:
-        return step.get("from", self.own[0]), step.get("to", self.own[1])
+        return step.get("from", self.usual_pair[0]), step.get("to", self.usual_pair[1])
 
     def conversations(self) -> list[dict]:
-        return self.player.rows("conversations", self.before["conversations"])
+        return self.runner.rows("conversations", self.before["conversations"])
 
     def _text(self, step: dict) -> None:
         place = len(self.steps) - 1
-        now, pair = self.player.clock.now, self.pair(step)
+        now, pair = self.runner.clock.now, self.pair(step)
         form = self._form(step, place)
         cookie = self._cookie(step.get("cookie"), pair)
         status, headers, content = self._post("/sms", form, cookie, step.get("token", AUTH_TOKEN))
@@ -216,8 +218,12 @@ class Performance:
             step["content"] = content.decode()
 
     def _take_answer(self, step: dict, place: int, content: bytes) -> None:
-        """The reply; and the whole answer where it is not written as usual."""
-        message = ElementTree.fromstring(content).find("Message")
+        """Note the reply, and the whole answer where it is not written as usual."""
+        try:
+            message = ElementTree.fromstring(content).find("Message")
+        except ElementTree.ParseError:
+            step["content"] = content.decode()
+            return
         if message is not None:
             step["reply"] = message.text
             self.sent[place]["callback"] = message.get("statusCallback")
@@ -225,7 +231,7 @@ class Performance:
             step["twiml"] = re.sub("(?<=message=)[0-9]+", "ID", content.decode())
 
     def _report(self, step: dict) -> None:
-        """Tell what became of a reply, at the address that it came with."""
+        """Report the status of a reply to the address that came with it."""
         url = self.sent[step["of"]].get("callback") or "there was no reply"
         sid = sid_of(self.number, step["of"], step.get("sid", "SM1"))
         form = {"MessageSid": sid, "AccountSid": ACCOUNT_SID}
@@ -254,13 +260,13 @@ class Performance:
         return {name: value for name, value in form.items() if value is not None}
 
     def _cookie(self, kind: str | int | None, pair: tuple[str, str]) -> str | None:
-        """That of the jar; or the one that a step brought, or one made up."""
+        """The cookie of the jar, unless the step names another, or the step that got another."""
         if isinstance(kind, int):
             return value_of(self.sent[kind]["given"])
         if kind is not None:
             return {"none": None, "forged": FORGED}.get(kind, kind)
         value, since = self.jars.get(pair, (None, self.start))
-        return value if self.player.clock.now - since < timedelta(hours=4) else None
+        return value if self.runner.clock.now - since < timedelta(hours=4) else None
 
     def _post(
         self, path: str, form: dict, cookie: str | None, token: str, query: str = ""
@@ -291,7 +297,7 @@ class Performance:
     def end(self) -> list[dict]:
         """The scenario with what came of its steps, and the rows that it left."""
         rows = list(Rows(self).lines())
-        self.player.close_open_ones()
+        self.runner.end_open_conversations()
         return [self.head, *self.steps, *rows]
 
 
@@ -312,7 +318,7 @@ def value_of(cookie: str | None) -> str:
 
 
 def twiml(reply: str | None, callback: str | None) -> str:
-    """An answer as it usually is written."""
+    """The answer as smsconvo writes it."""
     start = '<?xml version="1.0" encoding="UTF-8"?>'
     if reply is None:
         return f"{start}<Response />"
