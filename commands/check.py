@@ -26,7 +26,7 @@ from settings import Settings
 def check(price: float | None, strict: bool, as_json: bool) -> None:
     """Judge the questionnaire files, and say what each costs to send."""
     reports, problems = examine(Settings.from_env(os.environ))
-    problems = [one._replace(is_error=one.is_error or strict) for one in problems]
+    problems = [problem._replace(is_error=problem.is_error or strict) for problem in problems]
     has_errors = any(problem.is_error for problem in problems)
     if as_json:
         content = {
@@ -54,9 +54,9 @@ def examine(settings: Settings) -> tuple[Mapping[str, CostReport], list[Problem]
     }
     for name, report in reports.items():
         file = str(settings.questionnaires / f"{name}.toml")
-        problems += [one._replace(file=file) for one in report.warnings()]
-        people = str(settings.people)
-        problems += [one._replace(file=people) for one in report.ucs2_names(sorted(names))]
+        problems += [warning._replace(file=file) for warning in report.warnings()]
+        dear_names = report.ucs2_names(sorted(names))
+        problems += [warning._replace(file=str(settings.people)) for warning in dear_names]
     return reports, list(dict.fromkeys(problems))
 
 

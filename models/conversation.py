@@ -27,7 +27,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.contact import Contact
 from models.delivery import Delivery
 from models.payload import Result, Values, build_payload, has_same_answers
-from models.questionnaire.answers import SEPARATOR
+from models.questionnaire.answers import KINDS, SEPARATOR, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
 from models.version import Version
@@ -127,12 +127,14 @@ class Conversation(Base):
         return self.version.definition
 
     @property
-    def question(self) -> Question:
-        """The one that waits for its answer."""
-        return self.version.definition.by_key[self.current_key]
+    def is_asked(self) -> bool:
+        """Whether a question waits for its answer."""
+        return self.current_key not in (None, REVIEW)
 
-    def asks_for(self, kind: str) -> bool:
-        return self.current_key not in (None, REVIEW) and self.question.kind == kind
+    @property
+    def kind(self) -> Kind:
+        """The kind of answer that waits to be given."""
+        return KINDS[self.questionnaire.by_key[self.current_key].kind]
 
     def path(self) -> Iterator[Question]:
         """The questions that the answers until now lead to."""

@@ -12,6 +12,7 @@ from models.conversation import TOKEN, Conversation
 from models.decision import Decision, State
 from models.delivery import Delivery
 from models.dialog import Dialog
+from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Opening
 from models.questionnaire.keywords import opt_keyword, says_yes
 from models.reactions import ignored_reason
@@ -41,8 +42,8 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         _apply_opt_keyword(decision, state.waiting, newest)
     else:
         reason = ignored_reason(text.normalized, state.recent_bodies)
-        is_photo = text.media and current and current.asks_for("photo")
-        decision.read_as = None if reason == "empty" and is_photo else reason
+        is_picture = text.media and current and current.is_asked and current.kind.reads_media
+        decision.read_as = None if reason == "empty" and is_picture else reason
     if decision.read_as:
         decision.conversation = live
         return decision
@@ -92,7 +93,7 @@ def _expects(live: Conversation, text: IncomingText) -> bool:
     """Whether a text that opts in is rather the answer to the question that waits."""
     if live.current_key is None or live.state == "stopped" or opt_keyword(text.word):
         return False
-    return says_yes(text.word) or live.asks_for("yes_no")
+    return says_yes(text.word) or (live.is_asked and live.kind is KINDS["yes_no"])
 
 
 def _apply_opt_keyword(

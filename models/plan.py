@@ -1,4 +1,4 @@
-"""What changes for new conversations, and where those are that go on with what they began with."""
+"""What the questionnaire files change, and which conversations continue as they began."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Change(NamedTuple):
 
     what: str
     key: str
-    words: str = ""
+    detail: str = ""
 
 
 class Plan(NamedTuple):
@@ -28,29 +28,31 @@ class Plan(NamedTuple):
     name: str
     state: str
     changes: list[Change]
-    open: dict[str, int]  # conversations on another version than the file's, by what they are asked
+    open: dict[str, int]  # conversations on another version than the file's, by their question
 
 
-def find_plans(db: Session, questionnaires: Catalog) -> Iterator[Plan]:
+def find_plans(db: Session, catalog: Catalog) -> Iterator[Plan]:
     """One for each questionnaire that has a file or was used, by name."""
-    files = dict(questionnaires)
+    files = dict(catalog)
     newest = {
         version.name: version
         for version in db.scalars(select(Version).order_by(Version.created_at, Version.id))
     }
-    waiting = _count_open(db)
+    counts = _count_open(db)
     for name in sorted(files.keys() | newest.keys()):
-        after, before = files.get(name), newest.get(name)
-        digest = after.digest if after else None
-        others: dict[str, int] = defaultdict(int)
-        for version, asking, count in waiting.get(name, []):
-            if version != digest:
-                others[asking] += count
-        yield _plan(name, before and before.definition, after, dict(others))
+        after, version = files.get(name), newest.get(name)
+        digest = after and after.digest
+        elsewhere: dict[str, int] = defaultdict(int)
+        for other, key, count in counts.get(name, []):
+            if other != digest:
+                elsewhere[key] += count
+        before = version and version.definition
+        state, changes = _compare(before, after)
+        yield Plan(name, state, changes, dict(elsewhere))
 
 
 def _count_open(db: Session) -> dict[str, list[tuple[str, str, int]]]:
-    """By the name of the questionnaire: the version, the question that waits, and how many."""
+    """By the name of the questionnaire: digest, key of the question that waits, conversations."""
     found: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
     counted = (
         select(Version.name, Version.digest, Conversation.current_key, func.count())
@@ -59,29 +61,27 @@ def _count_open(db: Session) -> dict[str, list[tuple[str, str, int]]]:
         .group_by(Version.name, Version.digest, Conversation.current_key)
         .order_by(Version.name, Conversation.current_key)
     )
-    for name, digest, asking, count in db.execute(counted):
-        found[name].append((digest, asking or "", count))
+    for name, digest, key, count in db.execute(counted):
+        found[name].append((digest, key or "", count))
     return found
 
 
-def _plan(
-    name: str, before: Questionnaire | None, after: Questionnaire | None, open: dict[str, int]
-) -> Plan:
+def _compare(before: Questionnaire | None, after: Questionnaire | None) -> tuple[str, list[Change]]:
     if after is None:
-        return Plan(name, "gone", [], open)
+        return "gone", []
     if before is None:
-        return Plan(name, "new", [], open)
+        return "new", []
     changes = list(find_changes(before, after))
-    return Plan(name, "changed" if changes else "unchanged", changes, open)
+    return "changed" if changes else "unchanged", changes
 
 
 def find_changes(before: Questionnaire, after: Questionnaire) -> Iterator[Change]:
-    """Questions are the same that have the same key."""
+    """The differences of two versions. Questions are the same that have the same key."""
     old = {question.key: question for question in before.questions}
     new = {question.key: question for question in after.questions}
     for key, question in new.items():
         if key in old:
-            yield from _find_changes_of(old[key], question)
+            yield from _question_changes(old[key], question)
         else:
             yield Change("added", key, question.ask)
     for key, question in old.items():
@@ -89,19 +89,21 @@ def find_changes(before: Questionnaire, after: Questionnaire) -> Iterator[Change
             yield Change("removed", key, question.ask)
     if [key for key in old if key in new] != [key for key in new if key in old]:
         yield Change("moved", "questions", " ".join(new))
-    for name in _find_differing(before, after, but=("questions",)):
+    for name in _differing_fields(before, after, excluded=("questions",)):
         yield Change("changed", name)
 
 
-def _find_changes_of(before: Question, after: Question) -> Iterator[Change]:
+def _question_changes(before: Question, after: Question) -> Iterator[Change]:
     if before.ask != after.ask:
         yield Change("reworded", after.key, f"{before.ask} -> {after.ask}")
     if before.kind != after.kind:
         yield Change("kind changed", after.key, f"{before.kind} -> {after.kind}")
-    if others := _find_differing(before, after, but=("ask", "key", "kind")):
+    if others := _differing_fields(before, after, excluded=("ask", "key", "kind")):
         yield Change("changed", after.key, ", ".join(others))
 
 
-def _find_differing(before: msgspec.Struct, after: msgspec.Struct, but: tuple[str, ...]) -> list:
-    names = [name for name in before.__struct_fields__ if name not in but]
+def _differing_fields(
+    before: msgspec.Struct, after: msgspec.Struct, excluded: tuple[str, ...]
+) -> list[str]:
+    names = [name for name in before.__struct_fields__ if name not in excluded]
     return [name for name in names if getattr(before, name) != getattr(after, name)]

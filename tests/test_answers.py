@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from models import load_catalog
+from models.questionnaire import answers
 
 FRIDAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FILE = (
@@ -406,7 +407,12 @@ def read(tmp_path_factory):
         content = FILE.format(name, ABOVE.get(name, ""), question)
         (directory / f"{name}.toml").write_text(content, "utf-8")
     loaded = load_catalog(directory)
-    return lambda name, text, media=(): loaded[name].read("it", text, FRIDAY, media)
+    return lambda name, text, media=(): read_it(loaded[name], text, media)
+
+
+def read_it(questionnaire, text, media=()):
+    context = questionnaire.parse_context(FRIDAY)
+    return answers.read(questionnaire.question("it"), text, context, media)
 
 
 @pytest.mark.parametrize(
@@ -430,7 +436,7 @@ def test_the_table_is_long_and_says_nothing_twice():
 def test_today_is_the_day_where_the_questionnaire_is_at_home(tmp_path, zone, today):
     content = FILE.format("it", f'timezone = "{zone}"', 'kind = "date"')
     (tmp_path / "it.toml").write_text(content, "utf-8")
-    assert load_catalog(tmp_path)["it"].read("it", "today", FRIDAY) == today
+    assert read_it(load_catalog(tmp_path)["it"], "today") == today
 
 
 @pytest.mark.parametrize("text", ["", "Here it is", "👍"])
@@ -446,7 +452,7 @@ def test_a_pattern_that_never_ends_is_not_read_and_keeps_nobody_waiting(tmp_path
     (tmp_path / "it.toml").write_text(content, "utf-8")
     questionnaire = load_catalog(tmp_path)["it"]
     started = time.monotonic()
-    assert questionnaire.read("it", "a" * 59 + "!", FRIDAY) is None
+    assert read_it(questionnaire, "a" * 59 + "!") is None
     assert time.monotonic() - started < 0.9
 
 

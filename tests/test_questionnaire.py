@@ -8,8 +8,8 @@ from conftest import HERE
 from hypothesis import strategies as st
 
 from models import Catalog, InvalidQuestionnaire, Questionnaire, load_catalog
-from models.questionnaire.costs import Sheet
-from phone import measure
+from models.questionnaire import answers
+from models.questionnaire.costs import CostReport
 
 ONE = 'title = "T"\nthanks = "Thanks"\n[[questions]]\nask = "One?"\n'
 COUNTS = 'title = "C"\nreply = "{count}"\n'
@@ -126,16 +126,16 @@ def test_those_that_name_the_number_come_first_and_then_an_exact_event(load):
         our_party="to = ['+1']\nevent = 'Party'\n" + ONE,
         theirs="to = ['+2']\nevent = 'Picnic'\n" + ONE,
     )
-    assert loaded.opened_by("hello", "+9") == "anything"
-    assert loaded.opened_by(" PARTY ", "+9") == "party"
-    assert loaded.opened_by("hello", "+1") == "ours"
-    assert loaded.opened_by("party", "+1") == "our_party"
-    assert loaded.opened_by("picnic", "+2") == "theirs"
-    assert loaded.opened_by("party", "+2") == "party"
+    assert loaded.opens("hello", "+9") == "anything"
+    assert loaded.opens(" PARTY ", "+9") == "party"
+    assert loaded.opens("hello", "+1") == "ours"
+    assert loaded.opens("party", "+1") == "our_party"
+    assert loaded.opens("picnic", "+2") == "theirs"
+    assert loaded.opens("party", "+2") == "party"
 
 
 def test_nothing_opens_for_a_text_that_is_no_event(load):
-    assert load(party="event = 'Party'\n" + ONE).opened_by("hello", "+1") is None
+    assert load(party="event = 'Party'\n" + ONE).opens("hello", "+1") is None
 
 
 def test_questions_without_a_key_are_numbered_by_their_place(load):
@@ -151,6 +151,32 @@ def test_a_key_may_be_what_only_some_sentences_can_hold(load):
     asks = "".join(f"[[questions]]\nask = 'x'\nkey = '{key}'\n" for key in ("last", "choices"))
     loaded = load(a=f'title = "T"\nthanks = "{{last}} {{choices}}"\n{asks}')
     assert [question.key for question in loaded["a"].questions] == ["last", "choices"]
+
+
+DIGESTS = {  # what conversations in databases of earlier versions go on with
+    "counter": "bcfcd6e5f6fe1401d279905bef701d093d50c1132828a306668d3d7e3548eceb",
+    "encuesta": "1770ead5dad00d528278d96187281374f097f8f3190d5788af221c8a9092f8aa",
+    "feedback": "b069e160aedb609f7b463c15b8ef09fde5b33c9a4ebf3900b89e53c73e1c6e47",
+}
+EVERY_FIELD = """{"title":"T","event":"E","to":["+1"],"expires":"1h","resume":"2h","stranger":"S",\
+"language":"es","timezone":"Europe/Berlin","say":{"yes":["si"],"no":["nel"],"back":"b1",\
+"skip":"s1","restart":"r1","ok":"o1","fix":"f1","text":"1","yes_no":"2","choice":"3","many":"4",\
+"number":"5","date":"6","email":"7","phone":"8","photo":"9","needed":"a","review":"b",\
+"corrected":"c","unchanged":"d","resumed":"e","ended":"f"},"questions":[{"ask":"A","key":"k",\
+"kind":"choice","min":1,"max":2.5,"pattern":"p","choices":[{"value":"v","say":"s","also":["x"]}],\
+"many":true,"whole":true,"earliest":"today","latest":"2026-12-31","day_first":true,"region":"US",\
+"optional":true,"only_if":{"a":["x",1],"b":{"min":1,"max":2}},"retry":"R","attempts":2,\
+"give_up":"end"}],"review":true,"thanks":"D","after":"F","results":{"url":"https://example.org",\
+"format":"json","partial":true,"fields":{"From":"f"}},"first_reply":"G","reply":"H"}"""
+
+
+def test_a_shipped_file_has_the_digest_that_it_always_had():
+    assert {name: one.digest for name, one in load_catalog(HERE / "questionnaires")} == DIGESTS
+
+
+def test_a_stored_definition_is_written_as_it_always_was():
+    decoded = msgspec.json.decode(EVERY_FIELD, type=Questionnaire)
+    assert msgspec.json.encode(decoded).decode() == EVERY_FIELD
 
 
 # Whatever stands in a file
@@ -224,9 +250,9 @@ def test_whatever_stands_in_a_file_is_refused_in_sentences_or_works(load, conten
             assert re.fullmatch(r'.*odd\.toml: .+ .+[.)"]', sentence), sentence
         return
     assert msgspec.json.decode(msgspec.json.encode(one), type=Questionnaire) == one
-    sheet = Sheet.of(one, ["Rey", "Zoë"], date(2026, 11, 20), measure)
-    assert sheet.costs()[0] <= sheet.costs()[1]
-    assert all(finding.sentence for finding in sheet.find_doubts(measure))
+    report = CostReport.of(one, ["Rey", "Zoë"], date(2026, 11, 20))
+    assert report.costs()[0] <= report.costs()[1]
+    assert all(problem.sentence for problem in report.warnings())
     for question in one.questions:
         for said in ("1", "yes", "3 May", "a@b.org"):
-            one.read(question.key, said, datetime(2026, 11, 20, tzinfo=UTC))
+            answers.read(question, said, one.parse_context(datetime(2026, 11, 20, tzinfo=UTC)))

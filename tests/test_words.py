@@ -3,9 +3,12 @@
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.questionnaire.keywords import find_wish
+from models.questionnaire.keywords import opt_keyword
 from models.reactions import find_non_answer
+from models.text import comparable, normalize, without_accents
 
 SAID = "Tasty! What about to Drink?"
 QUOTED = "Thanks “a lot” for that"
@@ -97,11 +100,37 @@ def test_judging_a_long_text_takes_no_time(said):
     ],
 )
 def test_a_word_alone_is_about_our_texts(said, wish):
-    assert find_wish(said) == wish
+    assert opt_keyword(normalize(said)) == wish
 
 
 def test_twilios_own_reading_goes_first():
-    assert find_wish("basta", "STOP") == "stop"
-    assert find_wish("JOIN", "START") == "start"
-    assert find_wish("ayuda", "HELP") == "help"
-    assert find_wish("STOP", "START") == "stop"
+    assert opt_keyword(normalize("basta"), "STOP") == "stop"
+    assert opt_keyword(normalize("JOIN"), "START") == "start"
+    assert opt_keyword(normalize("ayuda"), "HELP") == "help"
+    assert opt_keyword(normalize("STOP"), "START") == "stop"
+
+
+ASCII = st.text(st.characters(max_codepoint=127), max_size=60)
+
+
+@given(text=ASCII)
+def test_a_text_in_ascii_is_normalized_like_any_other(text):
+    longer = normalize(f"x{text}é")  # goes the long way
+    assert normalize(f"x{text}x") == f"{longer[:-1]}x"
+    assert without_accents(normalize(text)) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        (" “BACK”! ", "back"),
+        ("¡ATRÁS! 👍🏽", "atras"),
+        ("ＦＩＸ  ２", "fix 2"),
+        ("`Fix\u200b` 2.", "fix' 2"),
+        ("🔟", "10"),
+        ("?!", "?!"),
+        ("", ""),
+    ],
+)
+def test_a_text_is_compared_without_case_accents_and_what_is_around_it(text, form):
+    assert comparable(text) == form

@@ -23,7 +23,8 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
             else:
                 _add(needed[question.key], {key: [condition]})
                 _add(needed[question.key], needed[key])
-        if not all(can_hold(earlier[key], all_) for key, all_ in needed[question.key].items()):
+        combined = needed[question.key].items()
+        if not all(can_hold(earlier[key], conditions) for key, conditions in combined):
             sentence = "no path leads to this question: its conditions, with those of the questions"
             sentence = f"{sentence} that they name, exclude each other. Change one of them."
             yield Problem(place, sentence)
@@ -40,8 +41,8 @@ def _fault(key: str, condition: Condition, earlier: dict[str, Question]) -> str 
     return None
 
 
-def _add(needed: Needed, more: Needed) -> None:
-    for key, conditions in more.items():
+def _add(needed: Needed, further: Needed) -> None:
+    for key, conditions in further.items():
         needed.setdefault(key, []).extend(conditions)
 
 

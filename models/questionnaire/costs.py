@@ -77,8 +77,9 @@ class CostReport(NamedTuple):
         yield from ((sent.template.place, sent.template.text) for sent in self.texts)
         yield "stranger", self.questionnaire.stranger
         for number, question in enumerate(self.questionnaire.questions, 1):
-            for choice in question.choices:
-                yield f"question {number}, choices", choice.label
+            for name in KINDS[question.kind].names(question):
+                if name.is_shown:
+                    yield f"question {number}, {name.option}", name.text
 
     def ucs2_names(self, names: Iterable[str]) -> Iterator[Problem]:
         """Names that make every text that holds {name} UCS-2."""
@@ -113,7 +114,8 @@ BEFORE_A_QUESTION = ("say, needed", "say, resumed")
 def _values(question: Question | None, questionnaire: Questionnaire, today: date) -> dict[str, str]:
     """A long value for each placeholder."""
     samples = {
-        one.key: KINDS[one.kind].sample(one, questionnaire.say) for one in questionnaire.questions
+        asked.key: KINDS[asked.kind].sample(asked, questionnaire.say)
+        for asked in questionnaire.questions
     }
     values = samples | {
         "from": NUMBER,

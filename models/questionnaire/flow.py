@@ -37,5 +37,5 @@ def is_met(question: Question, value: str | None, condition: Condition) -> bool:
     kind = KINDS[question.kind]
     if isinstance(condition, Between):
         return kind.is_between(value, condition.min, condition.max)
-    wanted = condition if isinstance(condition, tuple) else (condition,)
-    return any(kind.matches(question, value, one) for one in wanted)
+    allowed = condition if isinstance(condition, tuple) else (condition,)
+    return any(kind.matches(question, value, wanted) for wanted in allowed)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import combinations
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from msgspec.structs import fields
+import msgspec
 
 from addresses import is_texter, is_web_address
 from models.questionnaire import answers, conditions
@@ -68,7 +68,7 @@ def misplaced_parts(questionnaire: Questionnaire) -> Iterator[Problem]:
 
 def _changed(part: Question | Questionnaire, names: Iterable[str]) -> list[str]:
     """Those of these names that have another value than the default."""
-    defaults = {field.name: field.default for field in fields(part)}
+    defaults = {field.name: field.default for field in msgspec.structs.fields(part)}
     return [name for name in names if getattr(part, name) != defaults[name]]
 
 
@@ -123,16 +123,16 @@ def bad_results(questionnaire: Questionnaire) -> Iterator[Problem]:
     if not is_web_address(results.url):
         sentence = "is not a web address. Write it whole, like https://example.org/results."
         yield Problem("results, url", sentence)
-    ours = ["From", "Event", *(question.key for question in questionnaire.questions)]
+    names = ["From", "Event", *(question.key for question in questionnaire.questions)]
     if questionnaire.has_several_results:
-        ours += ["Type", "Corrects"]
+        names += ["Type", "Corrects"]
     for name in results.fields:
-        if name not in ours:
-            sentence = f"{name} is not a name of ours. There can be {', '.join(ours)}."
+        if name not in names:
+            sentence = f"{name} is not a name of ours. There can be {', '.join(names)}."
             yield Problem("results, fields", sentence)
-    theirs = [results.fields.get(name, name) for name in ours]
-    for name in sorted({name for name in theirs if theirs.count(name) > 1}):
-        sentence = f"{name} would be sent twice. Give each name a field of its own."
+    fields = [results.fields.get(name, name) for name in names]
+    for field in sorted({field for field in fields if fields.count(field) > 1}):
+        sentence = f"{field} would be sent twice. Give each name a field of its own."
         yield Problem("results, fields", sentence)
     if results.fields and results.format == "json":
         sentence = 'are names for format = "form". Remove them, or the format.'
@@ -186,13 +186,15 @@ def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]
     context = replace(ANY_DAY, yes=questionnaire.say.yes, no=questionnaire.say.no)
     words = {name: getattr(questionnaire.say, name) for name in ("back", "skip", "restart")}
     for number, question in enumerate(questionnaire.questions, 1):
-        if KINDS[question.kind].is_free_text or any(unreadable(question)):
+        kind = KINDS[question.kind]
+        if kind.is_free_text or any(unreadable(question)):
             continue
         for name, word in words.items():
-            if answers.is_choice_name(question, word):
+            if kind.is_name(question, word):
                 sentence = f"{word} hides the word {name}: here it chooses. Rename one of the two."
-                yield Problem(_place(number, "choices"), sentence, is_error=False)
-            elif answers.read(question, word, context) is not None:
+                option = next(kind.names(question)).option
+                yield Problem(_place(number, option), sentence, is_error=False)
+            elif kind.read(question, word, context) is not None:
                 sentence = f"{word} is an answer to question {number}, too. Choose another word."
                 yield Problem(f"say, {name}", sentence)
 
@@ -227,6 +229,6 @@ def bad_names(question: Question) -> Iterator[Problem]:
     """What is wrong with the names that the file gives to answers; places are lines."""
     kind = KINDS[question.kind]
     for name in kind.names(question):
-        yield from reserved_keyword("choices", name)
-        yield from opt_in_keyword("choices", name)
+        yield from reserved_keyword(name.option, name.text)
+        yield from opt_in_keyword(name.option, name.text)
     yield from kind.name_problems(question)

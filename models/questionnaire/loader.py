@@ -55,7 +55,7 @@ def _read(path: Path) -> tuple[Questionnaire | None, list[Problem]]:
     questionnaire = _complete(questionnaire)
     # What is wrong with a part that does not fit may only follow from that.
     unfit = {misfit.part for misfit in misfits}
-    others = [one for one in find_problems(questionnaire) if one.part not in unfit]
+    others = [problem for problem in find_problems(questionnaire) if problem.part not in unfit]
     return questionnaire, misfits + others
 
 
@@ -127,9 +127,8 @@ HINTS = {
     "[A-Za-z0-9_]": "is not a key. Write letters, digits and _, a letter first.",
     "[a-z]{2,3}": 'is not a language. Write its two small letters, like "es".',
     r"'\\S'": "is empty. Write something between the quotes.",
+    **{part: hint for kind in KINDS.values() for part, hint in kind.option_hints.items()},
 }
-for kind in KINDS.values():
-    HINTS |= kind.option_hints
 CURES = {
     "kind": f"Write one of {', '.join(KINDS)}.",
     "format": 'Write "form" or "json".',
@@ -145,7 +144,9 @@ def _complete(questionnaire: Questionnaire) -> Questionnaire:
         msgspec.structs.replace(
             question,
             key=question.key or f"Question{number}",
-            choices=tuple(Choice(one) if isinstance(one, str) else one for one in question.choices),
+            choices=tuple(
+                Choice(choice) if isinstance(choice, str) else choice for choice in question.choices
+            ),
         )
         for number, question in enumerate(questionnaire.questions, 1)
     )
@@ -169,10 +170,10 @@ def _conflicts(
     ]
 
 
-def _have_same_opener(one: Questionnaire, other: Questionnaire) -> bool:
-    same_event = one.event and other.event and one.is_opened_by(other.event)
-    same_number = set(one.to) & set(other.to) or not (one.to or other.to)
-    return bool(same_number and (same_event or one.event is other.event is None))
+def _have_same_opener(first: Questionnaire, second: Questionnaire) -> bool:
+    same_event = first.event and second.event and first.is_opened_by(second.event)
+    same_number = set(first.to) & set(second.to) or not (first.to or second.to)
+    return bool(same_number and (same_event or first.event is second.event is None))
 
 
 def _opener(questionnaire: Questionnaire) -> str:

@@ -43,6 +43,11 @@ def says_yes(text: str, context: ParseContext) -> bool:
     return KINDS["yes_no"].read(None, text, context) == "yes"
 
 
+def reads_media(question: Options) -> bool:
+    """Whether what comes with a text is the answer, so that the text itself can be empty."""
+    return KINDS[question.kind].reads_media
+
+
 def show(question: Options, value: str, own_words: OwnWords) -> str:
     """A value as it is shown in a sentence."""
     return KINDS[question.kind].show(question, value, own_words)
@@ -104,5 +109,5 @@ def documentation_table() -> str:
     lines = ["| kind | what is read, and what is kept of it | its own lines |", "|---|---|---|"]
     for name, kind in KINDS.items():
         options = ", ".join(f"`{option}`" for option, *_ in kind.option_fields())
-        lines.append(f"| `{name}` | {kind.documentation} | {options} |")
+        lines.append(f"| `{name}` | {kind.documentation} | {options or 'none'} |")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext, Sentence
+from models.questionnaire.answers.kind import Kind, Name, Options, OwnWords, ParseContext, Sentence
 from models.questionnaire.problem import Problem
 from models.text import normalize, strip_decoration, without_accents
 
@@ -57,10 +57,12 @@ class ChoiceOptions(Options, Protocol):
 
 def numbered_list(question: ChoiceOptions, today: date) -> str:
     """The choices with their numbers."""
-    return ", ".join(f"{number} {one.label}" for number, one in enumerate(question.choices, 1))
+    return ", ".join(
+        f"{number} {choice.label}" for number, choice in enumerate(question.choices, 1)
+    )
 
 
-class OneOfSeveral(Kind):
+class ChoiceKind(Kind):
     """A choice of one, or with `many` of several, whose values are then joined by SEPARATOR."""
 
     documentation = "the name of a choice or its beginning, number or letter; its value is kept"
@@ -74,7 +76,9 @@ class OneOfSeveral(Kind):
             choice = _find_choice(question.choices, text)
             return choice and choice.value
         chosen = _find_choices(question.choices, text)
-        return SEPARATOR.join(one.value for one in question.choices if one in chosen) or None
+        return (
+            SEPARATOR.join(choice.value for choice in question.choices if choice in chosen) or None
+        )
 
     def sample(self, question: ChoiceOptions, own_words: OwnWords) -> str:
         labels = [choice.label for choice in question.choices]
@@ -82,7 +86,7 @@ class OneOfSeveral(Kind):
 
     def show(self, question: ChoiceOptions, value: str, own_words: OwnWords) -> str:
         labels = {choice.value: choice.label for choice in question.choices}
-        return SEPARATOR.join(labels.get(one, one) for one in _values(question, value))
+        return SEPARATOR.join(labels.get(part, part) for part in _values(question, value))
 
     def retry_name(self, question: ChoiceOptions) -> str:
         return "many" if question.many else question.kind
@@ -90,9 +94,10 @@ class OneOfSeveral(Kind):
     def is_name(self, question: ChoiceOptions, text: str) -> bool:
         return bool(_find_named(question.choices, _fold(text)))
 
-    def names(self, question: ChoiceOptions) -> Iterator[str]:
+    def names(self, question: ChoiceOptions) -> Iterator[Name]:
         for choice in question.choices:
-            yield from dict.fromkeys((choice.value, choice.label, *choice.also))
+            for name in dict.fromkeys((choice.value, choice.label, *choice.also)):
+                yield Name("choices", name, is_shown=name == choice.label)
 
     def matches(self, question: ChoiceOptions, value: str, wanted: str | float) -> bool:
         return wanted in _values(question, value)
@@ -114,13 +119,13 @@ class OneOfSeveral(Kind):
             if SEPARATOR.strip() in value:
                 sentence = f"{value} holds a comma, which is put between several. Remove it."
                 yield Problem("choices", sentence)
-        for one, other in combinations(question.choices, 2):
-            for name in sorted(one.names & other.names):
-                sentence = f"{name} means {one.label} and {other.label} both."
+        for first, second in combinations(question.choices, 2):
+            for name in sorted(first.names & second.names):
+                sentence = f"{name} means {first.label} and {second.label} both."
                 yield Problem("choices", f"{sentence} Give each words of its own.")
-        for (_, one), (index, other) in permutations(enumerate(question.choices), 2):
-            for name in sorted(one.names & _marks(index)):
-                sentence = f"{name} means {one.label}, though it is the number or letter of"
+        for (_, choice), (index, other) in permutations(enumerate(question.choices), 2):
+            for name in sorted(choice.names & _marks(index)):
+                sentence = f"{name} means {choice.label}, though it is the number or letter of"
                 sentence = f"{sentence} {other.label}. Choose longer words."
                 yield Problem("choices", sentence, is_error=False)
 
@@ -140,7 +145,7 @@ def _fold(text: str) -> str:
 
 def _find_named(choices: Sequence[Choice], folded: str) -> list[Choice]:
     bare = strip_decoration(folded)
-    return [one for one in choices if folded in one.names or bare in one.names]
+    return [choice for choice in choices if folded in choice.names or bare in choice.names]
 
 
 def _find_choice(choices: Sequence[Choice], text: str) -> Choice | None:
@@ -153,7 +158,7 @@ def _find_choice(choices: Sequence[Choice], text: str) -> Choice | None:
         return None
     marked = re.fullmatch(r"#?([0-9]{1,2}|[a-z])(?:[).: ]+(.+))?", bare)
     at_mark = by_position(choices, marked[1]) if marked else None
-    begun = [one for one in choices if any(name.startswith(bare) for name in one.names)]
+    begun = [choice for choice in choices if any(name.startswith(bare) for name in choice.names)]
     only_begun = begun[0] if len(begun) == 1 else None
     if marked and marked[2]:
         is_consistent = at_mark and strip_decoration(marked[2]) in at_mark.names
@@ -216,4 +221,4 @@ def _find_marks(choices: Sequence[Choice], text: str) -> Iterable[Choice]:
     return [] if None in found else found
 
 
-KIND = OneOfSeveral()
+KIND = ChoiceKind()

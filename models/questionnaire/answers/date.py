@@ -56,7 +56,7 @@ def resolve_day(written: str | None, today: date) -> date | None:
     return date.fromisoformat(written)
 
 
-class Date(Kind):
+class DateKind(Kind):
     """A day of a year."""
 
     documentation = "a day, also `tomorrow` or `next Tuesday`; it is kept like `2026-12-31`"
@@ -175,13 +175,13 @@ def _next_weekday(word: str, context: ParseContext) -> date | None:
 
 def _nearest_year(day: date, today: date, prefer: str) -> Iterable[date]:
     """This day of the year: the next one from today on, or the last one before."""
-    ahead = [today.year + years for years in range(LEAP_YEARS + 1)]
-    for year in ahead if prefer == "future" else [2 * today.year - one for one in ahead]:
-        with suppress(ValueError):
-            candidate = day.replace(year=year)
+    step = 1 if prefer == "future" else -1
+    for years in range(LEAP_YEARS + 1):
+        with suppress(ValueError):  # no 29 February in that year
+            candidate = day.replace(year=today.year + step * years)
             if (candidate >= today) == (prefer == "future"):
                 yield candidate
                 return
 
 
-KIND = Date()
+KIND = DateKind()

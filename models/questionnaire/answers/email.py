@@ -7,7 +7,7 @@ from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseCont
 from models.text import INVISIBLE, QUOTES
 
 
-class Email(Kind):
+class EmailKind(Kind):
     """An email address, alone or in a sentence."""
 
     documentation = "an email address, alone or in a sentence"
@@ -34,4 +34,4 @@ def _without_brackets(word: str) -> str:
     return re.sub(r"^([<>()\[\]{}\"',;:!?]|[^\w\x00-\x7f])+|[\W_]+$", "", word)
 
 
-KIND = Email()
+KIND = EmailKind()

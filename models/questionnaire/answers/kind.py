@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -61,6 +61,14 @@ class Options(Protocol):
     kind: str
 
 
+class Name(NamedTuple):
+    """A name that the file gives to an answer."""
+
+    option: str  # that holds it
+    text: str
+    is_shown: bool  # in sentences; or only understood
+
+
 class Kind(ABC):
     """One kind of answer: all that the engine, `check` and the documentation know about it."""
 
@@ -113,9 +121,9 @@ class Kind(ABC):
         """Whether a text is a name that the file gives to an answer: it precedes any keyword."""
         return False
 
-    def names(self, question: Options) -> Iterable[str]:
+    def names(self, question: Options) -> Iterator[Name]:
         """The names that the file gives to answers."""
-        return ()
+        return iter(())
 
     def problems(self, question: Options) -> Iterator[Problem]:
         """What makes it impossible to try out the question; places are names of options."""

@@ -19,7 +19,7 @@ class PhoneOptions(Options, Protocol):
     region: Region | None = None
 
 
-class Phone(Kind):
+class PhoneKind(Kind):
     """The number of a phone, kept with its country code."""
 
     documentation = "the number of a phone; it is kept with its country code (E.164)"
@@ -54,4 +54,4 @@ class Phone(Kind):
             yield Problem("region", f"{question.region} {sentence}")
 
 
-KIND = Phone()
+KIND = PhoneKind()

@@ -3,7 +3,7 @@
 from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
 
 
-class Photo(Kind):
+class PhotoKind(Kind):
     """One photo or more, kept as the URLs that Twilio has them under, with blanks between."""
 
     documentation = "one photo or more; the addresses that Twilio keeps them under are kept"
@@ -20,4 +20,4 @@ class Photo(Kind):
         return f"({len(value.split())})"
 
 
-KIND = Photo()
+KIND = PhotoKind()

@@ -29,7 +29,7 @@ class TextOptions(Options, Protocol):
     pattern: Sentence | None = None
 
 
-class Text(Kind):
+class TextKind(Kind):
     """Any text, kept as it came."""
 
     documentation = "any text; it is kept as it came"
@@ -82,4 +82,4 @@ def _pattern_error(pattern: str) -> str | None:
     return None
 
 
-KIND = Text()
+KIND = TextKind()

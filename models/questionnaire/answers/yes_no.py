@@ -18,7 +18,7 @@ AFTER_NO |= {f"{who} {verb}" for who in ("i", "we") for verb in ("will not", "ca
 AFTER_NO |= {"im not", "i am not", "we arent", "we are not"}
 
 
-class YesNo(Kind):
+class YesNoKind(Kind):
     """Yes or no."""
 
     documentation = "a yes or a no; `yes` or `no` is kept"
@@ -59,4 +59,4 @@ def _plain(words: Iterable[str]) -> set[str]:
     return {without_accents(normalize(word)).replace("'", "") for word in words}
 
 
-KIND = YesNo()
+KIND = YesNoKind()
