@@ -251,11 +251,10 @@ class Dialog:
 
     def _fill_for(self, question: Question, template: str) -> str:
         """With what only sentences about this kind of question can hold."""
-        placeholders = KINDS[question.kind].placeholders
-        today = self.context.local_date if placeholders else None
-        return self._fill(
-            template, **{name: f(question, today) for name, f in placeholders.items()}
-        )
+        kind = KINDS[question.kind]
+        if not kind.placeholders:
+            return self._fill(template)
+        return self._fill(template, **kind.placeholder_values(question, self.context.local_date))
 
     def _fill_with_answers(self, sentence: str) -> str:
         """A sentence that lists the answers, with these cut where it would be too long."""

@@ -24,6 +24,8 @@ import pytest
 from alembic.config import Config
 from patching import APART, Patches
 
+from models import Questionnaire
+from models.questionnaire.answers import ParseContext
 from phone import Phone
 from settings import Settings
 from smsconvo import App, create_app
@@ -325,6 +327,12 @@ def next_program(tmp_path) -> Callable:
         return copy / "smsconvo.py"
 
     return make
+
+
+def context_of(questionnaire: Questionnaire, now: datetime) -> ParseContext:
+    """What an answer to one of its questions is read by at `now`."""
+    say = questionnaire.say
+    return ParseContext(now, questionnaire.timezone, questionnaire.language, say.yes, say.no)
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:

@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime
 import hypothesis
 import phonenumbers
 import pytest
+from conftest import context_of
 from hypothesis import strategies as st
 
 from models import load_catalog
-from models.questionnaire import answers
+from models.questionnaire.answers import KINDS
 
 FRIDAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FILE = (
@@ -411,8 +412,8 @@ def read(tmp_path_factory):
 
 
 def read_it(questionnaire, text, media=()):
-    context = questionnaire.parse_context(FRIDAY)
-    return answers.read(questionnaire.question("it"), text, context, media)
+    question, context = questionnaire.by_key["it"], context_of(questionnaire, FRIDAY)
+    return KINDS[question.kind].read(question, text, context, media)
 
 
 @pytest.mark.parametrize(

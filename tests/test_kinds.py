@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 from conftest import HERE, run
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.questionnaire import answers
@@ -19,7 +19,8 @@ from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.choice import Choice
 from models.questionnaire.answers.kind import ANY_DAY, Kind, Options
 from models.questionnaire.flow import is_met
-from models.questionnaire.schema import PLACEHOLDER, Messages, Question
+from models.questionnaire.schema import Messages, Question
+from models.questionnaire.templates import PLACEHOLDER
 
 PAGE = (HERE / "docs" / "questionnaires.md").read_text("utf-8")
 PACKAGE = HERE / "models" / "questionnaire" / "answers"
@@ -200,7 +201,7 @@ def test_a_kind_defines_all_that_the_program_asks_of_it(name):
     prompt = messages.retry_prompt(question)
     assert prompt == kind.retry
     assert set(PLACEHOLDER.findall(prompt)) <= set(kind.placeholders)
-    values = answers.placeholder_values(question, TODAY)
+    values = kind.placeholder_values(question, TODAY)
     assert values.keys() == kind.placeholders.keys()
     assert all(isinstance(value, str) for value in values.values())
     sample = kind.sample(question, messages)
@@ -209,8 +210,8 @@ def test_a_kind_defines_all_that_the_program_asks_of_it(name):
     assert kind.condition_help(question).endswith(".")
     assert list(kind.problems(question)) == list(kind.name_problems(question)) == []
     assert all(name.text for name in kind.names(question))
-    assert answers.read(question, "", ANY_DAY) is None
-    assert not answers.is_choice_name(question, "?")
+    assert kind.read(question, "", ANY_DAY) is None
+    assert not kind.is_name(question, "?")
 
 
 CONDITIONS = {"yes_no": "no", "choice": "A", "number": 3, "date": "2026-12-31"}
@@ -230,7 +231,7 @@ def test_a_value_that_is_read_can_be_shown(name):
     texts = ("yes", "A", "3", "3 May", "a@example.org", "+1 415 867 5308")
     values = [kind.read(question, text, ANY_DAY, ["https://a"]) for text in texts]
     assert any(values)
-    assert all(answers.show(question, value, Messages()) for value in values if value)
+    assert all(kind.show(question, value, Messages()) for value in values if value)
 
 
 def test_the_page_has_the_table_of_kinds():
@@ -296,6 +297,7 @@ def test_an_option_is_the_same_for_all_kinds_that_have_it(patch):
         answers.option_fields()
 
 
+@settings(deadline=None)  # the parsers of dates are loaded by the first
 @given(text=st.text(max_size=50))
 def test_a_text_without_an_answer_is_none_of_any_kind(text):
     for name, kind in KINDS.items():

@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime
 import hypothesis
 import msgspec
 import pytest
-from conftest import HERE
+from conftest import HERE, context_of
 from hypothesis import strategies as st
 
 from models import Catalog, InvalidQuestionnaire, Questionnaire, load_catalog
-from models.questionnaire import answers
+from models.questionnaire.answers import KINDS
 from models.questionnaire.costs import CostReport
+from models.text import fold_case
 
 ONE = 'title = "T"\nthanks = "Thanks"\n[[questions]]\nask = "One?"\n'
 COUNTS = 'title = "C"\nreply = "{count}"\n'
@@ -126,12 +127,12 @@ def test_those_that_name_the_number_come_first_and_then_an_exact_event(load):
         our_party="to = ['+1']\nevent = 'Party'\n" + ONE,
         theirs="to = ['+2']\nevent = 'Picnic'\n" + ONE,
     )
-    assert loaded.opens("hello", "+9") == "anything"
-    assert loaded.opens(" PARTY ", "+9") == "party"
-    assert loaded.opens("hello", "+1") == "ours"
-    assert loaded.opens("party", "+1") == "our_party"
-    assert loaded.opens("picnic", "+2") == "theirs"
-    assert loaded.opens("party", "+2") == "party"
+    assert loaded.opens(fold_case("hello"), "+9").name == "anything"
+    assert loaded.opens(fold_case(" PARTY "), "+9").name == "party"
+    assert loaded.opens(fold_case("hello"), "+1").name == "ours"
+    assert loaded.opens(fold_case("party"), "+1").name == "our_party"
+    assert loaded.opens(fold_case("picnic"), "+2").name == "theirs"
+    assert loaded.opens(fold_case("party"), "+2").name == "party"
 
 
 def test_nothing_opens_for_a_text_that_is_no_event(load):
@@ -255,4 +256,6 @@ def test_whatever_stands_in_a_file_is_refused_in_sentences_or_works(load, conten
     assert all(problem.sentence for problem in report.warnings())
     for question in one.questions:
         for said in ("1", "yes", "3 May", "a@b.org"):
-            answers.read(question, said, one.parse_context(datetime(2026, 11, 20, tzinfo=UTC)))
+            KINDS[question.kind].read(
+                question, said, context_of(one, datetime(2026, 11, 20, tzinfo=UTC))
+            )

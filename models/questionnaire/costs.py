@@ -6,7 +6,6 @@ from datetime import date
 from typing import NamedTuple
 
 from gateway.segments import GSM_7, encoding, measure
-from models.questionnaire import answers
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import LONG_SAMPLE
 from models.questionnaire.problem import Problem
@@ -125,7 +124,9 @@ def _values(question: Question | None, questionnaire: Questionnaire, today: date
         "answers": ", ".join(f"{n} {sample}" for n, sample in enumerate(samples.values(), 1)),
         "last": str(len(samples)),
     }
-    return values | (answers.placeholder_values(question, today) if question else {})
+    if question:
+        values |= KINDS[question.kind].placeholder_values(question, today)
+    return values
 
 
 def _ucs2_characters(place: str, text: str) -> Iterator[Problem]:

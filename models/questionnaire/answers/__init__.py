@@ -1,13 +1,11 @@
 """The kinds of answers: the registry of them, and what the program asks of a question's kind."""
 
-from collections.abc import Sequence
-from datetime import date
 from importlib import import_module
 from itertools import chain
 from typing import Any
 
 from models.questionnaire.answers.choice import SEPARATOR
-from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
+from models.questionnaire.answers.kind import Kind, Options, ParseContext
 
 __all__ = ["KINDS", "SEPARATOR", "Kind", "ParseContext"]
 
@@ -28,40 +26,9 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def read(
-    question: Options, text: str, context: ParseContext, media: Sequence[str] = ()
-) -> str | None:
-    """The value of a text as an answer to a question; None where it cannot be read for certain.
-
-    `media` are the URLs of what came with the text.
-    """
-    return KINDS[question.kind].read(question, text, context, media)
-
-
 def says_yes(text: str, context: ParseContext) -> bool:
     """Whether a text is a yes, in the questionnaire's own words if it has some."""
     return KINDS["yes_no"].read(None, text, context) == "yes"
-
-
-def reads_media(question: Options) -> bool:
-    """Whether what comes with a text is the answer, so that the text itself can be empty."""
-    return KINDS[question.kind].reads_media
-
-
-def show(question: Options, value: str, own_words: OwnWords) -> str:
-    """A value as it is shown in a sentence."""
-    return KINDS[question.kind].show(question, value, own_words)
-
-
-def is_choice_name(question: Options, text: str) -> bool:
-    """Whether a text is a name that the file gives to an answer: it precedes any keyword."""
-    return KINDS[question.kind].is_name(question, text)
-
-
-def placeholder_values(question: Options, today: date) -> dict[str, str]:
-    """What only sentences about this kind of question can hold, such as `choices`."""
-    placeholders = KINDS[question.kind].placeholders.items()
-    return {name: value(question, today) for name, value in placeholders}
 
 
 def retry_name(question: Options) -> str:

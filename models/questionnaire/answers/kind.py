@@ -113,6 +113,10 @@ class Kind(ABC):
         """A value as it is shown in a sentence."""
         return value
 
+    def placeholder_values(self, question: Options, today: date) -> dict[str, str]:
+        """What only sentences about this kind of question can hold, such as `choices`."""
+        return {name: value(question, today) for name, value in self.placeholders.items()}
+
     def retry_name(self, question: Options) -> str:
         """The name in [say] of the reply to what is no answer."""
         return question.kind
