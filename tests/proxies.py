@@ -16,7 +16,7 @@ import pytest
 from conftest import free_address
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
-START_SECONDS = 10
+START_SECONDS = 30
 
 
 class Proxy(NamedTuple):

@@ -2,6 +2,7 @@ import json
 import random
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,14 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from pathlib import Path
 from threading import Barrier, Event, Thread
 from urllib.parse import parse_qsl
 
 import pytest
+import requests
 from conftest import FEEDBACK, NUMBER, REY, STRANGER, THANKS, Receiver, Webhook, until
+from proxies import tool
 from sqlalchemy import select, text
 from standardwebhooks import Webhook as StandardWebhook
 from standardwebhooks import WebhookVerificationError
@@ -44,9 +48,13 @@ SCHEDULE = [
     timedelta(minutes=30),
     *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
 ]
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+BAD_TLS = "The certificate or the TLS connection is not valid."
 BROKEN = "The connection was refused or broke off."
 MICROSECOND = timedelta(microseconds=1)
+# So long that whoever waits in vain is told apart from whoever was only slow on a busy machine.
+DRIP_SECONDS = PATIENCE_SECONDS = 60
 
 
 def send_results(questionnaires, url: str, lines: str = "", name: str = "feedback") -> None:
@@ -130,7 +138,7 @@ def answering() -> Iterator[Callable]:
 def drip(beginning: bytes) -> Callable:
     def behave(connection: socket.socket, over: Event) -> None:
         connection.sendall(beginning)
-        for _ in range(250):
+        for _ in range(50 * DRIP_SECONDS):
             if over.wait(0.02):
                 break
             connection.sendall(b"a")
@@ -158,7 +166,7 @@ def sending(webhook: Webhook) -> Iterator[Worker]:
     finally:
         sender.stop()
         webhook.app.result_written.set()  # or it would notice at its next look
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
 
 
@@ -425,7 +433,54 @@ def test_tls_asks_for_the_name_and_not_for_the_address():
         outcome = post(a_delivery(f"https://localhost:{server.getsockname()[1]}/"))
         thread.join()
     assert asked == ["localhost"]
-    assert outcome.error == "The certificate or the TLS connection is not valid."
+    assert outcome.error == BAD_TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    """A file with a key, and a certificate for results.example that is its own authority."""
+    file = tmp_path_factory.mktemp("certificate") / "results.example.pem"
+    name = ("-subj", "/CN=results.example", "-addext", "subjectAltName=DNS:results.example")
+    command = (tool("openssl", "openssl"), "req", "-x509", "-nodes", *name)
+    subprocess.run([*command, "-keyout", file, "-out", f"{file}.crt"], check=True, timeout=30)
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+@pytest.mark.parametrize(
+    ("host", "is_trusted", "outcome"),
+    [
+        ("results.example", True, Outcome(204)),
+        ("results.example", False, Outcome(None, BAD_TLS)),
+        ("other.example", True, Outcome(None, BAD_TLS)),
+        ("127.0.0.1", True, Outcome(None, BAD_TLS)),
+    ],
+)
+def test_a_certificate_must_be_for_the_name_and_from_somebody_trusted(
+    certificate, monkeypatch, host, is_trusted, outcome
+):
+    look_up = socket.getaddrinfo
+    if is_trusted:
+        monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _, *args, **kwargs: look_up("127.0.0.1", *args, **kwargs)
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server = context.wrap_socket(server, server_side=True)
+
+        def accept() -> None:
+            with suppress(OSError), server.accept()[0] as connection:
+                connection.recv(1 << 16)
+                connection.sendall(NO_CONTENT)
+
+        thread = Thread(target=accept)
+        thread.start()
+        url = f"https://{host}:{server.getsockname()[1]}/"
+        assert post(a_delivery(url)) == outcome
+        thread.join()
+        server.close()
 
 
 def test_a_name_that_nobody_knows_is_told_so():
@@ -745,7 +800,7 @@ def test_senders_never_claim_the_same_delivery(completed, clock):
     def claim_all(_) -> list[int]:
         claimed = []
         with connect(url) as own:
-            together.wait(10)
+            together.wait(PATIENCE_SECONDS)
             while True:
                 with own.read() as db:
                     if not Delivery.is_due(db, clock()):
@@ -816,16 +871,17 @@ def test_a_receiver_that_drips_is_left_at_the_limit(answering, patch, beginning)
     assert post(a_delivery(answering(drip(beginning)))) == Outcome(
         None, "Not done within 0.3 s in all."
     )
-    assert 0.3 <= time.monotonic() - began < 3
+    assert 0.3 <= time.monotonic() - began < DRIP_SECONDS / 2
 
 
 def test_tls_that_hangs_is_left_at_the_limit(patch):
     patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
+    patch("worker.http_client", "CONNECT_SECONDS", PATIENCE_SECONDS)  # for TLS, too
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         outcome = post(a_delivery(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
     assert outcome == Outcome(None, "Not done within 0.3 s in all.")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < PATIENCE_SECONDS / 2
 
 
 def test_an_attempt_that_began_later_may_end_sooner(answering, patch):
@@ -835,16 +891,15 @@ def test_an_attempt_that_began_later_may_end_sooner(answering, patch):
         arrived.set()
         over.wait()
 
-    patch("worker.http_client", "ATTEMPT_SECONDS", 2)
+    patch("worker.http_client", "ATTEMPT_SECONDS", 4)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(post, a_delivery(answering(hold)))
-        assert arrived.wait(10)
+        assert arrived.wait(PATIENCE_SECONDS)
         patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
-        began = time.monotonic()
         later = post(a_delivery(answering(hold)))
-        assert time.monotonic() - began < 1.5
-        assert (first.result(10).error, later.error) == (
-            "Not done within 2 s in all.",
+        assert not first.done()
+        assert (first.result(PATIENCE_SECONDS).error, later.error) == (
+            "Not done within 4 s in all.",
             "Not done within 0.3 s in all.",
         )
 
@@ -865,8 +920,7 @@ def test_a_receiver_that_takes_no_connections_is_left(patch):
     assert outcome == Outcome(None, "No connection within 0.2 s.")
 
 
-def test_an_endless_answer_is_read_to_its_limit_and_counts(answering, patch):
-    patch("worker.http_client", "ATTEMPT_SECONDS", 3)
+def test_an_endless_answer_is_read_to_its_limit_and_counts(answering):
     sent = []
 
     def flood(connection: socket.socket, over: Event) -> None:
@@ -910,7 +964,7 @@ def test_a_connection_that_is_refused_is_not_a_delivery():
 
 def test_a_receiver_without_valid_tls_is_not_a_delivery(receiver):
     outcome = post(a_delivery(receiver.url.replace("http:", "https:")))
-    assert outcome == Outcome(None, "The certificate or the TLS connection is not valid.")
+    assert outcome == Outcome(None, BAD_TLS)
     assert receiver.requests == []
 
 
@@ -954,7 +1008,7 @@ def test_neither_phones_nor_other_receivers_wait_for_one_that_hangs(
     webhook = serve()
     with sending(webhook):
         assert complete(webhook.phone(), ("slow", *TEXTS[1:])) == [THANKS]
-        assert reached.wait(10)
+        assert reached.wait(PATIENCE_SECONDS)
         owe_more(webhook, 3 * MAX_IN_FLIGHT)
         assert complete(webhook.phone(STRANGER)) == [THANKS]
         until(lambda: receiver.requests)
@@ -965,7 +1019,7 @@ def test_neither_phones_nor_other_receivers_wait_for_one_that_hangs(
 def slow(reached: Event, go_on: Event) -> Callable:
     def behave(connection: socket.socket, over: Event) -> None:
         reached.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE_SECONDS)
         connection.sendall(OK)
 
     return behave
@@ -979,7 +1033,7 @@ def test_the_sender_claims_no_more_than_it_can_send_and_in_the_end_sends_all(
 
     def answer_later(connection: socket.socket, over: Event) -> None:
         reached.append(connection)
-        go_on.wait(10)
+        go_on.wait(PATIENCE_SECONDS)
         connection.sendall(OK)
 
     send_results(questionnaires, answering(answer_later))
@@ -1001,7 +1055,7 @@ def test_a_stop_waits_for_the_attempt_under_way(serve, questionnaires, answering
     webhook = serve()
     with sending(webhook) as sender:
         complete(webhook.phone())
-        assert reached.wait(10)
+        assert reached.wait(PATIENCE_SECONDS)
         sender.stop()
         go_on.set()
     assert owed(webhook).state == "delivered"

@@ -24,7 +24,7 @@ from proxies import (
     tool,
 )
 
-PATIENCE_SECONDS = 5  # for what must happen
+PATIENCE_SECONDS = 30  # for what must happen
 QUIET_SECONDS = 0.3  # for what must not; without buffering it happens within a millisecond or two
 
 TEXT = b"Body=caf%C3%A9+%F0%9F%99%82&Empty=&From=%2B14158675308"

@@ -7,10 +7,13 @@ look-up could give another one.
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ssl import SSLContext
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util import create_urllib3_context
 
 MAX_ADDRESSES = 4  # of one name that are tried; each may take the whole time to connect
 # Where clouds tell a machine its secrets; most are at the link-local 169.254.169.254.
@@ -34,9 +37,7 @@ class ForbiddenAddress(ValueError):
 class PinnedConnection(HTTPConnection):
     """A connection to a permitted address of its host.
 
-    `watch` is called with the connected socket, before TLS, so that it can be shut down at any
-    moment. `_new_conn` is a private name of urllib3, which has no public way between the two;
-    a test in test_deliver.py fails when urllib3 connects without it.
+    `watch` is called with the connected socket, before TLS, so that others can shut it down.
     """
 
     def __init__(
@@ -51,31 +52,42 @@ class PinnedConnection(HTTPConnection):
         self._name = host  # `self.host` lacks a dot at its end, without which it is another name
         self._allow_private, self._watch = allow_private, watch
 
-    def _new_conn(self) -> socket.socket:
-        addresses = resolve_allowed(self._name, self.port, self._allow_private)
+    def connect(self) -> None:
+        """Connect to the first address that takes a connection; the last one's error is raised."""
+        *others, last = resolve_allowed(self._name, self.port, self._allow_private)
         try:
-            connected = connect_first(addresses, self._connect_to)
+            for address in others:
+                with suppress(NewConnectionError, ConnectTimeoutError):
+                    return self._connect_to(address)
+            self._connect_to(last)
         finally:
-            self.host = self._name  # for TLS, which asks for the name's certificate
-        self._watch(connected)
-        return connected
+            self.host = self._name  # for the header Host, and for TLS
 
-    def _connect_to(self, address: str) -> socket.socket:
+    def _connect_to(self, address: str) -> None:
         self.host = address
-        return super()._new_conn()
+        HTTPConnection.connect(self)
+        self._watch(self.sock)
 
 
 class PinnedHTTPSConnection(PinnedConnection, HTTPSConnection):
-    """The same, with TLS for the host's name."""
+    """The same with TLS: the server must prove that it is the host, whatever its address."""
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = tls_context(self.ca_certs).wrap_socket(self.sock, server_hostname=self.host)
+        self.is_verified = True
 
 
-def connect_first(addresses: list[str], connect: Callable[[str], socket.socket]) -> socket.socket:
-    """The connection to the first address that takes one; else the last one's error is raised."""
-    *others, last = addresses
-    for address in others:
-        with suppress(NewConnectionError, ConnectTimeoutError):
-            return connect(address)
-    return connect(last)
+@cache
+def tls_context(ca_certs: str) -> SSLContext:
+    """For a client that checks certificates and host names, as urllib3 makes it.
+
+    Kept, because to load the certificates of authorities takes longer than all else of an attempt.
+    """
+    context = create_urllib3_context()
+    context.load_verify_locations(ca_certs)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def resolve_allowed(name: str, port: int, allow_private: bool) -> list[str]:

@@ -175,7 +175,8 @@ class Text:
     replies: list[str]
     content: bytes
     cookie: str | None
-    at: float  # time.monotonic() of the acknowledgement
+    sent_at: float  # by time.monotonic(): when it went out, for the last time
+    at: float  # when the acknowledgement had come
 
 
 class Guests:
@@ -230,6 +231,7 @@ def text_until_acknowledged(
     sid = new_sid()
     deadline = time.monotonic() + patience
     while True:
+        sent_at = time.monotonic()
         try:
             replies = phone.text(said, sid=sid)
         except TwilioError:
@@ -240,7 +242,8 @@ def text_until_acknowledged(
         else:
             last = phone.last
             cookie = last.headers.get("Set-Cookie")
-            return Text(phone.sender, sid, said, replies, last.content, cookie, time.monotonic())
+            at = time.monotonic()
+            return Text(phone.sender, sid, said, replies, last.content, cookie, sent_at, at)
 
 
 def audit(database: Path, acknowledged: list[Text]) -> list[str]:

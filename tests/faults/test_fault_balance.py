@@ -71,8 +71,12 @@ def test_the_other_server_takes_all_texts(tmp_path, database_url, receiver, end)
     print(f"{len(acknowledged)} texts, {len(refusals)} refused at first")
     with psycopg.connect(database_url) as connection:
         assert surprises + compare(connection, acknowledged) == []
-    assert set(refusals) <= {502, 503}  # 503 where the proxy thinks that none is well
-    assert len(refusals) <= GUESTS  # who texted at that moment; Twilio tries again
+    # A guest has one text in flight. Caddy notes that a machine is gone before it says 502, so the
+    # next try, and all texts for the five seconds of `fail_duration`, reach the other machine; by
+    # then the health check, every two seconds, has noticed as well. A 503 would mean that Caddy
+    # does not see the machine that is well, which round_robin does not always.
+    assert set(refusals) <= {502}
+    assert len(refusals) <= GUESTS
 
 
 def test_the_check_notices_a_proxy_that_sends_on_to_a_server_that_is_gone(

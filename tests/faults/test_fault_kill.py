@@ -12,24 +12,47 @@ from pathlib import Path
 import pytest
 from rig import REPLIES, TEXTS, Guests, Server, serving, text_until_acknowledged
 
+from commands.server import STOP_SECONDS
+
 GUESTS = 16
+# The shortest time for which a text waits for a lock, on SQLite and on PostgreSQL.
+TIMEOUT_SECONDS = 5
 
 
 class Rounds:
-    """Guests text, and after some texts the server ends and begins anew, again and again."""
+    """Guests text, and after some texts the server ends and begins anew, again and again.
+
+    How fast that is depends on the machine, and on what else that has to do. So it is compared with
+    what the same server did before: some texts, and a start after a stop.
+    """
 
     def __init__(self, folder: Path, rounds: int, end: Callable[[Server], object], **options):
         self.starts: list[float] = []  # seconds from a start to the first acknowledgement
         self.stops: list[float] = []
         with serving(folder, **options) as server:
             with Guests(server, GUESTS) as guests:
-                began = time.monotonic()
+                self.rate_before = measure_rate(guests)
+                self._one(server, guests, Server.stop)
+                self.start_before, _ = self.starts.pop(), self.stops.pop()
+                began, before = time.monotonic(), len(guests.acknowledged)
                 for _ in range(rounds):
                     self._one(server, guests, end)
-                seconds = time.monotonic() - began - sum(self.starts) - sum(self.stops)
-                self.rate = len(guests.acknowledged) / seconds
+                self.seconds = time.monotonic() - began - sum(self.starts) - sum(self.stops)
+                self.texts = len(guests.acknowledged) - before
             self.acknowledged = guests.acknowledged
             self.complaints = guests.surprises + server.audit(guests.acknowledged)
+
+    def find_slow(self) -> list[str]:
+        """What took so long that it waited for something that a server left behind.
+
+        Four times as long as before is left to a machine that has got busier; one timeout on top,
+        because a short run has no mean.
+        """
+        limit = 4 * self.start_before + TIMEOUT_SECONDS
+        slow = [f"a start took {seconds:.1f} s" for seconds in self.starts if seconds > limit]
+        if self.seconds > 4 * self.texts / self.rate_before + TIMEOUT_SECONDS:
+            slow.append(f"{self.texts} texts took {self.seconds:.1f} s")
+        return slow
 
     def _one(self, server: Server, guests: Guests, end: Callable[[Server], object]) -> None:
         guests.wait_for(len(guests.acknowledged) + random.randint(1, 60))
@@ -40,16 +63,26 @@ class Rounds:
         self.stops.append(ended - began)
         count = len(guests.acknowledged)
         server.start()
-        guests.wait_for(count + GUESTS + 1)  # those under way at the end may be noted late
-        first = min(text.at for text in guests.acknowledged[count:] if text.at > ended)
+        guests.wait_for(count + GUESTS + 1)  # those in flight at the end may be noted late
+        first = min(text.at for text in guests.acknowledged[count:] if text.sent_at > ended)
         self.starts.append(first - ended)
 
     def __str__(self) -> str:
         return (
-            f"{len(self.starts)} rounds, {len(self.acknowledged)} texts, {self.rate:.0f} a second;"
+            f"{len(self.starts)} rounds, {len(self.acknowledged)} texts,"
+            f" {self.texts / self.seconds:.0f} a second, before {self.rate_before:.0f};"
             f" first answer after {statistics.median(self.starts):.2f} s, at most"
-            f" {max(self.starts):.2f} s; stopped within {max(self.stops):.2f} s"
+            f" {max(self.starts):.2f} s, before {self.start_before:.2f} s;"
+            f" stopped within {max(self.stops):.2f} s"
         )
+
+
+def measure_rate(guests: Guests) -> float:
+    """Texts a second, once each guest has texted."""
+    guests.wait_for(GUESTS)
+    began, before = time.monotonic(), len(guests.acknowledged)
+    guests.wait_for(before + 10 * GUESTS)
+    return (len(guests.acknowledged) - before) / (time.monotonic() - began)
 
 
 @pytest.fixture
@@ -67,8 +100,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size):
     rounds = Rounds(tmp_path, size(2, rounds_on(settings, 200)), Server.kill, settings=settings)
     print(rounds)
     assert rounds.complaints == []
-    assert rounds.rate >= 50
-    assert max(rounds.starts) <= 3
+    assert rounds.find_slow() == []
 
 
 @pytest.mark.alone
@@ -82,7 +114,7 @@ def test_a_stop_finishes_what_is_under_way(tmp_path, settings, size):
     print(rounds)
     assert rounds.complaints == []
     assert set(statuses) == {0}
-    assert max(rounds.stops) <= 20
+    assert max(rounds.stops) <= STOP_SECONDS  # then it ends what is still in flight
 
 
 def test_the_check_notices_texts_that_are_acknowledged_before_their_commit(tmp_path):
@@ -108,23 +140,23 @@ def test_a_text_under_way_gets_its_answer_before_the_server_ends(tmp_path, setti
         assert answer.result() == [REPLIES[0]]
 
 
-def seconds_to_end(folder: Path, weakness: str) -> float:
-    """Of a worker whose SIGTERM goes to another thread than its main one; 5 where it lives on."""
+def ends(folder: Path, weakness: str, patience: float) -> bool:
+    """Whether a worker ends whose SIGTERM goes to another thread than its main one."""
     with serving(folder, weakness=weakness) as server:
         text_until_acknowledged(server.phone("+14155550123"), TEXTS[0])
         (worker,) = Path(f"/proc/{server.pid()}/task/{server.pid()}/children").read_text().split()
         threads = [int(thread.name) for thread in Path(f"/proc/{worker}/task").iterdir()]
         threads.remove(int(worker))
-        began = time.monotonic()
         ctypes.CDLL(None).tgkill(int(worker), threads[0], signal.SIGTERM)
-        while Path(f"/proc/{worker}/fd/0").exists() and time.monotonic() - began < 5:
+        deadline = time.monotonic() + patience
+        while (is_alive := Path(f"/proc/{worker}/fd/0").exists()) and time.monotonic() < deadline:
             time.sleep(0.01)
-        return time.monotonic() - began
+        return not is_alive
 
 
 def test_a_stop_is_heard_whichever_thread_the_kernel_gives_it_to(tmp_path):
-    assert seconds_to_end(tmp_path, "wait_for_no_lock") < 2
+    assert ends(tmp_path, "wait_for_no_lock", patience=STOP_SECONDS)
 
 
 def test_the_check_notices_a_server_that_sleeps_on(tmp_path):
-    assert seconds_to_end(tmp_path, "sleep_on") >= 5
+    assert not ends(tmp_path, "sleep_on", patience=5)

@@ -407,7 +407,8 @@ def test_every_result_outlives_a_receiver_in_chaos(database, database_url, size)
         f"longest attempt {suffered['longest']:.1f} s, memory +{suffered['memory'] / MIB:.1f} MiB"
     )
     assert len(suffered["accepted"]) == results
-    assert suffered["longest"] <= seconds + 1
+    # By their own will those that hang and drip would hold an attempt for PATIENCE_SECONDS.
+    assert suffered["longest"] <= (seconds + PATIENCE_SECONDS) / 2
     assert suffered["memory"] <= 5 * MIB
     assert None in suffered["errors"] and len(suffered["errors"]) >= 6
 

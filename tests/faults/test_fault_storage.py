@@ -83,6 +83,7 @@ class Guest:
         """Go on where it stopped, until the end or until a text is refused too often."""
         while tries and len(self.acknowledged) < len(TEXTS):
             said, sid = TEXTS[len(self.acknowledged)], self.sids[len(self.acknowledged)]
+            sent_at = time.monotonic()
             try:
                 replies = phone.text(said, sid=sid)
             except TwilioError:
@@ -90,9 +91,9 @@ class Guest:
                 self.refusals[phone.last.status] += 1
                 time.sleep(pause)
             else:
-                last = phone.last
+                content, at = phone.last.content, time.monotonic()
                 self.acknowledged.append(
-                    Text(SENDER, sid, said, replies, last.content, None, time.monotonic())
+                    Text(SENDER, sid, said, replies, content, None, sent_at, at)
                 )
 
     def misses(self, database: Path) -> list[str]:
