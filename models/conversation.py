@@ -27,7 +27,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.contact import Contact
 from models.delivery import Delivery
 from models.payload import Result, Values, build_payload, has_same_answers
-from models.questionnaire.answers import KINDS, SEPARATOR, Kind
+from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
 from models.version import Version
@@ -262,7 +262,7 @@ class Conversation(Base):
         values: dict[str, str | list[str] | None] = {}
         for question in self.answered:
             value = self.answers[question.key].value
-            values[question.key] = value.split(SEPARATOR) if question.many and value else value
+            values[question.key] = value and KINDS[question.kind].result_value(question, value)
         return values
 
     @classmethod

@@ -1,9 +1,12 @@
 import json
 from contextlib import closing
 
+import pytest
 from conftest import HERE, run
 
 from storage.sqlite import sqlite3
+
+pytestmark = pytest.mark.long
 
 
 def test_a_history_is_like_one_that_guests_left(tmp_path):

@@ -88,6 +88,9 @@ class ChoiceKind(Kind):
         labels = {choice.value: choice.label for choice in question.choices}
         return SEPARATOR.join(labels.get(part, part) for part in _values(question, value))
 
+    def result_value(self, question: ChoiceOptions, value: str) -> str | list[str]:
+        return _values(question, value) if question.many else value
+
     def retry_name(self, question: ChoiceOptions) -> str:
         return "many" if question.many else "choice"
 

@@ -114,6 +114,10 @@ class Kind(ABC):
         """What only sentences about this kind of question can hold, such as `choices`."""
         return {name: value(question, today) for name, value in self.placeholders.items()}
 
+    def result_value(self, question: Options, value: str) -> str | list[str]:
+        """A value as receivers get it."""
+        return value
+
     def retry_name(self, question: Options) -> str:
         """The name in [say] of the reply to what is no answer."""
         return question.kind
