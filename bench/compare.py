@@ -48,7 +48,7 @@ def main(other_checkout: Path, phones: tuple[int, ...], seconds: float, rounds: 
     A ratio is the median of those of the rounds, and the least and the greatest of them.
     """
     other = other_checkout / OURS.name
-    click.echo(f"{'phones':>6}  {'':12}" + "".join(f"{column:>27}" for column in COLUMNS))
+    click.echo(f"{'phones':>6}  {'':12}" + "".join(f"{column:>28}" for column in COLUMNS))
     for number in phones:
         runs = [measure_both(other, number, seconds, bool(n % 2)) for n in range(rounds)]
         for line in tabulate(number, runs):
@@ -77,15 +77,19 @@ def measure(program: Path, phones: int, seconds: float) -> Figures:
 def tabulate(phones: int, runs: Sequence[tuple[Figures, Figures]]) -> Iterator[str]:
     ours, others = zip(*runs, strict=True)
     ratios = [[a / b for a, b in zip(*pair, strict=True)] for pair in runs]
-    for name, rows in (("this", ours), ("other", others), ("this ÷ other", ratios)):
-        cells = "".join(f"{show_spread(column):>27}" for column in zip(*rows, strict=True))
-        yield f"{phones:>6}  {name:12}{cells}"
+    for name, rows, digits in (
+        ("this", ours, 2),
+        ("other", others, 2),
+        ("this ÷ other", ratios, 3),
+    ):
+        cells = [show_spread(column, digits) for column in zip(*rows, strict=True)]
+        yield f"{phones:>6}  {name:12}" + "".join(f"{cell:>28}" for cell in cells)
 
 
-def show_spread(values: Sequence[float]) -> str:
-    """The median, the least and the greatest."""
-    middle, least, greatest = statistics.median(values), min(values), max(values)
-    return f"{middle:.4g} ({least:.4g} to {greatest:.4g})"
+def show_spread(values: Sequence[float], digits: int) -> str:
+    """The median, the least and the greatest, with so many digits after the point."""
+    figures = (statistics.median(values), min(values), max(values))
+    return "{} ({} to {})".format(*(f"{figure:.{digits}f}" for figure in figures))
 
 
 if __name__ == "__main__":
