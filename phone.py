@@ -134,8 +134,8 @@ class Phone:
             form |= {"ProfileName": number, "WaId": number.removeprefix("+")}
         sms = not channel and not media
         form["NumSegments"] = str(measure(body)[1]) if sms else "1"
-        places = ("City", "State", "Zip", "Country")
-        return form | {f"{end}{place}": "" for end in ("From", "To") for place in places}
+        geo_fields = ("City", "State", "Zip", "Country")
+        return form | {f"{end}{name}": "" for end in ("From", "To") for name in geo_fields}
 
     def _fields(self, sid: str, sender: str, recipient: str, status: str) -> dict[str, str]:
         form = {"MessageSid": sid, "SmsSid": sid, "AccountSid": self.account_sid}
@@ -230,7 +230,8 @@ def _widths_of_graphemes(body: str) -> list[int]:
     import regex
 
     return [
-        len(one.encode("utf-16-le", "surrogatepass")) // 2 for one in regex.findall(r"\X", body)
+        len(grapheme.encode("utf-16-le", "surrogatepass")) // 2
+        for grapheme in regex.findall(r"\X", body)
     ]
 
 

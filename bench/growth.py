@@ -34,14 +34,14 @@ from models.turn import end_silent
 from storage import Database, connect
 
 REPEATS = 5  # of each query; the median counts
-LATER = timedelta(days=1)  # all that is open has been silent for too long by then
+ALL_EXPIRED_AFTER = timedelta(days=1)  # all that is open has been silent for too long by then
 
 # What the server runs besides turns.
 SERVER: dict[str, Callable[[Session, datetime], object]] = {
     "worker: is any silent": Conversation.is_any_silent,
     "worker: is any due": Delivery.is_due,
-    "worker: end 50 silent ones": lambda db, now: end_silent(db, now + LATER, 50),
-    "worker: claim": lambda db, now: Delivery.claim(db, now + LATER, 16),
+    "worker: end 50 silent ones": lambda db, now: end_silent(db, now + ALL_EXPIRED_AFTER, 50),
+    "worker: claim": lambda db, now: Delivery.claim(db, now + ALL_EXPIRED_AFTER, 16),
     "/healthz: what is not delivered": lambda db, _: Delivery.count_undelivered(db),
 }
 # What an operator asks. The parameters are of a conversation in the middle of the history.

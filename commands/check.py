@@ -69,7 +69,7 @@ def as_dict(name: str, report: CostReport, price: float | None) -> dict:
         "to": report.questionnaire.to,
         "texts": [
             {
-                "place": sent.template.place,
+                "place": sent.template.location,
                 "kind": kind_of(sent) or None,
                 "encoding": sent.encoding,
                 "segments": sent.segments,
@@ -90,7 +90,7 @@ def problem_as_dict(problem: Problem) -> dict:
     return {
         "level": "error" if problem.is_error else "warning",
         "file": problem.file,
-        "place": problem.place,
+        "place": problem.location,
         "sentence": problem.sentence,
     }
 
@@ -109,11 +109,13 @@ def tabulate(name: str, report: CostReport, price: float | None) -> Iterator[str
     rows = [("", "kind", "encoding", "segments", "")]
     for sent in report.texts:
         text = " ".join(sent.text.split())
-        rows.append((sent.template.place, kind_of(sent), sent.encoding, str(sent.segments), text))
+        rows.append(
+            (sent.template.location, kind_of(sent), sent.encoding, str(sent.segments), text)
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     room = max(shutil.get_terminal_size().columns - sum(widths) - 12, 20)
-    for place, kind, encoding, segments, text in rows:
-        cells = (place.ljust(widths[0]), kind.ljust(widths[1]), encoding.ljust(widths[2]))
+    for location, kind, encoding, segments, text in rows:
+        cells = (location.ljust(widths[0]), kind.ljust(widths[1]), encoding.ljust(widths[2]))
         text = text if len(text) <= room else f"{text[: room - 1]}…"
         yield "  ".join(("", *cells, segments.rjust(widths[3]), text)).rstrip()
     yield f"  {describe_costs(*report.costs(), price, report.questionnaire.is_counter)}"

@@ -91,8 +91,8 @@ class Redactor:
         """The last seven digits are others, in the same places."""
         if self.DATE.fullmatch(number):
             return number
-        kept = len(re.findall(r"\d", number)) - len(MASK)
-        digits = iter("".join(re.findall(r"\d", number))[:kept] + MASK)
+        kept_digits = len(re.findall(r"\d", number)) - len(MASK)
+        digits = iter("".join(re.findall(r"\d", number))[:kept_digits] + MASK)
         return re.sub(r"\d", lambda _: next(digits), number)
 
     def media(self, links: str | None) -> str | None:
@@ -149,7 +149,7 @@ def replay(recording: Recording, catalog: Catalog) -> list[str | None]:
             opt_out_type=exchange.opt_out_type,
         )
         decision = respond(memory.state(text), text, exchange.at)
-        memory.keep(decision)
+        memory.remember(decision)
         replies.append(decision.reply)
     return replies
 
@@ -184,15 +184,15 @@ class Memory:
             if decision.conversation and decision.conversation.id == conversation.id
         ]
 
-    def keep(self, decision: Decision) -> None:
+    def remember(self, decision: Decision) -> None:
         self._contact = decision.contact
         self._decisions.append(decision)
         for conversation in filter(None, (*decision.ended, decision.conversation)):
-            self._keep_conversation(conversation)
+            self._remember_conversation(conversation)
         for result in decision.results:
             self._conversations[result.conversation_id - 1].latest_result = result
 
-    def _keep_conversation(self, conversation: Conversation) -> None:
+    def _remember_conversation(self, conversation: Conversation) -> None:
         """With what `save` and `load` would give it."""
         if conversation.id is None:
             self._conversations.append(conversation)

@@ -172,10 +172,10 @@ def test_check_judges_a_new_kind(paint):
     ended = paint(files, "check", "--json")
     assert ended.returncode == os.EX_CONFIG
     problems = json.loads(ended.stdout)["findings"]
-    for number, (*_, place, sentence) in enumerate(MISTAKES):
+    for number, (*_, location, sentence) in enumerate(MISTAKES):
         file = f"questionnaires/party{number}.toml"
         found = [
-            one["sentence"] for one in problems if (one["file"], one["place"]) == (file, place)
+            one["sentence"] for one in problems if (one["file"], one["place"]) == (file, location)
         ]
         assert any(sentence in one for one in found), (number, found)
 

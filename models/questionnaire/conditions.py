@@ -15,11 +15,11 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
     earlier: dict[str, Question] = {}
     needed: dict[str, Needed] = {}
     for number, question in enumerate(questionnaire.questions, 1):
-        place = f"question {number}, only_if"
+        location = f"question {number}, only_if"
         needed[question.key] = {}
         for key, condition in question.only_if.items():
             if sentence := _fault(key, condition, earlier):
-                yield Problem(place, sentence)
+                yield Problem(location, sentence)
             else:
                 _add(needed[question.key], {key: [condition]})
                 _add(needed[question.key], needed[key])
@@ -27,7 +27,7 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
         if not all(can_hold(earlier[key], conditions) for key, conditions in combined):
             sentence = "no path leads to this question: its conditions, with those of the questions"
             sentence = f"{sentence} that they name, exclude each other. Change one of them."
-            yield Problem(place, sentence)
+            yield Problem(location, sentence)
         earlier[question.key] = question
 
 
@@ -48,14 +48,14 @@ def _add(needed: Needed, further: Needed) -> None:
 
 def can_hold(question: Question, conditions: Sequence[Condition]) -> bool:
     """Whether some answer to a question meets all of these conditions."""
-    wanted = [value for condition in conditions for value in _named(condition)]
+    wanted = [value for condition in conditions for value in _named_values(condition)]
     return any(
         all(is_met(question, value, condition) for condition in conditions)
         for value in KINDS[question.kind].candidates(question, wanted)
     )
 
 
-def _named(condition: Condition) -> Sequence[str | float]:
+def _named_values(condition: Condition) -> Sequence[str | float]:
     """The values that a condition names, or the ends of its interval."""
     if isinstance(condition, Between):
         bounds = (condition.min, condition.max)

@@ -56,24 +56,24 @@ class CostReport(NamedTuple):
         if self.questionnaire.is_counter:
             most = max(sent.segments for sent in self.texts)
             return Cost(2, 1 + most), Cost(2, 1 + most)
-        ends = [sent for sent in self.texts if sent.template.place in ("thanks", "say, review")]
-        asked = [sent for sent in self.texts if sent.template.place.endswith(", ask")]
-        always = [sent for sent in asked if not sent.template.question.only_if]
-        return _cost(always + ends), _cost(asked + ends)
+        ends = [sent for sent in self.texts if sent.template.location in ("thanks", "say, review")]
+        prompts = [sent for sent in self.texts if sent.template.location.endswith(", ask")]
+        always = [sent for sent in prompts if not sent.template.question.only_if]
+        return _cost(always + ends), _cost(prompts + ends)
 
     def warnings(self) -> Iterator[Problem]:
         """What makes its texts cost more than they look, or cuts them."""
-        for place, text in dict.fromkeys(self._written()):
+        for location, text in dict.fromkeys(self._written()):
             without_placeholders = PLACEHOLDER.sub(lambda found: "x" * len(found[0]), text)
-            yield from _ucs2_characters(place, without_placeholders)
+            yield from _ucs2_characters(location, without_placeholders)
         for sent in self.texts:
             if len(sent.text) > LONGEST_REPLY:
                 sentence = "can be too long for a text when its placeholders are filled, and is cut"
-                yield Problem(sent.template.place, f"{sentence}. Shorten it.", is_error=False)
+                yield Problem(sent.template.location, f"{sentence}. Shorten it.", is_error=False)
 
     def _written(self) -> Iterator[tuple[str, str]]:
         """What the author wrote, by its place in the file."""
-        yield from ((sent.template.place, sent.template.text) for sent in self.texts)
+        yield from ((sent.template.location, sent.template.text) for sent in self.texts)
         yield "stranger", self.questionnaire.stranger
         for number, question in enumerate(self.questionnaire.questions, 1):
             for name in KINDS[question.kind].names(question):
@@ -96,7 +96,7 @@ def _fill(
 ) -> SentText:
     """With the name that costs most, and everything else as long as it may well be."""
     text = template.text
-    if template.place in BEFORE_A_QUESTION:
+    if template.location in BEFORE_A_QUESTION:
         text += " " + max((question.ask for question in questionnaire.questions), key=len)
     values = _values(template.question, questionnaire, today)
     candidates = []
@@ -113,8 +113,8 @@ BEFORE_A_QUESTION = ("say, needed", "say, resumed")
 def _values(question: Question | None, questionnaire: Questionnaire, today: date) -> dict[str, str]:
     """A long value for each placeholder."""
     samples = {
-        asked.key: KINDS[asked.kind].long_answer(asked, questionnaire.say)
-        for asked in questionnaire.questions
+        each.key: KINDS[each.kind].long_answer(each, questionnaire.say)
+        for each in questionnaire.questions
     }
     values = samples | {
         "from": NUMBER,
@@ -129,7 +129,7 @@ def _values(question: Question | None, questionnaire: Questionnaire, today: date
     return values
 
 
-def _ucs2_characters(place: str, text: str) -> Iterator[Problem]:
+def _ucs2_characters(location: str, text: str) -> Iterator[Problem]:
     """Characters that make a whole text UCS-2, in which a segment holds 70 instead of 160."""
     first_positions: dict[str, int] = {}
     for position, character in enumerate(text, 1):
@@ -142,7 +142,7 @@ def _ucs2_characters(place: str, text: str) -> Iterator[Problem]:
         cure = "Write a blank instead" if equivalent == " " else cure
         price = f": {before} segments instead of {after}" if before > after else ""
         sentence = f"{_visible(character)} (character {position}) makes it UCS-2{price}. {cure}."
-        yield Problem(place, sentence, is_error=False)
+        yield Problem(location, sentence, is_error=False)
 
 
 def gsm_equivalent(character: str) -> str:

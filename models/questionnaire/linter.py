@@ -38,10 +38,10 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
         yield from check(questionnaire)
     for number, question in enumerate(questionnaire.questions, 1):
         for problem in (*unreadable(question), *bad_names(question)):
-            yield problem._replace(place=_place(number, problem.place))
+            yield problem._replace(location=_location(number, problem.location))
 
 
-def _place(number: int, line: str) -> str:
+def _location(number: int, line: str) -> str:
     return f"question {number}, {line}"
 
 
@@ -73,10 +73,10 @@ def bad_keys(questionnaire: Questionnaire) -> Iterator[Problem]:
     for number, key in enumerate((question.key for question in questionnaire.questions), 1):
         if key.casefold() in taken:
             sentence = f"{key} is taken by smsconvo. Choose another key."
-            yield Problem(_place(number, "key"), sentence)
+            yield Problem(_location(number, "key"), sentence)
         if key in seen:
             sentence = f"{key} is an earlier question's. Choose another key."
-            yield Problem(_place(number, "key"), sentence)
+            yield Problem(_location(number, "key"), sentence)
         seen.add(key)
 
 
@@ -88,7 +88,7 @@ def unknown_placeholders(questionnaire: Questionnaire) -> Iterator[Problem]:
             if name not in template.placeholders:
                 known = ", ".join(f"{{{known}}}" for known in template.placeholders)
                 sentence = f"{{{name}}} is not known here. There can be {known or NONE}."
-                yield Problem(template.place, sentence)
+                yield Problem(template.location, sentence)
 
 
 NONE = "no placeholder"
@@ -100,11 +100,11 @@ def long_sentences(questionnaire: Questionnaire) -> Iterator[Problem]:
         if len(template.text) > LONGEST_REPLY:
             sentence = f"has {len(template.text):,} characters, and a text has less than"
             sentence = f"{sentence} {LONGEST_REPLY + 1:,}. Shorten it."
-            yield Problem(template.place, sentence)
+            yield Problem(template.location, sentence)
 
 
 def _by_place(templates: Iterable[Template]) -> Iterable[Template]:
-    return {template.place: template for template in templates}.values()
+    return {template.location: template for template in templates}.values()
 
 
 def bad_results(questionnaire: Questionnaire) -> Iterator[Problem]:
@@ -185,26 +185,26 @@ def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]
             if kind.is_name(question, word):
                 sentence = f"{word} hides the word {name}: here it chooses. Rename one of the two."
                 option = next(kind.names(question)).option
-                yield Problem(_place(number, option), sentence, is_error=False)
+                yield Problem(_location(number, option), sentence, is_error=False)
             elif kind.read(question, word, context) is not None:
                 sentence = f"{word} is an answer to question {number}, too. Choose another word."
                 yield Problem(f"say, {name}", sentence)
 
 
-def reserved_keyword(place: str, word: str) -> Iterator[Problem]:
+def reserved_keyword(location: str, word: str) -> Iterator[Problem]:
     """A word that never comes to be read, as Twilio or smsconvo does something else with it."""
     if (keyword := opt_keyword(strip_decoration(normalize(word)))) in ("stop", "help"):
         why = "it stops all our texts" if keyword == "stop" else "Twilio answers it with help"
         sentence = f"{word} can never be read, as {why}. Choose another word."
-        yield Problem(place, sentence)
+        yield Problem(location, sentence)
 
 
-def opt_in_keyword(place: str, word: str) -> Iterator[Problem]:
+def opt_in_keyword(location: str, word: str) -> Iterator[Problem]:
     """A word that Twilio takes for opting in."""
     plain = strip_decoration(normalize(word))
     if opt_keyword(plain) == "start" or says_yes(plain):
         sentence = f"{word} opts in at Twilio, which may answer it and have us silent."
-        yield Problem(place, f"{sentence} Choose another word.", is_error=False)
+        yield Problem(location, f"{sentence} Choose another word.", is_error=False)
 
 
 def unreadable(question: Question) -> Iterator[Problem]:

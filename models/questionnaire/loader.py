@@ -110,12 +110,12 @@ def _keys(path: str) -> list[str | int]:
 
 def _describe(reason: str, path: str) -> Problem:
     """msgspec's error about `$.questions[0].ask`, with the place and a cure for an author."""
-    place = ", ".join(str(key + 1) if isinstance(key, int) else key for key in _keys(path))
-    place = re.sub(r"(question|choice)s, ([0-9])", r"\1 \2", place)
-    if cure := CURES.get(place.rpartition(", ")[2]):
-        return Problem(place, f"{reason}. {cure}")
+    location = ", ".join(str(key + 1) if isinstance(key, int) else key for key in _keys(path))
+    location = re.sub(r"(question|choice)s, ([0-9])", r"\1 \2", location)
+    if cure := CURES.get(location.rpartition(", ")[2]):
+        return Problem(location, f"{reason}. {cure}")
     hint = next((hint for part, hint in HINTS.items() if part in reason), "{}. Correct it.")
-    return Problem(place, hint.format(reason))
+    return Problem(location, hint.format(reason))
 
 
 # What an author can do about it, by a part of msgspec's reason, or by the name of the line.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Problem(NamedTuple):
     """An error, or with `is_error` false a warning, and its place in a file."""
 
-    place: str
+    location: str
     sentence: str
     is_error: bool = True
     file: str = ""
@@ -14,7 +14,7 @@ class Problem(NamedTuple):
     @property
     def part(self) -> str:
         """The question, or the line of the file, that it is about."""
-        return self.place.partition(", ")[0]
+        return self.location.partition(", ")[0]
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, (self.file, self.place, self.sentence)))
+        return ": ".join(filter(None, (self.file, self.location, self.sentence)))

@@ -16,7 +16,7 @@ from models.questionnaire.schema import (
 class Template(NamedTuple):
     """Something that is said, before its placeholders are filled."""
 
-    place: str  # in the file
+    location: str  # in the file
     text: str
     placeholders: tuple[str, ...]  # that it can hold
     question: Question | None = None  # which it asks, or asks again
@@ -45,8 +45,8 @@ def _find_retry_prompts(questionnaire: Questionnaire) -> Iterator[Template]:
     prompts = answers.retry_prompts().items()
     for name, (_, kind) in sorted(prompts, key=lambda prompt: tuple(prompt[1][1].placeholders)):
         text, known = getattr(questionnaire.say, name), (*PLACEHOLDERS, *kind.placeholders)
-        asked = [question for question in questionnaire.questions if _can_need(question, name)]
-        for question in asked or [None]:
+        questions = [question for question in questionnaire.questions if _can_need(question, name)]
+        for question in questions or [None]:
             yield Template(f"say, {name}", text, known, question, is_used=question is not None)
 
 
