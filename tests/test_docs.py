@@ -3,15 +3,18 @@ from dataclasses import fields
 
 import click
 import pytest
-from conftest import HERE
+from conftest import HERE, PROGRAM
 
 from commands import cli
+from models.questionnaire.answers import KINDS
 from settings import Settings
 from storage import connect
 
 README = (HERE / "README.md").read_text("utf-8")
 SOURCE = (HERE / "settings.py").read_text("utf-8")
 OPERATING = (HERE / "docs" / "operating.md").read_text("utf-8")
+ARCHITECTURE = (HERE / "docs" / "architecture.md").read_text("utf-8")
+PAGES = [*HERE.glob("*.md"), *(HERE / "docs").glob("*.md")]
 
 
 def commands(group=cli, path=()):
@@ -43,9 +46,69 @@ def test_every_make_target_says_what_it_is_for(target):
 
 
 def test_links_between_the_documents_lead_somewhere():
-    for page in [HERE / "README.md", *(HERE / "docs").glob("*.md")]:
-        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
-            assert (page.parent / link).exists(), f"{page.name}: {link}"
+    for page in PAGES:
+        for link, anchor in re.findall(r"\]\(([^)#:]*)#?([^):]*)\)", page.read_text("utf-8")):
+            target = page.parent / link if link else page
+            assert target.exists(), f"{page.name}: {link}"
+            if anchor:
+                assert anchor in anchors(target.read_text("utf-8")), f"{page.name}: {anchor}"
+
+
+def anchors(page):
+    """The headings, as GitHub makes addresses of them."""
+    headings = re.findall(r"^#+ (.*)$", without_code(page), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def without_code(page):
+    return re.sub(r"^```.*?^```$", "", page, flags=re.M | re.S)
+
+
+def test_the_readme_links_every_page():
+    for page in PAGES:
+        name = page.relative_to(HERE).as_posix()
+        assert name == "README.md" or f"]({name})" in README, name
+
+
+def test_the_files_that_the_documents_name_are_there():
+    for page in PAGES:
+        for name in named_files(page.read_text("utf-8")):
+            assert (HERE / name).exists(), f"{page.name}: {name}"
+
+
+def named_files(page):
+    """What stands in code and looks like a file of ours: below a folder, or with our endings."""
+    for code in re.findall(r"`([^`]+)`", without_code(page)):
+        for name in code.split():
+            is_below = re.fullmatch(r"[A-Za-z][\w.]*(/[\w.]+)+/?|[a-z]+/", name)
+            if is_below or re.fullmatch(r"[A-Za-z]\w*\.(py|md)", name):
+                yield name
+
+
+def map_of_files():
+    """The rooms and the files of the map in docs/architecture.md, each with its whole path."""
+    (tree,) = re.findall(r"^## Where things are\n\n```\n(.*?)^```$", ARCHITECTURE, re.M | re.S)
+    rooms = [""]
+    for line in filter(None, tree.splitlines()):
+        indent, name = re.match(r"( *)(\S+)", line).groups()
+        del rooms[len(indent) // 2 + 1 :]
+        path = rooms[-1] + name
+        if name.endswith("/"):
+            rooms.append(path)
+        yield path
+
+
+def test_the_map_has_every_room_and_every_module():
+    paths = {path for part in PROGRAM for path in [part, *part.rglob("*.py")]}
+    files = {path.relative_to(HERE).as_posix() for path in paths if path.suffix == ".py"}
+    rooms = {f"{file.rpartition('/')[0]}/" for file in files if "/" in file}
+    files = {file for file in files if not file.endswith("/__init__.py")}
+    elsewhere = {f"models/questionnaire/answers/{name}.py" for name in KINDS}
+    elsewhere |= {f"commands/{name}.py" for name in cli.commands}
+    elsewhere |= {name for name in {*files, *rooms} if re.match("migrations/.", name)}
+    mapped = list(map_of_files())
+    assert set(mapped) ^ ((files | rooms) - elsewhere) == set()
+    assert len(mapped) == len(set(mapped))
 
 
 def read_as_systemd(block):
@@ -57,14 +120,14 @@ def read_as_systemd(block):
 def test_the_settings_that_operators_are_told_are_taken():
     blocks = re.findall(r"^```sh\n((?:(?:[A-Z_]+=|#).*\n)+)```$", OPERATING, re.M)
     assert len(blocks) == 2
-    told = {name: value for block in blocks for name, value in read_as_systemd(block).items()}
-    told["TWILIO_ACCOUNT_SID"] = told["TWILIO_ACCOUNT_SID"].replace("…", 32 * "0")
-    settings = Settings.from_env(told)
+    environ = {name: value for block in blocks for name, value in read_as_systemd(block).items()}
+    environ["TWILIO_ACCOUNT_SID"] = environ["TWILIO_ACCOUNT_SID"].replace("…", 32 * "0")
+    settings = Settings.from_env(environ)
     assert settings.listen == ("10.0.0.11", 8080)
     with connect(settings.database_url) as database:
         assert database.engine.url.query["sslmode"] == "require"
 
 
 def test_nobody_is_told_to_put_a_password_into_a_url():
-    for page in [HERE / "README.md", *(HERE / "docs").glob("*.md")]:
+    for page in PAGES:
         assert not re.search(r"://[^/\s@`]+:[^/\s@`]+@", page.read_text("utf-8")), page.name
