@@ -89,7 +89,7 @@ def receive_text() -> str:
     text = app.webhook.incoming_text(request.environ)
     process = partial(process_text, app=app, text=text, now=app.clock())
     reply = app.database.write(process)
-    if reply.outcome == "completed":
+    if reply.has_result:
         app.result_written.set()
     log_event("text", sid=text.sid, outcome=reply.outcome)
     return render_reply(reply, app.settings.public_url)

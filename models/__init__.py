@@ -1,4 +1,4 @@
-"""What a conversation is: the entities and their behaviour. No HTTP, no Twilio, no clock."""
+"""What a conversation is: the tables and their behaviour. No HTTP, no environment, no clock."""
 
 from models.contact import Contact, People
 from models.conversation import Answer, Conversation

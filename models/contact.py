@@ -32,7 +32,7 @@ class Contact(Base):
         return cls.first(db, BY_PHONE, phone=phone)
 
 
-# Compiled at import: building a statement costs as much as running it.
+# Built once: building a statement costs as much as running it.
 TABLE = Contact.__table__
 BY_PHONE = Statement(select(TABLE).where(TABLE.c.phone == bindparam("phone")).with_for_update())
 

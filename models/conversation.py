@@ -77,7 +77,7 @@ class Conversation(Base):
     # The key of the question that waits for its answer, or REVIEW; and how it was asked.
     current_key: Mapped[str | None] = mapped_column("asking", key="current_key")
     current_prompt: Mapped[str | None] = mapped_column("asked", key="current_prompt")
-    # Texts in a row that could not be read.
+    # Texts in a row that could not be read; after the end, how often `after` was said.
     failed_attempts: Mapped[int] = mapped_column("unread", key="failed_attempts", default=0)
     message_count: Mapped[int]
     started_at: Mapped[datetime]
@@ -143,10 +143,11 @@ class Conversation(Base):
         return self.state == "open" and self.expires_at <= now
 
     def is_live(self, now: datetime) -> bool:
-        """Whether its last text is near `now`; after it, too, for clocks are set back.
+        """Whether its last text is less than its silence away from `now`, in either direction.
 
-        One that expired by a clock that was wrong is live again. One that we gave up ourselves
-        stays, to keep the same texter from beginning anew with whatever could not be read.
+        Clocks are set back: one that expired by a wrong clock is live again. One that its sender
+        stopped is over. One that we gave up, which leaves `failed_attempts` above 0, stays: else
+        the same text that could not be read would start a new one.
         """
         expires_after = self.expires_at - self.active_at
         is_over = self.state == "stopped" and not self.failed_attempts
@@ -237,17 +238,17 @@ class Conversation(Base):
 
     def _result(self, type: str) -> Result:
         return Result(
-            type,
-            self.id,
-            self.sender,
-            self.number,
-            self.contact.name,
-            self.event,
-            self.version.name,
-            self.started_at,
-            self.ended_at if self.state == "completed" else None,
-            self._answer_values(),
-            self.latest_result and self.latest_result.webhook_id,
+            type=type,
+            conversation=self.id,
+            sender=self.sender,
+            number=self.number,
+            name=self.contact.name,
+            event=self.event,
+            questionnaire=self.version.name,
+            started_at=self.started_at,
+            completed_at=self.ended_at if self.state == "completed" else None,
+            answers=self._answer_values(),
+            corrects=self.latest_result and self.latest_result.webhook_id,
         )
 
     def _has_sent_answers(self) -> bool:
@@ -316,7 +317,7 @@ class Conversation(Base):
             self.latest_result = Delivery.find_newest(db, self.id)
 
 
-# Compiled at import: building a statement costs as much as running it.
+# Built once: building a statement costs as much as running it.
 TABLE, ANSWER = Conversation.__table__, Answer.__table__
 RELATED = TABLE.join(Version.__table__).join(Contact.__table__)
 WITH_RELATED = select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)

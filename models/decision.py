@@ -36,7 +36,7 @@ class Decision:
     read_as: str | None = None  # what the text was taken for
     reply: str | None = None
     conversation: Conversation | None = None  # that the text belongs to
-    ended: list[Conversation] = field(default_factory=list)  # others, which end by this text
+    ended: list[Conversation] = field(default_factory=list)  # by this text, perhaps that one too
     answer: Answer | None = None  # that the text gave
     deleted_answers: list[Answer] = field(default_factory=list)
     results: list[Delivery] = field(default_factory=list)  # owed from now on

@@ -35,9 +35,9 @@ MAX_DELAY = DELAYS[-1] * JITTER  # no attempt is planned further ahead
 LEASE = timedelta(seconds=60)  # twice what an attempt may last
 MAX_IN_FLIGHT = 16  # attempts of one worker
 # A receiver with this many attempts in flight gets no more, so that one that hangs holds up no
-# other. A claim takes up to as many, and does not count them by receiver: that would be a claim,
-# and a sync, for each. So one worker may have 3 + 4 = 7 in flight at one receiver, and two workers,
-# which do not know of each other's, 14.
+# other. A claim takes as many rows at most and does not count them by receiver, for that would be a
+# claim, and a sync, for each. So one worker may have 3 + 4 = 7 in flight at one receiver, and two
+# workers, which do not know of each other's, 14.
 MAX_PER_RECEIVER = 4
 MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery has failed
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
@@ -92,7 +92,9 @@ class Delivery(Base):
     def claim(
         cls, db: Session, now: datetime, limit: int, in_flight: Collection["Delivery"] = ()
     ) -> list["Delivery"]:
-        """Lease up to `limit` deliveries that are due, the longest overdue first.
+        """Lease deliveries that are due, the longest overdue first.
+
+        At most `limit`, and at most MAX_PER_RECEIVER at a time.
 
         Those that the claimer has in flight are not taken again, even if its clock says that a
         lease ran out; nor are more for a receiver that has MAX_PER_RECEIVER of those. Times further
@@ -224,7 +226,7 @@ def _claim_values(now: datetime, in_flight: Collection[Delivery]) -> dict[str, A
     return values | {"now": now, "furthest": now + MAX_DELAY}
 
 
-# Compiled at import: building a statement costs as much as running it.
+# Built once: building a statement costs as much as running it.
 TABLE = Delivery.__table__
 URLS_WITH_410 = select(TABLE.c.url).where(text(IS_410))
 # As many parameters as there can be values: a list of another length would be another statement.

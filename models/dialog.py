@@ -6,7 +6,6 @@ from itertools import takewhile
 from models.conversation import REVIEW
 from models.decision import Decision, State
 from models.delivery import Delivery
-from models.questionnaire import flow
 from models.questionnaire.answers import KINDS, ParseContext, says_yes
 from models.questionnaire.schema import Question
 from models.questionnaire.templates import fill, list_answers, placeholders
@@ -37,7 +36,7 @@ class Dialog:
         """The one that waits for its answer."""
         return self.questionnaire.by_key[self.conversation.current_key]
 
-    def reply(self) -> str | None:
+    def advance(self) -> str | None:
         """Move on; what is said then, or None for silence."""
         conversation = self.conversation
         if not conversation.is_live(self.now):
@@ -127,7 +126,9 @@ class Dialog:
         if conversation.current_key in conversation.answers or conversation.state == "completed":
             return self._cancel_correction()
         # A correction can have put the question that waits between others that are answered.
-        before = takewhile(lambda each: each.key != conversation.current_key, self._path())
+        before = takewhile(
+            lambda each: each.key != conversation.current_key, self.conversation.path()
+        )
         answered = [question for question in before if question.key in conversation.answers]
         if not answered or self._is_looping():
             return self._ask_again(conversation.current_prompt)
@@ -165,7 +166,7 @@ class Dialog:
         return self._keep(value)
 
     def _ask_again(self, prompt: str) -> str | None:
-        """Say what can be read, until it was tried often enough."""
+        """Count a failed attempt: repeat the prompt, or give up at the limit."""
         conversation = self.conversation
         self.decision.read_as = "unread"
         conversation.failed_attempts += 1
@@ -187,7 +188,7 @@ class Dialog:
         return self._keep(self.text.body if give_up == "keep" and not is_keyword else None)
 
     def _cancel_correction(self) -> str | None:
-        """Ask no more for it. What an earlier one has led to may be without an answer."""
+        """Cancel a correction. One before it may have led to questions that are still open."""
         conversation = self.conversation
         if conversation.state == "open":
             return self._go_on()
@@ -201,7 +202,7 @@ class Dialog:
     def _go_on(self) -> str:
         """Ask what comes next on the path, or end; what is said then."""
         conversation = self.conversation
-        path = self._path()
+        path = list(conversation.path())
         off_path = conversation.answers.keys() - {question.key for question in path}
         if off_path:
             self._delete_answers(off_path)
@@ -220,11 +221,6 @@ class Dialog:
 
     def _enqueue(self, result: Delivery | None) -> None:
         self.decision.results += [result] if result else []
-
-    def _path(self) -> list[Question]:
-        """The questions that the answers until now lead to."""
-        values = {key: answer.value for key, answer in self.conversation.answers.items()}
-        return list(flow.path(self.questionnaire, values))
 
     def _ask(self, question: Question) -> str:
         return self.conversation.ask(question.key, self._fill_for(question, question.ask))

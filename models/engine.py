@@ -12,10 +12,9 @@ from models.conversation import TOKEN, Conversation
 from models.decision import Decision, State
 from models.delivery import Delivery
 from models.dialog import Dialog
+from models.non_answers import ignored_reason, is_opt_in_yes, opt_keyword
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Opening
-from models.questionnaire.keywords import opt_keyword, says_yes
-from models.reactions import ignored_reason
 from models.text import IncomingText
 from models.version import Version
 
@@ -37,7 +36,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     live = newest if newest and newest.is_live(now) else None
     current = live or (newest if newest and newest.can_resume(now) else None)
     decision.cookie = _classify_cookie(text, newest, live, state.cookie_pair)
-    decision.read_as = _opt_keyword(text, contact, live)
+    decision.read_as = _find_opt_keyword(text, contact, live)
     if decision.read_as:
         _apply_opt_keyword(decision, state.waiting, newest)
     else:
@@ -49,7 +48,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         return decision
     decision.conversation = _continue_or_start(state, decision, newest, current)
     if decision.conversation:
-        decision.reply = Dialog(decision, state).reply() or None
+        decision.reply = Dialog(decision, state).advance() or None
     return decision
 
 
@@ -77,13 +76,15 @@ def _classify_cookie(
     return "stale" if pair == (text.sender, text.number) else "foreign"
 
 
-def _opt_keyword(text: IncomingText, contact: Contact, live: Conversation | None) -> str | None:
+def _find_opt_keyword(
+    text: IncomingText, contact: Contact, live: Conversation | None
+) -> str | None:
     """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all."""
     keyword = opt_keyword(text.word, text.opt_out_type)
     if keyword in ("stop", "help"):
         return keyword
     if contact.opted_out_at:
-        return "start" if keyword or says_yes(text.word) else "opted out"
+        return "start" if keyword or is_opt_in_yes(text.word) else "opted out"
     if keyword and text.opt_out_type and not (live and _expects(live, text)):
         return "start"
     return None
@@ -93,7 +94,7 @@ def _expects(live: Conversation, text: IncomingText) -> bool:
     """Whether a text that opts in is rather the answer to the question that waits."""
     if live.current_key is None or live.state == "stopped" or opt_keyword(text.word):
         return False
-    return says_yes(text.word) or (live.is_asking and live.kind is KINDS["yes_no"])
+    return is_opt_in_yes(text.word) or (live.is_asking and live.kind is KINDS["yes_no"])
 
 
 def _apply_opt_keyword(

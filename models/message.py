@@ -68,7 +68,7 @@ class Message(Base):
             self.status, self.error_code = status, error_code
 
 
-# Compiled at import: building a statement costs as much as running it.
+# Built once: building a statement costs as much as running it.
 TABLE = Message.__table__
 OUTBOUND = Statement(
     select(TABLE)

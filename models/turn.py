@@ -15,9 +15,8 @@ from models.conversation import Answer, Conversation
 from models.decision import Decision, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
+from models.non_answers import may_repeat_us, opt_keyword
 from models.questionnaire.catalog import Catalog
-from models.questionnaire.keywords import opt_keyword
-from models.reactions import may_repeat_us
 from models.text import IncomingText
 from models.version import Version
 from storage.base import LITERAL_1, Statement, split_row
@@ -32,6 +31,7 @@ class Reply(NamedTuple):
     message_id: int | None
     token: str | None
     outcome: str  # in a word, for the log
+    has_result: bool = False  # one is owed from now on
 
 
 def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> State | Reply:
@@ -117,7 +117,8 @@ def save(db: Session, decision: Decision) -> Reply:
         decision.answer.save(db)
     token = conversation and conversation.token
     if decision.reply is None:
-        return Reply(None, None, token, decision.read_as or "not opened")
+        outcome = decision.read_as or "not opened"
+        return Reply(None, None, token, outcome, bool(decision.results))
     reply = Message(
         conversation_id=inbound.conversation_id,
         direction="outbound",
@@ -128,7 +129,7 @@ def save(db: Session, decision: Decision) -> Reply:
         created_at=now,
     )
     reply.insert(db)
-    return Reply(reply.body, reply.id, token, conversation.state)
+    return Reply(reply.body, reply.id, token, conversation.state, bool(decision.results))
 
 
 def end_silent(db: Session, now: datetime, limit: int) -> int:
@@ -142,7 +143,7 @@ def end_silent(db: Session, now: datetime, limit: int) -> int:
     return len(silent)
 
 
-# Compiled at import: building a statement costs as much as running it.
+# Built once: building a statement costs as much as running it.
 CONVERSATION, MESSAGE = Conversation.__table__, Message.__table__
 NEWEST_ID = (
     select(CONVERSATION.c.id)

@@ -63,7 +63,7 @@ class Version(Base):
         return self.id
 
 
-# Compiled at import: building a statement costs as much as running it.
+# Built once: building a statement costs as much as running it.
 TABLE = Version.__table__
 BY_DIGEST = Statement(
     select(TABLE).where(TABLE.c.name == bindparam("name"), TABLE.c.digest == bindparam("digest"))

@@ -186,8 +186,8 @@ class Base(DeclarativeBase):
         cls.column_names = dict.fromkeys(cls.__table__.columns.keys()).keys()
 
     def __init__(self, **values: Any) -> None:
-        if not values.keys() <= self.column_names:
-            raise TypeError(f"{type(self).__name__} has no such columns: {', '.join(values)}")
+        if unknown := values.keys() - self.column_names:
+            raise TypeError(f"{type(self).__name__} has no columns {', '.join(sorted(unknown))}.")
         # Where the ORM keeps them, too; its own setters take several times as long.
         self.__dict__.update(values)
 

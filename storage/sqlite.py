@@ -73,7 +73,7 @@ class SQLite(Database):
         try:
             return future.result(timeout=WRITE_TIMEOUT_SECONDS)
         except TimeoutError:
-            future.cancel()  # a caller that gave up must not find it done later
+            future.cancel()  # if it has not begun, it must not begin when nobody waits for it
             raise
 
     def now(self) -> datetime:

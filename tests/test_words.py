@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.questionnaire.keywords import opt_keyword
-from models.reactions import ignored_reason
+from models.non_answers import ignored_reason, opt_keyword
 from models.text import comparable, normalize, strip_decoration, without_accents
 
 SAID = "Tasty! What about to Drink?"

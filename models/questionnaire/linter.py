@@ -6,11 +6,11 @@ from itertools import combinations
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from addresses import is_texter, is_web_address
+from models.non_answers import is_opt_in_yes, opt_keyword
 from models.questionnaire import answers, conditions
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import ANY_DAY
 from models.questionnaire.answers.yes_no import NO, YES
-from models.questionnaire.keywords import opt_keyword, says_yes
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import PLACEHOLDERS, Question, Questionnaire
 from models.questionnaire.sentences import Template, find_templates
@@ -202,7 +202,7 @@ def reserved_keyword(location: str, word: str) -> Iterator[Problem]:
 def opt_in_keyword(location: str, word: str) -> Iterator[Problem]:
     """A word that Twilio takes for opting in."""
     plain = strip_decoration(normalize(word))
-    if opt_keyword(plain) == "start" or says_yes(plain):
+    if opt_keyword(plain) == "start" or is_opt_in_yes(plain):
         sentence = f"{word} opts in at Twilio, which may answer it and have us silent."
         yield Problem(location, f"{sentence} Choose another word.", is_error=False)
 

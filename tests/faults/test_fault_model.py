@@ -569,11 +569,11 @@ def lose_answers(patch) -> None:
 
 
 def text_those_who_opted_out(patch) -> None:
-    patch("models.engine", "_opt_keyword", lambda *_: None)
+    patch("models.engine", "_find_opt_keyword", lambda *_: None)
 
 
 def answer_reactions(patch) -> None:
-    patch("models.reactions", "ignored_reason", lambda *_: None)
+    patch("models.non_answers", "ignored_reason", lambda *_: None)
 
 
 def let_nobody_resume(patch) -> None:

@@ -1,9 +1,13 @@
-"""Texts that phones send by themselves, or that repeat us: they answer nothing."""
+"""Texts that answer nothing: keywords about our texts, reactions, and echoes of what we texted."""
 
 import re
 from collections.abc import Iterable
 
 from models.text import normalize
+
+STOP = {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
+START = {"start", "unstop"}
+HELP = {"help", "info"}
 
 # How phones tell of a reaction by text. Sources: Apple's and Google's apps in English.
 DONE = "liked|loved|disliked|laughed at|emphasi[sz]ed|questioned"
@@ -21,6 +25,26 @@ THING = re.compile(f"(?:an?|your) (?:{THINGS})")
 QUOTING = re.compile(r"(?=[^\"]|.*[^\"]$)[^\"]{0,40}\"(?P<what>.+)\"[^\"]{0,40}", re.DOTALL)
 SHORTEST_ECHO = 10  # characters; a shorter text of ours can well be an answer, such as "Tea"
 SHORTEST_CUT = 10  # characters of a quotation that ends in dots
+
+
+def opt_keyword(word: str, opt_out_type: str | None = None) -> str | None:
+    """`stop`, `start` or `help`, where a text is nothing but such a keyword.
+
+    `word` is the text without decoration (`IncomingText.word`). `opt_out_type` is what Twilio took
+    it for, which comes first: an account can have keywords of its own.
+    """
+    if opt_out_type in ("STOP", "HELP"):
+        return opt_out_type.lower()
+    if word in STOP:
+        return "stop"
+    if word in HELP:
+        return "help"
+    return "start" if word in START or opt_out_type == "START" else None
+
+
+def is_opt_in_yes(word: str) -> bool:
+    """Whether it is the word that opts in at Twilio, though most often it is an answer."""
+    return word == "yes"
 
 
 def may_repeat_us(normalized: str) -> bool:
