@@ -6,9 +6,6 @@ ON_BOTH_CORES := -n 2 --dist worksteal
 # The figures that the tests print.
 TELLING := -rP --show-capture=stdout
 
-# What `make test faults` does at length, it need not do in short before.
-IN_SHORT := $(if $(filter faults,$(MAKECMDGOALS)),--ignore=tests/faults)
-
 .PHONY: help run setup test faults bench lint format
 
 help:  ## Say what there is to make
@@ -19,13 +16,14 @@ run: $(VENV)/run.done  ## Rehearse a conversation on this machine: no Twilio acc
 
 setup: $(VENV)/run.done  ## Set up .venv with what smsconvo runs on
 
-test: $(VENV)/dev.done  ## Run all tests
-	@$(BIN)/python -m pytest -m "not alone" $(ON_BOTH_CORES) $(IN_SHORT)
-	@$(if $(IN_SHORT),,$(BIN)/python -m pytest -m alone)
+test: $(VENV)/dev.done  ## Run the tests: three minutes at most
+	@$(BIN)/python -m pytest -m "not long" --failed-first $(ON_BOTH_CORES) --ignore=tests/faults
 
-faults: $(VENV)/dev.done  ## Do harm to it at length: a quarter of an hour
-	@$(BIN)/python -m pytest --long $(TELLING) -m "not alone" $(ON_BOTH_CORES) tests/faults
-	@$(BIN)/python -m pytest --long $(TELLING) -m alone tests/faults
+faults: $(VENV)/dev.done  ## Run what takes longer, and do harm to it: a quarter of an hour
+	@status=0; \
+	$(BIN)/python -m pytest --long $(TELLING) -m "long and not alone" $(ON_BOTH_CORES) || status=1; \
+	$(BIN)/python -m pytest --long $(TELLING) -m alone tests/faults || status=1; \
+	exit $$status
 
 bench: $(VENV)/dev.done  ## Measure turns per second, their time and cost; docs/performance.md has growth and memory
 	@$(BIN)/python bench/turns.py

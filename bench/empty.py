@@ -1,4 +1,4 @@
-"""The least that can answer a text: one handler that says one thing, under the same server."""
+"""The least that can answer a text: a handler with a fixed reply, under the same server."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from settings import Settings
 TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response><Message>Hello</Message></Response>'
 
 
-def say_hello() -> str:
+def reply() -> str:
     request.body.read()
     response.content_type = "text/xml; charset=utf-8"
     return TWIML
@@ -25,7 +25,7 @@ def say_hello() -> str:
 
 def create_app(settings: Settings) -> Bottle:
     app = Bottle()
-    app.route("/sms", ["POST"], say_hello)
+    app.route("/sms", ["POST"], reply)
     return app
 
 

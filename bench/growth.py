@@ -1,8 +1,8 @@
-"""What a long history costs: the same turn, the sender's loop, and what an operator asks.
+"""What a long history costs: a turn, the looks of the worker's jobs, and an operator's queries.
 
-Turns are taken on a new database and on the grown one in alternation, so that whatever else the
-machine does weighs on both: on the grown one first with all of it in memory, as where there is
-enough, then with nothing of it. The phones are light ones, for it is the server that is measured.
+Turns are measured in rounds, so that whatever else the machine does affects all alike: on a new
+database, on the grown one with all of it in memory, and with nothing of it in memory. The phones
+are light ones, so that the server is what is measured.
 """
 
 import json
@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,29 +27,30 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from history import NUMBERS, TESTER
 from lean import text_lightly
 from phones import GUESTS
-from turns import COLUMNS, OURS, Figures, keep, measure
+from turns import COLUMNS, OURS, Figures, measure, save_results
 
 from models import Conversation, Delivery
+from models.turn import end_silent
 from storage import Database, connect
 
-AGAIN = 5  # times that each statement is run; the median counts
-LATER = timedelta(days=1)  # when all that is open has been silent for too long
+REPEATS = 5  # of each query; the median counts
+LATER = timedelta(days=1)  # all that is open has been silent for too long by then
 
-# What the server itself runs, beside the turns.
+# What the server runs besides turns.
 SERVER: dict[str, Callable[[Session, datetime], object]] = {
-    "sender: is any silent": Conversation.is_any_silent,
-    "sender: is any due": Delivery.is_due,
-    "sender: end 50 silent ones": lambda db, now: Conversation.expire_silent(db, now + LATER, 50),
-    "sender: claim": lambda db, now: Delivery.claim(db, now + LATER, 16),
+    "worker: is any silent": Conversation.is_any_silent,
+    "worker: is any due": Delivery.is_due,
+    "worker: end 50 silent ones": lambda db, now: end_silent(db, now + LATER, 50),
+    "worker: claim": lambda db, now: Delivery.claim(db, now + LATER, 16),
     "/healthz: what is not delivered": lambda db, _: Delivery.count_undelivered(db),
 }
-# What an operator asks, about a conversation in the middle of the history where it is about one.
+# What an operator asks. The parameters are of a conversation in the middle of the history.
 OPERATOR = {
     "the newest 50 conversations": "SELECT * FROM conversations ORDER BY id DESC LIMIT 50",
-    "one conversation, word by word": """SELECT created_at, direction, body FROM messages
-        WHERE conversation_id = :some ORDER BY id""",
-    "its answers": "SELECT * FROM answers WHERE conversation_id = :some",
-    "what is owed for it": "SELECT * FROM outbox WHERE conversation_id = :some",
+    "a conversation, word by word": """SELECT created_at, direction, body FROM messages
+        WHERE conversation_id = :conversation ORDER BY id""",
+    "its answers": "SELECT * FROM answers WHERE conversation_id = :conversation",
+    "its results": "SELECT * FROM outbox WHERE conversation_id = :conversation",
     "a sender's newest 50": f"""SELECT * FROM conversations WHERE sender = '{TESTER}'
         ORDER BY id DESC LIMIT 50""",
     "a number's newest 50": f"""SELECT * FROM conversations WHERE number = '{NUMBERS[1]}'
@@ -65,7 +67,7 @@ OPERATOR = {
         WHERE state <> 'delivered' ORDER BY created_at, id""",
     "senders that begin with": "SELECT * FROM contacts WHERE phone GLOB '+1600012*'",
     "a message by its sid": "SELECT * FROM messages WHERE sid = :sid",
-    "all that a sender ever texted": """SELECT messages.* FROM conversations
+    "all texts of a sender": """SELECT messages.* FROM conversations
         JOIN messages ON messages.conversation_id = conversations.id
         WHERE conversations.sender = :sender ORDER BY messages.id""",
     "the same, by the view transcript": "SELECT * FROM transcript WHERE sender = :sender",
@@ -78,16 +80,16 @@ OPERATOR = {
 @click.argument("file", type=click.Path(path_type=Path, exists=True, resolve_path=True))
 @click.option("--phones", default=16, show_default=True)
 @click.option("--seconds", default=8.0, show_default=True, help="How long they text each time.")
-@click.option("--rounds", default=5, show_default=True, help="Of turns on each of the two.")
-@click.option("--json", "for_machines", is_flag=True, help="Tell it as JSON.")
-def main(file: Path, phones: int, seconds: float, rounds: int, for_machines: bool) -> None:
-    """Measure on FILE, a database that history.py made. What is texted there stays in it."""
+@click.option("--rounds", default=5, show_default=True, help="Measurements on each.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def main(file: Path, phones: int, seconds: float, rounds: int, as_json: bool) -> None:
+    """Measure on FILE, a database that history.py made. The texts of this run stay in it."""
     url = f"sqlite:///{file}"
     with connect(url) as database:
-        told = {"messages": count_messages(database), "queries": list(time_all(database))}
-    told |= compare_turns(url, phones, seconds, rounds)
-    keep(told, "growth")
-    click.echo(json.dumps(told, indent=2) if for_machines else "\n".join(tabulate(told)))
+        report = {"messages": count_messages(database), "queries": list(time_all(database))}
+    report |= compare_turns(url, phones, seconds, rounds)
+    save_results(report, "growth")
+    click.echo(json.dumps(report, indent=2) if as_json else "\n".join(tabulate(report)))
 
 
 def count_messages(database: Database) -> int:
@@ -99,97 +101,100 @@ def compare_turns(url: str, phones: int, seconds: float, rounds: int) -> dict[st
     file = make_url(url).database
     measured: dict[str, list[Figures]] = {"empty": [], "grown": [], "unread": []}
     for _ in range(rounds):
-        for which, prepare in (("empty", None), ("grown", read_through), ("unread", forget)):
-            met = random.randrange(GUESTS)  # no guest of another round, who could be answered less
+        for name, prepare in (("empty", None), ("grown", load_file), ("unread", evict_file)):
+            first_guest = random.randrange(GUESTS)  # hardly one of an earlier round
             if prepare:
-                settle(url)
+                mark_delivered(url)
                 prepare(file)
             database = url if prepare else None
-            figures = measure(OURS, phones, seconds, database, met, text_lightly)
-            measured[which].append(figures)
+            figures = measure(OURS, phones, seconds, database, first_guest, text_lightly)
+            measured[name].append(figures)
     return {
         "phones": phones,
-        "turns_per_second": beside(measured, lambda one: round(one.turns.rate, 1)),
-        "p99_ms": beside(measured, lambda one: round(one.turns.milliseconds(0.99), 1)),
-        "cpu_ms_per_turn": beside(measured, lambda one: round(1000 * one.cpu, 3)),
+        "turns_per_second": with_ratios(measured, lambda run: round(run.turns.rate, 1)),
+        "p99_ms": with_ratios(measured, lambda run: round(run.turns.milliseconds(0.99), 1)),
+        "cpu_ms_per_turn": with_ratios(measured, lambda run: round(1000 * run.cpu, 3)),
     }
 
 
-def beside(
+def with_ratios(
     measured: dict[str, list[Figures]], figure: Callable[[Figures], float]
 ) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        which: list(map(figure, several)) for which, several in measured.items()
-    }
-    medians = {which: statistics.median(several) for which, several in told.items()}
-    ratios = {which: round(medians[which] / medians["empty"], 3) for which in ("grown", "unread")}
-    return told | {"ratio": ratios}
+    """A figure of each run by database, and how its medians relate to that of the new one."""
+    values = {name: [figure(run) for run in runs] for name, runs in measured.items()}
+    medians = {name: statistics.median(column) for name, column in values.items()}
+    ratios = {name: round(medians[name] / medians["empty"], 3) for name in ("grown", "unread")}
+    return values | {"ratio": ratios}
 
 
-def read_through(file: str) -> None:
-    with open(file, "rb") as opened:
-        while opened.read(16 * 1024**2):
+def load_file(file: str) -> None:
+    """Have the kernel keep it in memory."""
+    with open(file, "rb") as stream:
+        while stream.read(16 * 1024**2):
             pass
 
 
-def forget(file: str) -> None:
+def evict_file(file: str) -> None:
     """Have the kernel keep nothing of it in memory."""
-    with open(file, "rb") as opened:
-        os.fsync(opened.fileno())
-        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    with open(file, "rb") as stream:
+        os.fsync(stream.fileno())
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def settle(url: str) -> None:
-    """Take off what earlier rounds owe: to try it again is no part of a turn."""
-    owed = text("UPDATE outbox SET state = 'delivered' WHERE state = 'pending' AND attempts < 6")
+def mark_delivered(url: str) -> None:
+    """Take the results of earlier rounds off the outbox: retrying them is no part of a turn."""
+    statement = text(
+        "UPDATE outbox SET state = 'delivered' WHERE state = 'pending' AND attempts < 6"
+    )
     with connect(url) as database:
-        database.write(lambda db: db.execute(owed))
+        database.write(lambda db: db.execute(statement))
 
 
 def time_all(database: Database) -> Iterator[dict[str, Any]]:
+    for name, function in SERVER.items():
+        yield {"query": name} | time_function(database, function)
     values = find_values(database)
-    for name, work in SERVER.items():
-        yield {"query": name} | time_work(database, work)
     for name, statement in OPERATOR.items():
         yield {"query": name} | time_statement(database, statement, values)
 
 
 def find_values(database: Database) -> dict[str, object]:
-    """Of a text in the middle of the history, which a guest sent who comes seldom."""
+    """Parameters: of a text in the middle of the history, by a guest who texts seldom."""
     with database.engine.connect() as connection:
         found = connection.exec_driver_sql(
-            "SELECT conversation_id AS some, substr(created_at, 1, 10) AS day, sid, sender"
+            "SELECT conversation_id AS conversation, substr(created_at, 1, 10) AS day, sid, sender"
             " FROM messages WHERE id >= (SELECT max(id) / 2 FROM messages)"
             " AND sender > '+16000100000' LIMIT 1"
         )
         return dict(found.mappings().one())
 
 
-def time_work(
-    database: Database, work: Callable[[Session, datetime], object]
-) -> dict[str, float | list[str]]:
-    """What the server's own code runs, undone each time.
+class RolledBack(Exception):
+    """Undoes a transaction that was only measured."""
 
-    The plans are of what only the loop runs; tests/test_query_plans.py reads those of all.
-    """
+
+def time_function(
+    database: Database, function: Callable[[Session, datetime], object]
+) -> dict[str, float | list[str]]:
+    """The time of what the server runs, rolled back each time, and the plans of its SELECTs."""
     statements: list[str] = []
     times = []
-    for _ in range(AGAIN):
+
+    def run(db: Session) -> None:
+        driver = db.connection().connection.driver_connection
+        driver.set_trace_callback(statements.append)
+        began = time.perf_counter()
+        function(db, datetime.now(UTC))
+        times.append(time.perf_counter() - began)
+        driver.set_trace_callback(None)
+        raise RolledBack
+
+    for _ in range(REPEATS):
         statements.clear()
-        with Session(database._writer._engine) as db:
-            driver = db.connection().connection.driver_connection
-            driver.set_trace_callback(statements.append)
-            began = time.perf_counter()
-            work(db, datetime.now(UTC))
-            times.append(time.perf_counter() - began)
-            driver.set_trace_callback(None)
-            db.rollback()
-    plans = [
-        line
-        for statement in statements
-        if statement.startswith("SELECT")
-        for line in explain(database, statement, {})
-    ]
+        with suppress(RolledBack):
+            database.write(run)
+    selects = [statement for statement in statements if statement.startswith("SELECT")]
+    plans = [line for statement in selects for line in explain(database, statement, {})]
     return {"milliseconds": 1000 * statistics.median(times), "plan": list(dict.fromkeys(plans))}
 
 
@@ -198,7 +203,7 @@ def time_statement(
 ) -> dict[str, float | list[str]]:
     times = []
     with database.engine.connect() as connection:
-        for _ in range(AGAIN):
+        for _ in range(REPEATS):
             began = time.perf_counter()
             connection.exec_driver_sql(statement, values).all()
             times.append(time.perf_counter() - began)
@@ -212,16 +217,17 @@ def explain(database: Database, statement: str, parameters: Any) -> list[str]:
         return [detail for *_, detail in rows]
 
 
-def tabulate(told: dict) -> Iterator[str]:
-    yield f"with {told['messages']:,} messages:"
-    for one in told["queries"]:
-        yield f"{one['milliseconds']:>10.2f} ms  {one['query']}"
-        yield f"{'':15}{'; '.join(one['plan'])}"
-    for name in ("turns_per_second", "p99_ms", "cpu_ms_per_turn"):
-        for which in ("empty", "grown", "unread"):
-            yield f"{COLUMNS[name]}, {which}: {', '.join(f'{one:g}' for one in told[name][which])}"
-        for which, ratio in told[name]["ratio"].items():
-            yield f"ratio of the medians, {which} to empty: {ratio:g}"
+def tabulate(report: dict) -> Iterator[str]:
+    yield f"with {report['messages']:,} messages:"
+    for row in report["queries"]:
+        yield f"{row['milliseconds']:>10.2f} ms  {row['query']}"
+        yield f"{'':15}{'; '.join(row['plan'])}"
+    for column in ("turns_per_second", "p99_ms", "cpu_ms_per_turn"):
+        figures = report[column]
+        for name in ("empty", "grown", "unread"):
+            yield f"{COLUMNS[column]}, {name}: {', '.join(f'{value:g}' for value in figures[name])}"
+        for name, ratio in figures["ratio"].items():
+            yield f"ratio of the medians, {name} to empty: {ratio:g}"
 
 
 if __name__ == "__main__":

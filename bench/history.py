@@ -1,7 +1,7 @@
-"""The history that two years of guests leave: conversations that the program held, many times over.
+"""A database as two years of guests leave it: a few real conversations, copied many times.
 
-One of each kind is held by the program itself, so every column holds what it holds in real life.
-The copies have other phones, numbers, sids and times, and stand in the order of their time.
+The program itself holds a conversation of each kind, so that every column is filled as it would be.
+The copies have other phones, numbers, sids and times, and are in the order of their time.
 """
 
 import random
@@ -24,6 +24,7 @@ from layers import HERE, NOWHERE, TEXTS, make_form, read_text
 
 from gateway.webhook import Form
 from models import Conversation, Delivery, Message
+from models.turn import end_silent
 from phone import new_sid
 from settings import Settings
 from smsconvo import App, create_app, process_text
@@ -31,15 +32,15 @@ from storage.sqlite import sqlite3
 from storage.versions import migrate
 
 NUMBERS = [f"+141555501{n:02}" for n in range(4)]
-TESTER = "+14158675308"  # who tries everything out: one conversation of a hundred
+TESTER = "+14158675308"  # who tries everything out: every hundredth conversation
 GUESTS = 200_000
 SPAN = timedelta(days=730)
 PAUSE = timedelta(seconds=40)  # between two texts
-NEW = 500  # conversations at the end that are still open, and as many results that are still owed
-STRIDE = 1000  # between the ids of a copy and those of the next; no conversation has as many rows
+NEW = 500  # conversations at the end that are still open, and results that are still pending
+STRIDE = 1000  # between the ids of two copies; no conversation has as many rows
 
 REVIEWED = ("Encuesta", "no", "SALTAR", "VALE")
-# What is texted, and how many of a thousand conversations are like that.
+# The texts, and how many of a thousand conversations are like that.
 KINDS = {
     "completed": (TEXTS, 720),
     "reviewed": (REVIEWED, 60),
@@ -48,7 +49,7 @@ KINDS = {
     "counted": (("Count", "one", "two"), 39),
     "failed": (TEXTS, 1),
     "open": (TEXTS[:2], 0),
-    "owed": (TEXTS, 0),
+    "pending": (TEXTS, 0),
 }
 
 
@@ -58,15 +59,15 @@ KINDS = {
 def main(file: Path, messages: int) -> None:
     """Make a SQLite database FILE with a long history in it."""
     if file.exists():
-        raise click.ClickException(f"{file} is there already. Name another, or delete it.")
+        raise click.ClickException(f"{file} exists. Name another, or delete it.")
     began = time.monotonic()
     count = make_history(file, messages)
-    took, size = time.monotonic() - began, file.stat().st_size / 1024**3
-    click.echo(f"{file}: {count:,} messages, {size:.1f} GiB, made in {took:.0f} s")
+    seconds, size = time.monotonic() - began, file.stat().st_size / 1024**3
+    click.echo(f"{file}: {count:,} messages, {size:.1f} GiB, made in {seconds:.0f} s")
 
 
 def make_history(file: Path, messages: int) -> int:
-    """How many messages it became."""
+    """Make it, with about so many messages; return how many it became."""
     settings = Settings(
         database_url=f"sqlite:///{file}",
         questionnaires=HERE / "questionnaires",
@@ -78,7 +79,7 @@ def make_history(file: Path, messages: int) -> int:
     now = datetime.now(UTC)
     hold_conversations(settings, now - SPAN)
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        multiply(connection, messages)
+        copy_conversations(connection, messages)
         (count,) = connection.execute("SELECT count(*) FROM messages").fetchone()
     return count
 
@@ -90,38 +91,37 @@ def hold_conversations(settings: Settings, began_at: datetime) -> None:
 
 
 def hold_each(db: Session, *, app: App, began_at: datetime) -> None:
-    """One of each kind, whose id is its place among the kinds, from 1."""
-    for place, (kind, (texts, _)) in enumerate(KINDS.items(), 1):
-        for turn, said in enumerate(texts):
+    """A conversation of each kind; its id is the number of the kind, from 1."""
+    for id, (kind, (texts, _)) in enumerate(KINDS.items(), 1):
+        for turn, body in enumerate(texts):
             now = began_at + turn * PAUSE
-            form = make_form(place, turn) | {"To": NUMBERS[0], "Body": said}
+            form = make_form(id, turn) | {"To": NUMBERS[0], "Body": body}
             text = read_text(Form(list(form.items())))
             reply = process_text(db, app=app, text=text, now=now)
-            if reply.message_id:  # to STOP it is Twilio who says something
+            if reply.message_id:  # STOP gets no reply of ours, only Twilio's
                 message = Message.find_outbound(db, reply.message_id)
                 message.report("delivered", new_sid(), None)
                 message.update(db)
-        conversation = Conversation.find(db, text.sender, NUMBERS[0])
         if kind in ("expired", "counted"):
-            conversation.expire(db, conversation.expires_at)
-        if delivery := Delivery.find_newest(db, conversation.id):
-            settle(delivery, kind, now)
+            end_silent(db, Conversation.find_by_id(db, id).expires_at, 1)
+        if delivery := Delivery.find_newest(db, id):
+            run_attempts(delivery, kind, now)
             delivery.update(db)
 
 
-def settle(delivery: Delivery, kind: str, now: datetime) -> None:
-    attempts = {"owed": 6, "failed": 10}.get(kind, 0)
-    for attempt in range(attempts):
-        delivery.attempts = attempt + 1
+def run_attempts(delivery: Delivery, kind: str, now: datetime) -> None:
+    failures = {"pending": 6, "failed": 10}.get(kind, 0)
+    for n in range(failures):
+        delivery.attempts = n + 1
         delivery.fail("HTTP 500", now, 500)
-    if not attempts:
+    if not failures:
         delivery.attempts = 1
         delivery.succeed(204, now + timedelta(seconds=1))
 
 
-def multiply(connection: sqlite3.Connection, messages: int) -> None:
-    """In one go, that nobody waits for the disk in; the indexes come when the rows are there."""
-    connection.create_function("fresh", 2, fresh, deterministic=True)
+def copy_conversations(connection: sqlite3.Connection, messages: int) -> None:
+    """In one transaction without syncs; the indexes are built when the rows are there."""
+    connection.create_function("new_token", 2, new_token, deterministic=True)
     for pragma in ("journal_mode=off", "synchronous=off", "cache_size=-2000000"):
         connection.execute(f"PRAGMA {pragma}")
     indexes = connection.execute(
@@ -132,7 +132,7 @@ def multiply(connection: sqlite3.Connection, messages: int) -> None:
         connection.execute(f"DROP INDEX {name}")
     plan_copies(connection, messages)
     for table in ("conversations", "messages", "answers", "outbox"):
-        copy(connection, table)
+        copy_table(connection, table)
     for _, statement in indexes:
         connection.execute(statement)
     connection.execute("COMMIT")
@@ -140,9 +140,9 @@ def multiply(connection: sqlite3.Connection, messages: int) -> None:
 
 
 def plan_copies(connection: sqlite3.Connection, messages: int) -> None:
-    """Which conversation is held again, by whom, to which number, and how much later."""
+    """Which conversation is copied, for which phone and number, and how much later."""
     connection.execute(
-        "CREATE TEMP TABLE copies (n INTEGER PRIMARY KEY, kind, phone, number, late)"
+        "CREATE TEMP TABLE copies (n INTEGER PRIMARY KEY, kind, phone, number, delay)"
     )
     texts = sum(2 * len(texts) * weight for texts, weight in KINDS.values()) / 1000
     copies = make_copies(max(round(messages / texts), 2 * NEW))
@@ -154,54 +154,54 @@ def plan_copies(connection: sqlite3.Connection, messages: int) -> None:
 
 
 def make_copies(count: int) -> Iterator[tuple[int, int, str, str, str]]:
-    chance = random.Random(1)
-    places = dict(zip(KINDS, range(1, len(KINDS) + 1), strict=True))
-    kinds = chance.choices(list(KINDS), [weight for _, weight in KINDS.values()], k=count)
-    kinds[-2 * NEW :] = ["open", "owed"] * NEW
+    rng = random.Random(1)
+    ids = {kind: id for id, kind in enumerate(KINDS, 1)}
+    kinds = rng.choices(list(KINDS), [weight for _, weight in KINDS.values()], k=count)
+    kinds[-2 * NEW :] = ["open", "pending"] * NEW
     for n, kind in enumerate(kinds, 1):
-        new = n > count - 2 * NEW  # by a phone of its own: of a pair only one can be open
-        guest = GUESTS + n if new else int(GUESTS * chance.random() ** 2)  # a few of them often
-        phone = TESTER if n % 100 == 0 and not new else f"+1600{guest:07}"
-        late = SPAN.total_seconds() * n / count
-        yield n, places[kind], phone, chance.choice(NUMBERS), f"+{late:.3f} seconds"
+        is_new = n > count - 2 * NEW  # with a phone of its own: a pair has one open conversation
+        guest = GUESTS + n if is_new else int(GUESTS * rng.random() ** 2)  # a few of them often
+        phone = TESTER if n % 100 == 0 and not is_new else f"+1600{guest:07}"
+        delay = SPAN.total_seconds() * n / count
+        yield n, ids[kind], phone, rng.choice(NUMBERS), f"+{delay:.3f} seconds"
 
 
-def copy(connection: sqlite3.Connection, table: str) -> None:
+def copy_table(connection: sqlite3.Connection, table: str) -> None:
     key = "id" if table == "conversations" else "conversation_id"
     columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
-    connection.execute(f"CREATE TEMP TABLE held_{table} AS SELECT * FROM {table}")
-    connection.execute(f"CREATE INDEX temp.held_{table}_key ON held_{table} ({key})")
-    values = ", ".join(map(value, columns))
+    connection.execute(f"CREATE TEMP TABLE original_{table} AS SELECT * FROM {table}")
+    connection.execute(f"CREATE INDEX temp.original_{table}_key ON original_{table} ({key})")
+    values = ", ".join(map(copied_value, columns))
     connection.execute(
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values}"
-        f" FROM copies CROSS JOIN held_{table} AS held ON held.{key} = copies.kind"
-        " ORDER BY copies.n, held.id"
+        f" FROM copies CROSS JOIN original_{table} AS original ON original.{key} = copies.kind"
+        " ORDER BY copies.n, original.id"
     )
 
 
-def value(column: str) -> str:
+def copied_value(column: str) -> str:
     """What a copy has in this column, in SQL."""
     if column in ("id", "conversation_id", "message_id", "reply_to_id"):
-        return f"held.{column} + {STRIDE} * n"
+        return f"original.{column} + {STRIDE} * n"
     if column in ("sid", "token", "webhook_id"):
-        return f"fresh(held.{column}, n)"
+        return f"new_token(original.{column}, n)"
     if column.endswith("_at") or column == "leased_until":
-        return f"strftime('%Y-%m-%dT%H:%M:%f000Z', held.{column}, late)"
+        return f"strftime('%Y-%m-%dT%H:%M:%f000Z', original.{column}, delay)"
     if column == "params":
-        return meeting("replace(held.params, held.sid, fresh(held.sid, n))")
+        return with_pair("replace(original.params, original.sid, new_token(original.sid, n))")
     if column in ("sender", "recipient", "number", "payload"):
-        return meeting(f"held.{column}")
-    return f"held.{column}"
+        return with_pair(f"original.{column}")
+    return f"original.{column}"
 
 
-def meeting(words: str) -> str:
-    """With the phone and the number of the copy."""
+def with_pair(value: str) -> str:
+    """With the phone and the number of the copy, in SQL."""
     phone = "printf('+1%010d', kind)"
-    return f"replace(replace({words}, {phone}, phone), '{NUMBERS[0]}', copies.number)"
+    return f"replace(replace({value}, {phone}, phone), '{NUMBERS[0]}', copies.number)"
 
 
-def fresh(token: str | None, n: int) -> str | None:
-    """As random as it was, and another one in each copy."""
+def new_token(token: str | None, n: int) -> str | None:
+    """As random as `token`, and another in each copy."""
     return token and token[:-32] + md5(f"{token}{n}".encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""What one turn costs, layer by layer: in one process and one thread, on a database of its own.
+"""What one turn costs, layer by layer: in one process and one thread, on a new database.
 
-Each layer is run alone, many times, with what it gets in a real turn. What the server, the kernel
-and threads that wait for each other take besides is in `turns.py` only.
+Each layer runs alone, many times, with the input it has in a real turn. Only `turns.py` includes
+the server, the kernel and threads that wait for each other.
 """
 
 import json
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,8 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from gateway import twiml
 from gateway.webhook import Environ, Form, Webhook, parse_form
-from models import Delivery
-from models.message import IncomingText
+from models import Delivery, IncomingText
 from settings import Settings
 from smsconvo import App, create_app, process_text
 from storage.base import Compiled
@@ -38,8 +38,9 @@ HERE = Path(__file__).resolve().parent.parent
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 TOKEN = "a-token-of-at-least-32-characters"
 URL = "https://sms.example.org/sms"
-NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
-REPLY = ("Thanks! Whats your favourite meal",)
+NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens
+GEO_PARTS = ("City", "State", "Zip", "Country")
+REPLY = "Thanks! Whats your favourite meal"
 STATUS_URL = "https://sms.example.org/sms/status?message=7"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -47,13 +48,13 @@ START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 @click.command()
 @click.option(
     "--conversations",
-    type=click.IntRange(1, 1000),  # one transaction may not last for ever
+    type=click.IntRange(1, 1000),  # all are in one transaction, which may take 12 seconds
     default=300,
     show_default=True,
     help="How many, of five turns.",
 )
 def main(conversations: int) -> None:
-    """Say how many milliseconds each layer of a turn takes."""
+    """Print how many milliseconds each layer of a turn takes."""
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         app = make_app()
@@ -61,27 +62,27 @@ def main(conversations: int) -> None:
         bodies = [urlencode(form).encode("ascii") for form in forms]
         signature = RequestValidator(TOKEN).compute_signature(URL, forms[0])
         parsed = [parse_form(body) for body in bodies]
-        tell("parsing the form", each(parse_form, bodies))
-        validator = RequestValidator(TOKEN)
-        tell("the signature", each(lambda form: validator.validate(URL, form, signature), parsed))
+        show("parsing the form", average(parse_form, bodies))
+        validate = RequestValidator(TOKEN).validate
+        show("the signature", average(lambda form: validate(URL, form, signature), parsed))
         turn, statements = take_turns(app, parsed)
-        tell("the turn: models", turn - statements)
-        tell("the turn: SQLite and its driver", statements)
-        tell("the TwiML", each(lambda reply: twiml.render(reply, STATUS_URL), REPLY * len(forms)))
-        tell("an attempt to deliver, where nobody listens", each(attempt_on(app), range(200)))
-        tell("a commit alone, synced", each(lambda n: commit(app, n), list(range(len(forms)))))
+        show("the turn: models", turn - statements)
+        show("the turn: SQLite and its driver", statements)
+        show("the TwiML", average(lambda _: twiml.render(REPLY, STATUS_URL), forms))
+        show("an attempt to deliver, where nobody listens", average(attempt_on(app), range(200)))
+        show("a commit alone, synced", average(lambda n: commit(app, n), range(len(forms))))
         app.database.close()
 
 
-def tell(name: str, milliseconds: float) -> None:
+def show(name: str, milliseconds: float) -> None:
     click.echo(f"{milliseconds:8.3f} ms  {name}")
 
 
-def each(work: Callable[[Any], object], arguments: Sequence) -> float:
-    """Milliseconds for one."""
+def average(function: Callable[[Any], object], arguments: Sequence) -> float:
+    """Milliseconds of a call."""
     began = time.perf_counter()
     for argument in arguments:
-        work(argument)
+        function(argument)
     return 1000 * (time.perf_counter() - began) / len(arguments)
 
 
@@ -97,10 +98,9 @@ def make_app() -> App:
 
 
 def make_form(guest: int, turn: int) -> dict[str, str]:
-    """As Twilio sends it."""
-    places = {f"From{place}": "CA" for place in ("City", "State", "Zip", "Country")}
-    places |= {f"To{place}": "CA" for place in ("City", "State", "Zip", "Country")}
-    return places | {
+    """The form of a guest's text, as Twilio sends it."""
+    fields = [f"{end}{part}" for end in ("From", "To") for part in GEO_PARTS]
+    return dict.fromkeys(fields, "CA") | {
         "MessageSid": f"SM{guest:028}{turn:04}",
         "SmsMessageSid": f"SM{guest:028}{turn:04}",
         "AccountSid": "AC" + "0" * 32,
@@ -116,46 +116,49 @@ def make_form(guest: int, turn: int) -> dict[str, str]:
 
 
 class UncheckedWebhook(Webhook):
-    """Takes a form for what Twilio sent: the signature is measured by itself."""
+    """Takes any form for one of Twilio's: the signature is measured apart."""
 
     def verified_form(self, environ: Environ, *required: str) -> Form:
         return environ["form"]
 
 
+WEBHOOK = UncheckedWebhook("", (), "")
+
+
 def read_text(form: Form) -> IncomingText:
-    return UncheckedWebhook("", (), "").incoming_text({"form": form})
+    return WEBHOOK.incoming_text({"form": form})
 
 
 def take_turns(app: App, forms: list[Form]) -> tuple[float, float]:
-    """Milliseconds for one, and how many of them SQLite has; in one transaction, so no sync."""
-    spent: list[float] = []
-    run_it = Compiled.execute
+    """Milliseconds of a turn, and those of its statements; in one transaction, so without syncs."""
+    statements: list[float] = []
+    execute = Compiled.execute
 
-    def run(*arguments: Any) -> Any:
+    def timed_execute(*arguments: Any) -> Any:
         began = time.perf_counter()
         try:
-            return run_it(*arguments)
+            return execute(*arguments)
         finally:
-            spent.append(time.perf_counter() - began)
+            statements.append(time.perf_counter() - began)
 
-    times = iter(range(len(forms)))
+    seconds = count()
 
     def take_all(db: Session) -> float:
         def take(form: Form) -> None:
-            now = START + timedelta(seconds=next(times))
+            now = START + timedelta(seconds=next(seconds))
             process_text(db, app=app, text=read_text(form), now=now)
 
-        return each(take, forms)
+        return average(take, forms)
 
-    with patch.object(Compiled, "execute", run):
+    with patch.object(Compiled, "execute", timed_execute):
         turn = app.database.write(take_all)
-    return turn, 1000 * sum(spent) / len(forms)
+    return turn, 1000 * sum(statements) / len(forms)
 
 
 def attempt_on(app: App) -> Callable[[int], object]:
-    """One attempt, without claiming and recording, of a result as a guest leaves it."""
+    """An attempt to deliver a guest's result, without claiming it and saving the outcome."""
     payload = {"From": "+14155550101", "Event": TEXTS[0]}
-    payload |= {f"Question{n}": said for n, said in enumerate(TEXTS[1:], 1)}
+    payload |= {f"Question{n}": answer for n, answer in enumerate(TEXTS[1:], 1)}
     delivery = Delivery(url=NOWHERE, format="form", payload=json.dumps(payload), webhook_id="msg_1")
     settings = replace(app.settings, allow_private_receivers=True)
     return lambda _: attempt(delivery, settings, START)

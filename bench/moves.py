@@ -1,16 +1,16 @@
-"""How often one answer moves between the files of the project: where a reader has to jump.
+"""How often the program moves between its files for an answer: where a reader has to jump.
 
 A call is a `call` event of Python's profiler: a function of the project's own files starts, in any
-thread that takes part (the request's, the writer's). All threads make one sequence in order of
-time. A move is two successive calls in different files. A return is no move by itself: it shows
-when the caller then calls a function of its own file.
+thread that takes part (the request's, the writer's). The calls of all threads are in order of
+time, and two successive calls in different files are a move. A return is no move by itself: it
+counts when the caller then calls a function of its own file.
 
 Functions, methods, properties and lambdas count. A generator counts once, when it starts, not each
 time it resumes. Comprehensions do not count: Python 3.12 made them part of their function.
-`phone.py`, `bench/` and `tests/` do not count, for they are the client; libraries do not either.
+`phone.py`, `bench/` and `tests/` do not count, for they are the client. Libraries do not either.
 
 A whole conversation and its delivery come first, so that caches and compiled statements are warm.
-The clock is the program's own. No log is set up, so formatting its lines is not counted.
+The clock is the program's own. No log is set up, so formatting its lines does not count.
 """
 
 import json
@@ -35,29 +35,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from receiver import receiving
 
 from phone import Phone
-
-# All that this script needs of the program, and which of its files are storage. When these names
-# move, only this block and `deliver` change.
 from settings import Settings
 from smsconvo import App, create_app
 from storage.versions import migrate
 from worker.results import claim_due, run_attempt
 
-STORAGE = ("storage/",)
-
-
-def deliver(app: App) -> None:
-    """One delivery: claim, attempt, record."""
-    (delivery,) = claim_due(app.database, app.clock(), 1)
-    run_attempt(app.database, app.settings, delivery, app.clock)
-
-
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ("phone.py", "bench", "tests")
+STORAGE = "storage/"
 NOT_FUNCTIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<module>")
 QUESTIONS = ("Favourite colour?", "Favourite meal?", "And to drink?", "Coming to the movies?")
 TEXTS = ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes")
-NUMBERS = ("+14158675308", "+14158675309")  # who texts first, and who is measured
+SENDERS = ("+14158675308", "+14158675309")  # the first warms up, the second is measured
 MIDDLE, LAST, DELIVERY = "middle answer", "last answer", "delivery"
 
 
@@ -118,7 +107,7 @@ def project_file(filename: str) -> str | None:
 @click.option("--trace", is_flag=True, help="List every move.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(trace: bool, as_json: bool) -> None:
-    """Count the calls, files and moves of one answer and of one delivery."""
+    """Count the calls, files and moves of an answer and of a delivery."""
     measured = measure()
     figures = {name: summarize(calls) for name, calls in measured.items()}
     traces = {name: trace_of(calls) for name, calls in measured.items()} if trace else {}
@@ -140,8 +129,8 @@ def measure() -> dict[str, list[Call]]:
     with tempfile.TemporaryDirectory() as folder, receiving() as (results_url, _):
         recorder.install()
         with serving(Path(folder), results_url, recorder) as app:
-            for number in NUMBERS:
-                measured = converse(app, number, recorder)
+            for sender in SENDERS:
+                measured = converse(app, sender, recorder)
     return measured
 
 
@@ -193,13 +182,13 @@ def recorded(app: Callable, recorder: Recorder) -> Callable:
     return application
 
 
-def converse(app: App, number: str, recorder: Recorder) -> dict[str, list[Call]]:
+def converse(app: App, sender: str, recorder: Recorder) -> dict[str, list[Call]]:
     """A whole conversation and its delivery; the calls of the third and the fourth answer."""
     phone = Phone(
         f"{app.settings.public_url}/sms",
         account_sid=app.settings.account_sid,
         auth_token=app.settings.auth_tokens[0],
-        sender=number,
+        sender=sender,
     )
     *_, middle, last = [text(phone, body, recorder) for body in TEXTS]
     with recorder.recording():
@@ -208,8 +197,14 @@ def converse(app: App, number: str, recorder: Recorder) -> dict[str, list[Call]]
 
 
 def text(phone: Phone, body: str, recorder: Recorder) -> list[Call]:
-    (_,) = phone.text(body)  # one reply, or the measurement is of something else
+    (_,) = phone.text(body)  # without a reply, something else would be measured
     return recorder.calls
+
+
+def deliver(app: App) -> None:
+    """Claim the delivery that is due, attempt it, save the outcome."""
+    (delivery,) = claim_due(app.database, app.clock(), 1)
+    run_attempt(app.database, app.settings, delivery, app.clock)
 
 
 def summarize(calls: Sequence[Call]) -> dict[str, Any]:
@@ -223,11 +218,11 @@ def summarize(calls: Sequence[Call]) -> dict[str, Any]:
 
 
 def count_moves(calls: Sequence[Call]) -> int:
-    return sum(one.file != following.file for one, following in pairwise(calls))
+    return sum(before.file != after.file for before, after in pairwise(calls))
 
 
 def trace_of(calls: Sequence[Call]) -> list[str]:
-    """The function where all begins, then the one that each move arrives at."""
+    """The first function, then the one that each move arrives at."""
     moves = [after for before, after in pairwise(calls) if before.file != after.file]
     return [f"{file}:{function}" for file, function in (calls[0], *moves)]
 

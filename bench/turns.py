@@ -1,12 +1,12 @@
 """How many turns a second `serve` answers, how long each takes, and what it costs.
 
-A turn is one text and its reply. The phones text whole questionnaires over real HTTP, signed and
-with cookies, against the server as shipped; they and the server share the machine. So beside each
-figure stands that of an empty handler, under the same server and the same phones, in the same run:
-the ratio of the two means something on any machine.
+A turn is a text and its reply. The phones answer whole questionnaires over real HTTP, signed and
+with cookies. They share the machine with the server, which runs as shipped. So each figure stands
+beside that of an empty handler, under the same server and phones, in the same run: the ratio of
+the two means something on any machine.
 
-The phones take as much of the processors as the server, and wait for each other. How long a turn
-takes where they are elsewhere is told by light ones, which take next to nothing.
+The phones take as much processor time as the server, and wait for each other. Light phones take
+little: they show how long a turn takes where the phones are elsewhere.
 """
 
 import json
@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL
 
 import click
 import psutil
@@ -41,15 +42,15 @@ SAMPLE_SECONDS = 20  # between two looks at the memory
 
 @dataclass
 class Figures:
-    """Of one server under so many phones."""
+    """What was measured of a server under so many phones."""
 
     phones: int
     turns: Turns
-    cpu: float  # seconds of a processor that the server took for a turn
-    memory: float  # MiB, the proportional set size of all its processes
+    cpu: float  # seconds of a processor for a turn, by all processes of the server
+    memory: float  # MiB, the proportional set size of those processes
     disk: float  # bytes for a turn, database and log
 
-    def told(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float]:
         return {
             "phones": self.phones,
             "turns_per_second": round(self.turns.rate, 1),
@@ -67,43 +68,41 @@ class Figures:
 @click.option("--phones", multiple=True, type=int, default=(16, 256, 2000), show_default=True)
 @click.option("--seconds", default=8.0, show_default=True, help="How long they text.")
 @click.option("--burst", default=2000, show_default=True, help="Phones that text at one moment.")
-@click.option("--long-run", default=0, help="Watch the memory over so many turns.")
-@click.option("--json", "for_machines", is_flag=True, help="Tell it as JSON.")
-def main(
-    phones: tuple[int, ...], seconds: float, burst: int, long_run: int, for_machines: bool
-) -> None:
+@click.option("--long-run", default=0, help="Watch the memory for so many turns.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def main(phones: tuple[int, ...], seconds: float, burst: int, long_run: int, as_json: bool) -> None:
     """Measure turns per second, their time and their cost, beside an empty handler's."""
-    told: dict = {"runs": [], "syncs_per_second": round(count_syncs(), 1)}
+    report: dict = {"runs": [], "syncs_per_second": round(count_syncs(), 1)}
     for number in phones:
-        programs = {"ours": OURS, "empty": EMPTY}
-        run = {which: measure(one, number, seconds) for which, one in programs.items()}
-        run |= {
-            f"{which}, light": measure(one, number, seconds, text=text_lightly)
-            for which, one in programs.items()
+        run = {
+            "ours": measure(OURS, number, seconds),
+            "empty": measure(EMPTY, number, seconds),
+            "ours, light": measure(OURS, number, seconds, text=text_lightly),
+            "empty, light": measure(EMPTY, number, seconds, text=text_lightly),
         }
-        told["runs"].append(compare({which: figures.told() for which, figures in run.items()}))
+        report["runs"].append(add_ratio({name: figures.as_dict() for name, figures in run.items()}))
     if burst:
-        told["bursts"] = {
+        report["bursts"] = {
             "ours": measure_burst(OURS, burst, text_once),
             "empty": measure_burst(EMPTY, burst, text_once),
             "ours, light": measure_burst(OURS, burst, text_once_lightly),
             "empty, light": measure_burst(EMPTY, burst, text_once_lightly),
         }
-    told["start_seconds"] = measure_start()
-    keep(told, "turns")
+    report["start_seconds"] = measure_start()
+    save_results(report, "turns")
     if long_run:
-        told["memory"] = measure_memory(long_run)
-        keep(told["memory"], "memory")
-    click.echo(json.dumps(told, indent=2) if for_machines else "\n".join(tabulate(told)))
+        report["memory"] = measure_memory(long_run)
+        save_results(report["memory"], "memory")
+    click.echo(json.dumps(report, indent=2) if as_json else "\n".join(tabulate(report)))
 
 
-def keep(told: dict | list, name: str) -> None:
-    """For `plot.py`, and for whoever compares."""
+def save_results(report: dict | list, name: str) -> None:
+    """Write `results/NAME.json`, which `plot.py` reads."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+    (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 
-def compare(run: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+def add_ratio(run: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     ours, empty = run["ours"], run["empty"]
     return run | {
         "ratio": {name: round(ours[name] / empty[name], 3) for name in COLUMNS if empty[name]}
@@ -117,7 +116,7 @@ def serving(
     options: Collection[str] = (),
     receiver: str = NOWHERE,
 ) -> Iterator[tuple[Settings, psutil.Process]]:
-    """The program on a database, by default an empty one, with the questionnaires that ship."""
+    """Run the program with the questionnaires that ship, by default on a new database."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -138,13 +137,13 @@ def measure(
     phones: int,
     seconds: float,
     database: str | None = None,
-    met: int = 0,
+    first_guest: int = 0,
     text: Callable[[Settings, int, float, int], Turns] = text_for,
 ) -> Figures:
     with serving(program, database) as (settings, server):
         cpu, size = seconds_used(server), bytes_on_disk(settings)
-        turns = text(settings, phones, seconds, met)
-        count = len(turns.each)
+        turns = text(settings, phones, seconds, first_guest)
+        count = len(turns.durations)
         cpu, size = seconds_used(server) - cpu, bytes_on_disk(settings) - size
         return Figures(phones, turns, cpu / count, memory_of(server), size / count)
 
@@ -156,38 +155,38 @@ def measure_burst(
         turns = text(settings, phones)
     return {
         "phones": phones,
-        "all_answered_seconds": round(turns.together, 2),
+        "all_answered_seconds": round(turns.seconds, 2),
         "p99_ms": round(turns.milliseconds(0.99), 1),
         "unanswered": turns.unanswered,
     }
 
 
 def measure_start() -> float:
-    """From the command to the first 200, on a database that is there."""
+    """Seconds from the command to the first 200, on a database that exists."""
     with serving(OURS) as (settings, server):
         environ = server.environ()
         arguments = server.cmdline()
         server.terminate()
         server.wait(30)
         began = time.perf_counter()
-        again = psutil.Popen(arguments, env=environ, stderr=-3, stdout=-3)
+        restarted = psutil.Popen(arguments, env=environ, stderr=DEVNULL, stdout=DEVNULL)
         wait_for_200(settings)
-        took = time.perf_counter() - began
-        again.terminate()
-        again.wait(30)
-    return round(took, 2)
+        seconds = time.perf_counter() - began
+        restarted.terminate()
+        restarted.wait(30)
+    return round(seconds, 2)
 
 
 def measure_memory(count: int) -> list[dict[str, float]]:
     """MiB after so many turns of 16 phones, from none to `count`."""
     with serving(OURS) as (settings, server):
-        turns, told = 0, []
+        turns, samples = 0, []
         while True:
-            told.append({"turns": turns, "memory_mib": round(memory_of(server), 1)})
+            samples.append({"turns": turns, "memory_mib": round(memory_of(server), 1)})
             if turns >= count:
-                return told
-            met = turns  # whoever texted before is not met again
-            turns += len(text_for(settings, 16, SAMPLE_SECONDS, met).each)
+                return samples
+            # A number that no phone has come to yet, so that every guest is new.
+            turns += len(text_for(settings, 16, SAMPLE_SECONDS, first_guest=turns).durations)
 
 
 def wait_for_200(settings: Settings) -> None:
@@ -199,12 +198,12 @@ def wait_for_200(settings: Settings) -> None:
             time.sleep(0.005)
 
 
-def family(server: psutil.Process) -> list[psutil.Process]:
+def processes_of(server: psutil.Process) -> list[psutil.Process]:
     return [server, *server.children(recursive=True)]
 
 
 def seconds_used(process: psutil.Process) -> float:
-    """Of a processor, by a process and all that have come from it, those that ended too."""
+    """Processor time of a process and of all that it started, also of those that ended."""
     own = process.cpu_times()
     seconds = own.user + own.system + own.children_user + own.children_system
     for child in process.children(recursive=True):
@@ -215,16 +214,17 @@ def seconds_used(process: psutil.Process) -> float:
 
 
 def memory_of(server: psutil.Process) -> float:
-    return sum(one.memory_full_info().pss for one in family(server)) / 1024**2
+    return sum(process.memory_full_info().pss for process in processes_of(server)) / 1024**2
 
 
 def bytes_on_disk(settings: Settings) -> int:
     path = settings.database_url.removeprefix("sqlite:///")
-    return sum(Path(path + end).stat().st_size for end in ("", "-wal") if Path(path + end).exists())
+    files = [Path(path), Path(f"{path}-wal")]
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def count_syncs() -> float:
-    """How often a second the disk takes 4 KiB and says that it has them."""
+    """How many writes of 4 KiB the disk syncs in a second."""
     with tempfile.NamedTemporaryFile() as file:
         began = time.perf_counter()
         for _ in range(SYNCS):
@@ -246,21 +246,21 @@ COLUMNS = {
 }
 
 
-def tabulate(told: dict) -> Iterator[str]:
+def tabulate(report: dict) -> Iterator[str]:
     yield f"{'phones':>6}  {'':12}" + "".join(f"{name:>13}" for name in COLUMNS.values())
-    for run in told["runs"]:
-        for which, figures in run.items():
+    for run in report["runs"]:
+        for server, figures in run.items():
             cells = "".join(f"{figures.get(name, '-'):>13}" for name in COLUMNS)
-            yield f"{figures.get('phones', ''):>6}  {which:12}{cells}"
-    for which, burst in told.get("bursts", {}).items():
+            yield f"{figures.get('phones', ''):>6}  {server:12}{cells}"
+    for server, burst in report.get("bursts", {}).items():
         yield (
-            f"burst, {which}: {burst['phones']} phones answered in"
+            f"burst, {server}: {burst['phones']} phones answered in"
             f" {burst['all_answered_seconds']} s, {burst['unanswered']} unanswered"
         )
-    yield f"start to first 200: {told['start_seconds']} s"
-    yield f"the disk: {told['syncs_per_second']} syncs/s"
-    for one in told.get("memory", ()):
-        yield f"after {one['turns']} turns: {one['memory_mib']} MiB"
+    yield f"start to first 200: {report['start_seconds']} s"
+    yield f"the disk: {report['syncs_per_second']} syncs/s"
+    for sample in report.get("memory", ()):
+        yield f"after {sample['turns']} turns: {sample['memory_mib']} MiB"
 
 
 if __name__ == "__main__":

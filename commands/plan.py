@@ -33,8 +33,8 @@ def print_plan(plan: Plan) -> None:
     echo(f"{plan.name}: {STATES[plan.state]}")
     for change in plan.changes:
         sign, colour = SIGNS.get(change.what, ("~", "yellow"))
-        details = f": {change.words}" if change.words else ""
-        echo(f"  {sign} {change.key} {change.what}{details}", fg=colour)
+        detail = f": {change.detail}" if change.detail else ""
+        echo(f"  {sign} {change.key} {change.what}{detail}", fg=colour)
     if plan.open:
         count = pluralize(sum(plan.open.values()), "open conversation")
         echo(f"  go on as they began: {count}")

@@ -37,8 +37,8 @@ def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
     logging.config.dictConfig(LOGGING)
     log_event("serving", listen="{}:{}".format(*settings.listen), version=__version__)
     if not ip_address(settings.listen[0]).is_loopback:
-        why = "SMSCONVO_LISTEN is not loopback: slow clients are for a proxy in front to hold"
-        log_event("exposed", logging.WARNING, why=why)
+        reason = "SMSCONVO_LISTEN is not loopback: slow clients are for a proxy in front to hold"
+        log_event("exposed", logging.WARNING, why=reason)
     run_server(create_app, settings)
 
 

@@ -27,15 +27,14 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.contact import Contact
 from models.delivery import Delivery
 from models.payload import Result, Values, build_payload, has_same_answers
-from models.questionnaire.answers import KINDS, SEPARATOR, Kind
+from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
 from models.version import Version
-from storage.base import LITERAL_1, Base, Statement, split_row
+from storage.base import LITERAL_1, Base, Statement, partial_index, split_row
 
 REVIEW = "(review)"  # the key of what is asked when all is answered; no question's has brackets
 TOKEN = re.compile(r"[0-9a-f]{32}")
-# In words, not by a parameter: no plan that is kept would use the index of these alone.
 IS_OPEN = "state = 'open'"
 
 
@@ -64,20 +63,8 @@ class Conversation(Base):
         CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
         Index("ix_conversations_sender_number", "sender", "number", "id"),
         Index(None, "number", "id"),
-        Index(
-            "uq_conversations_open",
-            "sender",
-            "number",
-            unique=True,
-            sqlite_where=text(IS_OPEN),
-            postgresql_where=text(IS_OPEN),
-        ),
-        Index(
-            "ix_conversations_silent",
-            "expires_at",
-            sqlite_where=text(IS_OPEN),
-            postgresql_where=text(IS_OPEN),
-        ),
+        partial_index("uq_conversations_open", "sender", "number", where=IS_OPEN, unique=True),
+        partial_index("ix_conversations_silent", "expires_at", where=IS_OPEN),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -127,7 +114,7 @@ class Conversation(Base):
         return self.version.definition
 
     @property
-    def is_asked(self) -> bool:
+    def is_asking(self) -> bool:
         """Whether a question waits for its answer."""
         return self.current_key not in (None, REVIEW)
 
@@ -275,7 +262,7 @@ class Conversation(Base):
         values: dict[str, str | list[str] | None] = {}
         for question in self.answered:
             value = self.answers[question.key].value
-            values[question.key] = value.split(SEPARATOR) if question.many and value else value
+            values[question.key] = value and KINDS[question.kind].result_value(question, value)
         return values
 
     @classmethod

@@ -11,7 +11,6 @@ from typing import Any, Optional
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
-    Index,
     bindparam,
     func,
     literal_column,
@@ -22,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import LITERAL_1, Base, Statement
+from storage.base import LITERAL_1, Base, Statement, partial_index
 
 # How long after a failed attempt the next one comes: 75 h 35 m in all (Standard Webhooks).
 DELAYS = [
@@ -43,8 +42,6 @@ MAX_PER_RECEIVER = 4
 MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery has failed
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
 HTTP_GONE = 410  # from a receiver that wants no more
-# As SQL text, not as parameters: with parameters SQLite would compile a query of a partial index
-# each time, and PostgreSQL would not use that index in a plan that it keeps.
 IS_PENDING = "state = 'pending'"
 IS_410 = f"state = 'failed' AND last_status = {HTTP_GONE}"
 IS_UNDELIVERED = "state <> 'delivered'"
@@ -63,25 +60,9 @@ class Delivery(Base):
     __table_args__ = (
         CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state"),
         CheckConstraint("format IN ('form', 'json')", "format"),
-        Index(
-            "ix_outbox_due",
-            "next_attempt_at",
-            sqlite_where=text(IS_PENDING),
-            postgresql_where=text(IS_PENDING),
-        ),
-        Index(
-            "ix_outbox_undelivered",
-            "state",
-            "created_at",
-            sqlite_where=text(IS_UNDELIVERED),
-            postgresql_where=text(IS_UNDELIVERED),
-        ),
-        Index(
-            "ix_outbox_gone",
-            "url",
-            sqlite_where=text(IS_410),
-            postgresql_where=text(IS_410),
-        ),
+        partial_index("ix_outbox_due", "next_attempt_at", where=IS_PENDING),
+        partial_index("ix_outbox_undelivered", "state", "created_at", where=IS_UNDELIVERED),
+        partial_index("ix_outbox_gone", "url", where=IS_410),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

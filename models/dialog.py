@@ -44,7 +44,7 @@ class Dialog:
             return self._resume()
         conversation.touch(self.now)
         if conversation.state == "stopped":
-            self._read_as("after")
+            self.decision.read_as = "after"
             return None
         if self.questionnaire.is_counter:
             return self._count()
@@ -52,33 +52,30 @@ class Dialog:
             return self._take_keyword_or_answer()
         return self._open() if conversation.state == "open" else self._take_after()
 
-    def _read_as(self, kind: str) -> None:
-        self.decision.read_as = kind
-
     def _resume(self) -> str:
         """What was texted after a silence is not taken for an answer: it is asked again."""
         self.conversation.touch(self.now)
-        self._read_as("resumed")
+        self.decision.read_as = "resumed"
         self.conversation.failed_attempts = 0
         resumed = f"{self._fill(self.messages.resumed)} {self.conversation.current_prompt}"
         return resumed[:LONGEST_REPLY]
 
     def _count(self) -> str:
-        self._read_as("counted")
+        self.decision.read_as = "counted"
         is_first = self.conversation.message_count == 1
         first = self.questionnaire.first_reply if is_first else None
         return self._fill(first or self.questionnaire.reply)
 
     def _open(self) -> str:
-        self._read_as("opening")
+        self.decision.read_as = "opening"
         return self._go_on()
 
     def _take_after(self) -> str | None:
         """What is said when all is said, but not for ever to somebody who might be a machine."""
         if question := self._question_to_fix():
-            self._read_as("fix")
+            self.decision.read_as = "fix"
             return self._ask(question)
-        self._read_as("after")
+        self.decision.read_as = "after"
         self.conversation.failed_attempts += 1
         after = self.questionnaire.after
         is_said = after and self.conversation.failed_attempts <= MAX_ATTEMPTS
@@ -86,7 +83,7 @@ class Dialog:
 
     def _take_keyword_or_answer(self) -> str | None:
         keyword = self._find_keyword()
-        self._read_as(keyword or "answer")
+        self.decision.read_as = keyword or "answer"
         match keyword:
             case "back":
                 return self._go_back()
@@ -170,7 +167,7 @@ class Dialog:
     def _ask_again(self, prompt: str) -> str | None:
         """Say what can be read, until it was tried often enough."""
         conversation = self.conversation
-        self._read_as("unread")
+        self.decision.read_as = "unread"
         conversation.failed_attempts += 1
         is_review = conversation.current_key == REVIEW
         attempts = MAX_ATTEMPTS if is_review else self.question.attempts
@@ -222,8 +219,7 @@ class Dialog:
         self.decision.deleted_answers += self.conversation.delete_answers(keys)
 
     def _enqueue(self, result: Delivery | None) -> None:
-        if result:
-            self.decision.results.append(result)
+        self.decision.results += [result] if result else []
 
     def _path(self) -> list[Question]:
         """The questions that the answers until now lead to."""

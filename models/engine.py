@@ -42,7 +42,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         _apply_opt_keyword(decision, state.waiting, newest)
     else:
         reason = ignored_reason(text.normalized, state.recent_bodies)
-        is_picture = text.media and current and current.is_asked and current.kind.reads_media
+        is_picture = text.media and current and current.is_asking and current.kind.reads_media
         decision.read_as = None if reason == "empty" and is_picture else reason
     if decision.read_as:
         decision.conversation = live
@@ -93,7 +93,7 @@ def _expects(live: Conversation, text: IncomingText) -> bool:
     """Whether a text that opts in is rather the answer to the question that waits."""
     if live.current_key is None or live.state == "stopped" or opt_keyword(text.word):
         return False
-    return says_yes(text.word) or (live.is_asked and live.kind is KINDS["yes_no"])
+    return says_yes(text.word) or (live.is_asking and live.kind is KINDS["yes_no"])
 
 
 def _apply_opt_keyword(

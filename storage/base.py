@@ -18,6 +18,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Executable,
+    Index,
     Integer,
     MetaData,
     Text,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     bindparam,
     insert,
     literal_column,
+    text,
     update,
 )
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -243,6 +245,17 @@ class Base(DeclarativeBase):
     def _values(self) -> dict[str, Any]:
         attributes = self.__dict__
         return {name: attributes.get(name) for name in self.column_names}
+
+
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the rows that an SQL condition selects.
+
+    Statements must repeat `where` as text, not with parameters: SQLite would compile them each time
+    to find that out, and PostgreSQL would not use the index in a plan that it keeps.
+    """
+    condition = text(where)
+    options = {"sqlite_where": condition, "postgresql_where": condition}
+    return Index(name, *columns, unique=unique, **options)
 
 
 def split_row(row: Iterable[Any], *tables: type[Base]) -> list[Any]:

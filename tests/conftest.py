@@ -33,6 +33,7 @@ from storage import Database, connect
 from storage.versions import migrate
 
 HERE = Path(__file__).resolve().parents[1]
+FAULTS = HERE / "tests" / "faults"
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-for-the-tests-of-smsconvo"
 REY = "+14158675308"
@@ -65,6 +66,29 @@ def pytest_addoption(parser) -> None:
 def size(request) -> Callable[[int, int], int]:
     """`size(short, long)`: how much of a fault test to run."""
     return lambda short, long: long if request.config.getoption("--long") else short
+
+
+def pytest_collection_modifyitems(items) -> None:
+    for item in items:
+        if FAULTS in item.path.parents:
+            item.add_marker(pytest.mark.long)
+
+
+def pytest_configure(config) -> None:
+    config.pluginmanager.register(FailuresAtOnce(config))
+
+
+class FailuresAtOnce:
+    """Says what has failed when it fails, not only when all tests have run."""
+
+    def __init__(self, config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report) -> None:
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal:
+            why = report.longreprtext.strip().rpartition("\n")[2]
+            terminal.write_line(f"\n{report.nodeid} failed: {why}", red=True)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

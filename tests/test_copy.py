@@ -23,6 +23,8 @@ from storage.base import Base
 from storage.sqlite import FileLock
 from worker.results import claim_due, run_attempt
 
+pytestmark = pytest.mark.long
+
 TABLES = {table.name for table in Base.metadata.sorted_tables}
 BIG = 2_500  # rows: more than are sent at a time
 # What means something to COPY, to SQL, to C or to Unicode.

@@ -372,6 +372,7 @@ def test_another_program_waits_until_it_may_write(no_busy_timeout, sqlite, write
 
 
 @each_writer
+@pytest.mark.long  # it waits for ten seconds
 def test_without_the_file_lock_another_program_finds_the_database_locked(
     no_busy_timeout, sqlite, write, patch
 ):

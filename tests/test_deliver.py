@@ -792,6 +792,14 @@ def test_no_more_are_claimed_than_asked_for_and_the_longest_due_first(completed,
     assert [one.id for one in claim_due(completed.app.database, clock(), 8)] == [3, 4]
 
 
+def test_one_worker_has_at_most_seven_attempts_in_flight_at_one_receiver(completed, clock):
+    owe_more(completed, 19)
+    in_flight: list[Delivery] = []
+    for limit, count in ((MAX_PER_RECEIVER - 1, 3), (MAX_IN_FLIGHT, 7), (MAX_IN_FLIGHT, 7)):
+        in_flight += claim_due(completed.app.database, clock(), limit, in_flight)
+        assert len(in_flight) == count
+
+
 def test_senders_never_claim_the_same_delivery(completed, clock):
     owe_more(completed, 39)
     url = completed.app.settings.database_url

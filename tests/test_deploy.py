@@ -24,6 +24,8 @@ from proxies import (
     tool,
 )
 
+pytestmark = pytest.mark.long
+
 PATIENCE_SECONDS = 30  # for what must happen
 QUIET_SECONDS = 0.3  # for what must not; without buffering it happens within a millisecond or two
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from models.questionnaire import answers
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.choice import Choice
-from models.questionnaire.answers.kind import ANY_DAY, Kind, Options
+from models.questionnaire.answers.kind import ANY_DAY, Kind
 from models.questionnaire.flow import is_met
 from models.questionnaire.schema import Messages, Question
 from models.questionnaire.templates import PLACEHOLDER
@@ -34,14 +34,14 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Protocol
 
-from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext, Sentence
+from models.questionnaire.answers.kind import Kind, OwnWords, ParseContext, Sentence
 from models.questionnaire.problem import Problem
 from models.text import comparable
 
 COLOURS = {"red": "#ff0000", "green": "#00ff00", "blue": "#0000ff"}
 
 
-class ColourOptions(Options, Protocol):
+class ColourOptions(Protocol):
     """The names of the colours that can be given; any without."""
 
     palette: tuple[Sentence, ...] = ()
@@ -54,6 +54,7 @@ def colours(question: ColourOptions, today: date) -> str:
 class ColourKind(Kind):
     documentation = "a colour; it is kept like `#ff0000`"
     retry = "Please reply with a colour, like {colours}."
+    sample = "magenta"
     options = ColourOptions
     placeholders = {"colours": colours}
 
@@ -62,9 +63,6 @@ class ColourKind(Kind):
         allowed = [COLOURS[name] for name in question.palette]
         is_colour = re.fullmatch("#[0-9a-f]{6}", value)
         return value if is_colour and (value in allowed or not allowed) else None
-
-    def sample(self, question: ColourOptions, own_words: OwnWords) -> str:
-        return "magenta"
 
     def show(self, question: ColourOptions, value: str, own_words: OwnWords) -> str:
         return next((name for name, code in COLOURS.items() if code == value), value)
@@ -204,7 +202,7 @@ def test_a_kind_defines_all_that_the_program_asks_of_it(name):
     values = kind.placeholder_values(question, TODAY)
     assert values.keys() == kind.placeholders.keys()
     assert all(isinstance(value, str) for value in values.values())
-    sample = kind.sample(question, messages)
+    sample = kind.long_answer(question, messages)
     assert sample and isinstance(sample, str)
     assert kind.documentation and "|" not in kind.documentation
     assert kind.condition_help(question).endswith(".")
@@ -257,9 +255,6 @@ class WholeKind(Kind):
     def parse(self, question, text, context):
         return text
 
-    def sample(self, question, own_words):
-        return "x"
-
 
 @pytest.mark.parametrize("name", ["documentation", "retry"])
 def test_a_kind_without_a_sentence_cannot_be_defined(name):
@@ -269,16 +264,15 @@ def test_a_kind_without_a_sentence_cannot_be_defined(name):
         type("HalfKind", (Kind,), sentences)
 
 
-@pytest.mark.parametrize("name", ["parse", "sample"])
-def test_a_kind_without_a_part_cannot_be_made(name):
-    half = type("HalfKind", (WholeKind,), {name: getattr(Kind, name)})
-    with pytest.raises(TypeError, match=name):
+def test_a_kind_that_reads_nothing_cannot_be_made():
+    half = type("HalfKind", (Kind,), {"documentation": "anything", "retry": "?"})
+    with pytest.raises(TypeError, match="parse"):
         half()
     assert WholeKind()
 
 
 def test_an_option_needs_a_default(patch):
-    class NoDefault(Options, Protocol):
+    class NoDefault(Protocol):
         size: int
 
     half = type("HalfKind", (WholeKind,), {"options": NoDefault})
@@ -288,7 +282,7 @@ def test_an_option_needs_a_default(patch):
 
 
 def test_an_option_is_the_same_for_all_kinds_that_have_it(patch):
-    class OtherMin(Options, Protocol):
+    class OtherMin(Protocol):
         min: str = ""
 
     half = type("HalfKind", (WholeKind,), {"options": OtherMin})

@@ -201,6 +201,7 @@ def test_names_numbers_and_addresses_are_masked(said, masked):
     assert Redactor({"Rey", "O'Neil"})(said) == masked
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it is about the time
 def test_a_thousand_conversations_are_replayed_within_a_minute(
     folder, environ, webhook, questionnaires

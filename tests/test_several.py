@@ -27,6 +27,8 @@ from storage.database import WRITE_TIMEOUT_SECONDS
 from storage.postgresql import MAX_CONCURRENT
 from worker.results import claim_due, run_attempt
 
+pytestmark = pytest.mark.long
+
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -17,16 +17,8 @@ from urllib3.util import create_urllib3_context
 
 MAX_ADDRESSES = 4  # of one name that are tried; each may take the whole time to connect
 # Where clouds tell a machine its secrets; most are at the link-local 169.254.169.254.
-METADATA = {
-    ip_address(address)
-    for address in (
-        "100.100.100.200",
-        "168.63.129.16",
-        "192.0.0.192",
-        "fd00:ec2::254",
-        "fd20:ce::254",
-    )
-}
+METADATA = set(map(ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192")))
+METADATA |= set(map(ip_address, ("fd00:ec2::254", "fd20:ce::254")))
 NAT64 = ip_network("64:ff9b::/96")
 
 

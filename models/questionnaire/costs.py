@@ -113,7 +113,7 @@ BEFORE_A_QUESTION = ("say, needed", "say, resumed")
 def _values(question: Question | None, questionnaire: Questionnaire, today: date) -> dict[str, str]:
     """A long value for each placeholder."""
     samples = {
-        asked.key: KINDS[asked.kind].sample(asked, questionnaire.say)
+        asked.key: KINDS[asked.kind].long_answer(asked, questionnaire.say)
         for asked in questionnaire.questions
     }
     values = samples | {

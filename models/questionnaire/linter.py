@@ -5,8 +5,6 @@ from dataclasses import replace
 from itertools import combinations
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import msgspec
-
 from addresses import is_texter, is_web_address
 from models.questionnaire import answers, conditions
 from models.questionnaire.answers import KINDS
@@ -58,18 +56,12 @@ def misplaced_parts(questionnaire: Questionnaire) -> Iterator[Problem]:
     elif questionnaire.thanks is None:
         sentence = 'has no thanks. Add what is said at the end, like thanks = "Thank you."'
         yield Problem("", sentence)
-    for name in _changed(questionnaire, misplaced):
+    for name in questionnaire.changed(misplaced):
         yield Problem(name, f"belongs to {owner}. Remove one of the two.")
     for number in questionnaire.to:
         if not is_texter(number):
             sentence = f'{number} is not a number. Write it like "+14155550100", without spaces.'
             yield Problem("to", sentence)
-
-
-def _changed(part: Question | Questionnaire, names: Iterable[str]) -> list[str]:
-    """Those of these names that have another value than the default."""
-    defaults = {field.name: field.default for field in msgspec.structs.fields(part)}
-    return [name for name in names if getattr(part, name) != defaults[name]]
 
 
 def bad_keys(questionnaire: Questionnaire) -> Iterator[Problem]:
@@ -217,11 +209,11 @@ def opt_in_keyword(place: str, word: str) -> Iterator[Problem]:
 
 def unreadable(question: Question) -> Iterator[Problem]:
     """What makes it impossible to try out what a question reads; places are its lines."""
-    for name in _changed(question, [name for name, *_ in answers.option_fields()]):
-        kinds = answers.kinds_with(name)
-        if question.kind not in kinds:
-            owners = " or ".join(f'"{kind}"' for kind in kinds)
-            yield Problem(name, f"belongs to kind = {owners}. Remove it, or change the kind.")
+    for name in question.changed(name for name, *_ in answers.option_fields()):
+        if name not in KINDS[question.kind].option_names:
+            owners = [f'"{owner}"' for owner, kind in KINDS.items() if name in kind.option_names]
+            sentence = f"belongs to kind = {' or '.join(owners)}. Remove it, or change the kind."
+            yield Problem(name, sentence)
     yield from KINDS[question.kind].problems(question)
 
 

@@ -5,6 +5,7 @@ The order of the fields is that of the JSON which is stored, and so of its diges
 
 import hashlib
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal
@@ -29,6 +30,11 @@ Attempts = Annotated[int, Meta(ge=1, le=10)]
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a questionnaire file."""
+
+    def changed(self, names: Iterable[str]) -> list[str]:
+        """Those of these fields that have another value than the default."""
+        defaults = {field.name: field.default for field in msgspec.structs.fields(self)}
+        return [name for name in names if getattr(self, name) != defaults[name]]
 
 
 class Between(Part):
@@ -94,7 +100,7 @@ class Messages(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,)), dict=
 
     def retry_prompt(self, question: Question) -> str:
         """The reply to a text that was not read as an answer to this question."""
-        return question.retry or getattr(self, answers.retry_name(question))
+        return question.retry or getattr(self, KINDS[question.kind].retry_name(question))
 
     def find_keyword(self, text: str) -> str | None:
         """`back`, `skip`, `restart`, `ok`, or `fix` with a number, by a comparable text."""

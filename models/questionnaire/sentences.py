@@ -45,17 +45,16 @@ def _find_retry_prompts(questionnaire: Questionnaire) -> Iterator[Template]:
     prompts = answers.retry_prompts().items()
     for name, (_, kind) in sorted(prompts, key=lambda prompt: tuple(prompt[1][1].placeholders)):
         text, known = getattr(questionnaire.say, name), (*PLACEHOLDERS, *kind.placeholders)
-        asked = [
-            question
-            for question in questionnaire.questions
-            if not question.retry
-            and answers.retry_name(question) == name
-            and not answers.accepts_any_text(question)
-        ]
-        if not asked:
-            yield Template(f"say, {name}", text, known, is_used=False)
-        for question in asked:
-            yield Template(f"say, {name}", text, known, question)
+        asked = [question for question in questionnaire.questions if _can_need(question, name)]
+        for question in asked or [None]:
+            yield Template(f"say, {name}", text, known, question, is_used=question is not None)
+
+
+def _can_need(question: Question, name: str) -> bool:
+    """Whether there can be a text that is answered with this sentence of [say]."""
+    kind = KINDS[question.kind]
+    reads_all = kind.is_free_text and not question.changed(kind.option_names)
+    return kind.retry_name(question) == name and not question.retry and not reads_all
 
 
 def _find_other_messages(questionnaire: Questionnaire) -> Iterator[Template]:

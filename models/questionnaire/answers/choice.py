@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from models.questionnaire.answers.kind import Kind, Name, Options, OwnWords, ParseContext, Sentence
+from models.questionnaire.answers.kind import Kind, Name, OwnWords, ParseContext, Sentence
 from models.questionnaire.problem import Problem
 from models.text import normalize, strip_decoration, without_accents
 
@@ -48,14 +48,14 @@ def _names(choice: Choice) -> frozenset[str]:
     return frozenset(names | {WRAPPING.sub("", name) or name for name in names})
 
 
-class ChoiceOptions(Options, Protocol):
+class ChoiceOptions(Protocol):
     """What can be chosen, and whether more than one can be."""
 
     choices: tuple[Sentence | Choice, ...] = ()
     many: bool = False
 
 
-def numbered_list(question: ChoiceOptions, today: date) -> str:
+def numbered_list(question: ChoiceOptions, _: date) -> str:
     """The choices with their numbers."""
     return ", ".join(
         f"{number} {choice.label}" for number, choice in enumerate(question.choices, 1)
@@ -80,7 +80,7 @@ class ChoiceKind(Kind):
             SEPARATOR.join(choice.value for choice in question.choices if choice in chosen) or None
         )
 
-    def sample(self, question: ChoiceOptions, own_words: OwnWords) -> str:
+    def long_answer(self, question: ChoiceOptions, own_words: OwnWords) -> str:
         labels = [choice.label for choice in question.choices]
         return SEPARATOR.join(labels) if question.many else max(labels, key=len)
 
@@ -88,8 +88,11 @@ class ChoiceKind(Kind):
         labels = {choice.value: choice.label for choice in question.choices}
         return SEPARATOR.join(labels.get(part, part) for part in _values(question, value))
 
+    def result_value(self, question: ChoiceOptions, value: str) -> str | list[str]:
+        return _values(question, value) if question.many else value
+
     def retry_name(self, question: ChoiceOptions) -> str:
-        return "many" if question.many else question.kind
+        return "many" if question.many else "choice"
 
     def is_name(self, question: ChoiceOptions, text: str) -> bool:
         return bool(_find_named(question.choices, _fold(text)))

@@ -11,14 +11,7 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from models.questionnaire.answers.kind import (
-    ANY_DAY,
-    Kind,
-    Options,
-    OwnWords,
-    ParseContext,
-    show_limits,
-)
+from models.questionnaire.answers.kind import ANY_DAY, Kind, ParseContext, show_limits
 from models.questionnaire.problem import Problem
 from models.text import normalize, strip_decoration
 
@@ -33,7 +26,7 @@ BEFORE_WEEKDAY = re.compile(r"(?:(?:on|this|next|coming|el|este|pr[oó]ximo) )+"
 LEAP_YEARS = 8  # at most so far from one 29 February to the next
 
 
-class DateOptions(Options, Protocol):
+class DateOptions(Protocol):
     """The first and the last day that can be given, and the order of day and month."""
 
     earliest: Day | None = None
@@ -66,6 +59,7 @@ class DateKind(Kind):
         "today": 'is not a day. Write a date like 2026-12-31, or "today", "today+30d", "today-1d".'
     }
     placeholders = {"limits": limits}
+    sample = "2026-12-31"
 
     def parse(self, question: DateOptions, text: str, context: ParseContext) -> str | None:
         phrase = strip_decoration(normalize(text))
@@ -79,9 +73,6 @@ class DateKind(Kind):
             if (earliest is None or day >= earliest) and (latest is None or day <= latest):
                 return day.isoformat()
         return None
-
-    def sample(self, question: DateOptions, own_words: OwnWords) -> str:
-        return "2026-12-31"
 
     def problems(self, question: DateOptions) -> Iterator[Problem]:
         written = (question.earliest, question.latest)

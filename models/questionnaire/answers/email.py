@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
+from models.questionnaire.answers.kind import Kind, Options, ParseContext
 from models.text import INVISIBLE, QUOTES
 
 
@@ -12,6 +12,7 @@ class EmailKind(Kind):
 
     documentation = "an email address, alone or in a sentence"
     retry = "Please reply with an email address, like name@example.org."
+    sample = "name@example.org"
 
     def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
         from email_validator import EmailNotValidError, validate_email
@@ -25,9 +26,6 @@ class EmailKind(Kind):
             return validate_email(address, check_deliverability=False).normalized
         except EmailNotValidError:
             return None
-
-    def sample(self, question: Options, own_words: OwnWords) -> str:
-        return "name@example.org"
 
 
 def _without_brackets(word: str) -> str:

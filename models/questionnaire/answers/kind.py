@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -21,7 +20,7 @@ Number = (
     Annotated[int, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
     | Annotated[float, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 )
-LONG_SAMPLE = "x" * 20  # stands for a text that can be as long as one likes
+LONG_SAMPLE = "x" * 20  # stands for an answer that can have any length
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class OwnWords(Protocol):
 class Options(Protocol):
     """What a question looks like to its kind.
 
-    A kind that has options derives a protocol from this one. Its annotations and defaults become
+    A kind that has options names a protocol of its own, with types and defaults. They become
     fields of every `schema.Question`, and lines of the file.
     """
 
@@ -75,7 +74,9 @@ class Kind(ABC):
     documentation: ClassVar[str]  # what is read and kept, for the table in docs/questionnaires.md
     retry: ClassVar[str]  # the reply to what is no answer; [say] replaces it by the kind's name
     more_retries: ClassVar[Mapping[str, str]] = {}  # others that [say] can replace, by their names
+    sample: ClassVar[str] = LONG_SAMPLE  # a long answer as it is shown, to count what texts cost
     options: ClassVar[type] = Options
+    option_names: ClassVar[tuple[str, ...]] = ()  # follow from `options`
     option_hints: ClassVar[Mapping[str, str]] = {}  # what to write, by a part of msgspec's error
     placeholders: ClassVar[Mapping[str, Callable[[Any, date], str]]] = {}  # and their values
     max_length: ClassVar[float] = 400  # characters; a longer text is no answer
@@ -85,12 +86,8 @@ class Kind(ABC):
     def __init_subclass__(cls) -> None:
         if missing := [name for name in ("documentation", "retry") if not hasattr(cls, name)]:
             raise TypeError(f"{cls.__name__} lacks {' and '.join(missing)}.")
-
-    @classmethod
-    def option_fields(cls) -> list[tuple[str, Any, Any]]:
-        """Name, type and default of each of its options."""
-        own = {} if cls.options is Options else inspect.get_annotations(cls.options)
-        return [(name, type_, getattr(cls.options, name)) for name, type_ in own.items()]
+        if cls.options is not Options:
+            cls.option_names = tuple(inspect.get_annotations(cls.options))
 
     def read(
         self, question: Options, text: str, context: ParseContext, media: Sequence[str] = ()
@@ -105,17 +102,21 @@ class Kind(ABC):
     def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
         """The value of a text that is not blank; None where it cannot be read for certain."""
 
-    @abstractmethod
-    def sample(self, question: Options, own_words: OwnWords) -> str:
-        """A long answer as it is shown in a sentence, to count what texts can cost."""
-
     def show(self, question: Options, value: str, own_words: OwnWords) -> str:
         """A value as it is shown in a sentence."""
         return value
 
+    def long_answer(self, question: Options, own_words: OwnWords) -> str:
+        """The longest answer as it is shown, or the sample where there is none."""
+        return self.sample
+
     def placeholder_values(self, question: Options, today: date) -> dict[str, str]:
         """What only sentences about this kind of question can hold, such as `choices`."""
         return {name: value(question, today) for name, value in self.placeholders.items()}
+
+    def result_value(self, question: Options, value: str) -> str | list[str]:
+        """A value as receivers get it."""
+        return value
 
     def retry_name(self, question: Options) -> str:
         """The name in [say] of the reply to what is no answer."""
@@ -161,12 +162,6 @@ class Kind(ABC):
     def condition_help(self, question: Options) -> str:
         """What can stand in a condition, as a sentence."""
         return "Write a text, or a list of texts; min and max are for numbers."
-
-
-def is_between(value: Decimal, least: float | None, most: float | None) -> bool:
-    """Whether a number is inside limits, of which None is no limit."""
-    at_least = least is None or value >= Decimal(str(least))
-    return at_least and (most is None or value <= Decimal(str(most)))
 
 
 def show_limits(least: object | None, most: object | None, dash: str) -> str:

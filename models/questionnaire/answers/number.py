@@ -3,19 +3,10 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
-from models.questionnaire.answers.kind import (
-    Kind,
-    Number,
-    Options,
-    OwnWords,
-    ParseContext,
-    is_between,
-    show_limits,
-)
+from models.questionnaire.answers.kind import Kind, Number, ParseContext, show_limits
 from models.questionnaire.problem import Problem
 from models.text import normalize_number
 
@@ -28,17 +19,12 @@ MAX_DIGITS = 15
 SUPERSCRIPTS = re.compile("[²³¹\u2070-\u208e]")  # and subscripts
 
 
-class NumberOptions(Options, Protocol):
+class NumberOptions(Protocol):
     """What a number must be between, and whether it can have a fraction."""
 
     min: Number | None = None
     max: Number | None = None
     whole: bool = False
-
-
-def limits(question: NumberOptions, today: date) -> str:
-    """What a number must be between, to stand in a sentence."""
-    return show_limits(question.min, question.max, "-")
 
 
 class NumberKind(Kind):
@@ -47,7 +33,8 @@ class NumberKind(Kind):
     documentation = "a number with or without a unit; it is kept in digits, like `37.5`"
     retry = "Please reply with a number{limits}."
     options = NumberOptions
-    placeholders = {"limits": limits}
+    placeholders = {"limits": lambda question, _: show_limits(question.min, question.max, "-")}
+    sample = "100"
 
     def parse(self, question: NumberOptions, text: str, context: ParseContext) -> str | None:
         found = NUMBER.fullmatch(normalize_number(text))
@@ -60,10 +47,7 @@ class NumberKind(Kind):
         value = -value if digits.startswith("-") else value
         if question.whole and value != value.to_integral_value():
             return None
-        return plain_digits(value) if is_between(value, question.min, question.max) else None
-
-    def sample(self, question: NumberOptions, own_words: OwnWords) -> str:
-        return "100"
+        return plain_digits(value) if _is_inside(value, question.min, question.max) else None
 
     def problems(self, question: NumberOptions) -> Iterator[Problem]:
         least, most = question.min, question.max
@@ -76,7 +60,7 @@ class NumberKind(Kind):
         return (number := _finite(value)) is not None and number == _finite(str(wanted))
 
     def is_between(self, value: str, least: float | None, most: float | None) -> bool:
-        return (number := _finite(value)) is not None and is_between(number, least, most)
+        return (number := _finite(value)) is not None and _is_inside(number, least, most)
 
     def candidates(self, question: NumberOptions, wanted: Sequence[str | float]) -> Iterator[str]:
         """The ends of intervals, for one is in all that overlap, or the whole numbers beside."""
@@ -121,6 +105,11 @@ def plain_digits(value: Decimal) -> str:
     digits = f"{value:f}"
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
     return "0" if digits == "-0" else digits
+
+
+def _is_inside(value: Decimal, least: float | None, most: float | None) -> bool:
+    is_large_enough = least is None or value >= Decimal(str(least))
+    return is_large_enough and (most is None or value <= Decimal(str(most)))
 
 
 def _finite(value: str) -> Decimal | None:

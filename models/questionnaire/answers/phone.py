@@ -6,14 +6,14 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
+from models.questionnaire.answers.kind import Kind, ParseContext
 from models.questionnaire.problem import Problem
 from models.text import normalize_number
 
 Region = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 
 
-class PhoneOptions(Options, Protocol):
+class PhoneOptions(Protocol):
     """The country of numbers without a country code."""
 
     region: Region | None = None
@@ -24,6 +24,7 @@ class PhoneKind(Kind):
 
     documentation = "the number of a phone; it is kept with its country code (E.164)"
     retry = "Please reply with a phone number."
+    sample = "+14155550100"
     options = PhoneOptions
     option_hints = {
         "[A-Z]{2}": 'is not a region. Write the two capital letters of a country, like "US".'
@@ -42,9 +43,6 @@ class PhoneKind(Kind):
         if not phonenumbers.is_valid_number(parsed):
             return None
         return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-
-    def sample(self, question: PhoneOptions, own_words: OwnWords) -> str:
-        return "+14155550100"
 
     def problems(self, question: PhoneOptions) -> Iterator[Problem]:
         import phonenumbers

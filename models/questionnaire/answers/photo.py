@@ -8,13 +8,11 @@ class PhotoKind(Kind):
 
     documentation = "one photo or more; the addresses that Twilio keeps them under are kept"
     retry = "Please reply with a photo."
+    sample = "(1)"
     reads_media = True
 
     def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
         return text
-
-    def sample(self, question: Options, own_words: OwnWords) -> str:
-        return "(1)"
 
     def show(self, question: Options, value: str, own_words: OwnWords) -> str:
         return f"({len(value.split())})"

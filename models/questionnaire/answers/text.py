@@ -2,26 +2,16 @@
 
 import math
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Protocol
 
-from models.questionnaire.answers.kind import (
-    LONG_SAMPLE,
-    Kind,
-    Number,
-    Options,
-    OwnWords,
-    ParseContext,
-    Sentence,
-    is_between,
-)
+from models.questionnaire.answers.kind import Kind, Number, ParseContext, Sentence
 from models.questionnaire.problem import Problem
 from models.text import LONGEST_REPLY, normalize, strip_decoration
 
 PATTERN_SECONDS = 0.1  # for matching a pattern: on some texts some patterns would never end
 
 
-class TextOptions(Options, Protocol):
+class TextOptions(Protocol):
     """How many characters a text may have, and the regular expression that it must match."""
 
     min: Number | None = None
@@ -39,14 +29,11 @@ class TextKind(Kind):
     is_free_text = True
 
     def parse(self, question: TextOptions, text: str, context: ParseContext) -> str | None:
-        if question.min is question.max is question.pattern is None:
-            return text
         stripped = text.strip()
-        fits = is_between(Decimal(len(stripped)), question.min, question.max)
-        return text if fits and _matches_pattern(question.pattern, stripped) else None
-
-    def sample(self, question: TextOptions, own_words: OwnWords) -> str:
-        return LONG_SAMPLE
+        longest = math.inf if question.max is None else question.max
+        if not (question.min or 0) <= len(stripped) <= longest:
+            return None
+        return text if not question.pattern or _matches(question.pattern, stripped) else None
 
     def matches(self, question: TextOptions, value: str, wanted: str | float) -> bool:
         return strip_decoration(normalize(value)) == strip_decoration(normalize(str(wanted)))
@@ -61,9 +48,7 @@ class TextKind(Kind):
             yield Problem("pattern", f"is not a regular expression: {error}. Correct it.")
 
 
-def _matches_pattern(pattern: str | None, text: str) -> bool:
-    if pattern is None:
-        return True
+def _matches(pattern: str, text: str) -> bool:
     import regex  # comes with dateparser; unlike Python's own it takes a timeout
 
     try:

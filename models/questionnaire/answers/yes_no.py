@@ -35,7 +35,7 @@ class YesNoKind(Kind):
                     return value
         return None
 
-    def sample(self, question: Options, own_words: OwnWords) -> str:
+    def long_answer(self, question: Options, own_words: OwnWords) -> str:
         return max((self.show(question, value, own_words) for value in ("yes", "no")), key=len)
 
     def show(self, question: Options, value: str, own_words: OwnWords) -> str:
