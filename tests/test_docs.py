@@ -111,6 +111,13 @@ def test_the_map_has_every_room_and_every_module():
     assert len(mapped) == len(set(mapped))
 
 
+def test_every_event_of_the_log_is_explained():
+    files = {path for part in PROGRAM for path in [part, *part.rglob("*.py")] if path.is_file()}
+    for path in files:
+        for event in re.findall(r'\blog_event\(\s*"(\w+)"', path.read_text("utf-8")):
+            assert re.search(rf"^\| .*`{event}`.* \|", OPERATING, re.M), event
+
+
 def read_as_systemd(block):
     """A line of an environment file is a value to its end, or a comment from its beginning."""
     lines = [line for line in block.splitlines() if line and line[0] not in "#;"]
