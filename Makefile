@@ -8,24 +8,24 @@ TELLING := -rP --show-capture=stdout
 
 .PHONY: help run setup test faults bench lint format
 
-help:  ## Say what there is to make
+help:  ## List what you can make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/run.done  ## Rehearse a conversation on this machine: no Twilio account needed
+run: $(VENV)/run.done  ## Hold a conversation on this machine, without Twilio
 	@$(BIN)/python smsconvo.py rehearse
 
-setup: $(VENV)/run.done  ## Set up .venv with what smsconvo runs on
+setup: $(VENV)/run.done  ## Set up .venv with what smsconvo needs to run
 
 test: $(VENV)/dev.done  ## Run the tests: three minutes at most
 	@$(BIN)/python -m pytest -m "not long" --failed-first $(ON_BOTH_CORES) --ignore=tests/faults
 
-faults: $(VENV)/dev.done  ## Run what takes longer, and do harm to it: a quarter of an hour
+faults: $(VENV)/dev.done  ## Run the long tests: crashes, power cuts, full disks (a quarter of an hour)
 	@status=0; \
 	$(BIN)/python -m pytest --long $(TELLING) -m "long and not alone" $(ON_BOTH_CORES) || status=1; \
 	$(BIN)/python -m pytest --long $(TELLING) -m alone tests/faults || status=1; \
 	exit $$status
 
-bench: $(VENV)/dev.done  ## Measure turns per second, their time and cost; docs/performance.md has growth and memory
+bench: $(VENV)/dev.done  ## Measure turns per second and what a turn costs; see docs/performance.md
 	@$(BIN)/python bench/turns.py
 	@$(BIN)/python bench/layers.py
 	@$(BIN)/python bench/several.py
@@ -35,7 +35,7 @@ lint: $(VENV)/dev.done  ## Check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-format: $(VENV)/dev.done  ## Mend style and formatting
+format: $(VENV)/dev.done  ## Correct style and formatting
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

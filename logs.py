@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
             fields = {"event": record.getMessage()} | getattr(record, "fields", {})
             return msgspec.json.encode(common | fields).decode()
         except Exception as error:  # whatever cannot be logged of a text, the text is answered
-            fields = {"event": "log", "outcome": f"cannot be told: {type(error).__name__}"}
+            fields = {"event": "log", "outcome": f"cannot be logged: {type(error).__name__}"}
             return msgspec.json.encode(common | fields).decode()
 
 

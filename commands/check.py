@@ -20,11 +20,11 @@ from settings import Settings
 
 
 @click.command()
-@click.option("--price", type=click.FloatRange(0), help="What a segment costs, such as 0.0083.")
-@click.option("--strict", is_flag=True, help="Warnings are errors.")
-@click.option("--json", "as_json", is_flag=True, help="Tell it as JSON.")
+@click.option("--price", type=click.FloatRange(0), help="The price of a segment, such as 0.0083.")
+@click.option("--strict", is_flag=True, help="Make warnings errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(price: float | None, strict: bool, as_json: bool) -> None:
-    """Judge the questionnaire files, and say what each costs to send."""
+    """Find mistakes in the questionnaire files, and show their costs."""
     reports, problems = examine(Settings.from_env(os.environ))
     problems = [problem._replace(is_error=problem.is_error or strict) for problem in problems]
     has_errors = any(problem.is_error for problem in problems)

@@ -26,10 +26,11 @@ Set DATABASE_URL to the new database, and start smsconvo. Let nothing run on the
 @click.command()
 @click.argument("database_url")
 def copy(database_url: str) -> None:
-    """Copy the SQLite database into an empty PostgreSQL one, and compare the two.
+    """Copy the SQLite database into an empty PostgreSQL database.
 
-    DATABASE_URL is the one to copy to here, like postgresql://smsconvo@db.example.org/smsconvo.
-    Others on this machine can see a password in it: put that into ~/.pgpass instead.
+    Each row is then compared. DATABASE_URL is the database to copy to, like
+    postgresql://smsconvo@db.example.org/smsconvo. Put its password into ~/.pgpass: others on this
+    machine can see the arguments of a command.
     """
     settings = Settings.from_env(os.environ)
     with lock_source(settings), reporting_target_errors():

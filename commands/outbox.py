@@ -9,7 +9,7 @@ from models import Delivery
 @click.group(invoke_without_command=True)
 @click.pass_context
 def outbox(ctx: click.Context) -> None:
-    """List the results that are owed and not delivered, and why."""
+    """List the results that are not delivered, and why."""
     if ctx.invoked_subcommand:
         return
     with ready_database() as database, database.read() as db:
@@ -36,9 +36,9 @@ def describe_next_attempt(delivery: Delivery, paused: set[str]) -> str:
 
 @outbox.command()
 @click.argument("ids", metavar="ID", type=int, nargs=-1)
-@click.option("--all", "retry_all", is_flag=True, help="All that are not delivered.")
+@click.option("--all", "retry_all", is_flag=True, help="Retry all that are not delivered.")
 def retry(ids: tuple[int, ...], retry_all: bool) -> None:
-    """Try again now: one or more by their ID, or --all."""
+    """Try again now to deliver results: those with an ID, or --all."""
     if bool(ids) == retry_all:
         raise click.UsageError("Name the results by ID, or say --all.")
     with ready_database() as database:

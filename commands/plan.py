@@ -21,7 +21,7 @@ SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}
 
 @click.command()
 def plan() -> None:
-    """Say what the questionnaire files change, and who goes on as before."""
+    """Show what changed questionnaire files mean for conversations."""
     catalog = open_catalog(Settings.from_env(os.environ))
     with ready_database() as database, database.read() as db:
         for found in find_plans(db, catalog):

@@ -33,10 +33,10 @@ START_SECONDS, RESULTS_SECONDS = 15, 40
 @from_option
 @to_option
 def rehearse(sender: str, number: str) -> None:
-    """Hold a conversation on this machine: no Twilio account, and nothing leaves.
+    """Hold a conversation on this machine, without Twilio.
 
-    The server, the database and the delivery are the real ones; the phone is your terminal, or a
-    pipe with a text a line, and every result is shown instead of sent.
+    The server, the database and the delivery are real. The phone is your terminal, or a pipe with
+    one text on each line. Results are shown, not sent.
     """
     environ = rehearsal_environment()
     with printing_results() as receiver, running_server(environ, receiver):

@@ -22,14 +22,14 @@ SILENCE = "(silence)"
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--last", default=1000, show_default=True, help="How many of the newest to take.")
-@click.option("--conversation", "ids", type=int, multiple=True, help="Only this one, by its id.")
-@click.option("--save", type=click.Path(path_type=Path), help="Keep that one in a file, masked.")
+@click.option("--last", default=1000, show_default=True, help="How many of the newest to repeat.")
+@click.option("--conversation", "ids", type=int, multiple=True, help="Repeat only this id.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write that one to a file, masked.")
 def replay(files: tuple[Path, ...], last: int, ids: tuple[int, ...], save: Path | None) -> None:
-    """Hold recorded conversations again, and show which replies differ.
+    """Repeat recorded conversations, and show which replies differ.
 
-    The questionnaires are the files of now; the conversations come from the database, or from FILES
-    that --save wrote. It happens in memory, and nothing is sent. The status is 1 where a reply
+    The conversations come from the database, or from FILES that --save wrote. They are repeated
+    with the current questionnaire files. Nothing is stored or sent. The exit status is 1 if a reply
     differs.
     """
     if save and (len(ids) != 1 or files):

@@ -20,8 +20,10 @@ from storage import Database
 
 
 @click.command()
-@click.option("--results-to", metavar="URL", help="Send all results here instead: a trial run.")
-@click.option("--workers", type=click.IntRange(1), default=1, help="Processes; 1 on SQLite.")
+@click.option("--results-to", metavar="URL", help="Send all results to this URL, for a trial run.")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, help="Number of processes; 1 on SQLite."
+)
 @click.pass_obj
 def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
     """Answer Twilio and deliver results, until stopped."""
@@ -37,7 +39,7 @@ def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
     logging.config.dictConfig(LOGGING)
     log_event("serving", listen="{}:{}".format(*settings.listen), version=__version__)
     if not ip_address(settings.listen[0]).is_loopback:
-        reason = "SMSCONVO_LISTEN is not loopback: slow clients are for a proxy in front to hold"
+        reason = "SMSCONVO_LISTEN is not loopback: only a proxy in front keeps slow clients away"
         log_event("exposed", logging.WARNING, why=reason)
     run_server(create_app, settings)
 

@@ -11,9 +11,9 @@ from settings import Settings, SettingsError
 
 
 @click.command()
-@click.option("--no-backup", is_flag=True, help="You have made one by other means.")
+@click.option("--no-backup", is_flag=True, help="Make no backup: you have made one yourself.")
 def upgrade(no_backup: bool) -> None:
-    """Back the database up, then migrate it to what this program needs."""
+    """Back the database up, then migrate it for this program."""
     settings = Settings.from_env(os.environ)
     found, needed = read_versions(settings)
     if found == needed:
