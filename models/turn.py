@@ -84,19 +84,8 @@ def _load_what_few_need(
 
 def save(db: Session, decision: Decision) -> Reply:
     """Write a turn: nothing else does. Returns what goes out."""
+    _save_changes(db, decision)
     text, now, conversation = decision.text, decision.now, decision.conversation
-    decision.contact.save(db)
-    for ended in decision.ended:
-        ended.update(db)
-    if conversation and conversation.id is None:
-        conversation.token = secrets.token_hex(16)
-        conversation.questionnaire_id = conversation.version.save_once(db)
-    if conversation:
-        conversation.save(db)
-    for answer in decision.deleted_answers:
-        DELETE_ANSWER.execute(db, this=answer.id)
-    for result in decision.results:
-        result.insert(db)
     inbound = Message(
         conversation_id=conversation and conversation.id,
         direction="inbound",
@@ -115,10 +104,9 @@ def save(db: Session, decision: Decision) -> Reply:
     if decision.answer:
         decision.answer.message_id = inbound.id
         decision.answer.save(db)
-    token = conversation and conversation.token
+    token, has_result = conversation and conversation.token, bool(decision.results)
     if decision.reply is None:
-        outcome = decision.read_as or "not opened"
-        return Reply(None, None, token, outcome, bool(decision.results))
+        return Reply(None, None, token, decision.read_as or "not opened", has_result)
     reply = Message(
         conversation_id=inbound.conversation_id,
         direction="outbound",
@@ -129,7 +117,24 @@ def save(db: Session, decision: Decision) -> Reply:
         created_at=now,
     )
     reply.insert(db)
-    return Reply(reply.body, reply.id, token, conversation.state, bool(decision.results))
+    return Reply(reply.body, reply.id, token, conversation.state, has_result)
+
+
+def _save_changes(db: Session, decision: Decision) -> None:
+    """The contact, conversations, deleted answers and results: what messages refer to."""
+    decision.contact.save(db)
+    for ended in decision.ended:
+        ended.update(db)
+    conversation = decision.conversation
+    if conversation and conversation.id is None:
+        conversation.token = secrets.token_hex(16)
+        conversation.questionnaire_id = conversation.version.save_once(db)
+    if conversation:
+        conversation.save(db)
+    for answer in decision.deleted_answers:
+        DELETE_ANSWER.execute(db, this=answer.id)
+    for result in decision.results:
+        result.insert(db)
 
 
 def end_silent(db: Session, now: datetime, limit: int) -> int:
