@@ -69,8 +69,12 @@ def size(request) -> Callable[[int, int], int]:
 
 
 def pytest_collection_modifyitems(items) -> None:
+    """What does harm is long, and so is starting the program for PostgreSQL, too."""
     for item in items:
-        if FAULTS in item.path.parents:
+        params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if FAULTS in item.path.parents or (
+            "environ" in item.fixturenames and "postgresql" in params
+        ):
             item.add_marker(pytest.mark.long)
 
 

@@ -348,6 +348,7 @@ READ = {
         ("anna.b+c@mail.example.co.uk", "“anna.b+c@Mail.example.co.uk”."),
         (None, "anna at example dot com", "anna@example", "@anna", "anna@", "@", "anna"),
         (None, "example.com"),
+        (None, "anna@example.\u0130"),
         (None, "anna@ example.com", "anna @example.com", "anna @ example.com", "anna@exam ple.com"),
         (None, ""),
         (None, "a@example.com b@example.com", "a@example.com,b@example.com"),

@@ -23,9 +23,11 @@ class EmailKind(Kind):
             return None
         address = re.sub("(?i)^mailto:", "", _without_brackets(addresses[0]))
         try:
-            return validate_email(address, check_deliverability=False).normalized
+            value = validate_email(address, check_deliverability=False).normalized
         except EmailNotValidError:
             return None
+        # The library makes "I" with a dot two characters, the second of which is no letter.
+        return value if _without_brackets(value) == value else None
 
 
 def _without_brackets(word: str) -> str:
