@@ -3,7 +3,7 @@
 from models import Catalog, People, load_catalog
 from settings import Settings, SettingsError
 from storage import Database, connect
-from storage.versions import migrate
+from storage.versions import MigrationFailed, migrate
 
 
 def open_catalog(settings: Settings) -> Catalog:
@@ -39,5 +39,5 @@ def migrate_database(settings: Settings) -> None:
     """Create the tables, or bring them to the version that this program needs."""
     try:
         migrate(settings.database_url)
-    except ValueError as error:
+    except MigrationFailed as error:
         raise SettingsError(str(error)) from None

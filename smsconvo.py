@@ -46,7 +46,7 @@ class App(Bottle):
 
     def default_error_handler(self, error: HTTPError) -> str:
         """Tell the log, and tell the outside nothing: an error page could be texted to somebody."""
-        reason = error.body if isinstance(error, LoggedError) else error.status_line
+        reason = error.reason if isinstance(error, LoggedError) else error.status_line
         log_event("refused", logging.WARNING, status=error.status_code, why=reason)
         return ""
 
@@ -62,7 +62,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> App:
 
 
 class LoggedError(HTTPError):
-    """An error whose body goes to the log only. It must hold nothing that a stranger sent."""
+    """An error whose reason is for the log only. It must hold nothing that a stranger sent."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status)
+        self.reason = reason
 
 
 def errors_as_5xx(route: Callable) -> Callable:

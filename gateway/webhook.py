@@ -79,6 +79,7 @@ class Form:
         return self._values.get(name, [])
 
     def as_json(self) -> str:
+        """All fields: a value, or a list where a field came more than once."""
         values = {name: each[0] if len(each) == 1 else each for name, each in self._values.items()}
         return msgspec.json.encode(values).decode()
 
@@ -100,7 +101,7 @@ class Webhook:
             number=form.get("To"),
             body=form.get("Body"),
             media=tuple(media),
-            opt_out_type=form.get("OptOutType"),
+            opt_out_type=form.get("OptOutType") if len(form.getall("OptOutType")) == 1 else None,
             cookie=read_cookie(_header(environ, "Cookie")),
             status=form.get("SmsStatus"),
             params=form.as_json(),

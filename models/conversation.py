@@ -111,6 +111,7 @@ class Conversation(Base):
 
     @property
     def questionnaire(self) -> Questionnaire:
+        """As it was when the conversation started."""
         return self.version.definition
 
     @property
@@ -140,6 +141,7 @@ class Conversation(Base):
         return self.state == "open" or corrects
 
     def is_silent(self, now: datetime) -> bool:
+        """Whether it is open and nobody has texted for too long."""
         return self.state == "open" and self.expires_at <= now
 
     def is_live(self, now: datetime) -> bool:
@@ -268,6 +270,7 @@ class Conversation(Base):
 
     @classmethod
     def find_by_id(cls, db: Session, id: int) -> Self | None:
+        """The conversation with all that belongs to it, or None."""
         row = db.execute(BY_ID, {"id": id}).first()
         return row and cls.from_related(db, row)
 
@@ -289,6 +292,7 @@ class Conversation(Base):
 
     @classmethod
     def is_any_silent(cls, db: Session, now: datetime) -> bool:
+        """Whether `find_silent` would find one."""
         return db.execute(IS_ANY_SILENT, {"now": now}).first() is not None
 
     @classmethod

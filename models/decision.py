@@ -3,13 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from models.contact import Contact
 from models.conversation import Answer, Conversation
 from models.delivery import Delivery
 from models.questionnaire.catalog import Opening
 from models.text import IncomingText
+
+
+class NotLoaded(Sequence[Any]):
+    """Stands for what `load` did not read; whoever uses it has missed a condition there."""
+
+    def __getitem__(self, index: object) -> NoReturn:
+        raise LookupError("The engine needs what turn.load has not read for this text.")
+
+    def __len__(self) -> NoReturn:
+        self[0]
 
 
 class State(NamedTuple):
@@ -20,9 +30,9 @@ class State(NamedTuple):
     opening: Opening | None = None  # the questionnaire that the text opens
     name: str | None = None  # of the contact, as it is known now
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
-    waiting: Sequence[Conversation] = ()  # all that a STOP ends
-    recent_bodies: Sequence[str] = ()  # what we texted last in `newest`, the newest first
-    recent_readings: Sequence[str | None] = ()  # what the last texts in it were read as
+    waiting: Sequence[Conversation] = NotLoaded()  # all that a STOP ends
+    recent_bodies: Sequence[str] = NotLoaded()  # what we texted last in `newest`, the newest first
+    recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
 
 
 @dataclass(slots=True)

@@ -64,6 +64,7 @@ class Recording(Struct, frozen=True, omit_defaults=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
     def with_replies(self, replies: Sequence[str | None]) -> "Recording":
+        """The same texts, with these replies in their order."""
         exchanges = [
             msgspec.structs.replace(exchange, reply=reply)
             for exchange, reply in zip(self.exchanges, replies, strict=True)
@@ -96,6 +97,7 @@ class Redactor:
         return re.sub(r"\d", lambda _: next(digits), number)
 
     def media(self, links: str | None) -> str | None:
+        """The same number of links, to a photo that nobody has."""
         return links and self.LINK.sub("https://example.org/photo", links)
 
 
@@ -164,6 +166,7 @@ class Memory:
         self._decisions: list[Decision] = []
 
     def state(self, text: IncomingText) -> State:
+        """What `turn.load` would read for this text."""
         newest = self._conversations[-1] if self._conversations else None
         decisions = self._decisions_of(newest) if newest else []
         return State(
@@ -185,6 +188,7 @@ class Memory:
         ]
 
     def remember(self, decision: Decision) -> None:
+        """Keep what `turn.save` would write."""
         self._contact = decision.contact
         self._decisions.append(decision)
         for conversation in filter(None, (*decision.ended, decision.conversation)):

@@ -82,10 +82,12 @@ class IncomingText:
 
     @cached_property
     def folded(self) -> str:
+        """The form in which it is compared with events."""
         return fold_case(self.body)
 
     @cached_property
     def normalized(self) -> str:
+        """The form in which it is compared with texts of ours."""
         return normalize(self.body)
 
     @cached_property

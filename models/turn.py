@@ -73,7 +73,7 @@ def _load_what_few_need(
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
     if newest is None:
-        return parts
+        return parts | {"recent_bodies": ()}
     if may_repeat_us(text.normalized):
         parts["recent_bodies"] = Message.find_recent_bodies(db, newest.id, RECENT)
     keyword = newest.version.definition.say.keywords.get(comparable)

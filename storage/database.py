@@ -31,6 +31,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
+        """A session to look with; it cannot write on SQLite."""
         with Session(self.engine, expire_on_commit=False) as db:
             yield db
 
@@ -60,6 +61,7 @@ class Database:
         raise NotImplementedError
 
     def close(self) -> None:
+        """Let go of all connections."""
         self.engine.dispose()
 
     def __enter__(self) -> Self:

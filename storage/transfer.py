@@ -49,12 +49,14 @@ class TableChecksum:
         self._digest = blake2b(digest_size=8)
 
     def add(self, rows: Iterable[Values]) -> None:
+        """Count these rows, which must come in the order of their ids."""
         for row in rows:
             self.rows += 1
             self._digest.update(msgspec.msgpack.encode(row))
 
     @property
     def checksum(self) -> str:
+        """16 hex digits."""
         return self._digest.hexdigest()
 
     def __str__(self) -> str:

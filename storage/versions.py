@@ -11,6 +11,10 @@ SELECT_VERSION = text("SELECT version_num FROM alembic_version")
 TOUCH_VERSION = text("UPDATE alembic_version SET version_num = version_num")
 
 
+class MigrationFailed(Exception):
+    """Why the tables could not be migrated: a sentence for the operator."""
+
+
 def known_versions() -> list[str]:
     """The versions of the database that this program knows, up to the one that it needs."""
     return sorted(path.name[:4] for path in Path(ROOT, "migrations/versions").glob("[0-9]*.py"))
@@ -34,7 +38,7 @@ def check_writable(database: Database) -> None:
 
 
 def migrate(url: str, version: str = "head") -> None:
-    """Create the tables, or bring them to this version; ValueError says why that cannot be."""
+    """Create the tables, or bring them to this version; MigrationFailed says why that cannot be."""
     from alembic import command  # takes a sixth of the start, and mostly there is nothing to do
     from alembic.config import Config
     from alembic.util import CommandError
@@ -44,4 +48,4 @@ def migrate(url: str, version: str = "head") -> None:
     try:
         command.upgrade(config, version)
     except CommandError as error:
-        raise ValueError(str(error)) from None
+        raise MigrationFailed(str(error)) from None

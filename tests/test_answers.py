@@ -448,6 +448,11 @@ def test_a_photo_is_read_as_its_addresses_whatever_is_said(read, text):
     assert read("photo", text, two) == "https://example.org/1 https://example.org/2"
 
 
+def test_as_many_photos_as_a_message_can_bring_are_read(read):
+    links = [f"https://api.twilio.com/{'x' * 140}/{n}" for n in range(10)]
+    assert read("photo", "", links) == " ".join(links)
+
+
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+", "(.*a){20}b", "(a*)*b"])
 def test_a_pattern_that_never_ends_is_not_read_and_keeps_nobody_waiting(tmp_path, pattern):
     content = FILE.format("it", "", f"pattern = '{pattern}'")

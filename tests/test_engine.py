@@ -33,7 +33,8 @@ def text(body: str, **more) -> IncomingText:
 def state(incoming: IncomingText, newest: Conversation | None = None, **more) -> State:
     opening = CATALOG.opens(fold_case(incoming.body), NUMBER)
     contact = newest.contact if newest else Contact(phone=REY)
-    return State(contact, newest, opening, "Rey", **more)
+    history = {"waiting": (), "recent_bodies": (), "recent_readings": ()}
+    return State(contact, newest, opening, "Rey", **history | more)
 
 
 def asking(*bodies: str) -> Conversation:
@@ -87,3 +88,10 @@ def test_no_statement_runs_while_the_engine_decides(patch, body):
     for name in ("fetch_all", "insert", "execute"):
         patch(Statement, name, fail)
     assert respond(state(text(body)), text(body), NOW).read_as
+
+
+def test_what_was_not_loaded_cannot_be_used():
+    incoming = text("STOP")
+    unloaded = State(Contact(phone=REY), None, None)
+    with pytest.raises(LookupError, match="turn.load"):
+        respond(unloaded, incoming, NOW)

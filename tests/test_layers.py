@@ -70,6 +70,13 @@ def imported(root: Path, file: Path) -> Iterator[tuple[str, str]]:
                 submodule = locate(root, f"{module}.{alias.name}")
                 yield module, submodule or locate(root, module)
 
+        elif isinstance(node, ast.Name) and node.id == "import_module":
+            # By names that are only known when it runs: any module beside it.
+            for path in (root / file).parent.glob("*.py"):
+                if path.name != file.name:
+                    module = path.relative_to(root).as_posix()
+                    yield module, module
+
 
 def locate(root: Path, module: str) -> str:
     path = module.replace(".", "/")

@@ -108,6 +108,7 @@ class ReceiverAdapter(HTTPAdapter):
         self.close()
 
     def get_connection_with_tls_context(self, *args, **kwargs) -> HTTPConnectionPool:
+        """The pool that requests makes, of connections that are pinned."""
         pool = super().get_connection_with_tls_context(*args, **kwargs)
         pinned = PinnedHTTPSConnection if pool.scheme == "https" else PinnedConnection
         pool.ConnectionCls = partial(pinned, allow_private=self._allow_private, watch=self.watch)
@@ -151,6 +152,7 @@ class DeadlineWatcher:
             self._adapters.add(adapter)
 
     def remove(self, adapter: ReceiverAdapter) -> None:
+        """Watch it no more."""
         with self._changed:
             self._adapters.discard(adapter)
 

@@ -66,18 +66,20 @@ class PinnedHTTPSConnection(PinnedConnection, HTTPSConnection):
 
     def connect(self) -> None:
         super().connect()
-        self.sock = tls_context(self.ca_certs).wrap_socket(self.sock, server_hostname=self.host)
+        self.sock = tls_context(self.ca_certs, self.ca_cert_dir).wrap_socket(
+            self.sock, server_hostname=self.host
+        )
         self.is_verified = True
 
 
 @cache
-def tls_context(ca_certs: str) -> SSLContext:
+def tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> SSLContext:
     """For a client that checks certificates and host names, as urllib3 makes it.
 
     Kept, because to load the certificates of authorities takes longer than all else of an attempt.
     """
     context = create_urllib3_context()
-    context.load_verify_locations(ca_certs)
+    context.load_verify_locations(ca_certs, ca_cert_dir)
     context.set_alpn_protocols(["http/1.1"])
     return context
 

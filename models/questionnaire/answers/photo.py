@@ -1,5 +1,7 @@
 """A photo that comes with a text."""
 
+import math
+
 from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
 
 
@@ -9,6 +11,7 @@ class PhotoKind(Kind):
     documentation = "one photo or more; the addresses that Twilio keeps them under are kept"
     retry = "Please reply with a photo."
     sample = "(1)"
+    max_length = math.inf  # the URLs of ten photos have 1,600 characters
     reads_media = True
 
     def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
