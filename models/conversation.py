@@ -1,7 +1,7 @@
 """What is kept of a conversation: its row, its answers, and what it still owes.
 
-The cookie is a hint and the row is the truth: Twilio may lose a cookie, or send an old one. Which
-conversation a text belongs to is decided by who texts which of our numbers, and when.
+Which conversation a text belongs to is decided by who texts which of our numbers, and when. The
+cookie decides nothing, since Twilio may lose one or send an old one.
 
 What happens to a conversation happens in memory: `models/turn.py` reads and writes it.
 """

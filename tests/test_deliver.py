@@ -997,6 +997,17 @@ def test_the_sender_delivers_at_once_and_ends_when_stopped(serve, questionnaires
     ]
 
 
+def test_a_partial_result_is_delivered_at_once_too(serve, questionnaires, receiver, patch):
+    patch("worker.worker", "POLL_SECONDS", 60)
+    send_results(questionnaires, receiver.url, "partial = true\n")
+    webhook = serve()
+    phone = webhook.phone()
+    with sending(webhook):
+        for body in ("Mats BBQ", "Blue", "STOP"):
+            phone.text(body)
+        until(lambda: webhook.rows("SELECT state FROM outbox") == [("delivered",)])
+
+
 def test_the_sender_delivers_what_waited_and_what_falls_due(completed, receiver, clock, patch):
     patch("worker.worker", "POLL_SECONDS", 0.05)
     receiver.answers = [(500, {})]
