@@ -11,17 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKey,
-    Index,
-    UniqueConstraint,
-    and_,
-    bindparam,
-    or_,
-    select,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.contact import Contact
@@ -42,15 +32,15 @@ class Answer(Base):
     """What was asked, what was texted, and what that was read as; no value where it was skipped."""
 
     __tablename__ = "answers"
-    __table_args__ = (UniqueConstraint("conversation_id", "key"),)
+    __table_args__ = (sa.UniqueConstraint("conversation_id", "key"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"))
+    conversation_id: Mapped[int] = mapped_column(sa.ForeignKey("conversations.id"))
     key: Mapped[str]
     question: Mapped[str]
     text: Mapped[str]
     value: Mapped[str | None]
-    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
+    message_id: Mapped[int] = mapped_column(sa.ForeignKey("messages.id"))
     answered_at: Mapped[datetime]
 
 
@@ -60,18 +50,18 @@ class Conversation(Base):
     __tablename__ = "conversations"
     __allow_unmapped__ = True  # for what belongs to it
     __table_args__ = (
-        CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
-        Index("ix_conversations_sender_number", "sender", "number", "id"),
-        Index(None, "number", "id"),
+        sa.CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
+        sa.Index("ix_conversations_sender_number", "sender", "number", "id"),
+        sa.Index(None, "number", "id"),
         partial_index("uq_conversations_open", "sender", "number", where=IS_OPEN, unique=True),
         partial_index("ix_conversations_silent", "expires_at", where=IS_OPEN),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     token: Mapped[str] = mapped_column(unique=True)
-    sender: Mapped[str] = mapped_column(ForeignKey("contacts.phone"))
+    sender: Mapped[str] = mapped_column(sa.ForeignKey("contacts.phone"))
     number: Mapped[str]
-    questionnaire_id: Mapped[int] = mapped_column(ForeignKey("questionnaires.id"))
+    questionnaire_id: Mapped[int] = mapped_column(sa.ForeignKey("questionnaires.id"))
     event: Mapped[str]
     state: Mapped[str]
     # The key of the question that waits for its answer, or REVIEW; and how it was asked.
@@ -279,14 +269,14 @@ class Conversation(Base):
         """The sender and the number of the conversation that a cookie names, if it names one."""
         if not TOKEN.fullmatch(token):
             return None
-        row = db.execute(select(cls.sender, cls.number).where(cls.token == token)).first()
+        row = db.execute(sa.select(cls.sender, cls.number).where(cls.token == token)).first()
         return row and tuple(row)
 
     @classmethod
     def find_waiting(cls, db: Session, sender: str) -> list[Self]:
         """Those on all numbers in which the sender could be asked or told something."""
-        corrects = and_(cls.state == "completed", cls.current_key.is_not(None))
-        waiting = or_(cls.state == "open", corrects)
+        corrects = sa.and_(cls.state == "completed", cls.current_key.is_not(None))
+        waiting = sa.or_(cls.state == "open", corrects)
         found = db.execute(WITH_RELATED.where(cls.sender == sender, waiting).order_by(cls.id))
         return [cls.from_related(db, row) for row in found.all()]
 
@@ -324,14 +314,16 @@ class Conversation(Base):
 # Built once: building a statement costs as much as running it.
 TABLE, ANSWER = Conversation.__table__, Answer.__table__
 RELATED = TABLE.join(Version.__table__).join(Contact.__table__)
-WITH_RELATED = select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)
-BY_ID = WITH_RELATED.where(TABLE.c.id == bindparam("id"))
-IS_SILENT = and_(text(f"conversations.{IS_OPEN}"), TABLE.c.expires_at <= bindparam("now"))
-IS_ANY_SILENT = select(TABLE.c.id).where(IS_SILENT).limit(LITERAL_1)
+WITH_RELATED = sa.select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)
+BY_ID = WITH_RELATED.where(TABLE.c.id == sa.bindparam("id"))
+IS_SILENT = sa.and_(sa.text(f"conversations.{IS_OPEN}"), TABLE.c.expires_at <= sa.bindparam("now"))
+IS_ANY_SILENT = sa.select(TABLE.c.id).where(IS_SILENT).limit(LITERAL_1)
 SILENT = (
     WITH_RELATED.where(IS_SILENT)
     .order_by(TABLE.c.expires_at, TABLE.c.id)
-    .limit(bindparam("limit"))
+    .limit(sa.bindparam("limit"))
     .with_for_update(of=[TABLE, Contact.__table__], key_share=True, skip_locked=True)
 )
-ANSWERS = Statement(select(ANSWER).where(ANSWER.c.conversation_id == bindparam("conversation")))
+ANSWERS = Statement(
+    sa.select(ANSWER).where(ANSWER.c.conversation_id == sa.bindparam("conversation"))
+)

@@ -8,17 +8,7 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any, Optional
 
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKey,
-    bindparam,
-    func,
-    literal_column,
-    or_,
-    select,
-    text,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import LITERAL_1, Base, Statement, partial_index
@@ -58,15 +48,15 @@ class Delivery(Base):
 
     __tablename__ = "outbox"
     __table_args__ = (
-        CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state"),
-        CheckConstraint("format IN ('form', 'json')", "format"),
+        sa.CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state"),
+        sa.CheckConstraint("format IN ('form', 'json')", "format"),
         partial_index("ix_outbox_due", "next_attempt_at", where=IS_PENDING),
         partial_index("ix_outbox_undelivered", "state", "created_at", where=IS_UNDELIVERED),
         partial_index("ix_outbox_gone", "url", where=IS_410),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"), index=True)
+    conversation_id: Mapped[int] = mapped_column(sa.ForeignKey("conversations.id"), index=True)
     webhook_id: Mapped[str] = mapped_column(unique=True, default=lambda: f"msg_{uuid.uuid4().hex}")
     url: Mapped[str]
     format: Mapped[str]
@@ -137,8 +127,8 @@ class Delivery(Base):
     @classmethod
     def count_undelivered(cls, db: Session) -> dict[str, tuple[int, datetime]]:
         """For `pending` and `failed`, where there are any: how many, and when the oldest began."""
-        counted = select(cls.state, func.count(), func.min(cls.created_at))
-        rows = db.execute(counted.where(text(IS_UNDELIVERED)).group_by(cls.state))
+        counted = sa.select(cls.state, sa.func.count(), sa.func.min(cls.created_at))
+        rows = db.execute(counted.where(sa.text(IS_UNDELIVERED)).group_by(cls.state))
         return {state: (count, oldest) for state, count, oldest in rows}
 
     @property
@@ -228,25 +218,25 @@ def _claim_values(now: datetime, in_flight: Collection[Delivery]) -> dict[str, A
 
 # Built once: building a statement costs as much as running it.
 TABLE = Delivery.__table__
-URLS_WITH_410 = select(TABLE.c.url).where(text(IS_410))
+URLS_WITH_410 = sa.select(TABLE.c.url).where(sa.text(IS_410))
 # As many parameters as there can be values: a list of another length would be another statement.
 IN_FLIGHT = [f"in_flight_{n}" for n in range(MAX_IN_FLIGHT)]
 BUSY_URLS = [f"busy_url_{n}" for n in range(MAX_IN_FLIGHT // MAX_PER_RECEIVER)]
 CLAIMABLE = (
-    select(TABLE)
+    sa.select(TABLE)
     .where(
-        text(IS_PENDING),
+        sa.text(IS_PENDING),
         TABLE.c.url.not_in(URLS_WITH_410),
-        TABLE.c.url.not_in(list(map(bindparam, BUSY_URLS))),
-        TABLE.c.id.not_in(list(map(bindparam, IN_FLIGHT))),
+        TABLE.c.url.not_in(list(map(sa.bindparam, BUSY_URLS))),
+        TABLE.c.id.not_in(list(map(sa.bindparam, IN_FLIGHT))),
     )
     .order_by(TABLE.c.next_attempt_at, TABLE.c.id)
-    .limit(literal_column(str(MAX_PER_RECEIVER)))
+    .limit(sa.literal_column(str(MAX_PER_RECEIVER)))
 )
 # Two SELECTs instead of one with OR, for which SQLite would read all that is pending.
-DUE = CLAIMABLE.where(TABLE.c.next_attempt_at <= bindparam("now"))
-CLOCK_SKEWED = CLAIMABLE.where(TABLE.c.next_attempt_at > bindparam("furthest"))
-IS_DUE = Statement(select(or_(DUE.exists(), CLOCK_SKEWED.exists())))
+DUE = CLAIMABLE.where(TABLE.c.next_attempt_at <= sa.bindparam("now"))
+CLOCK_SKEWED = CLAIMABLE.where(TABLE.c.next_attempt_at > sa.bindparam("furthest"))
+IS_DUE = Statement(sa.select(sa.or_(DUE.exists(), CLOCK_SKEWED.exists())))
 CLAIM_DUE = Statement(DUE.with_for_update(skip_locked=True))
 CLAIM_CLOCK_SKEWED = Statement(CLOCK_SKEWED.with_for_update(skip_locked=True))
 OUTCOME = (
@@ -259,16 +249,18 @@ OUTCOME = (
     "delivered_at",
 )
 SAVE_OUTCOME = Statement(
-    update(TABLE)
-    .where(TABLE.c.id == bindparam("this"), TABLE.c.attempts == bindparam("attempt"))
-    .values({name: bindparam(name) for name in OUTCOME})
+    sa.update(TABLE)
+    .where(TABLE.c.id == sa.bindparam("this"), TABLE.c.attempts == sa.bindparam("attempt"))
+    .values({name: sa.bindparam(name) for name in OUTCOME})
 )
 NEWEST = Statement(
-    select(TABLE)
-    .where(TABLE.c.conversation_id == bindparam("conversation"))
+    sa.select(TABLE)
+    .where(TABLE.c.conversation_id == sa.bindparam("conversation"))
     .order_by(TABLE.c.id.desc())
     .limit(LITERAL_1)
 )
-ALL_UNDELIVERED = select(TABLE).where(text(IS_UNDELIVERED)).order_by(TABLE.c.created_at, TABLE.c.id)
+ALL_UNDELIVERED = (
+    sa.select(TABLE).where(sa.text(IS_UNDELIVERED)).order_by(TABLE.c.created_at, TABLE.c.id)
+)
 UNDELIVERED = Statement(ALL_UNDELIVERED)
 LOCK_UNDELIVERED = Statement(ALL_UNDELIVERED.with_for_update())

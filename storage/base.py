@@ -10,44 +10,26 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, ClassVar, Self
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnDefault,
-    ColumnElement,
-    Connection,
-    DateTime,
-    Dialect,
-    Executable,
-    Index,
-    Integer,
-    MetaData,
-    Text,
-    TypeDecorator,
-    bindparam,
-    insert,
-    literal_column,
-    text,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from storage.driver_errors import raise_as_sqlalchemy
 
 # For LIMIT. With a parameter there, SQLite compiles the statement anew each time, which takes four
 # times as long as running it.
-LITERAL_1: ColumnElement[int] = literal_column("1")
+LITERAL_1: sa.ColumnElement[int] = sa.literal_column("1")
 
 
-class UtcDateTime(TypeDecorator[datetime]):
+class UtcDateTime(sa.TypeDecorator[datetime]):
     """A UTC datetime on SQLite: ISO 8601 text of one width, so text order is time order."""
 
-    impl = Text
+    impl = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
         return value and _to_iso(value if value.tzinfo is UTC else value.astimezone(UTC))
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> datetime | None:
         return value and datetime.fromisoformat(value)
 
 
@@ -56,10 +38,10 @@ def _to_iso(utc: datetime) -> str:
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class NulSafeText(TypeDecorator[str]):
+class NulSafeText(sa.TypeDecorator[str]):
     """Text on PostgreSQL, which cannot store U+0000: U+FFFE is stored instead."""
 
-    impl = Text
+    impl = sa.Text
     cache_ok = True
 
     @staticmethod
@@ -67,10 +49,10 @@ class NulSafeText(TypeDecorator[str]):
         """The text as PostgreSQL can store it."""
         return value.replace("\0", "\ufffe")
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return value and self.encode(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return value and value.replace("\ufffe", "\0")
 
 
@@ -82,7 +64,7 @@ class Statement:
     IN and no default made in Python, and fires none of SQLAlchemy's events except `handle_error`.
     """
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: sa.Executable) -> None:
         self._statement = statement
         self._compiled: dict[str, Compiled] = {}
 
@@ -103,7 +85,7 @@ class Statement:
         compiled, connection = self._compile(db)
         compiled.execute(connection, values)
 
-    def _compile(self, db: Session) -> tuple["Compiled", Connection]:
+    def _compile(self, db: Session) -> tuple["Compiled", sa.Connection]:
         connection = db.connection()
         name = connection.dialect.name
         if name not in self._compiled:
@@ -114,7 +96,7 @@ class Statement:
 class Compiled:
     """SQL for one kind of database, and how values become what its driver takes and gives."""
 
-    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+    def __init__(self, statement: sa.Executable, dialect: sa.Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         columns = getattr(statement, "selected_columns", compiled.effective_returning or ())
         self.sql = str(compiled)
@@ -133,7 +115,7 @@ class Compiled:
             if (decode := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
 
-    def execute(self, connection: Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
+    def execute(self, connection: sa.Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
         """The driver's cursor and all rows; the driver's errors become SQLAlchemy's."""
         parameters = self.convert(values)
         cursor = None
@@ -165,7 +147,7 @@ class Base(DeclarativeBase):
     An entity belongs to no session. It is written when `insert` or `update` is called, not later.
     """
 
-    metadata = MetaData(
+    metadata = sa.MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -175,9 +157,9 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {
-        datetime: DateTime(timezone=True).with_variant(UtcDateTime(), "sqlite"),
-        str: Text().with_variant(NulSafeText(), "postgresql"),
-        int: BigInteger().with_variant(Integer, "sqlite"),
+        datetime: sa.DateTime(timezone=True).with_variant(UtcDateTime(), "sqlite"),
+        str: sa.Text().with_variant(NulSafeText(), "postgresql"),
+        int: sa.BigInteger().with_variant(sa.Integer, "sqlite"),
     }
     column_names: ClassVar[KeysView[str]]  # in the order of the table
 
@@ -247,15 +229,15 @@ class Base(DeclarativeBase):
         return {name: attributes.get(name) for name in self.column_names}
 
 
-def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
     """An index of the rows that an SQL condition selects.
 
     Statements must repeat `where` as text, not with parameters: SQLite would compile them each time
     to find that out, and PostgreSQL would not use the index in a plan that it keeps.
     """
-    condition = text(where)
+    condition = sa.text(where)
     options = {"sqlite_where": condition, "postgresql_where": condition}
-    return Index(name, *columns, unique=unique, **options)
+    return sa.Index(name, *columns, unique=unique, **options)
 
 
 def split_row(row: Iterable[Any], *tables: type[Base]) -> list[Any]:
@@ -265,17 +247,21 @@ def split_row(row: Iterable[Any], *tables: type[Base]) -> list[Any]:
 
 
 @lru_cache
-def _defaults(table: type[Base]) -> list[tuple[str, ColumnDefault]]:
+def _defaults(table: type[Base]) -> list[tuple[str, sa.ColumnDefault]]:
     return [(column.key, column.default) for column in table.__table__.columns if column.default]
 
 
 @lru_cache
 def _insert_statement(table: type[Base], names: frozenset[str]) -> Statement:
-    return Statement(insert(table.__table__).values({name: bindparam(name) for name in names}))
+    return Statement(
+        sa.insert(table.__table__).values({name: sa.bindparam(name) for name in names})
+    )
 
 
 @lru_cache
 def _update_statement(table: type[Base], names: frozenset[str]) -> Statement:
     columns = table.__table__.columns
-    values = {name: bindparam(name) for name in names}
-    return Statement(update(table.__table__).where(columns.id == bindparam("this")).values(values))
+    values = {name: sa.bindparam(name) for name in names}
+    return Statement(
+        sa.update(table.__table__).where(columns.id == sa.bindparam("this")).values(values)
+    )

@@ -9,25 +9,8 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    DateTime,
-    Index,
-    Row,
-    Table,
-    func,
-    select,
-    text,
-    type_coerce,
-)
-from sqlalchemy.schema import (
-    AddConstraint,
-    DropConstraint,
-    ForeignKeyConstraint,
-    UniqueConstraint,
-)
+import sqlalchemy as sa
+from sqlalchemy.schema import AddConstraint, DropConstraint
 from sqlalchemy.types import NULLTYPE
 
 from storage.base import Base, NulSafeText
@@ -66,7 +49,7 @@ class TableChecksum:
 class SqliteToPostgres:
     """A copy from a transaction on SQLite into one on PostgreSQL, which the caller commits."""
 
-    def __init__(self, source: Connection, target: Connection) -> None:
+    def __init__(self, source: sa.Connection, target: sa.Connection) -> None:
         self._source, self._target = source, target
         # A table comes after those that it refers to.
         self._tables = Base.metadata.sorted_tables
@@ -75,7 +58,7 @@ class SqliteToPostgres:
 
     def count(self) -> int:
         """The number of rows to copy."""
-        counts = [select(func.count()).select_from(table) for table in self._tables]
+        counts = [sa.select(sa.func.count()).select_from(table) for table in self._tables]
         return sum(map(self._source.scalar, counts))
 
     def copy(self) -> Iterator[int]:
@@ -89,9 +72,9 @@ class SqliteToPostgres:
                 yield len(rows)
         self._make_indexes()
         for table in self._tables:
-            self._target.execute(text(SET_NEXT_ID.format(table=table.name)))
+            self._target.execute(sa.text(SET_NEXT_ID.format(table=table.name)))
         # Without it, PostgreSQL's first plans would be guesses.
-        self._target.execute(text(f"ANALYZE {self._names}"))
+        self._target.execute(sa.text(f"ANALYZE {self._names}"))
 
     def compare(self) -> Iterator[int]:
         """Read every row back, and yield the number of each batch; ValueError if one differs."""
@@ -108,14 +91,14 @@ class SqliteToPostgres:
 
     def _lock_empty_tables(self) -> None:
         """Lock the tables, and free what earlier attempts left on the disk."""
-        encoding = self._target.scalar(text("SHOW server_encoding"))
+        encoding = self._target.scalar(sa.text("SHOW server_encoding"))
         if encoding != "UTF8":
             raise ValueError(f"The database to copy to holds {encoding}, not UTF8. {HOW_TO_CREATE}")
-        self._target.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
-        self._target.execute(text(f"LOCK TABLE {self._names}"))
-        if any(self._target.scalar(select(select(table).exists())) for table in self._tables):
+        self._target.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
+        self._target.execute(sa.text(f"LOCK TABLE {self._names}"))
+        if any(self._target.scalar(sa.select(sa.select(table).exists())) for table in self._tables):
             raise ValueError(f"The database to copy to is not empty. {HOW_TO_CREATE}")
-        self._target.execute(text(f"TRUNCATE {self._names}"))
+        self._target.execute(sa.text(f"TRUNCATE {self._names}"))
 
     def _drop_indexes(self) -> None:
         """Keep only the primary keys: sorting millions of random sids is faster all at once."""
@@ -130,20 +113,20 @@ class SqliteToPostgres:
         for constraint in self._constraints():
             self._target.execute(AddConstraint(constraint, isolate_from_table=False))
 
-    def _indexes(self) -> list[Index]:
+    def _indexes(self) -> list[sa.Index]:
         return [index for table in self._tables for index in table.indexes]
 
-    def _constraints(self) -> list[UniqueConstraint | ForeignKeyConstraint]:
+    def _constraints(self) -> list[sa.UniqueConstraint | sa.ForeignKeyConstraint]:
         """Unique constraints before the foreign keys that refer to their columns."""
         return [
             constraint
-            for constraint_class in (UniqueConstraint, ForeignKeyConstraint)
+            for constraint_class in (sa.UniqueConstraint, sa.ForeignKeyConstraint)
             for table in self._tables
             for constraint in table.constraints
             if isinstance(constraint, constraint_class)
         ]
 
-    def _send(self, table: Table, rows: Iterable[Values]) -> None:
+    def _send(self, table: sa.Table, rows: Iterable[Values]) -> None:
         names = ", ".join(column.name for column in table.columns)
         statement = f"COPY {table.name} ({names}) FROM STDIN"
         try:
@@ -158,26 +141,26 @@ class SqliteToPostgres:
 SET_NEXT_ID = "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
 
 
-def _read(connection: Connection, table: Table) -> Iterator[list[Values]]:
+def _read(connection: sa.Connection, table: sa.Table) -> Iterator[list[Values]]:
     """All rows in the order of their ids, in the same form from both databases.
 
     That is the form in which SQLite stores them, with texts as PostgreSQL can store them.
     """
     columns = [_raw_column(column, connection.dialect.name) for column in table.columns]
     batches = connection.execute(
-        select(*columns).order_by(table.c.id), execution_options={"yield_per": BATCH_ROWS}
+        sa.select(*columns).order_by(table.c.id), execution_options={"yield_per": BATCH_ROWS}
     ).partitions()
     for rows in batches:
         yield [encode_row(row) for row in rows]
 
 
-def _raw_column(column: Column[Any], dialect: str) -> ColumnElement[Any]:
+def _raw_column(column: sa.Column[Any], dialect: str) -> sa.ColumnElement[Any]:
     """The column as the database stores it, not as the models read it."""
-    if dialect == "postgresql" and isinstance(column.type, DateTime):
-        return func.to_char(func.timezone("UTC", column), UTC_FORMAT)
-    return type_coerce(column, NULLTYPE)
+    if dialect == "postgresql" and isinstance(column.type, sa.DateTime):
+        return sa.func.to_char(sa.func.timezone("UTC", column), UTC_FORMAT)
+    return sa.type_coerce(column, NULLTYPE)
 
 
-def encode_row(row: Row) -> Values:
+def encode_row(row: sa.Row) -> Values:
     """The values of a row, with texts as PostgreSQL can store them."""
     return tuple([NulSafeText.encode(value) if isinstance(value, str) else value for value in row])
