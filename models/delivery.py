@@ -239,15 +239,8 @@ CLOCK_SKEWED = CLAIMABLE.where(TABLE.c.next_attempt_at > sa.bindparam("furthest"
 IS_DUE = Statement(sa.select(sa.or_(DUE.exists(), CLOCK_SKEWED.exists())))
 CLAIM_DUE = Statement(DUE.with_for_update(skip_locked=True))
 CLAIM_CLOCK_SKEWED = Statement(CLOCK_SKEWED.with_for_update(skip_locked=True))
-OUTCOME = (
-    "state",
-    "crashed_claims",
-    "next_attempt_at",
-    "leased_until",
-    "last_status",
-    "last_error",
-    "delivered_at",
-)
+OUTCOME = ("state", "crashed_claims", "next_attempt_at", "leased_until")
+OUTCOME += ("last_status", "last_error", "delivered_at")
 SAVE_OUTCOME = Statement(
     sa.update(TABLE)
     .where(TABLE.c.id == sa.bindparam("this"), TABLE.c.attempts == sa.bindparam("attempt"))
