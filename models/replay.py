@@ -162,47 +162,33 @@ class Memory:
     def __init__(self, catalog: Catalog, sender: str, name: str | None) -> None:
         self._catalog, self._name = catalog, name
         self._contact = Contact(phone=sender)
-        self._conversations: list[Conversation] = []
-        self._decisions: list[Decision] = []
+        self._conversations: dict[int, Conversation] = {}  # by their ids, which begin with 1
+        self._decisions: list[Decision] = []  # about the newest of them, the newest first
 
     def state(self, text: IncomingText) -> State:
         """What `turn.load` would read for this text."""
-        newest = self._conversations[-1] if self._conversations else None
-        decisions = self._decisions_of(newest) if newest else []
         return State(
             self._contact,
-            newest,
+            self._conversations.get(len(self._conversations)),
             self._catalog.opens(text.folded, text.number),
             self._name,
-            waiting=[each for each in self._conversations if each.is_waiting],
-            recent_bodies=[each.reply for each in decisions if each.reply][:RECENT],
-            recent_readings=[each.read_as for each in decisions][:LOOP_LIMIT],
+            waiting=[each for each in self._conversations.values() if each.is_waiting],
+            recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
+            recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )
-
-    def _decisions_of(self, conversation: Conversation) -> list[Decision]:
-        """The newest first."""
-        return [
-            decision
-            for decision in reversed(self._decisions)
-            if decision.conversation and decision.conversation.id == conversation.id
-        ]
 
     def remember(self, decision: Decision) -> None:
         """Keep what `turn.save` would write."""
-        self._contact = decision.contact
-        self._decisions.append(decision)
-        for conversation in filter(None, (*decision.ended, decision.conversation)):
-            self._remember_conversation(conversation)
+        self._contact, conversation = decision.contact, decision.conversation
+        if conversation and conversation.id is None:
+            conversation.id = len(self._conversations) + 1
+            self._decisions = []
+        if conversation:
+            self._decisions.insert(0, decision)
+        for changed in filter(None, (*decision.ended, conversation)):
+            self._conversations[changed.id] = changed
         for result in decision.results:
-            self._conversations[result.conversation_id - 1].latest_result = result
-
-    def _remember_conversation(self, conversation: Conversation) -> None:
-        """With what `save` and `load` would give it."""
-        if conversation.id is None:
-            self._conversations.append(conversation)
-            conversation.id = len(self._conversations)
-        else:
-            self._conversations[conversation.id - 1] = conversation
+            self._conversations[result.conversation_id].latest_result = result
 
 
 def load(path: Path) -> Recording:
