@@ -50,3 +50,12 @@ class Decision:
     answer: Answer | None = None  # that the text gave
     deleted_answers: list[Answer] = field(default_factory=list)
     results: list[Delivery] = field(default_factory=list)  # owed from now on
+
+    def end(self, conversation: Conversation, result: Delivery | None) -> None:
+        """The text ends this conversation, of which this result is owed."""
+        self.ended.append(conversation)
+        self.enqueue(result)
+
+    def enqueue(self, result: Delivery | None) -> None:
+        """This result is owed from now on, if it is one."""
+        self.results += [result] if result else []

@@ -5,7 +5,6 @@ from itertools import takewhile
 
 from models.conversation import REVIEW
 from models.decision import Decision, State
-from models.delivery import Delivery
 from models.questionnaire.answers import KINDS, ParseContext, says_yes
 from models.questionnaire.schema import Question
 from models.questionnaire.templates import fill, list_answers, placeholders
@@ -182,7 +181,7 @@ class Dialog:
             return self._cancel_correction()
         give_up = self.question.give_up
         if give_up == "end" and conversation.state == "open":
-            self._enqueue(conversation.end("stopped", self.now))
+            self.decision.enqueue(conversation.end("stopped", self.now))
             return self._fill(self.messages.ended)
         is_keyword = self.messages.find_keyword(self.text.comparable) is not None
         return self._keep(self.text.body if give_up == "keep" and not is_keyword else None)
@@ -208,7 +207,7 @@ class Dialog:
             self._delete_answers(off_path)
         is_completed = conversation.state == "completed"
         if is_completed and self.questionnaire.results:
-            self._enqueue(conversation.build_result("corrected", self.now))
+            self.decision.enqueue(conversation.build_result("corrected", self.now))
         for question in path:
             if question.key not in conversation.answers:
                 return self._ask(question)
@@ -219,9 +218,6 @@ class Dialog:
     def _delete_answers(self, keys: Collection[str]) -> None:
         self.decision.deleted_answers += self.conversation.delete_answers(keys)
 
-    def _enqueue(self, result: Delivery | None) -> None:
-        self.decision.results += [result] if result else []
-
     def _ask(self, question: Question) -> str:
         return self.conversation.ask(question.key, self._fill_for(question, question.ask))
 
@@ -229,7 +225,7 @@ class Dialog:
         return self.conversation.ask(REVIEW, self._fill_with_answers(self.messages.review))
 
     def _finish(self) -> str:
-        self._enqueue(self.conversation.complete(self.now))
+        self.decision.enqueue(self.conversation.complete(self.now))
         return self._fill(self.questionnaire.thanks)
 
     def _close(self, sentence: str) -> str:

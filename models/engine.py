@@ -10,7 +10,6 @@ from datetime import datetime
 from models.contact import Contact
 from models.conversation import TOKEN, Conversation
 from models.decision import Decision, State
-from models.delivery import Delivery
 from models.dialog import Dialog
 from models.non_answers import ignored_reason, is_opt_in_yes, opt_keyword
 from models.questionnaire.answers import KINDS
@@ -32,7 +31,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     if newest:
         newest.contact = contact
         if newest.is_silent(now):  # nothing may depend on how late the worker's job is
-            _end(decision, newest, newest.expire(now))
+            decision.end(newest, newest.expire(now))
     live = newest if newest and newest.is_live(now) else None
     current = live or (newest if newest and newest.can_resume(now) else None)
     decision.cookie = _classify_cookie(text, newest, live, state.cookie_pair)
@@ -50,12 +49,6 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     if decision.conversation:
         decision.reply = Dialog(decision, state).advance() or None
     return decision
-
-
-def _end(decision: Decision, conversation: Conversation, result: Delivery | None) -> None:
-    decision.ended.append(conversation)
-    if result:
-        decision.results.append(result)
 
 
 def _classify_cookie(
@@ -111,7 +104,7 @@ def _apply_opt_keyword(
         conversation = newest if is_newest else stored.copy()
         conversation.contact = contact
         if conversation.is_waiting:  # the newest may have ended by its silence just now
-            _end(decision, conversation, conversation.stop(now))
+            decision.end(conversation, conversation.stop(now))
 
 
 def _continue_or_start(
@@ -127,7 +120,7 @@ def _continue_or_start(
     if opening is None or (current and not _is_replaced_by(current, opening, text, now)):
         return current
     if newest and newest.state == "open":
-        _end(decision, newest, newest.expire(now))
+        decision.end(newest, newest.expire(now))
     version = Version.of(opening.name, opening.questionnaire, now)
     return Conversation.start(version, decision.contact, text.number, text.body, now)
 
