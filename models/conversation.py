@@ -223,14 +223,13 @@ class Conversation(Base):
             conversation_id=self.id,
             url=results.url,
             format=results.format,
-            payload=build_payload(results, self._result(type), has_type, now),
+            payload=build_payload(results, type, self._result(), has_type, now),
             created_at=now,
             next_attempt_at=now,
         )
 
-    def _result(self, type: str) -> Result:
+    def _result(self) -> Result:
         return Result(
-            type=type,
             conversation=self.id,
             sender=self.sender,
             number=self.number,
