@@ -52,27 +52,15 @@ class StatusReport(NamedTuple):
     error_code: str | None
 
 
-class Form:
-    """The fields of a request, each with all its values, in the order in which they came."""
+class Form(dict[str, str]):
+    """The fields of a request by name, each with its last value; `fields` are all that came."""
 
     def __init__(self, fields: list[tuple[str, str]]) -> None:
+        super().__init__(fields)
         self.fields = fields
         self._values: dict[str, list[str]] = {}
         for name, value in fields:
             self._values.setdefault(name, []).append(value)
-
-    def __iter__(self) -> Any:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-    def get(self, name: str) -> str | None:
-        """The last value of a field; None where it is missing."""
-        return self._values[name][-1] if name in self._values else None
 
     def getall(self, name: str) -> list[str]:
         """All values of a field, which is what RequestValidator asks for."""
