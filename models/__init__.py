@@ -9,18 +9,3 @@ from models.questionnaire.catalog import Catalog
 from models.questionnaire.loader import InvalidQuestionnaire, load_catalog
 from models.questionnaire.schema import Questionnaire
 from models.text import IncomingText
-
-__all__ = [
-    "Answer",
-    "Catalog",
-    "Contact",
-    "Conversation",
-    "Delivery",
-    "IncomingText",
-    "InvalidQuestionnaire",
-    "Message",
-    "People",
-    "Questionnaire",
-    "load_catalog",
-    "respond",
-]

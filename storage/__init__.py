@@ -10,8 +10,6 @@ from storage.database import Clock, Database, parse_url
 from storage.postgresql import PostgreSQL, lock_for_migration
 from storage.sqlite import MIGRATION_PRAGMAS, SQLite, sqlite3, sqlite_engine, write_lock
 
-__all__ = ["Clock", "Database", "connect", "is_transient", "maintenance_transaction"]
-
 
 def connect(url: str, processes: int = 1) -> Database:
     """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL.

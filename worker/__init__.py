@@ -11,8 +11,6 @@ from worker.expiry import ExpireSilent
 from worker.results import DeliverResults
 from worker.worker import Worker
 
-__all__ = ["Worker", "create_worker"]
-
 
 def create_worker(database: Database, settings: Settings, clock: Clock, wake: Event) -> Worker:
     """The worker with all its jobs; `wake` is to be set when a result was written."""

@@ -5,8 +5,6 @@ from typing import Any
 
 from models.questionnaire.answers.kind import Kind, ParseContext
 
-__all__ = ["KINDS", "Kind", "ParseContext"]
-
 # A kind is a module of this name, which defines `KIND`. To add one, write the module and a line
 # here. The order is that of the fields of Question and Messages, which digests depend on.
 KINDS: dict[str, Kind] = {
