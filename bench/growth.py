@@ -5,29 +5,23 @@ database, on the grown one with all of it in memory, and with nothing of it in m
 are light ones, so that the server is what is measured.
 """
 
-import json
 import os
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
-from sqlalchemy import make_url, text
-from sqlalchemy.orm import Session
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
+from common import OURS, Figures, measure_rounds, print_rounds, save_results
 from history import NUMBERS, TESTER
-from lean import text_lightly
 from phones import GUESTS
-from turns import COLUMNS, OURS, Figures, measure, save_results
+from servers import measure, serving
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from models import Conversation, Delivery
 from models.turn import end_silent
@@ -81,60 +75,48 @@ OPERATOR = {
 @click.option("--phones", default=16, show_default=True)
 @click.option("--seconds", default=8.0, show_default=True, help="How long they text each time.")
 @click.option("--rounds", default=5, show_default=True, help="Measurements on each.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(file: Path, phones: int, seconds: float, rounds: int, as_json: bool) -> None:
+def main(file: Path, phones: int, seconds: float, rounds: int) -> None:
     """Measure on FILE, a database that history.py made. The texts of this run stay in it."""
-    url = f"sqlite:///{file}"
-    with connect(url) as database:
-        report = {"messages": count_messages(database), "queries": list(time_all(database))}
-    report |= compare_turns(url, phones, seconds, rounds)
-    save_results(report, "growth")
-    click.echo(json.dumps(report, indent=2) if as_json else "\n".join(tabulate(report)))
-
-
-def count_messages(database: Database) -> int:
-    with database.engine.connect() as connection:
-        return connection.exec_driver_sql("SELECT count(*) FROM messages").scalar_one()
-
-
-def compare_turns(url: str, phones: int, seconds: float, rounds: int) -> dict[str, Any]:
-    file = make_url(url).database
-    measured: dict[str, list[Figures]] = {"empty": [], "grown": [], "unread": []}
-    for _ in range(rounds):
-        for name, prepare in (("empty", None), ("grown", load_file), ("unread", evict_file)):
-            first_guest = random.randrange(GUESTS)  # hardly one of an earlier round
-            if prepare:
-                mark_delivered(url)
-                prepare(file)
-            database = url if prepare else None
-            figures = measure(OURS, phones, seconds, database, first_guest, text_lightly)
-            measured[name].append(figures)
-    return {
-        "phones": phones,
-        "turns_per_second": with_ratios(measured, lambda run: round(run.turns.rate, 1)),
-        "p99_ms": with_ratios(measured, lambda run: round(run.turns.milliseconds(0.99), 1)),
-        "cpu_ms_per_turn": with_ratios(measured, lambda run: round(1000 * run.cpu, 3)),
+    with connect(f"sqlite:///{file}") as database:
+        with database.engine.connect() as connection:
+            count = connection.exec_driver_sql("SELECT count(*) FROM messages").scalar_one()
+        queries = list(time_all(database))
+    measures = {
+        "empty": partial(measure_new, phones, seconds),
+        "grown": partial(measure_grown, file, load_file, phones, seconds),
+        "unread": partial(measure_grown, file, evict_file, phones, seconds),
     }
+    runs = measure_rounds(measures, rounds)
+    save_results({"messages": count, "queries": queries, "runs": runs}, "growth")
+    for row in queries:
+        click.echo(f"{row['milliseconds']:>10.2f} ms  {row['query']}")
+    print_rounds(f"{phones} phones", runs)
 
 
-def with_ratios(
-    measured: dict[str, list[Figures]], figure: Callable[[Figures], float]
-) -> dict[str, Any]:
-    """A figure of each run by database, and how its medians relate to that of the new one."""
-    values = {name: [figure(run) for run in runs] for name, runs in measured.items()}
-    medians = {name: statistics.median(column) for name, column in values.items()}
-    ratios = {name: round(medians[name] / medians["empty"], 3) for name in ("grown", "unread")}
-    return values | {"ratio": ratios}
+def measure_new(phones: int, seconds: float) -> Figures:
+    with serving(OURS) as running:
+        return measure(*running, phones, seconds)
 
 
-def load_file(file: str) -> None:
+def measure_grown(
+    file: Path, prepare: Callable[[Path], None], phones: int, seconds: float
+) -> Figures:
+    url = f"sqlite:///{file}"
+    mark_delivered(url)
+    prepare(file)
+    first_guest = random.randrange(GUESTS)  # hardly one of an earlier round
+    with serving(OURS, url) as running:
+        return measure(*running, phones, seconds, first_guest=first_guest)
+
+
+def load_file(file: Path) -> None:
     """Have the kernel keep it in memory."""
     with open(file, "rb") as stream:
         while stream.read(16 * 1024**2):
             pass
 
 
-def evict_file(file: str) -> None:
+def evict_file(file: Path) -> None:
     """Have the kernel keep nothing of it in memory."""
     with open(file, "rb") as stream:
         os.fsync(stream.fileno())
@@ -150,12 +132,12 @@ def mark_delivered(url: str) -> None:
         database.write(lambda db: db.execute(statement))
 
 
-def time_all(database: Database) -> Iterator[dict[str, Any]]:
+def time_all(database: Database) -> Iterator[dict[str, float | str]]:
     for name, function in SERVER.items():
-        yield {"query": name} | time_function(database, function)
+        yield {"query": name, "milliseconds": time_function(database, function)}
     values = find_values(database)
     for name, statement in OPERATOR.items():
-        yield {"query": name} | time_statement(database, statement, values)
+        yield {"query": name, "milliseconds": time_statement(database, statement, values)}
 
 
 def find_values(database: Database) -> dict[str, object]:
@@ -173,61 +155,30 @@ class RolledBack(Exception):
     """Undoes a transaction that was only measured."""
 
 
-def time_function(
-    database: Database, function: Callable[[Session, datetime], object]
-) -> dict[str, float | list[str]]:
-    """The time of what the server runs, rolled back each time, and the plans of its SELECTs."""
-    statements: list[str] = []
+def time_function(database: Database, function: Callable[[Session, datetime], object]) -> float:
+    """Milliseconds of what the server runs, rolled back each time."""
     times = []
 
     def run(db: Session) -> None:
-        driver = db.connection().connection.driver_connection
-        driver.set_trace_callback(statements.append)
         began = time.perf_counter()
         function(db, datetime.now(UTC))
         times.append(time.perf_counter() - began)
-        driver.set_trace_callback(None)
         raise RolledBack
 
     for _ in range(REPEATS):
-        statements.clear()
         with suppress(RolledBack):
             database.write(run)
-    selects = [statement for statement in statements if statement.startswith("SELECT")]
-    plans = [line for statement in selects for line in explain(database, statement, {})]
-    return {"milliseconds": 1000 * statistics.median(times), "plan": list(dict.fromkeys(plans))}
+    return 1000 * statistics.median(times)
 
 
-def time_statement(
-    database: Database, statement: str, values: dict[str, object]
-) -> dict[str, float | list[str]]:
+def time_statement(database: Database, statement: str, values: dict[str, object]) -> float:
     times = []
     with database.engine.connect() as connection:
         for _ in range(REPEATS):
             began = time.perf_counter()
             connection.exec_driver_sql(statement, values).all()
             times.append(time.perf_counter() - began)
-    plan = explain(database, statement, values)
-    return {"milliseconds": 1000 * statistics.median(times), "plan": plan}
-
-
-def explain(database: Database, statement: str, parameters: Any) -> list[str]:
-    with database.engine.connect() as connection:
-        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        return [detail for *_, detail in rows]
-
-
-def tabulate(report: dict) -> Iterator[str]:
-    yield f"with {report['messages']:,} messages:"
-    for row in report["queries"]:
-        yield f"{row['milliseconds']:>10.2f} ms  {row['query']}"
-        yield f"{'':15}{'; '.join(row['plan'])}"
-    for column in ("turns_per_second", "p99_ms", "cpu_ms_per_turn"):
-        figures = report[column]
-        for name in ("empty", "grown", "unread"):
-            yield f"{COLUMNS[column]}, {name}: {', '.join(f'{value:g}' for value in figures[name])}"
-        for name, ratio in figures["ratio"].items():
-            yield f"ratio of the medians, {name} to empty: {ratio:g}"
+    return 1000 * statistics.median(times)
 
 
 if __name__ == "__main__":
