@@ -8,17 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import click
-from common import OURS, Figures, measure_rounds, print_rounds
-from servers import measure, serving
+from common import OURS, measure_rounds, print_rounds
+from servers import measure_program
 
 WARMING_SECONDS = 1
 
 
 @click.command()
-@click.argument(
-    "other_checkout",
-    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
-)
+@click.argument("other_checkout", type=click.Path(path_type=Path, exists=True, resolve_path=True))
 @click.option("--phones", multiple=True, type=int, default=(16, 256), show_default=True)
 @click.option("--seconds", default=8.0, show_default=True, help="How long they text each time.")
 @click.option("--rounds", default=6, show_default=True, help="Runs of each of the two.")
@@ -27,15 +24,10 @@ def main(other_checkout: Path, phones: tuple[int, ...], seconds: float, rounds: 
     programs = {"other": other_checkout / OURS.name, "this": OURS}
     for number in phones:
         measures = {
-            name: partial(measure_program, program, number, seconds)
+            name: partial(measure_program, program, number, seconds, warming=WARMING_SECONDS)
             for name, program in programs.items()
         }
         print_rounds(f"{number} phones", measure_rounds(measures, rounds))
-
-
-def measure_program(program: Path, phones: int, seconds: float) -> Figures:
-    with serving(program) as running:
-        return measure(*running, phones, seconds, warming=WARMING_SECONDS)
 
 
 if __name__ == "__main__":

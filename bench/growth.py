@@ -19,7 +19,7 @@ import click
 from common import OURS, Figures, measure_rounds, print_rounds, save_results
 from history import NUMBERS, TESTER
 from phones import GUESTS
-from servers import measure, serving
+from servers import measure_program
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -30,8 +30,10 @@ from storage import Database, connect
 REPEATS = 5  # of each query; the median counts
 ALL_EXPIRED_AFTER = timedelta(days=1)  # all that is open has been silent for too long by then
 
+Measured = Callable[[Session, datetime], object]
+
 # What the server runs besides turns.
-SERVER: dict[str, Callable[[Session, datetime], object]] = {
+SERVER: dict[str, Measured] = {
     "worker: is any silent": Conversation.is_any_silent,
     "worker: is any due": Delivery.is_due,
     "worker: end 50 silent ones": lambda db, now: end_silent(db, now + ALL_EXPIRED_AFTER, 50),
@@ -81,32 +83,28 @@ def main(file: Path, phones: int, seconds: float, rounds: int) -> None:
         with database.engine.connect() as connection:
             count = connection.exec_driver_sql("SELECT count(*) FROM messages").scalar_one()
         queries = list(time_all(database))
+    click.echo(f"with {count:,} messages:")
+    for row in queries:
+        click.echo(f"{row['milliseconds']:>10.2f} ms  {row['query']}")
     measures = {
-        "empty": partial(measure_new, phones, seconds),
+        "empty": partial(measure_program, OURS, phones, seconds),
         "grown": partial(measure_grown, file, load_file, phones, seconds),
         "unread": partial(measure_grown, file, evict_file, phones, seconds),
     }
     runs = measure_rounds(measures, rounds)
     save_results({"messages": count, "queries": queries, "runs": runs}, "growth")
-    for row in queries:
-        click.echo(f"{row['milliseconds']:>10.2f} ms  {row['query']}")
     print_rounds(f"{phones} phones", runs)
 
 
-def measure_new(phones: int, seconds: float) -> Figures:
-    with serving(OURS) as running:
-        return measure(*running, phones, seconds)
-
-
-def measure_grown(
-    file: Path, prepare: Callable[[Path], None], phones: int, seconds: float
-) -> Figures:
+def measure_grown(file: Path, prepare: Callable, phones: int, seconds: float) -> Figures:
     url = f"sqlite:///{file}"
-    mark_delivered(url)
+    # Retrying the results of earlier rounds is no part of a turn.
+    delivered = "UPDATE outbox SET state = 'delivered' WHERE state = 'pending' AND attempts < 6"
+    with connect(url) as database:
+        database.write(lambda db: db.execute(text(delivered)))
     prepare(file)
     first_guest = random.randrange(GUESTS)  # hardly one of an earlier round
-    with serving(OURS, url) as running:
-        return measure(*running, phones, seconds, first_guest=first_guest)
+    return measure_program(OURS, phones, seconds, url, first_guest=first_guest)
 
 
 def load_file(file: Path) -> None:
@@ -123,21 +121,11 @@ def evict_file(file: Path) -> None:
         os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def mark_delivered(url: str) -> None:
-    """Take the results of earlier rounds off the outbox: retrying them is no part of a turn."""
-    statement = text(
-        "UPDATE outbox SET state = 'delivered' WHERE state = 'pending' AND attempts < 6"
-    )
-    with connect(url) as database:
-        database.write(lambda db: db.execute(statement))
-
-
 def time_all(database: Database) -> Iterator[dict[str, float | str]]:
-    for name, function in SERVER.items():
-        yield {"query": name, "milliseconds": time_function(database, function)}
     values = find_values(database)
-    for name, statement in OPERATOR.items():
-        yield {"query": name, "milliseconds": time_statement(database, statement, values)}
+    functions = SERVER | {name: query(statement, values) for name, statement in OPERATOR.items()}
+    for name, function in functions.items():
+        yield {"query": name, "milliseconds": time_function(database, function)}
 
 
 def find_values(database: Database) -> dict[str, object]:
@@ -151,12 +139,16 @@ def find_values(database: Database) -> dict[str, object]:
         return dict(found.mappings().one())
 
 
+def query(statement: str, values: dict[str, object]) -> Measured:
+    return lambda db, _: db.connection().exec_driver_sql(statement, values).all()
+
+
 class RolledBack(Exception):
     """Undoes a transaction that was only measured."""
 
 
-def time_function(database: Database, function: Callable[[Session, datetime], object]) -> float:
-    """Milliseconds of what the server runs, rolled back each time."""
+def time_function(database: Database, function: Measured) -> float:
+    """Milliseconds of what is run in a transaction, which is rolled back each time."""
     times = []
 
     def run(db: Session) -> None:
@@ -168,16 +160,6 @@ def time_function(database: Database, function: Callable[[Session, datetime], ob
     for _ in range(REPEATS):
         with suppress(RolledBack):
             database.write(run)
-    return 1000 * statistics.median(times)
-
-
-def time_statement(database: Database, statement: str, values: dict[str, object]) -> float:
-    times = []
-    with database.engine.connect() as connection:
-        for _ in range(REPEATS):
-            began = time.perf_counter()
-            connection.exec_driver_sql(statement, values).all()
-            times.append(time.perf_counter() - began)
     return 1000 * statistics.median(times)
 
 

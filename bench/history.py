@@ -5,7 +5,6 @@ The copies have other phones, numbers, sids and times, and are in the order of t
 """
 
 import random
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -14,8 +13,8 @@ from hashlib import md5
 from pathlib import Path
 
 import click
-from application import make_app, make_form, read_text
 from common import NOWHERE, TEXTS
+from layers import make_app, make_form, read_text
 from sqlalchemy.orm import Session
 
 from gateway.webhook import Form
@@ -54,21 +53,14 @@ def main(file: Path, messages: int) -> None:
     """Make a SQLite database FILE with a long history in it."""
     if file.exists():
         raise click.ClickException(f"{file} exists. Name another, or delete it.")
-    began = time.monotonic()
-    count = make_history(file, messages)
-    seconds, size = time.monotonic() - began, file.stat().st_size / 1024**3
-    click.echo(f"{file}: {count:,} messages, {size:.1f} GiB, made in {seconds:.0f} s")
-
-
-def make_history(file: Path, messages: int) -> int:
-    """Make it, with about so many messages; return how many it became."""
     app = make_app(file, NOWHERE)
     app.database.write(partial(hold_each, app=app, began_at=datetime.now(UTC) - SPAN))
     app.database.close()
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         copy_conversations(connection, messages)
         (count,) = connection.execute("SELECT count(*) FROM messages").fetchone()
-    return count
+    size = file.stat().st_size / 1024**3
+    click.echo(f"{file}: {count:,} messages, {size:.1f} GiB")
 
 
 def hold_each(db: Session, *, app: App, began_at: datetime) -> None:

@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import click
-from application import PUBLIC_URL, TOKEN, make_app, make_form
 from common import HERE, TEXTS, print_table
-from receiver import receiving
+from layers import PUBLIC_URL, TOKEN, make_app, make_form
+from servers import receiving
 from twilio.request_validator import RequestValidator
 
 from gateway.webhook import FORM_TYPE

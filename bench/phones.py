@@ -7,13 +7,12 @@ measured.
 
 import re
 import socket
-import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain, count
 from multiprocessing import get_context
+from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from common import TEXTS
@@ -25,12 +24,10 @@ from settings import Settings
 
 PROCESSES = 4  # that the phones of `phone.py` run in
 GUESTS = 1_000_000  # that a phone can be, one after the other
-all_ready = threading.Barrier(1)  # of all processes that have phones; here of this one
 SET_COOKIE = re.compile(rf"set-cookie: ({COOKIE}=\w+)".encode(), re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Turns:
+class Turns(NamedTuple):
     """The seconds of each turn, and the seconds from the first text to the last answer.
 
     Texts without an answer are not among the turns: the server closes a connection that is silent
@@ -41,18 +38,10 @@ class Turns:
     seconds: float
     unanswered: int
 
-    @property
-    def rate(self) -> float:
-        return len(self.durations) / self.seconds
-
     def milliseconds(self, share: float) -> float:
         """The time within which this share of the turns was answered."""
         ordered = sorted(self.durations)
         return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
-
-    @property
-    def median(self) -> float:
-        return 1000 * statistics.median(self.durations)
 
 
 class HeavyPhone:
@@ -134,14 +123,14 @@ def text_for(
     """
     firsts = [n * GUESTS + first_guest for n in range(phones)]
     if kind is LightPhone:
-        parts = [_run_phones(settings, firsts, seconds, kind)]
+        parts = [_run_phones(settings, firsts, seconds, kind, threading.Barrier(1))]
     else:
         processes = min(PROCESSES, phones)
         context = get_context("spawn")
-        barrier = context.Barrier(processes)
-        shares = [firsts[n::processes] for n in range(processes)]
-        with context.Pool(processes, _set_barrier, [barrier]) as pool:
-            arguments = [(settings, share, seconds, kind) for share in shares]
+        with context.Manager() as manager, context.Pool(processes) as pool:
+            barrier = manager.Barrier(processes)
+            shares = [firsts[n::processes] for n in range(processes)]
+            arguments = [(settings, share, seconds, kind, barrier) for share in shares]
             parts = pool.starmap(_run_phones, arguments, 1)
     starts, ends, durations = zip(*parts, strict=True)
     texts = list(chain.from_iterable(durations))
@@ -149,26 +138,24 @@ def text_for(
     return Turns(answered, max(ends) - min(starts), len(texts) - len(answered))
 
 
-def _set_barrier(barrier: threading.Barrier) -> None:
-    global all_ready
-    all_ready = barrier
-
-
 def _run_phones(
-    settings: Settings, firsts: list[int], seconds: float, kind: Kind
+    settings: Settings, firsts: list[int], seconds: float, kind: Kind, barrier: threading.Barrier
 ) -> tuple[float, float, list[float | None]]:
-    """Be several phones: when they began and ended, and the seconds until each answer, if any."""
+    """Be several phones: when they began and ended, and the seconds until each answer, if any.
+
+    They begin when all are ready, those of the other processes included.
+    """
     starts: list[float] = []
 
     def start() -> None:
-        all_ready.wait()
+        barrier.wait()
         starts.append(time.monotonic())
 
     ready = threading.Barrier(len(firsts), start)
     with ThreadPoolExecutor(len(firsts)) as pool:
         turns = pool.map(lambda first: _run(kind(settings), first, seconds, ready), firsts)
         durations = list(chain.from_iterable(turns))
-    return starts[0], time.monotonic(), durations
+        return starts[0], time.monotonic(), durations
 
 
 def _run(

@@ -21,9 +21,8 @@ def main() -> None:
     pictures = {"turns": draw_turns, "memory": draw_memory, "growth": draw_growth}
     for name, draw in pictures.items():
         file = RESULTS / f"{name}.json"
-        if file.exists():
-            figure = draw(json.loads(file.read_text("utf-8")))
-            figure.savefig(file.with_suffix(".svg"), metadata={"Date": None})
+        figure = draw(json.loads(file.read_text("utf-8")))
+        figure.savefig(file.with_suffix(".svg"), metadata={"Date": None})
 
 
 def draw_turns(report: dict) -> pyplot.Figure:

@@ -21,8 +21,7 @@ import click
 import psutil
 import psycopg
 from common import OURS, Figures, measure_rounds, print_rounds
-from receiver import receiving
-from servers import measure, seconds_used, serving
+from servers import measure, receiving, seconds_used, serving
 
 # Each process first opens its connections, and each connection plans its statements.
 WARMING_SECONDS = 2
@@ -37,12 +36,8 @@ def main(phones: int, seconds: float, workers: tuple[int, ...], rounds: int) -> 
     """Measure turns per second on PostgreSQL, with one process and with several."""
     with tempfile.TemporaryDirectory(prefix="smsconvo-", ignore_cleanup_errors=True) as folder:
         with postgresql(Path(folder)) as (url, postmaster):
-            measures = {
-                f"{number} of serve": partial(
-                    measure_workers, url, postmaster, number, phones, seconds
-                )
-                for number in workers
-            }
+            one = partial(measure_workers, url, postmaster, phones, seconds)
+            measures = {f"{number} of serve": partial(one, number) for number in workers}
             runs = measure_rounds(measures, rounds)
     print_rounds(f"{phones} phones", runs)
 
@@ -58,7 +53,7 @@ def postgresql(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def measure_workers(
-    url: str, postmaster: psutil.Process, workers: int, phones: int, seconds: float
+    url: str, postmaster: psutil.Process, phones: int, seconds: float, workers: int
 ) -> Figures:
     """With so many processes, on an empty database of this PostgreSQL."""
     with psycopg.connect(url, autocommit=True) as connection:

@@ -12,17 +12,14 @@ little: they show how long a turn takes where the phones are elsewhere.
 import os
 import tempfile
 import time
-from pathlib import Path
-from subprocess import DEVNULL
 
 import click
-import psutil
 import requests
-from common import EMPTY, OURS, Figures, Round, print_rounds, save_results
-from phones import HeavyPhone, Kind, LightPhone, text_for
-from servers import measure, memory_of, serving
+from common import EMPTY, NOWHERE, OURS, Round, print_rounds, save_results
+from phones import HeavyPhone, LightPhone, text_for
+from servers import measure_program, memory_of, serving
 
-from settings import Settings
+from commands.rehearse import running_server
 
 SYNCS = 200
 SAMPLE_SECONDS = 20  # between two looks at the memory
@@ -37,11 +34,8 @@ def main(phones: tuple[int, ...], seconds: float, long_run: int) -> None:
 
     At last, the greatest number of phones text once, all at one moment.
     """
-    runs = [measure_all(number, seconds) for number in phones]
-    for number, run in zip(phones, runs, strict=True):
-        show(f"{number} phones", run)
-    burst = measure_all(max(phones), 0)
-    show(f"{max(phones)} phones, once", burst)
+    runs = [measure_all(f"{number} phones", number, seconds) for number in phones]
+    burst = measure_all(f"{max(phones)} phones, once", max(phones), 0)
     report = {"phones": phones, "runs": runs, "burst": burst}
     report |= {"start_seconds": measure_start(), "syncs_per_second": round(count_syncs(), 1)}
     click.echo(f"start to first 200: {report['start_seconds']} s")
@@ -51,40 +45,29 @@ def main(phones: tuple[int, ...], seconds: float, long_run: int) -> None:
         save_results(measure_memory(long_run), "memory")
 
 
-def measure_all(phones: int, seconds: float) -> Round:
-    return {
-        "empty": measure_new(EMPTY, phones, seconds, HeavyPhone),
-        "ours": measure_new(OURS, phones, seconds, HeavyPhone),
-        "empty, light": measure_new(EMPTY, phones, seconds, LightPhone),
-        "ours, light": measure_new(OURS, phones, seconds, LightPhone),
-    }
-
-
-def measure_new(program: Path, phones: int, seconds: float, kind: Kind) -> Figures:
-    """On a new database, from the first text on."""
-    with serving(program) as running:
-        return measure(*running, phones, seconds, kind)
-
-
-def show(title: str, run: Round) -> None:
-    for names in (("empty", "ours"), ("empty, light", "ours, light")):
-        print_rounds(title, [{name: run[name] for name in names}])
+def measure_all(title: str, phones: int, seconds: float) -> Round:
+    """Measure and print both servers, with both sorts of phones."""
+    run = {}
+    for sort, kind in (("", HeavyPhone), (", light", LightPhone)):
+        pair = {
+            f"{name}{sort}": measure_program(program, phones, seconds, kind=kind)
+            for name, program in (("empty", EMPTY), ("ours", OURS))
+        }
+        print_rounds(title, [pair])
+        run |= pair
+    return run
 
 
 def measure_start() -> float:
     """Seconds from the command to the first 200, on a database that exists."""
     with serving(OURS) as (settings, server):
         environ = server.environ()
-        arguments = server.cmdline()
         server.terminate()
         server.wait(30)
         began = time.perf_counter()
-        restarted = psutil.Popen(arguments, env=environ, stderr=DEVNULL, stdout=DEVNULL)
-        wait_for_200(settings)
-        seconds = time.perf_counter() - began
-        restarted.terminate()
-        restarted.wait(30)
-    return round(seconds, 2)
+        with running_server(environ, NOWHERE):
+            requests.get(f"{settings.public_url}/healthz", timeout=5).raise_for_status()
+            return round(time.perf_counter() - began, 2)
 
 
 def measure_memory(count: int) -> list[dict[str, float]]:
@@ -99,15 +82,6 @@ def measure_memory(count: int) -> list[dict[str, float]]:
             # A number that no phone has come to yet, so that every guest is new.
             new = text_for(settings, 16, SAMPLE_SECONDS, HeavyPhone, first_guest=turns)
             turns += len(new.durations)
-
-
-def wait_for_200(settings: Settings) -> None:
-    while True:
-        try:
-            if requests.get(f"{settings.public_url}/healthz", timeout=5).status_code == 200:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.005)
 
 
 def count_syncs() -> float:
