@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 
 class SettingsError(ValueError):
-    """A setting, an argument or what one names is missing or bad: a sentence that names the cure."""
+    """A setting, an argument, or what one names is missing or bad: one sentence with the cure."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class State(NamedTuple):
     opening: Opening | None = None  # the questionnaire that the text opens
     name: str | None = None  # of the contact, as it is known now
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
-    waiting: Sequence[Conversation] = NotLoaded()  # all that a STOP ends
+    stoppable: Sequence[Conversation] = NotLoaded()  # of the sender, on all our numbers
     recent_bodies: Sequence[str] = NotLoaded()  # what we texted last in `newest`, the newest first
     recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
 

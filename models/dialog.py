@@ -116,7 +116,7 @@ class Dialog:
         if not self.questionnaire.review:
             return None
         number = self.messages.correction_number(self.text.comparable)
-        answered = self.conversation.answered
+        answered = self.conversation.answered_questions
         return answered[number - 1] if number and number <= len(answered) else None
 
     def _go_back(self) -> str | None:
@@ -207,7 +207,7 @@ class Dialog:
             self._delete_answers(off_path)
         is_completed = conversation.state == "completed"
         if is_completed and self.questionnaire.results:
-            self.decision.enqueue(conversation.build_result("corrected", self.now))
+            self.decision.enqueue(conversation.build_delivery("corrected", self.now))
         for question in path:
             if question.key not in conversation.answers:
                 return self._ask(question)
@@ -230,7 +230,7 @@ class Dialog:
 
     def _close(self, sentence: str) -> str:
         """Ask nothing any more, in a conversation that was completed before."""
-        self.conversation.ask(None, None)
+        self.conversation.ask_nothing()
         return self._fill_with_answers(sentence)
 
     def _fill(self, template: str, **more: str) -> str:
@@ -246,7 +246,7 @@ class Dialog:
 
     def _fill_with_answers(self, sentence: str) -> str:
         """A sentence that lists the answers, with these cut where it would be too long."""
-        shown = [self._shown(question) for question in self.conversation.answered]
+        shown = [self._shown(question) for question in self.conversation.answered_questions]
         last = str(len(shown))
         room = LONGEST_REPLY - len(self._fill(sentence, answers="", last=last))
         return self._fill(sentence, answers=list_answers(shown, room), last=last)

@@ -37,7 +37,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     decision.cookie = _classify_cookie(text, newest, live, state.cookie_pair)
     decision.read_as = _find_opt_keyword(text, contact, live)
     if decision.read_as:
-        _apply_opt_keyword(decision, state.waiting, newest)
+        _apply_opt_keyword(decision, state.stoppable, newest)
     else:
         reason = ignored_reason(text.normalized, state.recent_bodies)
         is_picture = text.media and current and current.is_asking and current.kind.reads_media
@@ -91,7 +91,7 @@ def _expects(live: Conversation, text: IncomingText) -> bool:
 
 
 def _apply_opt_keyword(
-    decision: Decision, waiting: Iterable[Conversation], newest: Conversation | None
+    decision: Decision, stoppable: Iterable[Conversation], newest: Conversation | None
 ) -> None:
     contact, now = decision.contact, decision.now
     if decision.read_as == "start":
@@ -99,11 +99,11 @@ def _apply_opt_keyword(
     if decision.read_as != "stop":
         return
     contact.opted_out_at = contact.opted_out_at or now
-    for stored in waiting:
+    for stored in stoppable:
         is_newest = newest is not None and stored.id == newest.id
         conversation = newest if is_newest else stored.copy()
         conversation.contact = contact
-        if conversation.is_waiting:  # the newest may have ended by its silence just now
+        if conversation.can_be_stopped:  # the newest may have expired just now
             decision.end(conversation, conversation.stop(now))
 
 

@@ -172,7 +172,7 @@ class Memory:
             self._conversations.get(len(self._conversations)),
             self._catalog.opens(text.folded, text.number),
             self._name,
-            waiting=[each for each in self._conversations.values() if each.is_waiting],
+            stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
             recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )

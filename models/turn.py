@@ -69,7 +69,7 @@ def _load_what_few_need(
     parts: dict[str, Any] = {}
     comparable = text.comparable
     if opt_keyword(text.word, text.opt_out_type) == "stop":
-        parts["waiting"] = Conversation.find_waiting(db, text.sender)
+        parts["stoppable"] = Conversation.find_stoppable(db, text.sender)
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
     if newest is None:
