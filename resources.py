@@ -18,7 +18,7 @@ def open_catalog(settings: Settings) -> Catalog:
 
 
 def open_people(settings: Settings) -> People:
-    """The names of texters that are known; none if the file is absent."""
+    """The names of senders that are known; none if the file is absent."""
     try:
         return People.load(settings.people)
     except ValueError as error:

@@ -139,7 +139,7 @@ def find_ids(db: Session, limit: int) -> list[int]:
 
 
 def replay(recording: Recording, catalog: Catalog) -> list[str | None]:
-    """What is said to these texts now; None for silence. It needs no database."""
+    """The replies to these texts now, None for none. It needs no database."""
     memory = Memory(catalog, recording.sender, recording.name)
     replies = []
     for exchange in recording.exchanges:
