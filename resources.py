@@ -18,7 +18,7 @@ def open_catalog(settings: Settings) -> Catalog:
 
 
 def open_people(settings: Settings) -> People:
-    """The names of texters that are known; none if the file is absent."""
+    """The names of senders that are known; none if the file is absent."""
     try:
         return People.load(settings.people)
     except ValueError as error:
@@ -28,7 +28,7 @@ def open_people(settings: Settings) -> People:
 def open_database(settings: Settings) -> Database:
     """The database, whatever its version; see `commands/database.py` for that."""
     try:
-        return connect(settings.database_url, settings.workers)
+        return connect(settings.database_url, settings.processes)
     except ValueError as error:
         raise SettingsError(
             f"DATABASE_URL {error}. Set it to one, like sqlite:///smsconvo.db."

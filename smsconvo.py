@@ -1,7 +1,7 @@
 """smsconvo turns texts to a Twilio number into conversations: the Bottle app, with every route.
 
-Nothing here decides what a conversation is: `models/` does. A route has its request read, one verb
-done, and the outcome rendered.
+Nothing here decides what a conversation is: `models/` does. A route reads its request, calls
+one function, and renders the outcome.
 """
 
 import logging
@@ -122,7 +122,7 @@ def render_reply(reply: Reply, public_url: str) -> str:
 
 
 def receive_status() -> None:
-    """What became of a reply. The answer may never be a message: Twilio would text it."""
+    """What became of a reply. The response may never have a body: Twilio would text it."""
     report = request.app.webhook.status_report(request.environ)
     is_known = request.app.database.write(partial(save_status, report=report))
     log_event("status", sid=report.sid, outcome="recorded" if is_known else "unknown message")

@@ -28,7 +28,7 @@ from storage import Database
 def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
     """Answer Twilio and deliver results, until stopped."""
     settings = Settings.from_env(os.environ).for_serving()
-    settings = replace(settings, results_to=results_to, workers=workers)
+    settings = replace(settings, results_to=results_to, processes=workers)
     if workers > 1 and settings.on_sqlite:
         raise SettingsError("--workers: SQLite has one writer. Leave it out, or use PostgreSQL.")
     open_people(settings)

@@ -46,7 +46,7 @@ def run_server(create_app: Callable, settings: Settings) -> None:
         port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
-        workers=settings.workers,
+        workers=settings.processes,
         blocking_threads=MAX_BATCH if settings.on_sqlite else THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,

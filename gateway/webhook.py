@@ -22,7 +22,7 @@ MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
 STATUS = re.compile("[a-z_]+")
 SINGLE_FIELDS = ("MessageSid", "AccountSid", "From", "To", "Body", "MessageStatus")
 # A number, or what another channel has for one; and the name that a sender of SMS may have instead,
-# of 11 characters at most. In no genuine one does the name of another field begin.
+# of 11 characters at most. A name that holds From and a number was cut from two fields.
 ADDRESS = re.compile(r"([a-z]+:)?\+?[0-9]+|[a-z]+:[^+0-9].*")
 NAME = re.compile(r"(?!\+|[0-9]{5}|.*From[+0-9]).{1,11}")
 GEO_FIELDS = ("City", "State", "Zip", "Country")

@@ -1,4 +1,4 @@
-"""Who texts: the contacts we have met, and the people whose names we know."""
+"""Who texts: a row for each sender, and the people whose names we know."""
 
 import tomllib
 from datetime import datetime
@@ -8,12 +8,12 @@ from typing import Self
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from addresses import is_texter
+from addresses import is_text_address
 from storage.base import Base, Statement
 
 
 class Contact(Base):
-    """A phone that has texted us, by the name we know it under."""
+    """A sender who has texted us, and the name we know; `phone` is the address."""
 
     __tablename__ = "contacts"
 
@@ -24,7 +24,7 @@ class Contact(Base):
 
     @classmethod
     def find(cls, db: Session, phone: str) -> Self | None:
-        """The contact with this phone.
+        """The contact with this address.
 
         Locks its row where a database has such locks, which serialises texts from one sender. Two
         concurrent first texts collide on the unique index, and the loser is run again.
@@ -38,7 +38,7 @@ BY_PHONE = Statement(select(TABLE).where(TABLE.c.phone == bindparam("phone")).wi
 
 
 class People(dict[str, str]):
-    """The names in `people.toml`, by phone."""
+    """The names in `people.toml`, by address."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -50,7 +50,7 @@ class People(dict[str, str]):
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read: {error}") from None
         for phone, name in entries.items():
-            if not isinstance(name, str) or not is_texter(phone):
+            if not isinstance(name, str) or not is_text_address(phone):
                 raise ValueError(
                     f'{path}: write each line as "+14158675308" = "Rey", without spaces or dashes'
                     f" in the number; {phone!r} is not."

@@ -27,10 +27,10 @@ class State(NamedTuple):
 
     contact: Contact  # who texts; without an id where that is new
     newest: Conversation | None  # of the sender and the number, whether live or not
-    opening: Opening | None = None  # the questionnaire that the text opens
+    opening: Opening | None = None  # the questionnaire that the text would open
     name: str | None = None  # of the contact, as it is known now
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
-    waiting: Sequence[Conversation] = NotLoaded()  # all that a STOP ends
+    stoppable: Sequence[Conversation] = NotLoaded()  # of the sender, on all our numbers
     recent_bodies: Sequence[str] = NotLoaded()  # what we texted last in `newest`, the newest first
     recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
 
@@ -43,7 +43,7 @@ class Decision:
     now: datetime
     contact: Contact
     cookie: str = "none"  # what the cookie was
-    read_as: str | None = None  # what the text was taken for
+    read_as: str | None = None  # as `messages.read_as` records it
     reply: str | None = None
     conversation: Conversation | None = None  # that the text belongs to
     ended: list[Conversation] = field(default_factory=list)  # by this text, perhaps that one too

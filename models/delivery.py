@@ -29,7 +29,7 @@ MAX_IN_FLIGHT = 16  # attempts of one worker
 # claim, and a sync, for each. So one worker may have 3 + 4 = 7 in flight at one receiver, and two
 # workers, which do not know of each other's, 14.
 MAX_PER_RECEIVER = 4
-MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery has failed
+MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery is `failed`
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
 HTTP_GONE = 410  # from a receiver that wants no more
 IS_PENDING = "state = 'pending'"
@@ -63,7 +63,8 @@ class Delivery(Base):
     payload: Mapped[str]
     state: Mapped[str] = mapped_column(default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
-    # Claims since the last outcome, the present one included.
+    # Claims since the last outcome. While an attempt is in flight its own claim is counted too, so
+    # that `is_quarantined` compares with > what `claim` compares with >= before it claims.
     crashed_claims: Mapped[int] = mapped_column("unfinished", key="crashed_claims", default=0)
     next_attempt_at: Mapped[datetime | None]
     leased_until: Mapped[datetime | None]
@@ -142,7 +143,7 @@ class Delivery(Base):
         return self.state == "failed" and self.last_status == HTTP_GONE
 
     def succeed(self, status: int, now: datetime) -> None:
-        """Note that the receiver has it; `status` is the HTTP status of its answer."""
+        """Note that the receiver has it; `status` is the HTTP status of its response."""
         self.state, self.delivered_at = "delivered", now
         self.last_status, self.last_error, self.crashed_claims = status, None, 0
         self.next_attempt_at = self.leased_until = None
@@ -156,7 +157,7 @@ class Delivery(Base):
     ) -> None:
         """Note why an attempt failed, and plan the next or give up.
 
-        `error` is a sentence for the operator, `status` the HTTP status if there was an answer,
+        `error` is a sentence for the operator, `status` the HTTP status if there was a response,
         `retry_after` the least that the receiver wants us to wait.
         """
         self.last_status, self.last_error, self.leased_until = status, error, None
@@ -170,8 +171,8 @@ class Delivery(Base):
     def save_outcome(self, db: Session) -> None:
         """Write how an attempt ended, unless its lease ran out and it was claimed again since.
 
-        A delivery that was given up meanwhile, because nobody seemed to come back from it, is
-        pending again: its worker was only slow.
+        It may be `failed` by now, because the lease ran out and no further claim was allowed. The
+        outcome replaces that: the worker was only slow.
         """
         outcome = {name: getattr(self, name) for name in OUTCOME}
         SAVE_OUTCOME.execute(db, this=self.id, attempt=self.attempts, **outcome)
@@ -188,20 +189,20 @@ class Delivery(Base):
     def _lease(self, now: datetime) -> bool:
         """Take the lease; False where that was done too often, and the delivery has failed."""
         if self.attempts > len(DELAYS):
-            self.fail("The sender stopped during the last attempt.", now)
+            self.fail("The worker stopped during the last attempt.", now)
             return False
         if self.crashed_claims >= MAX_CRASHED_CLAIMS:
-            self._set_aside()
+            self._fail_unfinished()
             return False
         self.attempts += 1
         self.crashed_claims += 1
         self.next_attempt_at = self.leased_until = now + LEASE
         return True
 
-    def _set_aside(self) -> None:
+    def _fail_unfinished(self) -> None:
         self.state, self.next_attempt_at, self.leased_until = "failed", None, None
         self.last_error = (
-            f"The sender stopped during each of {MAX_CRASHED_CLAIMS} attempts:"
+            f"The worker stopped during each of {MAX_CRASHED_CLAIMS} attempts:"
             " perhaps this result is why."
         )
 

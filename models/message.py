@@ -27,7 +27,7 @@ class Message(Base):
     recipient: Mapped[str]
     body: Mapped[str]
     media: Mapped[str | None]  # the URLs of what came with it, with blanks between
-    read_as: Mapped[str | None]  # what an inbound text was taken for: answer, unread, stop, …
+    read_as: Mapped[str | None]  # of an inbound one: answer, unread, stop, …
     params: Mapped[str | None]
     cookie: Mapped[str | None]
     reply_to_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id"), unique=True)

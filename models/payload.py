@@ -11,8 +11,8 @@ from models.questionnaire.schema import Results
 Values = Mapping[str, str | list[str] | None]
 
 
-class Result(Struct, omit_defaults=True):
-    """What there is to say of a conversation when a result is owed: the data of an event."""
+class ResultData(Struct, omit_defaults=True):
+    """What a result says of a conversation: in JSON, the `data` of an event (Standard Webhooks)."""
 
     conversation: int
     sender: str = field(name="from")
@@ -27,24 +27,24 @@ class Result(Struct, omit_defaults=True):
 
 
 def build_payload(
-    results: Results, type: str, result: Result, has_type: bool, now: datetime
+    results: Results, type: str, data: ResultData, has_type: bool, now: datetime
 ) -> str:
     """The body of the POST: JSON of the event, or of the form fields that it will be encoded as.
 
     `type`: what became of the conversation: completed, corrected, stopped, expired.
     `has_type`: whether a form says it.
     """
-    event = {"type": f"conversation.{type}", "timestamp": now, "data": result}
+    event = {"type": f"conversation.{type}", "timestamp": now, "data": data}
     form_type = type if has_type else None
-    payload = event if results.format == "json" else _form(results, result, form_type)
+    payload = event if results.format == "json" else _form(results, data, form_type)
     return msgspec.json.encode(payload).decode()
 
 
-def _form(results: Results, result: Result, type: str | None) -> Values:
+def _form(results: Results, data: ResultData, type: str | None) -> Values:
     """Form fields, under the receiver's names for them; what was skipped has none."""
-    values = {"From": result.sender, "Event": result.event} | dict(result.answers)
+    values = {"From": data.sender, "Event": data.event} | dict(data.answers)
     if type:
-        values |= {"Type": type, "Corrects": result.corrects}
+        values |= {"Type": type, "Corrects": data.corrects}
     names = results.fields
     return {names.get(name, name): value for name, value in values.items() if value is not None}
 

@@ -139,7 +139,7 @@ def find_ids(db: Session, limit: int) -> list[int]:
 
 
 def replay(recording: Recording, catalog: Catalog) -> list[str | None]:
-    """What is said to these texts now; None for silence. It needs no database."""
+    """The replies to these texts now, None for none. It needs no database."""
     memory = Memory(catalog, recording.sender, recording.name)
     replies = []
     for exchange in recording.exchanges:
@@ -172,7 +172,7 @@ class Memory:
             self._conversations.get(len(self._conversations)),
             self._catalog.opens(text.folded, text.number),
             self._name,
-            waiting=[each for each in self._conversations.values() if each.is_waiting],
+            stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
             recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )

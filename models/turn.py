@@ -25,12 +25,14 @@ RECENT = 5  # of our texts, that a reaction or an echo can be about
 
 
 class Reply(NamedTuple):
-    """What goes out for a text: a body or silence, and the conversation for the cookie."""
+    """What goes out for a text: a body or none, and the conversation's token for the cookie."""
 
     body: str | None
     message_id: int | None
     token: str | None
-    outcome: str  # in a word, for the log
+    # For the log: the state of the conversation, or `repeated`; where there is no reply, what the
+    # text was read as, or `not opened`.
+    outcome: str
     has_result: bool = False  # one is owed from now on
 
 
@@ -69,7 +71,7 @@ def _load_what_few_need(
     parts: dict[str, Any] = {}
     comparable = text.comparable
     if opt_keyword(text.word, text.opt_out_type) == "stop":
-        parts["waiting"] = Conversation.find_waiting(db, text.sender)
+        parts["stoppable"] = Conversation.find_stoppable(db, text.sender)
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
     if newest is None:
@@ -121,7 +123,7 @@ def save(db: Session, decision: Decision) -> Reply:
 
 
 def _save_changes(db: Session, decision: Decision) -> None:
-    """The contact, conversations, deleted answers and results: what messages refer to."""
+    """All but the messages and the answer, which refer to the conversation."""
     decision.contact.save(db)
     for ended in decision.ended:
         ended.update(db)
@@ -138,7 +140,7 @@ def _save_changes(db: Session, decision: Decision) -> None:
 
 
 def end_silent(db: Session, now: datetime, limit: int) -> int:
-    """End conversations that nobody texted for too long, `limit` at most; how many it were."""
+    """End conversations that are silent, `limit` at most; returns how many."""
     silent = Conversation.find_silent(db, now, limit)
     for conversation in silent:
         result = conversation.expire(now)
@@ -159,7 +161,8 @@ NEWEST_ID = (
     .limit(LITERAL_1)
 )
 RECORDED_ID = select(MESSAGE.c.id).where(MESSAGE.c.sid == bindparam("sid"))
-ANCHOR = select(literal_column("1").label("anchor")).subquery()  # a row even where there is none
+# One row to join to, so that there is a result even without a conversation.
+ANCHOR = select(literal_column("1").label("anchor")).subquery()
 NEWEST = Statement(
     select(RECORDED_ID.scalar_subquery(), CONVERSATION, Version.__table__).select_from(
         ANCHOR.outerjoin(CONVERSATION, CONVERSATION.c.id == NEWEST_ID.scalar_subquery()).outerjoin(

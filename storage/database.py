@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
-Transaction = Callable[[Session], T]
+Transaction = Callable[[Session], T]  # what `write` runs; one commit can serve several
 WRITE_TIMEOUT_SECONDS = 12  # Twilio hangs up after 15
 
 

@@ -58,7 +58,7 @@ class DeliverResults(Job):
     def _end(self, future: Future) -> None:
         del self._in_flight[future]
         if error := future.exception():
-            log_event("sender", logging.ERROR, outcome=f"cannot record: {error_location(error)}")
+            log_event("worker", logging.ERROR, outcome=f"cannot record: {error_location(error)}")
         self._wake.set()
 
 
@@ -133,7 +133,7 @@ def sign(delivery: Delivery, secrets: tuple[str, ...], now: datetime) -> dict[st
 
 
 def classify_response(response: Response, now: datetime) -> Outcome:
-    """What a receiver's answer means for the delivery."""
+    """What a receiver's response means for the delivery."""
     status = response.status
     if 200 <= status < 300:
         return Outcome(status)
