@@ -41,7 +41,7 @@ def run_server(create_app: Callable, settings: Settings) -> None:
     """Serve what `create_app(settings)` makes until a signal comes; each process makes its own."""
     address, port = settings.listen
     server = Granian(
-        "smsconvo",
+        "smsconvo",  # only a name in its messages: `target_loader` makes the app
         address,
         port,
         interface=Interfaces.WSGI,

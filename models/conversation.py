@@ -62,7 +62,7 @@ class Conversation(Base):
     sender: Mapped[str] = mapped_column(sa.ForeignKey("contacts.phone"))
     number: Mapped[str]
     questionnaire_id: Mapped[int] = mapped_column(sa.ForeignKey("questionnaires.id"))
-    event: Mapped[str]  # the text that opened it
+    event: Mapped[str]  # that of the file; where it has none, the text that opened it
     state: Mapped[str]
     # The key of the question that waits for its answer, or REVIEW; and how it was asked.
     current_key: Mapped[str | None] = mapped_column("asking", key="current_key")

@@ -78,7 +78,8 @@ class Kind(ABC):
     sample: ClassVar[str] = LONG_SAMPLE  # a long answer as it is shown, to count what texts cost
     options: ClassVar[type] = Options
     option_names: ClassVar[tuple[str, ...]] = ()  # follow from `options`
-    option_hints: ClassVar[Mapping[str, str]] = {}  # what to write, by a part of msgspec's error
+    # What to write instead, by a part of msgspec's error, such as a pattern: see `phone`.
+    option_hints: ClassVar[Mapping[str, str]] = {}
     placeholders: ClassVar[Mapping[str, Callable[[Any, date], str]]] = {}  # and their values
     max_length: ClassVar[float] = 400  # characters; a longer text is not read
     reads_media: ClassVar[bool] = False  # the URLs of what came with a text, instead of the text
@@ -132,7 +133,10 @@ class Kind(ABC):
         return iter(())
 
     def problems(self, question: Options) -> Iterator[Problem]:
-        """What makes it impossible to try out the question; places are names of options."""
+        """What leaves no text that could answer the question; places are names of options.
+
+        Only without any does `check` read keywords and conditions as trial answers.
+        """
         return iter(())
 
     def name_problems(self, question: Options) -> Iterator[Problem]:
