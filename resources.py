@@ -1,17 +1,38 @@
 """Opens what the settings name; a SettingsError names the setting that is wrong and the cure."""
 
-from models import Catalog, People, load_catalog
+import os
+from typing import NamedTuple
+
+from models import Catalog, InvalidQuestionnaire, People, load_catalog
 from settings import Settings, SettingsError
 from storage import Database, connect
 from storage.versions import MigrationFailed, migrate
 
 
+class Files(NamedTuple):
+    """What the operator's files say."""
+
+    catalog: Catalog
+    people: People
+
+
+def read_files(settings: Settings) -> tuple[Files | None, list[str]]:
+    """The files, or None and all that is wrong with them, a sentence for each error."""
+    found, problems = [], []
+    for open_them in (open_catalog, open_people):
+        try:
+            found.append(open_them(settings))
+        except (SettingsError, InvalidQuestionnaire) as error:
+            problems += error.args
+    return (None if problems else Files(*found)), problems
+
+
 def open_catalog(settings: Settings) -> Catalog:
     """The questionnaires; with `results_to`, all of them send their results there."""
-    if not settings.questionnaires.is_dir():
+    if not os.path.isdir(settings.questionnaires):  # nor one that can be reached
         raise SettingsError(
             f"SMSCONVO_QUESTIONNAIRES: there is no directory {settings.questionnaires}."
-            " Make it, and put questionnaires there."
+            " Make it, let smsconvo read it, and put questionnaires there."
         )
     catalog = load_catalog(settings.questionnaires)
     return catalog.with_results_url(settings.results_to) if settings.results_to else catalog

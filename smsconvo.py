@@ -20,24 +20,26 @@ from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from logs import error_location, log_event
 from models import Delivery, IncomingText, Message, respond
 from models.turn import Reply, load, save
-from resources import open_catalog, open_database, open_people
+from reloading import WatchedFiles
+from resources import open_database
 from settings import Settings
 from storage.versions import SELECT_VERSION, known_versions
 
 Clock = Callable[[], datetime]
 
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
+# Checks that keep no text away when they fail: then the status is "degraded", and no 503.
+DEGRADING = ("questionnaires",)
 MIN_FREE_DISK = 64 * 1024 * 1024  # bytes; the log of SQLite may need as much
 
 
 class App(Bottle):
     """The Bottle application, and what its routes need."""
 
-    def __init__(self, settings: Settings, clock: Clock | None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None, files: WatchedFiles | None) -> None:
         super().__init__()
         self.settings = settings
-        self.people = open_people(settings)
-        self.catalog = open_catalog(settings)
+        self.files = files or WatchedFiles(settings)
         self.webhook = Webhook(settings.account_sid, settings.auth_tokens, settings.public_url)
         self.database = open_database(settings)
         self.clock = clock or self.database.now
@@ -51,9 +53,11 @@ class App(Bottle):
         return ""
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> App:
-    """The application, for any WSGI server. Only tests give it a clock."""
-    app = App(settings, clock)
+def create_app(
+    settings: Settings, clock: Clock | None = None, files: WatchedFiles | None = None
+) -> App:
+    """The application, for any WSGI server. Only tests give it a clock, and only `serve` files."""
+    app = App(settings, clock, files)
     app.install(errors_as_5xx)
     app.route("/sms", "POST", receive_text)
     app.route("/sms/status", "POST", receive_status)
@@ -101,7 +105,8 @@ def receive_text() -> str:
 
 def process_text(db: Session, *, app: App, text: IncomingText, now: datetime) -> Reply:
     """Load, decide, save. What is recorded already goes out again, and changes nothing."""
-    state = load(db, text, app.catalog, app.people)
+    files = app.files.current
+    state = load(db, text, files.catalog, files.people)
     if isinstance(state, Reply):
         return state
     return save(db, respond(state, text, now))
@@ -141,11 +146,12 @@ def save_status(db: Session, *, report: StatusReport) -> bool:
 def show_health() -> bytes:
     """Counts and states for whoever watches over smsconvo; nothing about anybody who texts."""
     checks = health_checks(request.app)
-    failing = [name for name, check in checks.items() if check.get("ok") is False]
-    response.status = 503 if failing else 200
+    failed = {name for name, check in checks.items() if check.get("ok") is False}
+    status = "failing" if failed - {*DEGRADING} else "degraded" if failed else "ok"
+    response.status = 503 if status == "failing" else 200
     response.content_type = "application/json"
     response.set_header("Cache-Control", "no-store")
-    return msgspec.json.encode({"status": "failing" if failing else "ok"} | checks)
+    return msgspec.json.encode({"status": status} | checks)
 
 
 def health_checks(app: App) -> dict[str, dict]:
@@ -162,6 +168,7 @@ def health_checks(app: App) -> dict[str, dict]:
         "database": {"ok": version is not None and not app.database.broken.is_set()},
         "migration": {"ok": version == needed, "found": version, "needed": needed},
         "disk": {"ok": free is None or free >= MIN_FREE_DISK, "free_bytes": free},
+        "questionnaires": {"ok": not app.files.problems, "problems": app.files.problems},
         "outbox": summarize_outbox(undelivered, now),
     }
 

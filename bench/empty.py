@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> Bottle:
     return app
 
 
-def load_app(create_app: Callable, settings: Settings) -> Bottle:
+def load_app(create_app: Callable, settings: Settings, *_: object) -> Bottle:
     return create_app(settings)
 
 

@@ -1,6 +1,6 @@
 """Who texts: a row for each sender, and the people whose names we know."""
 
-import tomllib
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from addresses import is_text_address
 from storage.base import Base, Statement
+from toml_file import load_toml, read_bytes
 
 
 class Contact(Base):
@@ -43,20 +44,25 @@ class People(dict[str, str]):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read the file, if there is one; ValueError names the place and the cure."""
-        if not path.exists():
-            return cls()
         try:
-            entries = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path} cannot be read: {error}") from None
+            entries = load_toml(path, missing_ok=True)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         for phone, name in entries.items():
             if not isinstance(name, str) or not is_text_address(phone):
                 raise ValueError(
-                    f'{path}: write each line as "+14158675308" = "Rey", without spaces or dashes'
-                    f" in the number; {phone!r} is not."
+                    f'{path}: {_find_line(path, phone)}write each line as "+14158675308" = "Rey",'
+                    " without spaces or dashes in the number."
                 )
         return cls(entries)
 
     def name_of(self, sender: str) -> str | None:
         """The name for a sender as it came, or for the number behind its channel prefix."""
         return self.get(sender) or self.get(sender.partition(":")[2])
+
+
+def _find_line(path: Path, key: str) -> str:
+    """Where a key is, like "line 2: ". The key is somebody's number, which is not for the log."""
+    entry = re.compile(rf"""\s*\[?["']?{re.escape(key)}["']?\s*[=\].]""")
+    lines = read_bytes(path).decode().splitlines()
+    return next((f"line {n}: " for n, line in enumerate(lines, 1) if entry.match(line)), "")

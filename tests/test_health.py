@@ -57,6 +57,7 @@ def test_all_is_well(webhook):
             "status": "ok",
             "database": {"ok": True},
             "migration": {"ok": True, "found": "0004", "needed": "0004"},
+            "questionnaires": {"ok": True, "problems": []},
             "outbox": {"pending": 0, "failed": 0, "oldest_pending_seconds": 0},
         },
     )

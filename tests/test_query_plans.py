@@ -207,7 +207,7 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
     recorded.clear()
     with party.app.database.read() as db:
         Delivery.find_undelivered(db)
-        assert list(find_plans(db, party.app.catalog))
+        assert list(find_plans(db, party.app.files.current.catalog))
     statements = recorded | dict.fromkeys(OPERATORS)
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
 
