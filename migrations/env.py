@@ -52,7 +52,7 @@ def migrate(connection: Connection) -> bool:
     made = made_by_migrations(context.script, version)
     try:
         objects = OBJECTS[connection.dialect.name](connection, made)
-        objects.keep(context.run_migrations)
+        objects.preserve(context.run_migrations)
     except MigrationFailed as error:
         raise CommandError(str(error)) from None
     except DBAPIError as error:

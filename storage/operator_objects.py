@@ -33,7 +33,7 @@ class OperatorObjects:
     def __init__(self, connection: Connection, made: Collection[str]) -> None:
         self.connection, self.made = connection, made
 
-    def keep(self, migrate: Callable[[], None]) -> None:
+    def preserve(self, migrate: Callable[[], None]) -> None:
         """Migrate, and leave the objects as they were; MigrationFailed if one no longer fits.
 
         What is costly to take out of the way is so only where the migration fails otherwise.

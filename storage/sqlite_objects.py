@@ -35,6 +35,7 @@ class SQLiteObjects(OperatorObjects):
     def __init__(self, connection: Connection, made: Collection[str]) -> None:
         super().__init__(connection, made)
         added = [thing for thing in self._schema() if thing.name not in made]
+        self.tables = [thing for thing in added if thing.type == "table"]  # no migration harms them
         self._views = [thing for thing in added if thing.type == "view"]
         self._triggers = [thing for thing in added if thing.type == "trigger"]
         self._indexes = [each for each in added if each.type == "index" and each.table in made]
@@ -46,10 +47,10 @@ class SQLiteObjects(OperatorObjects):
         used = [*self._views, *self._triggers]
         self._errors_before = {thing: self._errors(thing) for thing in used}
 
-    def keep(self, migrate: Callable[[], None]) -> None:
+    def preserve(self, migrate: Callable[[], None]) -> None:
         with warnings.catch_warnings():  # of what a rebuilt table loses: it is put back
             warnings.filterwarnings("ignore", "Skipped unsupported reflection|Unnamed CHECK")
-            super().keep(migrate)
+            super().preserve(migrate)
 
     def suspend(self) -> None:
         for thing in (*self._triggers, *self._views):

@@ -67,6 +67,13 @@ def made_by_migrations(scripts: "ScriptDirectory", version: str | None) -> set[s
     return made | {"alembic_version", "alembic_version.version_num"}
 
 
+def made_by_program() -> set[str]:
+    """The names of all that the migrations of this program make; see `made_by_migrations`."""
+    from alembic.script import ScriptDirectory
+
+    return made_by_migrations(ScriptDirectory(str(ROOT / "migrations")), known_versions()[-1])
+
+
 def migrate(url: str, version: str = "head") -> None:
     """Create the tables, or bring them to this version; MigrationFailed says why that cannot be."""
     from alembic import command  # takes a sixth of the start, and mostly there is nothing to do
