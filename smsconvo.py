@@ -123,7 +123,13 @@ def render_reply(reply: Reply, public_url: str) -> str:
             httponly=True,
             secure=public_url.startswith("https:"),
         )
-    return twiml.render(reply.body, f"{public_url}/sms/status?message={reply.message_id}")
+    return twiml.render(reply.body, f"{public_url}/sms/status?{status_query(reply)}")
+
+
+def status_query(reply: Reply) -> str:
+    """What names a reply to Twilio; one that went out before there were tokens, as it was then."""
+    token = f"&token={reply.status_token}" if reply.status_token else ""
+    return f"message={reply.message_id}{token}"
 
 
 def receive_status() -> None:
@@ -135,7 +141,9 @@ def receive_status() -> None:
 
 
 def save_status(db: Session, *, report: StatusReport) -> bool:
-    message = Message.find_outbound(db, report.message_id)
+    message = Message.find_reported(
+        db, report.message_id, report.token, report.sid, report.sender, report.recipient
+    )
     if message is None:
         return False
     message.report(report.status, report.sid, report.error_code)

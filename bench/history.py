@@ -72,8 +72,9 @@ def hold_each(db: Session, *, app: App, began_at: datetime) -> None:
             text = read_text(Form(list(form.items())))
             reply = process_text(db, app=app, text=text, now=now)
             if reply.message_id:  # STOP gets no reply of ours, only Twilio's
-                message = Message.find_outbound(db, reply.message_id)
-                message.report("delivered", new_sid(), None)
+                sid, names = new_sid(), (reply.message_id, reply.status_token)
+                message = Message.find_reported(db, *names, sid, text.number, text.sender)
+                message.report("delivered", sid, None)
                 message.update(db)
         if kind in ("expired", "counted"):
             end_silent(db, Conversation.find_by_id(db, id).expires_at, 1)
@@ -156,7 +157,7 @@ def copied_value(column: str) -> str:
     """What a copy has in this column, in SQL."""
     if column in ("id", "conversation_id", "message_id", "reply_to_id"):
         return f"original.{column} + {STRIDE} * n"
-    if column in ("sid", "token", "webhook_id"):
+    if column in ("sid", "token", "status_token", "webhook_id"):
         return f"new_token(original.{column}, n)"
     if column.endswith("_at") or column == "leased_until":
         return f"strftime('%Y-%m-%dT%H:%M:%f000Z', original.{column}, delay)"

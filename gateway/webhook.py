@@ -44,10 +44,13 @@ class RequestRejected(Exception):
 
 
 class StatusReport(NamedTuple):
-    """What became of a reply of ours: the id of its row, and what Twilio says of it."""
+    """What became of a reply of ours: what names its row, and what Twilio says of it."""
 
     message_id: int
+    token: str | None  # none where the reply went out before there were tokens
     sid: str
+    sender: str
+    recipient: str
     status: str
     error_code: str | None
 
@@ -102,7 +105,15 @@ class Webhook:
         message_id, status = query.get("message", ""), form.get("MessageStatus")
         if not message_id.isdecimal() or len(message_id) > 18 or not STATUS.fullmatch(status):
             raise RequestRejected(403, "names no message of ours, or no status")
-        return StatusReport(int(message_id), form.get("MessageSid"), status, form.get("ErrorCode"))
+        return StatusReport(
+            message_id=int(message_id),
+            token=query.get("token"),
+            sid=form.get("MessageSid"),
+            sender=form.get("From"),
+            recipient=form.get("To"),
+            status=status,
+            error_code=form.get("ErrorCode"),
+        )
 
     def verified_form(self, environ: Environ, *required: str) -> Form:
         """The fields that Twilio sent and signed; RequestRejected for anything else.

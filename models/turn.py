@@ -29,6 +29,7 @@ class Reply(NamedTuple):
 
     body: str | None
     message_id: int | None
+    status_token: str | None
     token: str | None
     # For the log: the state of the conversation, or `repeated`; where there is no reply, what the
     # text was read as, or `not opened`.
@@ -60,8 +61,8 @@ def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> S
 
 def _find_reply(db: Session, message_id: int) -> Reply:
     """What went out for a message, and the cookie that went with it."""
-    ((token, reply_id, body),) = REPLY.fetch_all(db, id=message_id)
-    return Reply(body, reply_id, token, "repeated")
+    ((token, reply_id, status_token, body),) = REPLY.fetch_all(db, id=message_id)
+    return Reply(body, reply_id, status_token, token, "repeated")
 
 
 def _load_what_few_need(
@@ -108,7 +109,7 @@ def save(db: Session, decision: Decision) -> Reply:
         decision.answer.save(db)
     token, has_result = conversation and conversation.token, bool(decision.results)
     if decision.reply is None:
-        return Reply(None, None, token, decision.read_as or "not opened", has_result)
+        return Reply(None, None, None, token, decision.read_as or "not opened", has_result)
     reply = Message(
         conversation_id=inbound.conversation_id,
         direction="outbound",
@@ -116,10 +117,12 @@ def save(db: Session, decision: Decision) -> Reply:
         recipient=text.sender,
         body=decision.reply,
         reply_to_id=inbound.id,
+        status_token=secrets.token_hex(16),
         created_at=now,
     )
     reply.insert(db)
-    return Reply(reply.body, reply.id, token, conversation.state, has_result)
+    outcome = conversation.state
+    return Reply(reply.body, reply.id, reply.status_token, token, outcome, has_result)
 
 
 def _save_changes(db: Session, decision: Decision) -> None:
@@ -175,7 +178,7 @@ DELETE_ANSWER = Statement(
 )
 OUTBOUND = MESSAGE.alias()
 REPLY = Statement(
-    select(CONVERSATION.c.token, OUTBOUND.c.id, OUTBOUND.c.body)
+    select(CONVERSATION.c.token, OUTBOUND.c.id, OUTBOUND.c.status_token, OUTBOUND.c.body)
     .select_from(
         MESSAGE.outerjoin(CONVERSATION).outerjoin(OUTBOUND, OUTBOUND.c.reply_to_id == MESSAGE.c.id)
     )

@@ -15,6 +15,7 @@ from sqlalchemy.types import NULLTYPE
 
 from storage.base import Base, NulSafeText
 from storage.driver_errors import raise_as_sqlalchemy
+from storage.orphans import Orphans
 
 BATCH_ROWS = 1_000  # rows in memory at a time
 LOCK_TIMEOUT_SECONDS = 10  # the server may take some to notice that an earlier attempt is dead
@@ -55,6 +56,7 @@ class SqliteToPostgres:
         self._tables = Base.metadata.sorted_tables
         self._names = ", ".join(table.name for table in self._tables)
         self.checksums = {table.name: TableChecksum() for table in self._tables}
+        self.orphans = Orphans(source)
 
     def count(self) -> int:
         """The number of rows to copy."""
@@ -111,7 +113,18 @@ class SqliteToPostgres:
         for index in self._indexes():
             index.create(self._target)
         for constraint in self._constraints():
-            self._target.execute(AddConstraint(constraint, isolate_from_table=False))
+            add = AddConstraint(constraint, isolate_from_table=False)
+            self._target.execute(self._without_check(add) if self._has_orphans(constraint) else add)
+
+    def _has_orphans(self, constraint: sa.Constraint) -> bool:
+        """Whether rows refer to missing rows; those can be copied, but not be checked."""
+        if not isinstance(constraint, sa.ForeignKeyConstraint):
+            return False
+        return (constraint.table.name, constraint.referred_table.name) in self.orphans.count()
+
+    def _without_check(self, add: AddConstraint) -> sa.TextClause:
+        """The constraint for new rows only."""
+        return sa.text(f"{add.compile(self._target)} NOT VALID")
 
     def _indexes(self) -> list[sa.Index]:
         return [index for table in self._tables for index in table.indexes]

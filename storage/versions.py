@@ -1,13 +1,23 @@
 """The version of a database, and how it gets to the one that this program needs."""
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import create_engine, inspect, text
 
 from storage.database import Database
 
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
 ROOT = Path(__file__).resolve().parents[1]
 SELECT_VERSION = text("SELECT version_num FROM alembic_version")
+MADE = text(
+    "SELECT name FROM sqlite_master UNION ALL SELECT made.name || '.' || columns.name"
+    " FROM sqlite_master AS made JOIN pragma_table_info(made.name) AS columns"
+    " WHERE made.type = 'table'"
+)
 TOUCH_VERSION = text("UPDATE alembic_version SET version_num = version_num")
 
 
@@ -37,13 +47,40 @@ def check_writable(database: Database) -> None:
     database.write(lambda db: db.execute(TOUCH_VERSION))
 
 
+def made_by_migrations(scripts: "ScriptDirectory", version: str | None) -> set[str]:
+    """The names of all that the migrations up to a version make: tables, views, indexes, columns.
+
+    A column has its table before it, like `answers.value`. The migrations are run on an empty
+    database in memory, so that nobody has to keep a list.
+    """
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+
+    revisions = scripts.iterate_revisions(version, "base") if version else ()
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            for revision in reversed(list(revisions)):
+                revision.module.upgrade()
+        made = set(connection.scalars(MADE))
+    engine.dispose()
+    return made | {"alembic_version", "alembic_version.version_num"}
+
+
+def made_by_program() -> set[str]:
+    """The names of all that the migrations of this program make; see `made_by_migrations`."""
+    from alembic.script import ScriptDirectory
+
+    return made_by_migrations(ScriptDirectory(str(ROOT / "migrations")), known_versions()[-1])
+
+
 def migrate(url: str, version: str = "head") -> None:
     """Create the tables, or bring them to this version; MigrationFailed says why that cannot be."""
     from alembic import command  # takes a sixth of the start, and mostly there is nothing to do
     from alembic.config import Config
     from alembic.util import CommandError
 
-    config = Config(ROOT / "alembic.ini")
+    config = Config(ROOT / "alembic.ini", stdout=sys.stdout)
     config.attributes["url"] = url
     try:
         command.upgrade(config, version)
