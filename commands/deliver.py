@@ -1,5 +1,6 @@
 """`deliver`: the worker alone, without a server."""
 
+import logging
 import logging.config
 import os
 import signal
@@ -28,4 +29,5 @@ def deliver() -> None:
         log_event("delivering", version=__version__)
         worker.run()
         if database.broken.is_set():
+            log_event("broken", logging.CRITICAL, why=database.rescue().why)
             sys.exit(os.EX_SOFTWARE)
