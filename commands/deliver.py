@@ -4,7 +4,6 @@ import logging
 import logging.config
 import os
 import signal
-import sys
 from threading import Event
 
 import click
@@ -30,4 +29,4 @@ def deliver() -> None:
         worker.run()
         if database.broken.is_set():
             log_event("broken", logging.CRITICAL, why=database.rescue().why)
-            sys.exit(os.EX_SOFTWARE)
+            os._exit(os.EX_SOFTWARE)  # closing the database would write to it

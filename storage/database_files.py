@@ -16,7 +16,8 @@ from storage.file_lock import FileLock
 
 WAL, SHM = "-wal", "-shm"  # as SQLite names them
 WRITE_LOCK, SERVER_LOCK = "-gate", "-server"
-RESCUED = ".rescued-"  # and a time: copies of databases whose files were taken away
+RESCUED = ".rescued-"  # and a time: a copy of a database whose files were taken away
+OVERWRITTEN = ".overwritten-"  # and a time: the log of a database that was written over
 OPEN_FILES = "/proc/self/fd"
 
 FileId = tuple[int, int]  # device and inode
@@ -47,7 +48,9 @@ class DatabaseFiles:
         self.path = os.path.realpath(name)
         self._names = dict.fromkeys((self.path, self.name))  # often they are the same
         self.opened: Files | None = None  # those that this process works on
+        self.is_overwritten = False
         self._expected: FileId | None = None  # the database file, once it is known
+        self._size = 0  # of the database file when it was last looked at
 
     def write_lock(self) -> FileLock:
         """The lock that every process holds while it writes to this database."""
@@ -92,6 +95,8 @@ class DatabaseFiles:
     def describe_difference(self) -> str | None:
         """What became of the files that were opened: a sentence; None if they have their names."""
         found, opened = self.look(), self.opened
+        if self.is_overwritten:
+            return f"{self.path} was overwritten while it was in use."
         if found == opened or opened is None:
             return None
         if found.database is None:
@@ -107,6 +112,11 @@ class DatabaseFiles:
             what = f"{self.path}{suffix} was moved, replaced or deleted"
         return f"{what} while it was in use."
 
+    def is_smaller(self) -> bool:
+        """Whether the database file is smaller than when it was looked at last."""
+        before, self._size = self._size, os.stat(self.path).st_size
+        return self._size < before
+
     def expect(self) -> None:
         """Take the database that has the name now for the one that must be there from now on."""
         self._expected = id_of(look_at(self.path))
@@ -117,6 +127,8 @@ class DatabaseFiles:
         for path in self._names:
             if rescued := sorted(glob(f"{escape(path + RESCUED)}*")):
                 return describe_rescued(path, rescued[-1])
+            if logs := glob(f"{escape(path + OVERWRITTEN)}*"):
+                return describe_overwritten(path, logs[-1])
         if (self._expected or self.had_database()) and not (database and database.st_size):
             return describe_missing(self.path)
         if os.path.realpath(self.name) != self.path or self._expected not in (
@@ -135,6 +147,13 @@ def describe_rescued(path: str, rescued: str) -> str:
         f"{rescued} holds what was recorded when the files of {path} were taken away. To go on"
         f" with it: mv {source} {database} && rm -f {log} {index}. To go on with another database,"
         " put that in place in the same way, and move this copy to another folder."
+    )
+
+
+def describe_overwritten(path: str, log: str) -> str:
+    return (
+        f"{log} is what was recorded last when another file was written over {path}, and of no use"
+        f" without the rest. Put a whole backup in the place of {path}, and delete {log}."
     )
 
 

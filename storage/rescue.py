@@ -1,6 +1,7 @@
 """Saves what only this process can still reach, when the files of its database were taken away."""
 
 import os
+import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from storage.backup import copy_database, sync
 from storage.database import Rescue
 from storage.database_files import (
+    OVERWRITTEN,
     RESCUED,
     SHM,
     WAL,
@@ -45,6 +47,9 @@ def short_reason(error: Exception) -> str:
 
 def save(files: DatabaseFiles, connection: Any) -> str:
     """Do it, in the way that changes least; a sentence that says where everything is."""
+    if files.is_overwritten:
+        set_log_aside(files)
+        return "What it held is lost."
     if place := find_complete(files):
         return f"All that was recorded is in {place}."
     if is_log_free(files) and checkpoint(connection):
@@ -90,9 +95,8 @@ def checkpoint(connection: Any) -> bool:
 
 def copy_beside(files: DatabaseFiles, connection: Any) -> str:
     """Copy the database to where it should be, under another name; the path of the copy."""
-    timestamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    path = f"{files.path}{RESCUED}{timestamp}"
-    unfinished = f"{files.path}.unfinished-{timestamp}"
+    timestamp = time_suffix()
+    path, unfinished = (f"{files.path}{name}{timestamp}" for name in (RESCUED, ".unfinished-"))
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     copy_database(connection, unfinished)
     os.rename(unfinished, path)
@@ -102,11 +106,27 @@ def copy_beside(files: DatabaseFiles, connection: Any) -> str:
     return path
 
 
+def set_log_aside(files: DatabaseFiles) -> None:
+    """Copy the log, and empty it: SQLite would apply it to what is in the database now.
+
+    It would do so even without its name, when this process closes its last connection.
+    """
+    log = files.path + WAL
+    if find_id(log) == files.opened.wal:
+        shutil.copy(log, f"{files.path}{OVERWRITTEN}{time_suffix()}")
+        os.truncate(log, 0)
+    remove_log(files)
+
+
 def remove_log(files: DatabaseFiles) -> None:
     """Remove the log, which was copied: SQLite would apply it to the file that is there now."""
     for suffix, opened in ((WAL, files.opened.wal), (SHM, files.opened.shm)):
         if find_id(files.path + suffix) == opened:
             os.unlink(files.path + suffix)
+
+
+def time_suffix() -> str:
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
 
 
 def find_id(path: str) -> FileId | None:

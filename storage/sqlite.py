@@ -4,6 +4,7 @@ Processes share a file lock around each write, so writers wait in fair queues. T
 SQLite's own back-off, which starves those that have waited longest.
 """
 
+import math
 import os
 import shutil
 import time
@@ -87,6 +88,7 @@ class SQLite(Database):
         self._writer = Writer(writer, self._files.write_lock(), self.check)
         self._server_lock = self._files.server_lock()
         self._anchor: Connection | None = None
+        self._schema: float = 0  # as the anchor saw it last
         self._reason = DISK_FAILED
         self._opening = Lock()
 
@@ -131,6 +133,7 @@ class SQLite(Database):
         try:
             self._open()
             self._files.check()
+            self._check_size()
         except DatabaseBroken as error:
             self._reason = str(error)
             self.broken.set()
@@ -164,7 +167,16 @@ class SQLite(Database):
                 except OSError:
                     anchor.close()
                     raise
-                self._anchor = anchor
+                self._anchor, self._schema = anchor, read_schema(anchor)
+
+    def _check_size(self) -> None:
+        """Notice what `cp` does. SQLite makes its file smaller only for VACUUM and the like."""
+        with self._opening:
+            if self._files.is_smaller():
+                before, self._schema = self._schema, read_schema(self._anchor)
+                if self._schema <= before:
+                    self._files.is_overwritten = True
+                    self._files.check()
 
     def _check_connected(self, *_: object) -> None:
         """Refuse a connection that was made to other files, in the moment after a check."""
@@ -293,6 +305,19 @@ def connect_to_file(files: DatabaseFiles) -> Any:
     mode = "rw" if files.had_database() else "rwc"
     uri = f"{Path(files.path).as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def read_schema(anchor: Connection) -> float:
+    """The version of the schema, which VACUUM increases, and so does a restore by SQLite itself.
+
+    It is infinite where SQLite may make the file smaller at any time, and 0 if there is no telling.
+    """
+    select = "SELECT schema_version, auto_vacuum FROM pragma_schema_version, pragma_auto_vacuum"
+    try:
+        version, shrinks = anchor.connection.dbapi_connection.execute(select).fetchone()
+    except sqlite3.Error:
+        return 0
+    return math.inf if shrinks else version
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 import requests
-from conftest import QUESTIONS, Webhook, free_address, run
+from conftest import QUESTIONS, THANKS, Webhook, free_address, run
 from sqlalchemy import text
 from test_cli import assert_refused, phone_of, serving
 
@@ -169,6 +170,50 @@ def test_the_log_of_a_database_is_not_applied_to_the_one_in_its_place(texted, pa
     texted.app.database.rescue()
     assert not path.with_name("smsconvo.db-wal").exists()
     assert path.read_bytes() == before
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture
+def grown(texted, path) -> Path:
+    """The backup of a database that has grown since."""
+    backup = Path(texted.app.database.back_up("bak"))
+    change(path, "CREATE TABLE photos AS SELECT zeroblob(1e6) AS photo")
+    change(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    texted.phone().text("Cola")
+    return backup
+
+
+def test_a_backup_that_is_written_over_the_database_is_noticed(
+    texted, path, grown, folder, environ
+):
+    subprocess.run(["cp", grown, path], check=True)
+    with pytest.raises(TwilioError, match="HTTP 503"):
+        texted.phone().text("Yes")
+    assert health(texted) == 503
+    why, is_safe = texted.app.database.rescue()
+    (log,) = path.parent.glob("smsconvo.db.overwritten-*")
+    assert is_safe
+    assert f"{path} was overwritten while it was in use. What it held is lost. " in why
+    assert f"Put a whole backup in the place of {path}, and delete {log}." in why
+    texted.app.database.close()
+    assert path.read_bytes() == grown.read_bytes()
+    assert_refused(run(folder, environ, "outbox"), f"{log} is what was recorded last when")
+    log.unlink()
+    assert run(folder, environ, "outbox").stdout == "Everything is delivered.\n"
+    assert bodies(path) == list(BODIES)
+
+
+def test_a_vacuum_is_no_harm(texted, path, grown):
+    change(path, "DROP TABLE photos")
+    change(path, "VACUUM")
+    change(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    assert path.stat().st_size < 1e6
+    assert texted.phone().text("Yes") == [THANKS]
+    assert health(texted) == 200
 
 
 def test_what_is_moved_there_and_back_is_no_harm(texted, path):

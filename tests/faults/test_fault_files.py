@@ -6,6 +6,7 @@ What was acknowledged is in a file that the operator is pointed to; or it was ne
 import os
 import random
 import shutil
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -341,6 +342,30 @@ def test_a_stop_right_after_it_loses_nothing(tmp_path, harm):
         server.stop()
         Lane(server, None, None).mend()
         assert audit(server.database, acknowledged) == []
+
+
+def test_a_server_whose_database_is_written_over_ends_and_leaves_it_as_it_is(tmp_path):
+    with running(serve_files(tmp_path, "checkpoint_often")) as server:
+        backup = tmp_path / "backup.db"
+        with Guests(server, GUESTS) as guests:
+            guests.wait_for(20)
+            before = list(guests.acknowledged)
+            with closing(sqlite3.connect(server.database)) as source:
+                with closing(sqlite3.connect(backup)) as target:
+                    source.backup(target)
+            guests.wait_for(200)
+        subprocess.run(["cp", backup, server.database], check=True)
+        assert server.process.wait(20) == os.EX_CONFIG
+        assert len(broken_lines(server)) == 1
+        assert server.database.read_bytes() == backup.read_bytes()
+        server.start()
+        assert server.process.wait(20) == os.EX_CONFIG
+        (log,) = server.database.parent.glob("smsconvo.db.overwritten-*")
+        log.unlink()
+        server.start()
+        server.wait_until_listening()
+        assert text_some(server)
+        assert find_lost(server.database, before) == []
 
 
 def test_data_that_cannot_be_saved_keeps_its_process_until_it_can(tmp_path):
