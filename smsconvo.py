@@ -169,7 +169,7 @@ def health_checks(app: App) -> dict[str, dict]:
         with app.database.read() as db:
             version = db.scalar(SELECT_VERSION)
             undelivered = Delivery.count_undelivered(db)
-    except DBAPIError:
+    except (DBAPIError, OSError):
         now, version, undelivered = datetime.now(UTC), None, {}
     free, needed = app.database.free_space(), app.needed_version
     return {

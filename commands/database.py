@@ -43,6 +43,7 @@ def read_versions(settings: Settings) -> tuple[str | None, str]:
     SettingsError: the tables are another program's, or a newer version's.
     """
     with open_database(settings) as database:
+        check_files(database)
         found, is_empty = read_version(database)
     *_, needed = known = known_versions()
     if found is None and not is_empty:
@@ -55,3 +56,9 @@ def read_versions(settings: Settings) -> tuple[str | None, str]:
             " Run the newer program, or put back the backup that its upgrade made."
         )
     return found, needed
+
+
+def check_files(database: Database) -> None:
+    """Refuse files that the operator must see to first; SettingsError says how."""
+    if obstacle := database.find_obstacle():
+        raise SettingsError(obstacle)

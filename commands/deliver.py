@@ -1,9 +1,9 @@
 """`deliver`: the worker alone, without a server."""
 
+import logging
 import logging.config
 import os
 import signal
-import sys
 from threading import Event
 
 import click
@@ -28,4 +28,5 @@ def deliver() -> None:
         log_event("delivering", version=__version__)
         worker.run()
         if database.broken.is_set():
-            sys.exit(os.EX_SOFTWARE)
+            log_event("broken", logging.CRITICAL, why=database.rescue().why)
+            os._exit(os.EX_SOFTWARE)  # closing the database would write to it

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from models import InvalidQuestionnaire
 from settings import SettingsError
-from storage import is_transient
+from storage import DatabaseBroken, is_transient
 
 
 class ErrorHandlingGroup(click.Group):
@@ -22,7 +22,7 @@ class ErrorHandlingGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (SettingsError, InvalidQuestionnaire) as error:
+        except (SettingsError, InvalidQuestionnaire, DatabaseBroken) as error:
             fail(str(error))
         except DBAPIError as error:
             of_postgresql = hasattr(error.orig, "diag")

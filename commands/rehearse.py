@@ -52,7 +52,7 @@ def rehearse(sender: str, number: str) -> None:
 def rehearsal_environment() -> dict[str, str]:
     """This environment, with an empty database, a free port and secrets of its own."""
     with acquire_server_lock(Settings(database_url=f"sqlite:///{REHEARSAL}")):
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-wal", "-shm", "-gate", "-server"):
             Path(REHEARSAL + suffix).unlink(missing_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import click
 
-from commands.database import check_database
+from commands.database import check_database, check_files
 from commands.group import fail
 from commands.server import block_reload_signal, run_server
 from logs import LOGGING, log_event
@@ -36,13 +36,16 @@ def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
     files = WatchedFiles(settings)
     check_database(settings, create=True)
     check_port(*settings.listen)
-    acquire_server_lock(settings)
+    database = acquire_server_lock(settings)
     logging.config.dictConfig(LOGGING)
     log_event("serving", listen="{}:{}".format(*settings.listen), version=__version__)
     if not ip_address(settings.listen[0]).is_loopback:
         reason = "SMSCONVO_LISTEN is not loopback: only a proxy in front keeps slow clients away"
         log_event("exposed", logging.WARNING, why=reason)
-    run_server(create_app, settings, files)
+    try:
+        run_server(create_app, settings, files)
+    finally:  # it ends by itself where another start must wait for the operator
+        check_files(database)
 
 
 def acquire_server_lock(settings: Settings) -> Database:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from sqlalchemy.exc import DBAPIError
 
 from logs import LOGGING, log_event
 from reloading import Edit, WatchedFiles
@@ -31,6 +33,8 @@ from worker import create_worker
 THREADS = 16
 STOP_SECONDS = 20
 LAST_ANSWERS_SECONDS = 0.5  # for the texts in flight to get their 503
+CHECK_SECONDS = 0.25  # between looks at the files of the database
+RESCUE_SECONDS = 10  # between attempts to save the data of files that were taken away
 
 # What one connection may cost. Slow bodies are the business of the proxy in front: each holds up a
 # thread here for as long as it likes to.
@@ -84,7 +88,8 @@ def load_app(create_app: Callable, settings: Settings, files: WatchedFiles, exam
     Thread(target=follow_files, args=(files, examined), name="files", daemon=True).start()
     worker = create_worker(app.database, settings, app.clock, app.result_written)
     Thread(target=worker.run, name="worker", daemon=True).start()
-    Thread(target=exit_on_storage_failure, args=(app.database,), name="watch", daemon=True).start()
+    # No daemon: when the server stops, it takes a last look before this process ends.
+    Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()
     return app
 
 
@@ -187,8 +192,32 @@ def interrupt_main(reader: socket.socket, writer: socket.socket) -> None:
 
 
 def exit_on_storage_failure(database: Database) -> None:
-    """End this process once the disk failed; the next one finds out from the log what is on it."""
-    database.broken.wait()
-    log_event("broken", logging.CRITICAL, why="the disk failed, or the database file is damaged")
-    time.sleep(LAST_ANSWERS_SECONDS)
+    """End this process once the disk failed, or the files of the database were taken away.
+
+    The next one finds out from the log of SQLite what is on disk. Where the operator must act
+    first, the whole server ends, and `serve` says what to do.
+    """
+    while not database.broken.is_set():
+        if not main_thread().is_alive():
+            return
+        main_thread().join(CHECK_SECONDS)
+        with suppress(OSError, DBAPIError):  # what cannot be looked at now is neither lost nor won
+            database.check()
+    time.sleep(LAST_ANSWERS_SECONDS)  # by then the operator may have done all that is to be done
+    save_data(database)
+    if database.find_obstacle() and (server := multiprocessing.parent_process()):
+        os.kill(server.pid, signal.SIGTERM)
     os._exit(os.EX_SOFTWARE)
+
+
+def save_data(database: Database) -> None:
+    """Return when this process may end without a loss; say in the log what happened."""
+    reported = None
+    while True:
+        why, is_safe = database.rescue()
+        if why != reported:
+            log_event("broken", logging.CRITICAL, why=why)
+        if is_safe:
+            return
+        reported = why
+        time.sleep(RESCUE_SECONDS)

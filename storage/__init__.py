@@ -1,14 +1,14 @@
 """Where everything is kept: SQLite, or PostgreSQL for several machines."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from storage.database import Clock, Database, parse_url
+from storage.database import Clock, Database, DatabaseBroken, parse_url
 from storage.postgresql import PostgreSQL, lock_for_migration
-from storage.sqlite import MIGRATION_PRAGMAS, SQLite, sqlite3, sqlite_engine, write_lock
+from storage.sqlite import SQLite, migrate_file, sqlite3
 
 
 def connect(url: str, processes: int = 1) -> Database:
@@ -34,17 +34,18 @@ def is_transient(error: DBAPIError) -> bool:
 def maintenance_transaction(url: str) -> Iterator[Connection]:
     """One transaction for migrations or a copy, DDL included, while nobody else does either.
 
-    On SQLite nobody else writes at all, and foreign keys are not enforced.
+    On SQLite nobody else writes at all, and foreign keys are not enforced. DatabaseBroken, which
+    rolls back: somebody took the files away meanwhile.
     """
     location = parse_url(url)
     if location.get_backend_name() == "sqlite":
-        engine = sqlite_engine(location, MIGRATION_PRAGMAS, begin="BEGIN IMMEDIATE")
-        lock = write_lock(location)
-    else:
-        engine, lock = create_engine(location, hide_parameters=True), nullcontext()
-        event.listen(engine, "begin", lock_for_migration)
+        with migrate_file(location) as connection:
+            yield connection
+        return
+    engine = create_engine(location, hide_parameters=True)
+    event.listen(engine, "begin", lock_for_migration)
     try:
-        with lock, engine.begin() as connection:
+        with engine.begin() as connection:
             yield connection
     finally:
         engine.dispose()

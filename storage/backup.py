@@ -2,6 +2,7 @@
 
 import os
 from contextlib import closing, suppress
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -14,30 +15,37 @@ def back_up(engine: Engine, suffix: str) -> str:
     """
     path = f"{engine.url.database}.{suffix}"
     try:
-        verdict = _copy(engine, path)
+        with closing(engine.raw_connection()) as source:
+            copy_database(source.driver_connection, path)
     except FileExistsError:
         raise ValueError(f"The backup {path} is there already. Nothing was changed.") from None
-    except (engine.dialect.loaded_dbapi.Error, OSError) as error:
-        verdict = str(error)
-    if verdict != "ok":
-        with suppress(OSError):
-            os.unlink(path)
-        raise ValueError(f"The backup {path} is not whole: {verdict}. Nothing was changed.")
+    except (engine.dialect.loaded_dbapi.Error, OSError, ValueError) as error:
+        reason = f"The backup {path} is not whole: {error}. Nothing was changed."
+        raise ValueError(reason) from None
     return path
 
 
-def _copy(engine: Engine, path: str) -> str:
-    """Copy to a new file; "ok", or what SQLite's integrity check finds wrong with the copy."""
+def copy_database(source: Any, path: str) -> None:
+    """Copy all that a connection of the driver sees to a new file.
+
+    The copy is whole and on disk, or none is left: the driver's error, an OSError, or a ValueError
+    with what SQLite's integrity check found. FileExistsError: nothing was overwritten.
+    """
     os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-    source = engine.raw_connection()
-    with closing(source), closing(engine.dialect.loaded_dbapi.connect(path)) as copy:
-        source.driver_connection.backup(copy)
-        (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
-    _sync(path)
-    return verdict
+    try:
+        with closing(type(source)(path)) as copy:
+            source.backup(copy)
+            (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
+        if verdict != "ok":
+            raise ValueError(verdict)
+        sync(path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
 
 
-def _sync(path: str) -> None:
+def sync(path: str) -> None:
     """Wait until the file and its name are on disk."""
     for name in (path, os.path.dirname(os.path.abspath(path))):
         handle = os.open(name, os.O_RDONLY)

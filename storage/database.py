@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.orm import Session
@@ -13,10 +13,24 @@ T = TypeVar("T")
 Clock = Callable[[], datetime]
 Transaction = Callable[[Session], T]  # what `write` runs; one commit can serve several
 WRITE_TIMEOUT_SECONDS = 12  # Twilio hangs up after 15
+DISK_FAILED = "The disk failed, or the database file is damaged."
 
 
 class DatabaseBroken(OSError):
-    """The disk failed or the file is damaged: only another process may try again."""
+    """The disk failed, or the files are damaged or were taken away: this process may not go on.
+
+    The message is a sentence for the operator.
+    """
+
+
+class Rescue(NamedTuple):
+    """Why the database is broken and where its data is, in sentences for the operator.
+
+    `is_safe`: this process may end without a loss. Otherwise it alone can reach some data.
+    """
+
+    why: str
+    is_safe: bool
 
 
 class Database:
@@ -44,7 +58,21 @@ class Database:
         raise NotImplementedError
 
     def acquire_server_lock(self) -> None:
-        """Keep other servers off a database that serves only one; ValueError if one has it."""
+        """Keep other servers off a database that serves only one; ValueError if one has it.
+
+        From then on `find_obstacle` also says whether it is still the same file.
+        """
+
+    def find_obstacle(self) -> str | None:
+        """Why nobody may go on with this database before the operator has acted: a sentence."""
+        return None
+
+    def check(self) -> None:
+        """Raise DatabaseBroken, and set `broken`, if the files were moved, replaced or deleted."""
+
+    def rescue(self) -> Rescue:
+        """Save what only this process can reach of a broken database; it takes no more writes."""
+        return Rescue(DISK_FAILED, True)
 
     def back_up(self, suffix: str) -> str:
         """Copy the database to a file of its name and this suffix; the path of the copy.

@@ -4,24 +4,37 @@ Processes share a file lock around each write, so writers wait in fair queues. T
 SQLite's own back-off, which starves those that have waited longest.
 """
 
-import fcntl
+import math
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session
 
 from storage.backup import back_up
-from storage.database import WRITE_TIMEOUT_SECONDS, Database, DatabaseBroken, T, Transaction
+from storage.database import (
+    DISK_FAILED,
+    WRITE_TIMEOUT_SECONDS,
+    Database,
+    DatabaseBroken,
+    Rescue,
+    T,
+    Transaction,
+)
+from storage.database_files import DatabaseFiles
+from storage.file_lock import FileLock
+from storage.rescue import rescue
 
 try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
     import pysqlite3.dbapi2 as sqlite3
@@ -57,18 +70,37 @@ Queued = tuple[Transaction[Any], Future[Any]]
 
 
 class SQLite(Database):
-    """A file: connections that can only read, and one that writes."""
+    """A file: connections that can only read, and one that writes.
+
+    One more connection stays open and idle. It holds the files that all others must be on, and
+    can save what is in them when they were taken away.
+    """
 
     def __init__(self, url: URL) -> None:
+        self._files = DatabaseFiles(url.database)
+        url = url.set(database=self._files.path)
         reader = sqlite_engine(url, READER_PRAGMAS, begin="BEGIN")
         writer = sqlite_engine(url, WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
         super().__init__(reader)
         for engine in (reader, writer):
             event.listen(engine, "handle_error", self._classify_error)
-        self._writer = Writer(writer, write_lock(url), self.broken)
-        self._server_lock = FileLock(f"{url.database}-server")
+            event.listen(engine, "connect", self._check_connected)
+        self._writer = Writer(writer, self._files.write_lock(), self.check)
+        self._server_lock = self._files.server_lock()
+        self._anchor: Connection | None = None
+        self._schema: float = 0  # as the anchor saw it last
+        self._reason = DISK_FAILED
+        self._opening = Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        self.check()
+        with super().read() as db:
+            yield db
 
     def write(self, transaction: Transaction[T]) -> T:
+        if self._anchor is None or self.broken.is_set():
+            self.check()
         future = self._writer.submit(transaction)
         try:
             return future.result(timeout=WRITE_TIMEOUT_SECONDS)
@@ -81,18 +113,75 @@ class SQLite(Database):
 
     def acquire_server_lock(self) -> None:
         if not self._server_lock.acquire(wait=False):
-            raise ValueError(f"Another server has {self.engine.url.database}")
+            raise ValueError(f"Another server has {self._files.path}")
+        self._files.expect()
 
     def back_up(self, suffix: str) -> str:
         return back_up(self.engine, suffix)
 
     def free_space(self) -> int:
-        return shutil.disk_usage(os.path.dirname(os.path.abspath(self.engine.url.database))).free
+        with suppress(FileNotFoundError):
+            return shutil.disk_usage(os.path.dirname(self._files.path)).free
+        return 0  # somebody took the folder away
+
+    def find_obstacle(self) -> str | None:
+        return self._files.find_obstacle()
+
+    def check(self) -> None:
+        if self.broken.is_set():
+            raise DatabaseBroken(self._reason)
+        try:
+            self._open()
+            self._files.check()
+            self._check_size()
+        except DatabaseBroken as error:
+            self._reason = str(error)
+            self.broken.set()
+            raise
+
+    def rescue(self) -> Rescue:
+        self.broken.set()
+        self._writer.end(WRITE_TIMEOUT_SECONDS)  # nobody waits for what it commits later
+        with suppress(OSError):
+            self._reason = self._files.describe_difference() or self._reason
+        if self._anchor is None or self._reason == DISK_FAILED:
+            return Rescue(self._reason, True)
+        return rescue(self._files, self._anchor.connection.dbapi_connection, self._reason)
 
     def close(self) -> None:
         super().close()
         self._writer.close()
         self._server_lock.close()
+        if self._anchor:
+            self._anchor.close()
+            self._anchor = None
+
+    def _open(self) -> None:
+        """Open the anchor, and remember which files it is on."""
+        with self._opening:
+            if self._anchor is None:
+                anchor = self.engine.connect()
+                anchor.detach()
+                try:
+                    self._files.remember()
+                except OSError:
+                    anchor.close()
+                    raise
+                self._anchor, self._schema = anchor, read_schema(anchor)
+
+    def _check_size(self) -> None:
+        """Notice what `cp` does. SQLite makes its file smaller only for VACUUM and the like."""
+        with self._opening:
+            if self._files.is_smaller():
+                before, self._schema = self._schema, read_schema(self._anchor)
+                if self._schema <= before:
+                    self._files.is_overwritten = True
+                    self._files.check()
+
+    def _check_connected(self, *_: object) -> None:
+        """Refuse a connection that was made to other files, in the moment after a check."""
+        if self._anchor:
+            self.check()
 
     def _classify_error(self, context: ExceptionContext) -> None:
         """Notice errors that no retry here can cure; a full disk and a lock are not among them."""
@@ -107,8 +196,8 @@ class SQLite(Database):
 class Writer:
     """The thread that writes: first come, first served, with one commit for all that wait."""
 
-    def __init__(self, engine: Engine, lock: "FileLock", broken: Event) -> None:
-        self._engine, self._lock, self._broken = engine, lock, broken
+    def __init__(self, engine: Engine, lock: FileLock, check: Callable[[], None]) -> None:
+        self._engine, self._lock, self._check = engine, lock, check
         self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # None ends the thread
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -124,11 +213,15 @@ class Writer:
                 self._thread = thread  # only now: starting fails where there are too many threads
         return future
 
-    def close(self) -> None:
-        """Write what is queued, and end the thread."""
+    def end(self, timeout: float | None = None) -> None:
+        """Write what is queued, and end the thread; wait for that no longer than `timeout`."""
         if self._thread:
             self._queue.put(None)
-            self._thread.join()
+            self._thread.join(timeout)
+
+    def close(self) -> None:
+        """End the thread, and let go of its connection."""
+        self.end()
         self._engine.dispose()
         self._lock.close()
 
@@ -151,9 +244,8 @@ class Writer:
     def _commit(self, batch: list[Queued]) -> None:
         """Commit all together; if that fails, each alone, so that none fails because of another."""
         try:
-            if self._broken.is_set():
-                raise DatabaseBroken
             with self._locked():
+                self._check()  # where nobody can take the lock, and write, before the commit
                 batch = [queued for queued in batch if _is_awaited(queued[1])]
                 with Session(self._engine, expire_on_commit=False) as db, db.begin():
                     db.connection()  # BEGIN here, not at the first statement
@@ -185,50 +277,10 @@ def _is_awaited(future: Future[Any]) -> bool:
     return future.running() or future.set_running_or_notify_cancel()
 
 
-class FileLock:
-    """A lock that processes share: a file, which stays. It is released when its holder dies."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._handle: int | None = None
-
-    def acquire(self, wait: bool = True) -> bool:
-        """Whether the lock is held now; without waiting it may be another's."""
-        if self._handle is None:
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            return False
-        return True
-
-    def release(self) -> None:
-        """Let others have it; the file stays open for the next time."""
-        if self._handle is not None:
-            fcntl.flock(self._handle, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Release it for good; processes that inherited the lock keep it."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def write_lock(url: URL) -> FileLock:
-    """The lock that every process holds while it writes to this database."""
-    return FileLock(f"{url.database}-gate")
-
-
 def sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:
     """Connections with these pragmas, verified, whose transactions start with this statement."""
-    engine = create_engine(url, module=sqlite3, hide_parameters=True)
+    open_file = partial(connect_to_file, DatabaseFiles(url.database))
+    engine = create_engine(url, module=sqlite3, creator=open_file, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:
@@ -239,9 +291,46 @@ def sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:
             (found,) = connection.execute(f"PRAGMA {name}").fetchone()
             if found != wanted:
                 raise sqlite3.OperationalError(f"PRAGMA {name} is {found}, not {wanted}")
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # opens the -wal file
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def connect_to_file(files: DatabaseFiles) -> Any:
+    """A connection of the driver; a file is made only where there was none before."""
+    mode = "rw" if files.had_database() else "rwc"
+    uri = f"{Path(files.path).as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def read_schema(anchor: Connection) -> float:
+    """The version of the schema, which VACUUM increases, and so does a restore by SQLite itself.
+
+    It is infinite where SQLite may make the file smaller at any time, and 0 if there is no telling.
+    """
+    select = "SELECT schema_version, auto_vacuum FROM pragma_schema_version, pragma_auto_vacuum"
+    try:
+        version, shrinks = anchor.connection.dbapi_connection.execute(select).fetchone()
+    except sqlite3.Error:
+        return 0
+    return math.inf if shrinks else version
+
+
+@contextmanager
+def migrate_file(url: URL) -> Iterator[Connection]:
+    """One transaction on a file, DDL included, while nobody else writes to it."""
+    engine = sqlite_engine(url, MIGRATION_PRAGMAS, begin="BEGIN IMMEDIATE")
+    files = DatabaseFiles(url.database)
+    try:
+        # First the connection, which makes the file: a lock file shows that there was one.
+        with engine.connect() as connection:
+            files.remember()
+            with files.write_lock(), connection.begin():
+                yield connection
+                files.check()
+    finally:
+        engine.dispose()

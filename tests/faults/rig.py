@@ -183,11 +183,12 @@ class Text:
 class Guests:
     """People who text whole questionnaires, one text after the other, until told to stop.
 
-    Each sender holds one conversation; then the guest goes on as the next sender.
+    Each sender holds one conversation; then the guest goes on as the next sender. `pause`: seconds
+    after each text.
     """
 
-    def __init__(self, server: Server, count: int) -> None:
-        self.server, self.count = server, count
+    def __init__(self, server: Server, count: int, pause: float = 0) -> None:
+        self.server, self.count, self.pause = server, count, pause
         self.acknowledged: list[Text] = []
         self.surprises: list[str] = []  # replies that no guest should have got
         self.refusals: list[int | None] = []  # by status; None: nobody answered
@@ -223,6 +224,7 @@ class Guests:
                 self.acknowledged.append(text)
                 if text.replies != [expected]:
                     self.surprises.append(f"{text.sender} {said!r}: {text.replies}")
+                time.sleep(self.pause)
 
 
 def text_until_acknowledged(

@@ -30,8 +30,10 @@ from models import IncomingText
 from models.turn import Reply
 from phone import new_sid
 from smsconvo import create_app, process_text
+from storage.database_files import DatabaseFiles
+from storage.file_lock import FileLock
 from storage.postgresql import PostgreSQL
-from storage.sqlite import PRAGMAS, WRITER_PRAGMAS, FileLock, SQLite, Writer, sqlite3
+from storage.sqlite import PRAGMAS, WRITER_PRAGMAS, SQLite, Writer, sqlite3
 from worker.results import encode
 
 
@@ -53,6 +55,16 @@ def wait_for_no_lock() -> None:
 def leave_the_gate_open() -> None:
     """Programs that write do not wait for each other."""
     patch(FileLock, "acquire", lambda *_, **__: True)
+
+
+def trust_the_files() -> None:
+    """Whatever is done to the files of the database, it is not noticed."""
+    patch(DatabaseFiles, "describe_difference", lambda _: None)
+
+
+def rescue_often() -> None:
+    """No weakness: what could not be saved is soon tried again."""
+    patch("commands.server", "RESCUE_SECONDS", 0.5)
 
 
 def commit_later() -> None:
