@@ -89,6 +89,10 @@ class SQLite(Database):
     def free_space(self) -> int:
         return shutil.disk_usage(os.path.dirname(os.path.abspath(self.engine.url.database))).free
 
+    def wal_size(self) -> int | None:
+        with suppress(FileNotFoundError):
+            return os.path.getsize(f"{self.engine.url.database}-wal")
+
     def close(self) -> None:
         super().close()
         self._writer.close()
