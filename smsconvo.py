@@ -6,7 +6,8 @@ one function, and renders the outcome.
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from threading import Event
 
@@ -17,19 +18,29 @@ from sqlalchemy.orm import Session
 
 from gateway import twiml
 from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
-from logs import error_location, log_event
+from logs import dropped_lines, error_location, log_event
 from models import Delivery, IncomingText, Message, respond
+from models.delivery import Undelivered
 from models.turn import Reply, load, save
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
-from storage.versions import SELECT_VERSION, known_versions
+from storage import describe
+from storage.probe import Probe
+from storage.versions import SELECT_VERSION, check_writable, known_versions
+from worker.wal import LARGE_WAL, is_wal_large
 
 Clock = Callable[[], datetime]
 
+ESSENTIAL = {"database", "migration", "disk"}  # without which texts get a 503, or may soon
+BROKEN_DATABASE = "The disk failed, or the files are damaged or were taken away. The log says more."
+WRONG_VERSION = "The database and this program are not of the same version. See: upgrade --help"
+LITTLE_ROOM = "The disk is nearly full, and texts that find no room get a 503. Make room."
+FAILED_RESULTS = "Results have failed, and stay until you retry them. See: outbox --help"
+FILE_PROBLEMS = "The files have mistakes, so those from before are in use. See: check --help"
+DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
+
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
-# Checks that keep no text away when they fail: then the status is "degraded", and no 503.
-DEGRADING = ("questionnaires",)
 MIN_FREE_DISK = 64 * 1024 * 1024  # bytes; the log of SQLite may need as much
 
 
@@ -45,6 +56,8 @@ class App(Bottle):
         self.clock = clock or self.database.now
         self.needed_version = known_versions()[-1]
         self.result_written = Event()
+        self.read_probe = Probe(partial(read_state, self))
+        self.write_probe = Probe(partial(check_writable, self.database))
 
     def default_error_handler(self, error: HTTPError) -> str:
         """Tell the log, and tell the outside nothing: an error page could be texted to somebody."""
@@ -152,10 +165,10 @@ def save_status(db: Session, *, report: StatusReport) -> bool:
 
 
 def show_health() -> bytes:
-    """Counts and states for whoever watches over smsconvo; nothing about anybody who texts."""
+    """What works, for whoever watches over smsconvo; nothing about anybody who texts."""
     checks = health_checks(request.app)
-    failed = {name for name, check in checks.items() if check.get("ok") is False}
-    status = "failing" if failed - {*DEGRADING} else "degraded" if failed else "ok"
+    wrong = {name for name, check in checks.items() if not check["ok"]}
+    status = "failing" if wrong & ESSENTIAL else "degraded" if wrong else "ok"
     response.status = 503 if status == "failing" else 200
     response.content_type = "application/json"
     response.set_header("Cache-Control", "no-store")
@@ -163,29 +176,48 @@ def show_health() -> bytes:
 
 
 def health_checks(app: App) -> dict[str, dict]:
-    """What works. A receiver that takes no results is no reason to keep texts away from us."""
-    try:
-        now = app.clock()
-        with app.database.read() as db:
-            version = db.scalar(SELECT_VERSION)
-            undelivered = Delivery.count_undelivered(db)
-    except (DBAPIError, OSError):
-        now, version, undelivered = datetime.now(UTC), None, {}
-    free, needed = app.database.free_space(), app.needed_version
+    """What each part is like; only one that is ESSENTIAL is a reason to keep texts away from us."""
+    version, undelivered, trouble = probe_database(app)
+    free, wal = measure(app.database.free_space), measure(app.database.wal_size)
+    dropped, needed = dropped_lines.count, app.needed_version
+    problems = app.files.problems
     return {
-        "database": {"ok": version is not None and not app.database.broken.is_set()},
-        "migration": {"ok": version == needed, "found": version, "needed": needed},
-        "disk": {"ok": free is None or free >= MIN_FREE_DISK, "free_bytes": free},
-        "questionnaires": {"ok": not app.files.problems, "problems": app.files.problems},
-        "outbox": summarize_outbox(undelivered, now),
+        "database": check(not trouble, trouble),
+        "migration": check(version == needed, WRONG_VERSION, found=version, needed=needed),
+        "disk": check(free is None or free >= MIN_FREE_DISK, LITTLE_ROOM, free_bytes=free),
+        "wal": check(not is_wal_large(wal), LARGE_WAL, bytes=wal),
+        "outbox": check(not undelivered.failed, FAILED_RESULTS, **undelivered.summary()),
+        "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
+        "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
     }
 
 
-def summarize_outbox(undelivered: dict[str, tuple[int, datetime]], now: datetime) -> dict[str, int]:
-    pending, oldest = undelivered.get("pending", (0, now))
-    failed, _ = undelivered.get("failed", (0, now))
-    age = max(int((now - oldest).total_seconds()), 0)
-    return {"pending": pending, "failed": failed, "oldest_pending_seconds": age}
+def check(ok: bool, why: str, **facts: object) -> dict[str, object]:
+    """A part of what `/healthz` shows: whether it is right, else why not, and what is known."""
+    return {"ok": ok} | ({} if ok else {"why": why}) | facts
+
+
+def probe_database(app: App) -> tuple[str | None, Undelivered, str]:
+    """Its version, what it owes, and why no text can be recorded in it, or ""."""
+    version, undelivered, trouble = None, Undelivered(), ""
+    try:
+        app.write_probe.start()  # beside the other, so that both together take no longer
+        version, undelivered = app.read_probe.result()
+        app.write_probe.result()
+    except Exception as error:
+        trouble = f"No text can be recorded: {describe(error)}."
+    return version, undelivered, BROKEN_DATABASE if app.database.broken.is_set() else trouble
+
+
+def read_state(app: App) -> tuple[str | None, Undelivered]:
+    now = app.clock()
+    with app.database.read() as db:
+        return db.scalar(SELECT_VERSION), Delivery.count_undelivered(db, now)
+
+
+def measure(size: Callable[[], int | None]) -> int | None:
+    with suppress(OSError):  # the directory may be gone
+        return size()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from typing import Any, Optional
+from math import isfinite, nan
+from typing import Any, NamedTuple, Optional
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -31,10 +32,26 @@ MAX_IN_FLIGHT = 16  # attempts of one worker
 MAX_PER_RECEIVER = 4
 MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery is `failed`
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
+MAX_COUNT = 1000  # of what is not delivered, in `/healthz`
 HTTP_GONE = 410  # from a receiver that wants no more
 IS_PENDING = "state = 'pending'"
 IS_410 = f"state = 'failed' AND last_status = {HTTP_GONE}"
 IS_UNDELIVERED = "state <> 'delivered'"
+
+
+class Undelivered(NamedTuple):
+    """Counts of what is not delivered; None for what is not known."""
+
+    pending: int | None = None
+    failed: int | None = None
+    oldest_seconds: int | None = None  # the age of the oldest that is pending
+
+    def summary(self) -> dict[str, object]:
+        """For `/healthz`: the counts go up to MAX_COUNT, and `more` names those that are higher."""
+        counts = {"pending": self.pending, "failed": self.failed}
+        more = [name for name, count in counts.items() if count and count > MAX_COUNT]
+        counts |= dict.fromkeys(more, MAX_COUNT)
+        return counts | {"more": more, "oldest_pending_seconds": self.oldest_seconds}
 
 
 class Delivery(Base):
@@ -126,11 +143,12 @@ class Delivery(Base):
         return [delivery.id for delivery in chosen]
 
     @classmethod
-    def count_undelivered(cls, db: Session) -> dict[str, tuple[int, datetime]]:
-        """For `pending` and `failed`, where there are any: how many, and when the oldest began."""
-        counted = sa.select(cls.state, sa.func.count(), sa.func.min(cls.created_at))
-        rows = db.execute(counted.where(sa.text(IS_UNDELIVERED)).group_by(cls.state))
-        return {state: (count, oldest) for state, count, oldest in rows}
+    def count_undelivered(cls, db: Session, now: datetime) -> "Undelivered":
+        """How many are pending or failed; that takes no longer if many are."""
+        ((pending, failed, oldest),) = COUNT_UNDELIVERED.fetch_all(db)
+        age = now.timestamp() - float(nan if oldest is None else oldest)
+        oldest_seconds = max(int(age), 0) if isfinite(age) else None if pending else 0
+        return Undelivered(pending, failed, oldest_seconds)
 
     @property
     def is_quarantined(self) -> bool:
@@ -246,6 +264,31 @@ SAVE_OUTCOME = Statement(
     sa.update(TABLE)
     .where(TABLE.c.id == sa.bindparam("this"), TABLE.c.attempts == sa.bindparam("attempt"))
     .values({name: sa.bindparam(name) for name in OUTCOME})
+)
+
+
+def _undelivered(column: sa.ColumnElement, state: str) -> sa.Select:
+    """By the index, which has these in the order of their age."""
+    rows = sa.select(column).select_from(TABLE)
+    rows = rows.where(sa.text(IS_UNDELIVERED), sa.text(f"state = '{state}'"))
+    return rows.order_by(TABLE.c.created_at)
+
+
+def _count(state: str) -> sa.ScalarSelect:
+    rows = _undelivered(LITERAL_1, state).limit(sa.literal_column(str(MAX_COUNT + 1)))
+    return sa.select(sa.func.count()).select_from(rows.subquery()).scalar_subquery()
+
+
+# How many are pending and have failed, up to one more than MAX_COUNT, and the Unix time of the
+# oldest pending one. It is computed there, for a time that cannot be read must not raise here.
+COUNT_UNDELIVERED = Statement(
+    sa.select(
+        _count("pending"),
+        _count("failed"),
+        _undelivered(sa.extract("epoch", TABLE.c.created_at), "pending")
+        .limit(LITERAL_1)
+        .scalar_subquery(),
+    )
 )
 NEWEST = Statement(
     sa.select(TABLE)

@@ -148,6 +148,10 @@ class SQLite(Database):
             return Rescue(self._reason, True)
         return rescue(self._files, self._anchor.connection.dbapi_connection, self._reason)
 
+    def wal_size(self) -> int | None:
+        with suppress(FileNotFoundError):
+            return os.path.getsize(f"{self.engine.url.database}-wal")
+
     def close(self) -> None:
         super().close()
         self._writer.close()

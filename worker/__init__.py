@@ -9,6 +9,7 @@ from settings import Settings
 from storage import Clock, Database
 from worker.expiry import ExpireSilent
 from worker.results import DeliverResults
+from worker.wal import WatchWal
 from worker.worker import Worker
 
 
@@ -16,6 +17,7 @@ def create_worker(database: Database, settings: Settings, clock: Clock, wake: Ev
     """The worker with all its jobs; `wake` is to be set when a result was written."""
     jobs = [
         ExpireSilent(database),
+        WatchWal(database),
         DeliverResults(database, settings, clock, wake),
     ]
     return Worker(jobs, database, clock, wake)
