@@ -55,6 +55,7 @@ class Conversation(Base):
         sa.Index(None, "number", "id"),
         partial_index("uq_conversations_open", "sender", "number", where=IS_OPEN, unique=True),
         partial_index("ix_conversations_silent", "expires_at", where=IS_OPEN),
+        {"sqlite_autoincrement": True},  # rows may refer to an id that was deleted
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -40,7 +40,8 @@ class Version(Base):
     """A questionnaire as it was when a conversation first used it."""
 
     __tablename__ = "questionnaires"
-    __table_args__ = (UniqueConstraint("name", "digest"),)
+    # On SQLite, conversations may refer to an id that was deleted.
+    __table_args__ = (UniqueConstraint("name", "digest"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]

@@ -69,8 +69,12 @@ def target(create) -> str:
 
 
 def change(path: Path, statement: str, *values) -> None:
+    """Change rows as they may be from a time when nothing was checked."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA ignore_check_constraints = 1")
+        triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        for (name,) in connection.execute(triggers).fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
         connection.execute(statement, values)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import FEEDBACK, NUMBER, REY, Webhook
+from conftest import FEEDBACK, HEAD, NUMBER, REY, Webhook
 
 from commands.server import exit_on_storage_failure
 from phone import TwilioError
@@ -56,7 +56,7 @@ def test_all_is_well(webhook):
         {
             "status": "ok",
             "database": {"ok": True},
-            "migration": {"ok": True, "found": "0004", "needed": "0004"},
+            "migration": {"ok": True, "found": HEAD, "needed": HEAD},
             "outbox": {"pending": 0, "failed": 0, "oldest_pending_seconds": 0},
         },
     )
@@ -90,7 +90,7 @@ def test_a_database_of_another_version_is_unwell(webhook):
     change(webhook, "UPDATE alembic_version SET version_num = '9999'")
     status, told = ask(webhook)
     assert (status, told["status"]) == (503, "failing")
-    assert told["migration"] == {"ok": False, "found": "9999", "needed": "0004"}
+    assert told["migration"] == {"ok": False, "found": "9999", "needed": HEAD}
 
 
 def test_a_database_that_does_not_answer_is_unwell(webhook):
