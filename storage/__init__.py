@@ -4,8 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
+from storage.cells import is_undecodable
 from storage.database import Clock, Database, parse_url
 from storage.postgresql import PostgreSQL, lock_for_migration
 from storage.sqlite import MIGRATION_PRAGMAS, SQLite, sqlite3, sqlite_engine, write_lock
@@ -28,6 +35,17 @@ def is_transient(error: DBAPIError) -> bool:
     if code is None:
         return isinstance(error, OperationalError)
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def is_deterministic(error: Exception) -> bool:
+    """Whether a transaction would fail so each time: by what it read, or by a mistake of ours.
+
+    Else the database, the disk or the network is the reason.
+    """
+    if isinstance(error, DBAPIError):
+        of_values = isinstance(error, DataError | IntegrityError)
+        return of_values or is_undecodable(error.orig)
+    return not isinstance(error, SQLAlchemyError | OSError)
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import Self, TypeVar
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.orm import Session
 
+from storage.unreadable import UNREADABLE, UnreadableRows
+
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 Transaction = Callable[[Session], T]
@@ -28,11 +30,13 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.broken = Event()
+        self.unreadable = UnreadableRows()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session to look with; it cannot write on SQLite."""
-        with Session(self.engine, expire_on_commit=False) as db:
+        info = {UNREADABLE: self.unreadable}
+        with Session(self.engine, expire_on_commit=False, info=info) as db:
             yield db
 
     def write(self, transaction: Transaction[T]) -> T:

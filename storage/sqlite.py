@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from storage.backup import back_up
 from storage.database import WRITE_TIMEOUT_SECONDS, Database, DatabaseBroken, T, Transaction
+from storage.unreadable import UNREADABLE, WRITES
 
 try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
     import pysqlite3.dbapi2 as sqlite3
@@ -65,7 +66,8 @@ class SQLite(Database):
         super().__init__(reader)
         for engine in (reader, writer):
             event.listen(engine, "handle_error", self._classify_error)
-        self._writer = Writer(writer, write_lock(url), self.broken)
+        info = {UNREADABLE: self.unreadable, WRITES: True}
+        self._writer = Writer(writer, write_lock(url), self.broken, info)
         self._server_lock = FileLock(f"{url.database}-server")
 
     def write(self, transaction: Transaction[T]) -> T:
@@ -107,8 +109,10 @@ class SQLite(Database):
 class Writer:
     """The thread that writes: first come, first served, with one commit for all that wait."""
 
-    def __init__(self, engine: Engine, lock: "FileLock", broken: Event) -> None:
-        self._engine, self._lock, self._broken = engine, lock, broken
+    def __init__(
+        self, engine: Engine, lock: "FileLock", broken: Event, info: dict[str, Any]
+    ) -> None:
+        self._engine, self._lock, self._broken, self._info = engine, lock, broken, info
         self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # None ends the thread
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -155,7 +159,8 @@ class Writer:
                 raise DatabaseBroken
             with self._locked():
                 batch = [queued for queued in batch if _is_awaited(queued[1])]
-                with Session(self._engine, expire_on_commit=False) as db, db.begin():
+                session = Session(self._engine, expire_on_commit=False, info=self._info)
+                with session as db, db.begin():
                     db.connection()  # BEGIN here, not at the first statement
                     results = [transaction(db) for transaction, _ in batch]
         except Exception as error:
