@@ -12,21 +12,25 @@ from threading import Event
 
 import msgspec
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gateway import twiml
 from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from logs import error_location, log_event
 from models import Delivery, IncomingText, Message, respond
+from models.set_aside import set_aside
 from models.turn import Reply, load, save
 from resources import open_catalog, open_database, open_people
 from settings import Settings
+from storage import is_deterministic
+from storage.unreadable import UnreadableRow
 from storage.versions import SELECT_VERSION, known_versions
 
 Clock = Callable[[], datetime]
 
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
+MAX_ROWS = 20  # that cannot be read are named in /healthz
 MIN_FREE_DISK = 64 * 1024 * 1024  # bytes; the log of SQLite may need as much
 
 
@@ -79,6 +83,9 @@ def errors_as_5xx(route: Callable) -> Callable:
             raise
         except RequestRejected as error:
             raise LoggedError(error.status, error.reason) from None
+        except UnreadableRow as error:
+            request.app.database.unreadable.add(error)
+            raise LoggedError(500, f"{error}, so this row cannot be read") from None
         except (DBAPIError, OSError) as error:
             reason = f"the database did not answer: {error_location(error)}"
             raise LoggedError(503, reason) from None
@@ -91,20 +98,40 @@ def errors_as_5xx(route: Callable) -> Callable:
 def receive_text() -> str:
     app = request.app
     text = app.webhook.incoming_text(request.environ)
-    process = partial(process_text, app=app, text=text, now=app.clock())
-    reply = app.database.write(process)
+    reply = record_text(app, text)
     if reply.has_result:
         app.result_written.set()
     log_event("text", sid=text.sid, outcome=reply.outcome)
     return render_reply(reply, app.settings.public_url)
 
 
+def record_text(app: App, text: IncomingText) -> Reply:
+    """Process a text in a transaction; if what it leads to cannot be saved, set it aside."""
+    now = app.clock()
+    try:
+        return app.database.write(partial(process_text, app=app, text=text, now=now))
+    except Exception as error:
+        if not is_deterministic(error):
+            raise
+        reason = error
+    return app.database.write(lambda db: set_aside(db, text, now, reason, app.catalog, app.people))
+
+
 def process_text(db: Session, *, app: App, text: IncomingText, now: datetime) -> Reply:
-    """Load, decide, save. What is recorded already goes out again, and changes nothing."""
-    state = load(db, text, app.catalog, app.people)
-    if isinstance(state, Reply):
-        return state
-    return save(db, respond(state, text, now))
+    """Load, decide, save. What is recorded already goes out again, and changes nothing.
+
+    A text is set aside if a row that it depends on cannot be read, or if deciding fails.
+    """
+    try:
+        state = load(db, text, app.catalog, app.people)
+        if isinstance(state, Reply):
+            return state
+        decision = respond(state, text, now)
+    except (SQLAlchemyError, OSError):
+        raise
+    except Exception as error:
+        return set_aside(db, text, now, error, app.catalog, app.people)
+    return save(db, decision)
 
 
 def render_reply(reply: Reply, public_url: str) -> str:
@@ -141,11 +168,13 @@ def save_status(db: Session, *, report: StatusReport) -> bool:
 def show_health() -> bytes:
     """Counts and states for whoever watches over smsconvo; nothing about anybody who texts."""
     checks = health_checks(request.app)
-    failing = [name for name, check in checks.items() if check.get("ok") is False]
+    wrong = {name for name, check in checks.items() if check.get("ok") is False}
+    failing = wrong - {"rows"}  # which concern only those whose rows they are
     response.status = 503 if failing else 200
     response.content_type = "application/json"
     response.set_header("Cache-Control", "no-store")
-    return msgspec.json.encode({"status": "failing" if failing else "ok"} | checks)
+    status = "failing" if failing else "degraded" if wrong else "ok"
+    return msgspec.json.encode({"status": status} | checks)
 
 
 def health_checks(app: App) -> dict[str, dict]:
@@ -158,11 +187,13 @@ def health_checks(app: App) -> dict[str, dict]:
     except DBAPIError:
         now, version, undelivered = datetime.now(UTC), None, {}
     free, needed = app.database.free_space(), app.needed_version
+    rows = list(map(str, app.database.unreadable))
     return {
         "database": {"ok": version is not None and not app.database.broken.is_set()},
         "migration": {"ok": version == needed, "found": version, "needed": needed},
         "disk": {"ok": free is None or free >= MIN_FREE_DISK, "free_bytes": free},
         "outbox": summarize_outbox(undelivered, now),
+        "rows": {"ok": not rows, "unreadable": rows[:MAX_ROWS], "count": len(rows)},
     }
 
 

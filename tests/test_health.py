@@ -58,6 +58,7 @@ def test_all_is_well(webhook):
             "database": {"ok": True},
             "migration": {"ok": True, "found": HEAD, "needed": HEAD},
             "outbox": {"pending": 0, "failed": 0, "oldest_pending_seconds": 0},
+            "rows": {"ok": True, "unreadable": [], "count": 0},
         },
     )
 
