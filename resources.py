@@ -1,11 +1,14 @@
 """Opens what the settings name; a SettingsError names the setting that is wrong and the cure."""
 
+import logging
 import os
 from typing import NamedTuple
 
+from logs import log_event
 from models import Catalog, InvalidQuestionnaire, People, load_catalog
 from settings import Settings, SettingsError
 from storage import Database, connect
+from storage.unreadable import UnreadableRow
 from storage.versions import MigrationFailed, migrate
 
 
@@ -49,11 +52,19 @@ def open_people(settings: Settings) -> People:
 def open_database(settings: Settings) -> Database:
     """The database, whatever its version; see `commands/database.py` for that."""
     try:
-        return connect(settings.database_url, settings.processes)
+        database = connect(settings.database_url, settings.processes)
     except ValueError as error:
         raise SettingsError(
             f"DATABASE_URL {error}. Set it to one, like sqlite:///smsconvo.db."
         ) from None
+    database.unreadable.on_new = log_unreadable
+    return database
+
+
+def log_unreadable(error: UnreadableRow) -> None:
+    """Name a row that cannot be read, and never what is in it."""
+    names = {"table": error.table, "id": error.id, "column": error.column}
+    log_event("unreadable", logging.ERROR, **names, why=error.reason)
 
 
 def migrate_database(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from threading import Event
 
 import msgspec
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gateway import twiml
@@ -21,12 +21,14 @@ from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from logs import dropped_lines, error_location, log_event
 from models import Delivery, IncomingText, Message, respond
 from models.delivery import Undelivered
+from models.set_aside import set_aside
 from models.turn import Reply, load, save
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
-from storage import describe
+from storage import describe, is_deterministic
 from storage.probe import Probe
+from storage.unreadable import UnreadableRow
 from storage.versions import SELECT_VERSION, check_writable, known_versions
 from worker.wal import LARGE_WAL, is_wal_large
 
@@ -38,9 +40,11 @@ WRONG_VERSION = "The database and this program are not of the same version. See:
 LITTLE_ROOM = "The disk is nearly full, and texts that find no room get a 503. Make room."
 FAILED_RESULTS = "Results have failed, and stay until you retry them. See: outbox --help"
 FILE_PROBLEMS = "The files have mistakes, so those from before are in use. See: check --help"
+UNREADABLE_ROWS = "Rows cannot be read: their senders are not answered until you correct them."
 DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
 
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
+MAX_ROWS = 20  # that cannot be read are named in /healthz
 MIN_FREE_DISK = 64 * 1024 * 1024  # bytes; the log of SQLite may need as much
 
 
@@ -96,6 +100,9 @@ def errors_as_5xx(route: Callable) -> Callable:
             raise
         except RequestRejected as error:
             raise LoggedError(error.status, error.reason) from None
+        except UnreadableRow as error:
+            request.app.database.unreadable.add(error)
+            raise LoggedError(500, f"{error}, so this row cannot be read") from None
         except (DBAPIError, OSError) as error:
             reason = f"the database did not answer: {error_location(error)}"
             raise LoggedError(503, reason) from None
@@ -108,21 +115,42 @@ def errors_as_5xx(route: Callable) -> Callable:
 def receive_text() -> str:
     app = request.app
     text = app.webhook.incoming_text(request.environ)
-    process = partial(process_text, app=app, text=text, now=app.clock())
-    reply = app.database.write(process)
+    reply = record_text(app, text)
     if reply.has_result:
         app.result_written.set()
     log_event("text", sid=text.sid, outcome=reply.outcome)
     return render_reply(reply, app.settings.public_url)
 
 
-def process_text(db: Session, *, app: App, text: IncomingText, now: datetime) -> Reply:
-    """Load, decide, save. What is recorded already goes out again, and changes nothing."""
+def record_text(app: App, text: IncomingText) -> Reply:
+    """Process a text in a transaction; if what it leads to cannot be saved, set it aside."""
+    now = app.clock()
+    try:
+        return app.database.write(partial(process_text, app=app, text=text, now=now))
+    except Exception as error:
+        if not is_deterministic(error):
+            raise
+        reason = error
     files = app.files.current
-    state = load(db, text, files.catalog, files.people)
-    if isinstance(state, Reply):
-        return state
-    return save(db, respond(state, text, now))
+    return app.database.write(lambda db: set_aside(db, text, now, reason, *files))
+
+
+def process_text(db: Session, *, app: App, text: IncomingText, now: datetime) -> Reply:
+    """Load, decide, save. What is recorded already goes out again, and changes nothing.
+
+    A text is set aside if a row that it depends on cannot be read, or if deciding fails.
+    """
+    files = app.files.current
+    try:
+        state = load(db, text, *files)
+        if isinstance(state, Reply):
+            return state
+        decision = respond(state, text, now)
+    except (SQLAlchemyError, OSError):
+        raise
+    except Exception as error:
+        return set_aside(db, text, now, error, *files)
+    return save(db, decision)
 
 
 def render_reply(reply: Reply, public_url: str) -> str:
@@ -180,13 +208,14 @@ def health_checks(app: App) -> dict[str, dict]:
     version, undelivered, trouble = probe_database(app)
     free, wal = measure(app.database.free_space), measure(app.database.wal_size)
     dropped, needed = dropped_lines.count, app.needed_version
-    problems = app.files.problems
+    problems, rows = app.files.problems, list(map(str, app.database.unreadable))
     return {
         "database": check(not trouble, trouble),
         "migration": check(version == needed, WRONG_VERSION, found=version, needed=needed),
         "disk": check(free is None or free >= MIN_FREE_DISK, LITTLE_ROOM, free_bytes=free),
         "wal": check(not is_wal_large(wal), LARGE_WAL, bytes=wal),
         "outbox": check(not undelivered.failed, FAILED_RESULTS, **undelivered.summary()),
+        "rows": check(not rows, UNREADABLE_ROWS, unreadable=rows[:MAX_ROWS], count=len(rows)),
         "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
         "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
     }

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from models import InvalidQuestionnaire
 from settings import SettingsError
 from storage import DatabaseBroken, is_transient
+from storage.unreadable import UnreadableRow
 
 
 class ErrorHandlingGroup(click.Group):
@@ -24,6 +25,8 @@ class ErrorHandlingGroup(click.Group):
             return super().invoke(ctx)
         except (SettingsError, InvalidQuestionnaire, DatabaseBroken) as error:
             fail(str(error))
+        except UnreadableRow as error:
+            fail(f"{error}. Correct this row; see docs/operating.md.")
         except DBAPIError as error:
             of_postgresql = hasattr(error.orig, "diag")
             suspect = "the log of PostgreSQL" if of_postgresql else "the rights on its directory"

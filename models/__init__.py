@@ -1,7 +1,8 @@
 """What a conversation is: the tables and their behaviour. No HTTP, no environment, no clock."""
 
+from models.answer import Answer
 from models.contact import Contact, People
-from models.conversation import Answer, Conversation
+from models.conversation import Conversation
 from models.delivery import Delivery
 from models.engine import respond
 from models.message import Message

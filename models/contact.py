@@ -1,7 +1,7 @@
 """Who texts: a row for each sender, and the people whose names we know."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from addresses import is_text_address
 from storage.base import Base, Statement
 from toml_file import load_toml, read_bytes
+
+UNKNOWN = datetime.max.replace(tzinfo=UTC)  # of an opting out that cannot be read
 
 
 class Contact(Base):
@@ -32,10 +34,36 @@ class Contact(Base):
         """
         return cls.first(db, BY_PHONE, phone=phone)
 
+    @classmethod
+    def try_lock(cls, db: Session, phone: str) -> bool:
+        """Lock the row as `find` does; False if it is locked by a text just now, or not there."""
+        return bool(LOCK.fetch_all(db, phone=phone))
+
+    @classmethod
+    def unreadable(cls, id: int, phone: str, name: str | None) -> Self:
+        """One whose row cannot be read: as far as we know, its sender may have opted out."""
+        values = {"id": id, "phone": phone, "name": name, "opted_out_at": UNKNOWN}
+        return cls.from_row([values[column] for column in cls.column_names])
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it is not known if its sender has opted out."""
+        return self.opted_out_at is UNKNOWN
+
+    def opt_out(self, now: datetime) -> None:
+        """Note that its sender wants no texts, unless that is known already."""
+        if self.opted_out_at is None or self.is_unreadable:
+            self.opted_out_at = now
+
 
 # Built once: building a statement costs as much as running it.
 TABLE = Contact.__table__
 BY_PHONE = Statement(select(TABLE).where(TABLE.c.phone == bindparam("phone")).with_for_update())
+LOCK = Statement(
+    select(TABLE.c.id)
+    .where(TABLE.c.phone == bindparam("phone"))
+    .with_for_update(key_share=True, skip_locked=True)
+)
 
 
 class People(dict[str, str]):

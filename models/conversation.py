@@ -1,4 +1,4 @@
-"""What is kept of a conversation: its row, its answers, and what it still owes.
+"""What is kept of a conversation: its row, and with it its answers and what it still owes.
 
 Which conversation a text belongs to is decided by who texts which of our numbers, and when. The
 cookie decides nothing, since Twilio may lose one or send an old one.
@@ -9,11 +9,13 @@ What happens to a conversation happens in memory: `models/turn.py` reads and wri
 import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.types import NULLTYPE
 
+from models.answer import Answer
 from models.contact import Contact
 from models.delivery import Delivery
 from models.payload import ResultData, Values, build_payload, has_same_answers
@@ -21,27 +23,26 @@ from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
 from models.version import Version
-from storage.base import LITERAL_1, Base, Statement, partial_index, split_row
+from storage.base import Base, Statement, partial_index, split_row
+from storage.unreadable import UnreadableRow, unreadable_rows
 
 REVIEW = "(review)"  # the key of what is asked when all is answered; no question's has brackets
 TOKEN = re.compile(r"[0-9a-f]{32}")
 IS_OPEN = "state = 'open'"  # the condition of an index, as text
 
 
-class Answer(Base):
-    """What was asked, what was texted, and the value that was read; none where it was skipped."""
+class Position(NamedTuple):
+    """Where a conversation stands in the order in which they expire."""
 
-    __tablename__ = "answers"
-    __table_args__ = (sa.UniqueConstraint("conversation_id", "key"),)
+    time: Any  # as the database holds it: whoever edits a row may have written anything
+    id: int
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    conversation_id: Mapped[int] = mapped_column(sa.ForeignKey("conversations.id"))
-    key: Mapped[str]
-    question: Mapped[str]  # its prompt as the guest got it
-    text: Mapped[str]
-    value: Mapped[str | None]
-    message_id: Mapped[int] = mapped_column(sa.ForeignKey("messages.id"))
-    answered_at: Mapped[datetime]
+
+class Silent(NamedTuple):
+    """A conversation that is silent."""
+
+    position: Position
+    sender: Any
 
 
 class Conversation(Base):
@@ -55,6 +56,7 @@ class Conversation(Base):
         sa.Index(None, "number", "id"),
         partial_index("uq_conversations_open", "sender", "number", where=IS_OPEN, unique=True),
         partial_index("ix_conversations_silent", "expires_at", where=IS_OPEN),
+        {"sqlite_autoincrement": True},  # rows may refer to an id that was deleted
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -272,39 +274,52 @@ class Conversation(Base):
 
     @classmethod
     def find_by_id(cls, db: Session, id: int) -> Self | None:
-        """The conversation with all that belongs to it, or None."""
-        row = db.execute(BY_ID, {"id": id}).first()
-        return row and cls.from_related(db, row)
+        """The conversation with all that belongs to it, or None; UnreadableRow."""
+        rows = BY_ID.fetch_all(db, id=id)
+        return cls.from_related(db, rows[0]) if rows else None
 
     @classmethod
     def find_pair(cls, db: Session, token: str) -> tuple[str, str] | None:
         """The sender and the number of the conversation that a cookie names, if it names one."""
         if not TOKEN.fullmatch(token):
             return None
-        row = db.execute(sa.select(cls.sender, cls.number).where(cls.token == token)).first()
-        return row and tuple(row)
+        found = PAIR.fetch_readable(db, unreadable_rows(db).add, token=token)
+        return tuple(found[0]) if found else None
 
     @classmethod
     def find_stoppable(cls, db: Session, sender: str) -> list[Self]:
-        """The sender's conversations that `can_be_stopped`, on all our numbers."""
-        corrects = sa.and_(cls.state == "completed", cls.current_key.is_not(None))
-        stoppable = sa.or_(cls.state == "open", corrects)
-        found = db.execute(WITH_RELATED.where(cls.sender == sender, stoppable).order_by(cls.id))
-        return [cls.from_related(db, row) for row in found.all()]
+        """The sender's conversations that `can_be_stopped`, on all our numbers.
 
-    @classmethod
-    def is_any_silent(cls, db: Session, now: datetime) -> bool:
-        """Whether `find_silent` would find one."""
-        return db.execute(ANY_SILENT, {"now": now}).first() is not None
-
-    @classmethod
-    def find_silent(cls, db: Session, now: datetime, limit: int) -> list[Self]:
-        """Those that are silent, locked where a database has such locks.
-
-        Whoever is being texted right now is left for the next time.
+        What cannot be read is left out.
         """
-        rows = db.execute(SILENT, {"now": now, "limit": limit}).all()
-        return [cls.from_related(db, row) for row in rows]
+        ids = [id for (id,) in STOPPABLE_IDS.fetch_all(db, sender=sender)]
+        return list(filter(None, (cls.find_readable(db, id) for id in ids)))
+
+    @classmethod
+    def find_readable(cls, db: Session, id: int) -> Self | None:
+        """The conversation with all that belongs to it; None if that cannot be read, or is not."""
+        try:
+            return cls.find_by_id(db, id)
+        except UnreadableRow as error:
+            unreadable_rows(db).add(error)
+            return None
+
+    @classmethod
+    def is_any_silent(cls, db: Session, now: datetime, after: Position | None = None) -> bool:
+        """Whether `find_silent` would find one."""
+        return bool(cls.find_silent(db, now, 1, after))
+
+    @classmethod
+    def find_silent(
+        cls, db: Session, now: datetime, limit: int, after: Position | None = None
+    ) -> list[Silent]:
+        """Those that nobody texted for too long, in the order of their positions."""
+        values = {"now": now, "limit": limit}
+        if after:
+            values |= {"time": after.time, "id": after.id}
+        statement = SILENT_AFTER if after else SILENT
+        rows = statement.fetch_all(db, **values)
+        return [Silent(Position(time, id), sender) for id, sender, time in rows]
 
     @classmethod
     def from_related(cls, db: Session, row: Sequence[Any]) -> Self:
@@ -314,28 +329,66 @@ class Conversation(Base):
         return conversation
 
     def load_related(self, db: Session, version: Version, contact: Contact) -> None:
-        """Read its answers, and its newest result where a later one would name it."""
+        """Read its answers, and its newest result where a later one would name it.
+
+        UnreadableRow if something of all that cannot be read.
+        """
         self.version, self.contact = version, contact
-        self.answers = {
-            answer.key: answer for answer in Answer.all(db, ANSWERS, conversation=self.id)
-        }
+        self._check_related()
+        self.answers = {answer.key: answer for answer in Answer.find_all(db, self.id)}
         if version.definition.has_several_results:
             self.latest_result = Delivery.find_newest(db, self.id)
+        for row in (self, version, contact):
+            unreadable_rows(db).forget(row.__tablename__, row.id)
+
+    def _check_related(self) -> None:
+        """UnreadableRow for what each row for itself cannot show.
+
+        The sqlite3 shell enforces no foreign keys, so what belongs to it may have been deleted.
+        """
+        key = self.current_key
+        if self.version.id is None:
+            raise self._unreadable("questionnaire_id", "names no questionnaire")
+        if self.contact.phone is None:
+            raise self._unreadable("sender", "names no contact")
+        if key not in (None, REVIEW) and key not in self.questionnaire.by_key:
+            raise self._unreadable("asking", "names no question of its questionnaire")
+        if key is not None and self.current_prompt is None:
+            raise self._unreadable("asked", "is empty, though something is asked")
+
+    def _unreadable(self, column: str, reason: str) -> UnreadableRow:
+        return UnreadableRow(self.__tablename__, self.id, column, reason)
 
 
 # Built once: building a statement costs as much as running it. What begins with IS is a condition.
-TABLE, ANSWER = Conversation.__table__, Answer.__table__
-RELATED = TABLE.join(Version.__table__).join(Contact.__table__)
+TABLE = Conversation.__table__
+RELATED = TABLE.outerjoin(Version.__table__).outerjoin(Contact.__table__)
 WITH_RELATED = sa.select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)
-BY_ID = WITH_RELATED.where(TABLE.c.id == sa.bindparam("id"))
-IS_SILENT = sa.and_(sa.text(f"conversations.{IS_OPEN}"), TABLE.c.expires_at <= sa.bindparam("now"))
-ANY_SILENT = sa.select(TABLE.c.id).where(IS_SILENT).limit(LITERAL_1)
-SILENT = (
-    WITH_RELATED.where(IS_SILENT)
+BY_ID = Statement(WITH_RELATED.where(TABLE.c.id == sa.bindparam("id")))
+PAIR = Statement(
+    sa.select(TABLE.c.sender, TABLE.c.number).where(TABLE.c.token == sa.bindparam("token"))
+)
+STOPPABLE_IDS = Statement(
+    sa.select(TABLE.c.id)
+    .where(
+        TABLE.c.sender == sa.bindparam("sender"),
+        sa.text(f"({IS_OPEN} OR state = 'completed' AND asking IS NOT NULL)"),
+    )
+    .order_by(TABLE.c.id)
+)
+# As the database holds them, for what cannot be read must have its turn, too.
+RAW_SENDER = sa.type_coerce(TABLE.c.sender, NULLTYPE)
+RAW_TIME = sa.type_coerce(TABLE.c.expires_at, NULLTYPE)
+FIRST_SILENT = (
+    sa.select(TABLE.c.id, RAW_SENDER, RAW_TIME)
+    .where(sa.text(IS_OPEN), TABLE.c.expires_at <= sa.bindparam("now"))
     .order_by(TABLE.c.expires_at, TABLE.c.id)
     .limit(sa.bindparam("limit"))
-    .with_for_update(of=[TABLE, Contact.__table__], key_share=True, skip_locked=True)
 )
-ANSWERS = Statement(
-    sa.select(ANSWER).where(ANSWER.c.conversation_id == sa.bindparam("conversation"))
+SILENT = Statement(FIRST_SILENT)
+SILENT_AFTER = Statement(
+    FIRST_SILENT.where(
+        sa.tuple_(RAW_TIME, TABLE.c.id)
+        > sa.tuple_(sa.bindparam("time", type_=NULLTYPE), sa.bindparam("id"))
+    )
 )

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
+from models.answer import Answer
 from models.contact import Contact
-from models.conversation import Answer, Conversation
+from models.conversation import Conversation
 from models.delivery import Delivery
 from models.questionnaire.catalog import Opening
 from models.text import IncomingText
@@ -46,6 +47,7 @@ class Decision:
     read_as: str | None = None  # as `messages.read_as` records it
     reply: str | None = None
     conversation: Conversation | None = None  # that the text belongs to
+    unreadable_id: int | None = None  # of the conversation instead, where that cannot be read
     ended: list[Conversation] = field(default_factory=list)  # by this text, perhaps that one too
     answer: Answer | None = None  # that the text gave
     deleted_answers: list[Answer] = field(default_factory=list)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import LITERAL_1, Base, Statement, partial_index
+from storage.unreadable import WRITES, UnreadableRow
 
 # How long after a failed attempt the next one comes: 75 h 35 m in all (Standard Webhooks).
 DELAYS = [
@@ -116,6 +117,13 @@ class Delivery(Base):
         for delivery in taken:
             delivery.update(db)
         return claimed
+
+    @classmethod
+    def leave_out(cls, db: Session, error: UnreadableRow) -> None:
+        """Note it, and give the result up where that can be written: it would be due for ever."""
+        super().leave_out(db, error)
+        if db.info.get(WRITES):
+            db.execute(_set_aside(error))
 
     @classmethod
     def find_newest(cls, db: Session, conversation_id: int) -> Optional["Delivery"]:
@@ -233,6 +241,23 @@ def _claim_values(now: datetime, in_flight: Collection[Delivery]) -> dict[str, A
     values = dict(zip_longest(IN_FLIGHT, ids, fillvalue=0))
     values |= zip_longest(BUSY_URLS, busy, fillvalue="")
     return values | {"now": now, "furthest": now + MAX_DELAY}
+
+
+def _set_aside(error: UnreadableRow) -> sa.Update:
+    """Fail a result whose row cannot be read, and put what can be read where that loses nothing."""
+    repairs = {"attempts": 0, "unfinished": 0, "created_at": sa.func.now()}
+    repairs |= dict.fromkeys(("last_status", "delivered_at", "next_attempt_at", "leased_until"))
+    values = {"state": "failed", "next_attempt_at": None, "leased_until": None}
+    values["last_error"] = f"Its {error.column} {error.reason}. Correct that, then retry."
+    if error.column in repairs:
+        values[error.column] = repairs[error.column]
+        values["last_error"] = f"Its {error.column} {error.reason}. Look at it, then retry."
+    columns = {column.name: column for column in TABLE.columns}
+    return (
+        sa.update(TABLE)
+        .where(TABLE.c.id == error.id, sa.text(IS_PENDING))
+        .values({columns[name]: value for name, value in values.items()})
+    )
 
 
 # Built once: building a statement costs as much as running it.

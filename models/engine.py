@@ -98,7 +98,7 @@ def _apply_opt_keyword(
         contact.opted_out_at = None
     if decision.read_as != "stop":
         return
-    contact.opted_out_at = contact.opted_out_at or now
+    contact.opt_out(now)
     for stored in stoppable:
         is_newest = newest is not None and stored.id == newest.id
         conversation = newest if is_newest else stored.copy()

@@ -3,13 +3,12 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
-from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
 
 from models.contact import Contact
 from models.conversation import Conversation
@@ -18,11 +17,12 @@ from models.dialog import LOOP_LIMIT
 from models.engine import respond
 from models.message import Message
 from models.questionnaire.catalog import Catalog
+from models.set_aside import SET_ASIDE
 from models.text import IncomingText
 from models.turn import RECENT
-from models.version import Version
+from storage.base import Statement
+from storage.unreadable import UnreadableRow, unreadable_rows
 
-BATCH = 100  # conversations that are read together
 MASK = "5550100"  # of numbers that nobody has
 NAME = "Guest"
 SENDER, NUMBER = f"+1415{MASK}", "+14155550199"
@@ -102,34 +102,34 @@ class Redactor:
 
 
 def find_recordings(db: Session, ids: Sequence[int]) -> Iterator[Recording]:
-    """These conversations, in their order."""
-    for start in range(0, len(ids), BATCH):
-        reply = aliased(Message)
-        some = (
-            select(Conversation, Version.name, Contact.name, Message, reply.body)
-            .join(Version, Version.id == Conversation.questionnaire_id)
-            .join(Contact, Contact.phone == Conversation.sender)
-            .join(Message, Message.conversation_id == Conversation.id)
-            .outerjoin(reply, reply.reply_to_id == Message.id)
-            .where(Conversation.id.in_(ids[start : start + BATCH]), Message.direction == "inbound")
-            .order_by(Conversation.id, Message.id)
-        )
-        for (conversation, version, name), rows in groupby(db.execute(some), lambda row: row[:3]):
-            yield Recording(
-                version,
-                conversation.sender,
-                conversation.number,
-                [_exchange(message, reply) for *_, message, reply in rows],
-                name,
-                conversation.id,
-            )
-        db.expunge_all()
+    """These conversations, in their order, without those that cannot be read."""
+    for id in ids:
+        if conversation := Conversation.find_readable(db, id):
+            try:
+                yield _recording(db, conversation)
+            except UnreadableRow as error:
+                unreadable_rows(db).add(error)
 
 
-def _exchange(message: Message, reply: str | None) -> Exchange:
-    fields = msgspec.json.decode(message.params) if message.params else {}
-    opt_out_type = fields.get("OptOutType")
-    return Exchange(message.created_at, message.body, reply, opt_out_type, message.media)
+def _recording(db: Session, conversation: Conversation) -> Recording:
+    return Recording(
+        conversation.version.name,
+        conversation.sender,
+        conversation.number,
+        [_exchange(*row) for row in EXCHANGES.fetch_all(db, conversation=conversation.id)],
+        conversation.contact.name,
+        conversation.id,
+    )
+
+
+def _exchange(
+    id: int, at: datetime, text: str, media: str | None, params: str | None, reply: str | None
+) -> Exchange:
+    try:
+        fields = msgspec.json.decode(params, type=dict) if params else {}
+    except msgspec.DecodeError:
+        raise UnreadableRow("messages", id, "params", "is no JSON") from None
+    return Exchange(at, text, reply, fields.get("OptOutType"), media)
 
 
 def find_ids(db: Session, limit: int) -> list[int]:
@@ -197,3 +197,18 @@ def load(path: Path) -> Recording:
         return msgspec.json.decode(path.read_bytes(), type=Recording)
     except (OSError, msgspec.DecodeError) as error:
         raise ValueError(f"{path}: is no saved conversation: {error}. Save it anew.") from None
+
+
+# Built once: building a statement costs as much as running it.
+TEXT = Message.__table__
+REPLY = TEXT.alias()
+EXCHANGES = Statement(
+    select(TEXT.c.id, TEXT.c.created_at, TEXT.c.body, TEXT.c.media, TEXT.c.params, REPLY.c.body)
+    .select_from(TEXT.outerjoin(REPLY, REPLY.c.reply_to_id == TEXT.c.id))
+    .where(
+        TEXT.c.conversation_id == bindparam("conversation"),
+        TEXT.c.direction == "inbound",
+        TEXT.c.read_as.is_distinct_from(SET_ASIDE),
+    )
+    .order_by(TEXT.c.id)
+)

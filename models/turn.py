@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, delete, literal_column, select
 from sqlalchemy.orm import Session
 
+from models.answer import Answer
+from models.causes import note_error
 from models.contact import Contact, People
-from models.conversation import Answer, Conversation
+from models.conversation import Conversation, Position, Silent
 from models.decision import Decision, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
@@ -20,6 +22,7 @@ from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.version import Version
 from storage.base import LITERAL_1, Statement, split_row
+from storage.unreadable import unreadable_rows
 
 RECENT = 5  # of our texts, that a reaction or an echo can be about
 
@@ -41,7 +44,8 @@ def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> S
     """Read what a text can depend on; or what went out for it, if it is recorded already.
 
     The contact's row is locked first, where a database has such locks: texts from one sender are
-    serialised, and each sees what the one before has written.
+    serialised, and each sees what the one before has written. UnreadableRow if one of the rows
+    cannot be read.
     """
     name = people.name_of(text.sender)
     contact = Contact.find(db, text.sender) or Contact(phone=text.sender)
@@ -56,16 +60,23 @@ def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> S
         newest = conversation
         newest.load_related(db, version, contact)
     opening = catalog.opens(text.folded, text.number)
-    return State(contact, newest, opening, name, **_load_what_few_need(db, text, newest))
+    return State(contact, newest, opening, name, **load_what_few_need(db, text, newest))
+
+
+def find_recorded(db: Session, sid: str) -> Reply | None:
+    """What went out for a text, if it is recorded already."""
+    found = RECORDED.fetch_all(db, sid=sid)
+    return _find_reply(db, found[0][0]) if found else None
 
 
 def _find_reply(db: Session, message_id: int) -> Reply:
-    """What went out for a message, and the cookie that went with it."""
-    ((token, reply_id, status_token, body),) = REPLY.fetch_all(db, id=message_id)
+    """What went out for a message, and the cookie that went with it; silence if that is lost."""
+    found = REPLY.fetch_readable(db, unreadable_rows(db).add, id=message_id)
+    token, reply_id, status_token, body = found[0] if found else (None, None, None, None)
     return Reply(body, reply_id, status_token, token, "repeated")
 
 
-def _load_what_few_need(
+def load_what_few_need(
     db: Session, text: IncomingText, newest: Conversation | None
 ) -> dict[str, Any]:
     """The parts of the state that most texts need nothing of, each a SELECT."""
@@ -90,7 +101,7 @@ def save(db: Session, decision: Decision) -> Reply:
     _save_changes(db, decision)
     text, now, conversation = decision.text, decision.now, decision.conversation
     inbound = Message(
-        conversation_id=conversation and conversation.id,
+        conversation_id=conversation.id if conversation else decision.unreadable_id,
         direction="inbound",
         sid=text.sid,
         sender=text.sender,
@@ -107,22 +118,31 @@ def save(db: Session, decision: Decision) -> Reply:
     if decision.answer:
         decision.answer.message_id = inbound.id
         decision.answer.save(db)
-    token, has_result = conversation and conversation.token, bool(decision.results)
-    if decision.reply is None:
+    reply = decision.reply and _save_reply(db, decision.reply, inbound)
+    has_result = bool(decision.results)
+    if decision.unreadable_id:  # as when the text is repeated
+        found = _find_reply(db, inbound.id)
+        return found._replace(outcome=decision.read_as, has_result=has_result)
+    token = conversation and conversation.token
+    if reply is None:
         return Reply(None, None, None, token, decision.read_as or "not opened", has_result)
+    outcome = conversation.state if conversation else decision.read_as
+    return Reply(reply.body, reply.id, reply.status_token, token, outcome, has_result)
+
+
+def _save_reply(db: Session, body: str, inbound: Message) -> Message:
     reply = Message(
         conversation_id=inbound.conversation_id,
         direction="outbound",
-        sender=text.number,
-        recipient=text.sender,
-        body=decision.reply,
+        sender=inbound.recipient,
+        recipient=inbound.sender,
+        body=body,
         reply_to_id=inbound.id,
         status_token=secrets.token_hex(16),
-        created_at=now,
+        created_at=inbound.created_at,
     )
     reply.insert(db)
-    outcome = conversation.state
-    return Reply(reply.body, reply.id, reply.status_token, token, outcome, has_result)
+    return reply
 
 
 def _save_changes(db: Session, decision: Decision) -> None:
@@ -142,15 +162,39 @@ def _save_changes(db: Session, decision: Decision) -> None:
         result.insert(db)
 
 
-def end_silent(db: Session, now: datetime, limit: int) -> int:
-    """End conversations that are silent, `limit` at most; returns how many."""
-    silent = Conversation.find_silent(db, now, limit)
-    for conversation in silent:
+class Ended(NamedTuple):
+    """What became of a page of silent conversations."""
+
+    count: int  # that were ended
+    seen: int  # that were looked at
+    after: Position | None  # where to go on, past those that were not ended
+
+
+def end_silent(db: Session, now: datetime, limit: int, after: Position | None = None) -> Ended:
+    """End conversations that are silent, `limit` at most, each by itself.
+
+    One that cannot be read, or not be ended, keeps no other from its end.
+    """
+    silent = Conversation.find_silent(db, now, limit, after)
+    ended = [_end_one(db, now, each) for each in silent]
+    return Ended(sum(ended), len(ended), after if all(ended) else silent[-1].position)
+
+
+def _end_one(db: Session, now: datetime, silent: Silent) -> bool:
+    """Whether it was ended: not if that is impossible, or if its sender is texting just now."""
+    is_locked = Contact.try_lock(db, silent.sender)
+    conversation = Conversation.find_readable(db, silent.position.id)
+    if not (is_locked and conversation and conversation.is_silent(now)):
+        return False
+    try:
         result = conversation.expire(now)
-        conversation.update(db)
-        if result:
-            result.insert(db)
-    return len(silent)
+    except Exception as error:
+        note_error(db, error, conversation)
+        return False
+    conversation.update(db)
+    if result:
+        result.insert(db)
+    return True
 
 
 # Built once: building a statement costs as much as running it.
@@ -164,6 +208,7 @@ NEWEST_ID = (
     .limit(LITERAL_1)
 )
 RECORDED_ID = select(MESSAGE.c.id).where(MESSAGE.c.sid == bindparam("sid"))
+RECORDED = Statement(RECORDED_ID)
 # One row to join to, so that there is a result even without a conversation.
 ANCHOR = select(literal_column("1").label("anchor")).subquery()
 NEWEST = Statement(

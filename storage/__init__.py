@@ -9,8 +9,15 @@ from tempfile import TemporaryFile
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
+from storage.cells import is_undecodable
 from storage.database import Clock, Database, DatabaseBroken, parse_url
 from storage.postgresql import PostgreSQL, maintenance_engine
 from storage.sqlite import SQLite, migrate_file, sqlite3
@@ -77,6 +84,17 @@ def _find_reason(path: str, context: ExceptionContext) -> None:
         except OSError as error:
             if is_transient(error):
                 raise OSError(error.errno, error.strerror, path) from None
+
+
+def is_deterministic(error: Exception) -> bool:
+    """Whether a transaction would fail so each time: by what it read, or by a mistake of ours.
+
+    Else the database, the disk or the network is the reason.
+    """
+    if isinstance(error, DBAPIError):
+        of_values = isinstance(error, DataError | IntegrityError)
+        return of_values or is_undecodable(error.orig)
+    return not isinstance(error, SQLAlchemyError | OSError)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Every text runs through all three, which is why they share a file. The ORM's uni
 used: finding out at each flush what depends on what takes several times as long as the statements.
 """
 
-from collections.abc import Iterable, KeysView, Sequence
+from collections.abc import Callable, Iterable, KeysView, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
@@ -13,7 +13,9 @@ from typing import Any, ClassVar, Self
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from storage.cells import Column, decode_or_keep, is_undecodable, read_time
 from storage.driver_errors import raise_as_sqlalchemy
+from storage.unreadable import UnreadableRow, unreadable_rows
 
 # For LIMIT. With a parameter there, SQLite compiles the statement anew each time, which takes four
 # times as long as running it.
@@ -21,20 +23,25 @@ LITERAL_1: sa.ColumnElement[int] = sa.literal_column("1")
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A UTC datetime on SQLite: ISO 8601 text of one width, so text order is time order."""
+    """A UTC datetime on SQLite: ISO 8601 text of one width, so text order is time order.
+
+    Whoever edits a row by hand may write another form of ISO 8601; without a zone it is UTC.
+    """
 
     impl = sa.Text
     cache_ok = True
+    is_no = "time"  # what a cell is not that cannot be read
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
-        return value and _to_iso(value if value.tzinfo is UTC else value.astimezone(UTC))
+        return value and to_iso(value if value.tzinfo is UTC else value.astimezone(UTC))
 
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> datetime | None:
-        return value and datetime.fromisoformat(value)
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:
+        return read_time
 
 
 @lru_cache  # a turn writes the same time into several columns
-def _to_iso(utc: datetime) -> str:
+def to_iso(utc: datetime) -> str:
+    """A time in UTC as it is stored on SQLite."""
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -69,10 +76,27 @@ class Statement:
         self._compiled: dict[str, Compiled] = {}
 
     def fetch_all(self, db: Session, **values: Any) -> list[list[Any]]:
-        """Run a SELECT with these parameters; each row as the values of its columns, in order."""
+        """Run a SELECT with these parameters; each row as the values of its columns, in order.
+
+        UnreadableRow if one of them cannot be read.
+        """
         compiled, connection = self._compile(db)
         _, rows = compiled.execute(connection, values)
         return [compiled.read(row) for row in rows]
+
+    def fetch_readable(
+        self, db: Session, leave_out: Callable[[UnreadableRow], object], **values: Any
+    ) -> list[list[Any]]:
+        """The same, without the rows that cannot be read: `leave_out` is called with each error."""
+        compiled, connection = self._compile(db)
+        _, rows = compiled.execute(connection, values)
+        found = []
+        for row in rows:
+            try:
+                found.append(compiled.read(row))
+            except UnreadableRow as error:
+                leave_out(error)
+        return found
 
     def insert(self, db: Session, **values: Any) -> int:
         """Run an INSERT of one row and return its id."""
@@ -109,11 +133,13 @@ class Compiled:
             for parameter, name in compiled.bind_names.items()
             if (encode := parameter.type.dialect_impl(dialect).bind_processor(dialect))
         ]
+        self._columns = [Column(column, columns, dialect) for column in columns]
         self._decoders = [
-            (index, decode)
-            for index, column in enumerate(columns)
-            if (decode := column.type.dialect_impl(dialect).result_processor(dialect, None))
+            (index, column.decode) for index, column in enumerate(self._columns) if column.decode
         ]
+        # The types of rows that are as they should be; SQLite lets a column hold any type.
+        self._seen_types: set[tuple[type, ...]] = set()
+        self._is_typed = dialect.name != "sqlite"
 
     def execute(self, connection: sa.Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
         """The driver's cursor and all rows; the driver's errors become SQLAlchemy's."""
@@ -124,7 +150,20 @@ class Compiled:
             cursor.execute(self.sql, parameters)
             return cursor, cursor.fetchall() if self._gives_rows else []
         except connection.dialect.loaded_dbapi.Error as error:
+            if is_undecodable(error):
+                cursor.close()  # it would keep SQLite's snapshot
+                return self._execute_again(connection.connection.driver_connection, parameters)
             raise_as_sqlalchemy(error, connection, cursor, self.sql, parameters)
+
+    def _execute_again(self, driver_connection: Any, parameters: Any) -> tuple[Any, list[Any]]:
+        """On SQLite, with bytes instead of texts that are not UTF-8: one hides all other rows."""
+        driver_connection.text_factory = decode_or_keep
+        try:
+            cursor = driver_connection.cursor()
+            cursor.execute(self.sql, parameters)
+            return cursor, cursor.fetchall()
+        finally:
+            driver_connection.text_factory = str
 
     def convert(self, values: dict[str, Any]) -> dict[str, Any] | tuple[Any, ...]:
         """The parameters as the driver takes them: by name, or in the order of the SQL."""
@@ -134,11 +173,22 @@ class Compiled:
         return parameters if self._order is None else tuple([parameters[n] for n in self._order])
 
     def read(self, row: Sequence[Any]) -> list[Any]:
-        """The values of a row as the models know them."""
+        """The values of a row as the models know them; UnreadableRow if a cell has none."""
+        if not self._is_typed and (types := tuple(map(type, row))) not in self._seen_types:
+            self._check_types(row)
+            self._seen_types.add(types)
         values = list(row)
-        for index, decode in self._decoders:
-            values[index] = decode(values[index])
+        try:
+            for index, decode in self._decoders:
+                values[index] = decode(values[index])
+        except Exception:  # whatever a decoder makes of what somebody has written
+            # Its own words may quote the cell.
+            raise self._columns[index].unreadable(row) from None
         return values
+
+    def _check_types(self, row: Sequence[Any]) -> None:
+        for column, value in zip(self._columns, row, strict=True):
+            column.check_type(value, row)
 
 
 class Base(DeclarativeBase):
@@ -183,14 +233,26 @@ class Base(DeclarativeBase):
 
     @classmethod
     def first(cls, db: Session, statement: Statement, **values: Any) -> Self | None:
-        """The first entity that a SELECT of this whole table finds, or None."""
+        """The first entity that a SELECT of this whole table finds, or None.
+
+        UnreadableRow if it cannot be read.
+        """
         rows = statement.fetch_all(db, **values)
         return cls.from_row(rows[0]) if rows else None
 
     @classmethod
     def all(cls, db: Session, statement: Statement, **values: Any) -> list[Self]:
-        """All entities that a SELECT of this whole table finds."""
-        return [cls.from_row(row) for row in statement.fetch_all(db, **values)]
+        """All entities that a SELECT of this whole table finds, without those it cannot read."""
+
+        def leave_out(error: UnreadableRow) -> None:
+            cls.leave_out(db, error)
+
+        return [cls.from_row(row) for row in statement.fetch_readable(db, leave_out, **values)]
+
+    @classmethod
+    def leave_out(cls, db: Session, error: UnreadableRow) -> None:
+        """Note that `all` met a row that cannot be read."""
+        unreadable_rows(db).add(error)
 
     def copy(self) -> Self:
         """The same row, and all that was hung on it, to be changed without changing this one."""

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.orm import Session
 
+from storage.unreadable import UNREADABLE, UnreadableRows
+
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 Transaction = Callable[[Session], T]  # what `write` runs; one commit can serve several
@@ -46,11 +48,13 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.broken = Event()
+        self.unreadable = UnreadableRows()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session to look with; it cannot write on SQLite."""
-        with Session(self.engine, expire_on_commit=False) as db:
+        info = {UNREADABLE: self.unreadable}
+        with Session(self.engine, expire_on_commit=False, info=info) as db:
             yield db
 
     def write(self, transaction: Transaction[T]) -> T:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from storage.database import WRITE_TIMEOUT_SECONDS, Database, T, Transaction
 from storage.semaphore import FairSemaphore
+from storage.unreadable import UNREADABLE, WRITES
 
 MAX_ATTEMPTS = 5  # of a transaction that conflicts with others or loses its connection
 # Transactions that a process runs at once. Those that commit do not count: they only wait for the
@@ -112,7 +113,8 @@ class PostgreSQL(Database):
         return function(*arguments)
 
     def _commit(self, transaction: Transaction[T]) -> T:
-        with Session(self._writer, expire_on_commit=False) as db, db.begin():
+        info = {UNREADABLE: self.unreadable, WRITES: True}
+        with Session(self._writer, expire_on_commit=False, info=info) as db, db.begin():
             with self._semaphore.slot(SLOT_TIMEOUT_SECONDS):
                 return transaction(db)
 

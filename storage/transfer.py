@@ -13,11 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.schema import AddConstraint, DropConstraint
 from sqlalchemy.types import NULLTYPE
 
-from storage.base import Base, NulSafeText
+from storage.base import Base, NulSafeText, to_iso
+from storage.cells import Column, decode_or_keep
 from storage.driver_errors import raise_as_sqlalchemy
 from storage.orphans import Orphans
+from storage.unreadable import UnreadableRow
 
 BATCH_ROWS = 1_000  # rows in memory at a time
+MAX_NAMED = 50  # rows that cannot be read, until a copy gives up
 LOCK_TIMEOUT_SECONDS = 10  # the server may take some to notice that an earlier attempt is dead
 HOW_TO_CREATE = "Make a new one: createdb --encoding UTF8 --template template0 NAME."
 UTC_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'  # as storage.base.UtcDateTime stores it
@@ -64,14 +67,25 @@ class SqliteToPostgres:
         return sum(map(self._source.scalar, counts))
 
     def copy(self) -> Iterator[int]:
-        """Copy every row, and yield the number of each batch; ValueError for an unfit target."""
+        """Copy every row, and yield the number of each batch.
+
+        ValueError for an unfit target, and for rows that cannot be read: it names up to MAX_NAMED.
+        """
         self._lock_empty_tables()
         self._drop_indexes()
+        unreadable: list[UnreadableRow] = []
         for table in self._tables:
-            for rows in _read(self._source, table):
+            for rows in self._read_source(table, unreadable):
                 self.checksums[table.name].add(rows)
                 self._send(table, rows)
                 yield len(rows)
+                if len(unreadable) >= MAX_NAMED:
+                    break
+        if unreadable:
+            named = "; ".join(map(str, unreadable))
+            raise ValueError(
+                f"{named}. Nothing was copied: correct or delete that, and copy again."
+            )
         self._make_indexes()
         for table in self._tables:
             self._target.execute(sa.text(SET_NEXT_ID.format(table=table.name)))
@@ -90,6 +104,22 @@ class SqliteToPostgres:
                     f"{table.name} has {sent} in SQLite, and {stored} in PostgreSQL. Nothing was"
                     " copied: look for what changes rows there, such as a trigger, and copy again."
                 )
+
+    def _read_source(
+        self, table: sa.Table, unreadable: list[UnreadableRow]
+    ) -> Iterator[list[Values]]:
+        """As `_read`, with times in one form, and without rows that cannot be read."""
+        # Else one text that is not UTF-8 would hide all other rows.
+        self._source.connection.driver_connection.text_factory = decode_or_keep
+        cells = Cells(table, self._source.dialect)
+        for rows in _read(self._source, table):
+            readable = []
+            for row in rows:
+                try:
+                    readable.append(cells.convert(row))
+                except UnreadableRow as error:
+                    unreadable.append(error)
+            yield readable
 
     def _lock_empty_tables(self) -> None:
         """Lock the tables, and free what earlier attempts left on the disk."""
@@ -148,6 +178,30 @@ class SqliteToPostgres:
                     copy.write_row(row)
         except self._target.dialect.loaded_dbapi.Error as error:
             raise_as_sqlalchemy(error, self._target, None, statement)
+
+
+class Cells:
+    """How the cells of a table of SQLite become what PostgreSQL stores."""
+
+    def __init__(self, table: sa.Table, dialect: sa.Dialect) -> None:
+        self._columns = [Column(column, table.columns, dialect) for column in table.columns]
+        self._times = [n for n, column in enumerate(self._columns) if column.is_no == "time"]
+        self._seen_types: set[tuple[type, ...]] = set()
+
+    def convert(self, row: Values) -> Values:
+        """The row with its times as smsconvo writes them; UnreadableRow."""
+        if (types := tuple(map(type, row))) not in self._seen_types:
+            for column, value in zip(self._columns, row, strict=True):
+                column.check_type(value, row)
+            self._seen_types.add(types)
+        values = list(row)
+        for index in self._times:
+            try:
+                time = self._columns[index].decode(values[index])
+            except ValueError:
+                raise self._columns[index].unreadable(row) from None
+            values[index] = time and to_iso(time)
+        return tuple(values)
 
 
 # The one after the highest id; an empty table keeps its own.
