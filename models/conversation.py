@@ -8,7 +8,7 @@ What happens to a conversation happens in memory: `models/turn.py` reads and wri
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
@@ -29,6 +29,7 @@ from storage.unreadable import UnreadableRow, unreadable_rows
 REVIEW = "(review)"  # the key of what is asked when all is answered; no question's has brackets
 TOKEN = re.compile(r"[0-9a-f]{32}")
 IS_OPEN = "state = 'open'"  # the condition of an index, as text
+MAX_SILENCE = timedelta(days=10**5)  # that no questionnaire reaches; only operators write more
 
 
 class Position(NamedTuple):
@@ -322,6 +323,15 @@ class Conversation(Base):
         return [Silent(Position(time, id), sender) for id, sender, time in rows]
 
     @classmethod
+    def check_distant(cls, db: Session, now: datetime, limit: int) -> None:
+        """Note those whose time cannot be read and sorts behind all times.
+
+        `find_silent` would never meet them.
+        """
+        for (id,) in DISTANT_IDS.fetch_all(db, furthest=now + MAX_SILENCE, limit=limit):
+            cls.find_readable(db, id)
+
+    @classmethod
     def from_related(cls, db: Session, row: Sequence[Any]) -> Self:
         """The conversation with all that belongs to it, from a row of WITH_RELATED."""
         conversation, version, contact = split_row(row, cls, Version, Contact)
@@ -391,4 +401,10 @@ SILENT_AFTER = Statement(
         sa.tuple_(RAW_TIME, TABLE.c.id)
         > sa.tuple_(sa.bindparam("time", type_=NULLTYPE), sa.bindparam("id"))
     )
+)
+DISTANT_IDS = Statement(
+    sa.select(TABLE.c.id)
+    .where(sa.text(IS_OPEN), TABLE.c.expires_at > sa.bindparam("furthest"))
+    .order_by(TABLE.c.expires_at.desc())
+    .limit(sa.bindparam("limit"))
 )

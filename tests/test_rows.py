@@ -411,6 +411,17 @@ def test_what_cannot_be_ended_holds_up_nothing_else(webhook, edit_before, clock,
     assert webhook.rows("SELECT state FROM conversations WHERE id = 6") == [("expired",)]
 
 
+@on_sqlite
+@pytest.mark.parametrize("cell", ["'soon'", "x'ff'", "'7'", "''"])
+def test_a_time_that_sorts_anywhere_is_named_before_its_sender_texts(
+    webhook, edit_before, clock, caplog, cell
+):
+    open_conversation(webhook.phone())
+    edit_before(f"UPDATE conversations SET expires_at = {cell}")
+    expire_silent(webhook.app.database, clock())
+    assert unreadable(caplog) == ["conversations 1: expires_at is no time"]
+
+
 def test_what_fails_to_end_holds_up_nothing_else(owing, patch, clock, caplog):
     for sender in (REY, STRANGER):
         open_conversation(owing.phone(sender))

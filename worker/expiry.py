@@ -33,9 +33,12 @@ class ExpireSilent(Job):
 
         It reads before it writes: a transaction that writes holds up texts.
         """
-        if time.monotonic() >= self._retry_at:
+        is_time_to_retry = time.monotonic() >= self._retry_at
+        if is_time_to_retry:
             self._after, self._retry_at = None, time.monotonic() + RETRY_SECONDS
         with self._database.read() as db:
+            if is_time_to_retry:
+                Conversation.check_distant(db, now, EXPIRED_AT_ONCE)
             if not Conversation.is_any_silent(db, now, self._after):
                 return False
         ended = self._database.write(lambda db: end_silent(db, now, EXPIRED_AT_ONCE, self._after))
