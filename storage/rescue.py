@@ -50,8 +50,8 @@ def save(files: DatabaseFiles, connection: Any) -> str:
     if files.is_overwritten:
         set_log_aside(files)
         return "What it held is lost."
-    if place := find_complete(files):
-        return f"All that was recorded is in {place}."
+    if location := find_complete(files):
+        return f"All that was recorded is in {location}."
     if is_log_free(files) and checkpoint(connection):
         return f"All that was recorded is in {files.path}."
     return f"All that was recorded is in {copy_beside(files, connection)}."
@@ -96,10 +96,10 @@ def checkpoint(connection: Any) -> bool:
 def copy_beside(files: DatabaseFiles, connection: Any) -> str:
     """Copy the database to where it should be, under another name; the path of the copy."""
     timestamp = time_suffix()
-    path, unfinished = (f"{files.path}{name}{timestamp}" for name in (RESCUED, ".unfinished-"))
+    path, partial = (f"{files.path}{name}{timestamp}" for name in (RESCUED, ".partial-"))
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    copy_database(connection, unfinished)
-    os.rename(unfinished, path)
+    copy_database(connection, partial)
+    os.rename(partial, path)
     sync(path)
     if look_at(files.path):
         remove_log(files)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, RLock, Thread
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -92,7 +92,8 @@ class SQLite(Database):
         self._anchor: Connection | None = None
         self._schema: float = 0  # as the anchor saw it last
         self._reason = DISK_FAILED
-        self._opening = Lock()
+        self._is_read_only = False
+        self._checking = RLock()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -101,8 +102,8 @@ class SQLite(Database):
             yield db
 
     def write(self, transaction: Transaction[T]) -> T:
-        if self._anchor is None or self.broken.is_set():
-            self.check()
+        if self.broken.is_set():
+            raise DatabaseBroken(self._reason)
         future = self._writer.submit(transaction)
         try:
             return future.result(timeout=WRITE_TIMEOUT_SECONDS)
@@ -133,9 +134,8 @@ class SQLite(Database):
         if self.broken.is_set():
             raise DatabaseBroken(self._reason)
         try:
-            self._open()
-            self._files.check()
-            self._check_size()
+            with self._checking:
+                self._check()
         except DatabaseBroken as error:
             self._reason = str(error)
             self.broken.set()
@@ -162,27 +162,39 @@ class SQLite(Database):
             self._anchor.close()
             self._anchor = None
 
+    def _check(self) -> None:
+        if self._anchor is None:
+            self._open()
+        self._files.check()
+        if self._files.is_smaller():
+            self._check_schema()
+        if self._is_read_only:
+            self._open_again()
+
     def _open(self) -> None:
         """Open the anchor, and remember which files it is on."""
-        with self._opening:
-            if self._anchor is None:
-                anchor = self.engine.connect()
-                anchor.detach()
-                try:
-                    self._files.remember()
-                except OSError:
-                    anchor.close()
-                    raise
-                self._anchor, self._schema = anchor, read_schema(anchor)
+        anchor = self.engine.connect()
+        anchor.detach()
+        try:
+            self._files.remember()
+        except OSError:
+            anchor.close()
+            raise
+        self._anchor, self._schema = anchor, read_schema(anchor)
 
-    def _check_size(self) -> None:
+    def _open_again(self) -> None:
+        """Let go of files that could only be opened to be read: SQLite shares them in a process."""
+        self.engine.dispose()
+        self._anchor.close()
+        self._anchor, self._is_read_only = None, False
+        self._open()
+
+    def _check_schema(self) -> None:
         """Notice what `cp` does. SQLite makes its file smaller only for VACUUM and the like."""
-        with self._opening:
-            if self._files.is_smaller():
-                before, self._schema = self._schema, read_schema(self._anchor)
-                if self._schema <= before:
-                    self._files.is_overwritten = True
-                    self._files.check()
+        before, self._schema = self._schema, read_schema(self._anchor)
+        if self._schema <= before:
+            self._files.is_overwritten = True
+            self._files.check()
 
     def _check_connected(self, *_: object) -> None:
         """Refuse a connection that was made to other files, in the moment after a check."""
@@ -196,7 +208,8 @@ class SQLite(Database):
         if code in FATAL_CODES:
             self.broken.set()
         # SQLite opens a file read-only when it cannot open it for writing: open it again.
-        context.is_disconnect = context.is_disconnect or code == sqlite3.SQLITE_READONLY
+        if code == sqlite3.SQLITE_READONLY:
+            self._is_read_only = context.is_disconnect = True
 
 
 class Writer:

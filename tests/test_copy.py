@@ -493,4 +493,4 @@ def test_a_database_that_is_served_is_not_copied(folder, environ, database_url, 
     with connect(database_url) as served:
         served.acquire_server_lock()
         ended = copy(folder, environ, target)
-    assert_refused(ended, "Another server has smsconvo.db.", "Stop that one")
+    assert_refused(ended, "Another server has ", "smsconvo.db. Stop that one")

@@ -146,7 +146,7 @@ def test_everything_is_where_the_log_says(texted, path, harm, what, place):
     assert rescued is None or rescued.stat().st_mode & 0o777 == 0o600
     assert f"All that was recorded is in {place}" in why
     assert bodies(place) == list(BODIES)
-    assert list(path.parent.glob("*unfinished*")) == []
+    assert list(path.parent.glob("*partial*")) == []
 
 
 @pytest.mark.parametrize("harm", [move, delete_all, replace, replace_by_link, replace_wal])

@@ -241,7 +241,8 @@ def test_guard_an_answer_in_spite_of_a_failed_commit_is_noticed(nursery, call, n
 
 
 FAILED_SYNC = Fault("fsync,fdatasync", "EIO", False, 3)
-OPENED_TO_READ = Fault("openat", "EIO", False, 2)  # the first is the lock
+# The first is the lock, and three are the files of the connection that only holds them.
+OPENED_TO_READ = Fault("openat", "EIO", False, 5)
 
 
 @pytest.mark.parametrize(

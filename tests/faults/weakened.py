@@ -60,6 +60,7 @@ def leave_the_gate_open() -> None:
 def trust_the_files() -> None:
     """Whatever is done to the files of the database, it is not noticed."""
     patch(DatabaseFiles, "describe_difference", lambda _: None)
+    patch(DatabaseFiles, "is_smaller", lambda _: False)
 
 
 def rescue_often() -> None:
