@@ -23,8 +23,8 @@ from servers import measure_program
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models import Conversation, Delivery
-from models.turn import end_silent
+from models import Delivery
+from models.silence import end_silent, is_any_silent
 from storage import Database, connect
 
 REPEATS = 5  # of each query; the median counts
@@ -34,7 +34,7 @@ Measured = Callable[[Session, datetime], object]
 
 # What the server runs besides turns.
 SERVER: dict[str, Measured] = {
-    "worker: is any silent": Conversation.is_any_silent,
+    "worker: is any silent": is_any_silent,
     "worker: is any due": Delivery.is_due,
     "worker: end 50 silent ones": lambda db, now: end_silent(db, now + ALL_EXPIRED_AFTER, 50),
     "worker: claim": lambda db, now: Delivery.claim(db, now + ALL_EXPIRED_AFTER, 16),

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from gateway.webhook import Form
 from models import Conversation, Delivery, Message
-from models.turn import end_silent
+from models.silence import end_silent
 from phone import new_sid
 from smsconvo import App, process_text
 from storage.sqlite import sqlite3

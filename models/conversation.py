@@ -8,12 +8,11 @@ What happens to a conversation happens in memory: `models/turn.py` reads and wri
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Self
+from datetime import datetime
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
-from sqlalchemy.types import NULLTYPE
 
 from models.answer import Answer
 from models.contact import Contact
@@ -29,21 +28,6 @@ from storage.unreadable import UnreadableRow, unreadable_rows
 REVIEW = "(review)"  # the key of what is asked when all is answered; no question's has brackets
 TOKEN = re.compile(r"[0-9a-f]{32}")
 IS_OPEN = "state = 'open'"  # the condition of an index, as text
-MAX_SILENCE = timedelta(days=10**5)  # that no questionnaire reaches; only operators write more
-
-
-class Position(NamedTuple):
-    """Where a conversation stands in the order in which they expire."""
-
-    time: Any  # as the database holds it: whoever edits a row may have written anything
-    id: int
-
-
-class Silent(NamedTuple):
-    """A conversation that is silent."""
-
-    position: Position
-    sender: Any
 
 
 class Conversation(Base):
@@ -306,32 +290,6 @@ class Conversation(Base):
             return None
 
     @classmethod
-    def is_any_silent(cls, db: Session, now: datetime, after: Position | None = None) -> bool:
-        """Whether `find_silent` would find one."""
-        return bool(cls.find_silent(db, now, 1, after))
-
-    @classmethod
-    def find_silent(
-        cls, db: Session, now: datetime, limit: int, after: Position | None = None
-    ) -> list[Silent]:
-        """Those that nobody texted for too long, in the order of their positions."""
-        values = {"now": now, "limit": limit}
-        if after:
-            values |= {"time": after.time, "id": after.id}
-        statement = SILENT_AFTER if after else SILENT
-        rows = statement.fetch_all(db, **values)
-        return [Silent(Position(time, id), sender) for id, sender, time in rows]
-
-    @classmethod
-    def check_distant(cls, db: Session, now: datetime, limit: int) -> None:
-        """Note those whose time cannot be read and sorts behind all times.
-
-        `find_silent` would never meet them.
-        """
-        for (id,) in DISTANT_IDS.fetch_all(db, furthest=now + MAX_SILENCE, limit=limit):
-            cls.find_readable(db, id)
-
-    @classmethod
     def from_related(cls, db: Session, row: Sequence[Any]) -> Self:
         """The conversation with all that belongs to it, from a row of WITH_RELATED."""
         conversation, version, contact = split_row(row, cls, Version, Contact)
@@ -349,7 +307,7 @@ class Conversation(Base):
         if version.definition.has_several_results:
             self.latest_result = Delivery.find_newest(db, self.id)
         for row in (self, version, contact):
-            unreadable_rows(db).forget(row.__tablename__, row.id)
+            unreadable_rows(db).discard(row.__tablename__, row.id)
 
     def _check_related(self) -> None:
         """UnreadableRow for what each row for itself cannot show.
@@ -385,26 +343,4 @@ STOPPABLE_IDS = Statement(
         sa.text(f"({IS_OPEN} OR state = 'completed' AND asking IS NOT NULL)"),
     )
     .order_by(TABLE.c.id)
-)
-# As the database holds them, for what cannot be read must have its turn, too.
-RAW_SENDER = sa.type_coerce(TABLE.c.sender, NULLTYPE)
-RAW_TIME = sa.type_coerce(TABLE.c.expires_at, NULLTYPE)
-FIRST_SILENT = (
-    sa.select(TABLE.c.id, RAW_SENDER, RAW_TIME)
-    .where(sa.text(IS_OPEN), TABLE.c.expires_at <= sa.bindparam("now"))
-    .order_by(TABLE.c.expires_at, TABLE.c.id)
-    .limit(sa.bindparam("limit"))
-)
-SILENT = Statement(FIRST_SILENT)
-SILENT_AFTER = Statement(
-    FIRST_SILENT.where(
-        sa.tuple_(RAW_TIME, TABLE.c.id)
-        > sa.tuple_(sa.bindparam("time", type_=NULLTYPE), sa.bindparam("id"))
-    )
-)
-DISTANT_IDS = Statement(
-    sa.select(TABLE.c.id)
-    .where(sa.text(IS_OPEN), TABLE.c.expires_at > sa.bindparam("furthest"))
-    .order_by(TABLE.c.expires_at.desc())
-    .limit(sa.bindparam("limit"))
 )

@@ -245,7 +245,7 @@ def _claim_values(now: datetime, in_flight: Collection[Delivery]) -> dict[str, A
 
 def _set_aside(error: UnreadableRow) -> sa.Update:
     """Fail a result whose row cannot be read, and put what can be read where that loses nothing."""
-    repairs = {"attempts": 0, "unfinished": 0, "created_at": sa.func.now()}
+    repairs = {"attempts": 0, "unfinished": 0, "created_at": sa.func.current_timestamp()}
     repairs |= dict.fromkeys(("last_status", "delivered_at", "next_attempt_at", "leased_until"))
     values = {"state": "failed", "next_attempt_at": None, "leased_until": None}
     values["last_error"] = f"Its {error.column} {error.reason}. Correct that, then retry."

@@ -4,16 +4,14 @@
 """
 
 import secrets
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, literal_column, select
 from sqlalchemy.orm import Session
 
 from models.answer import Answer
-from models.causes import note_error
 from models.contact import Contact, People
-from models.conversation import Conversation, Position, Silent
+from models.conversation import Conversation
 from models.decision import Decision, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
@@ -160,41 +158,6 @@ def _save_changes(db: Session, decision: Decision) -> None:
         DELETE_ANSWER.execute(db, this=answer.id)
     for result in decision.results:
         result.insert(db)
-
-
-class Ended(NamedTuple):
-    """What became of a page of silent conversations."""
-
-    count: int  # that were ended
-    seen: int  # that were looked at
-    after: Position | None  # where to go on, past those that were not ended
-
-
-def end_silent(db: Session, now: datetime, limit: int, after: Position | None = None) -> Ended:
-    """End conversations that are silent, `limit` at most, each by itself.
-
-    One that cannot be read, or not be ended, keeps no other from its end.
-    """
-    silent = Conversation.find_silent(db, now, limit, after)
-    ended = [_end_one(db, now, each) for each in silent]
-    return Ended(sum(ended), len(ended), after if all(ended) else silent[-1].position)
-
-
-def _end_one(db: Session, now: datetime, silent: Silent) -> bool:
-    """Whether it was ended: not if that is impossible, or if its sender is texting just now."""
-    is_locked = Contact.try_lock(db, silent.sender)
-    conversation = Conversation.find_readable(db, silent.position.id)
-    if not (is_locked and conversation and conversation.is_silent(now)):
-        return False
-    try:
-        result = conversation.expire(now)
-    except Exception as error:
-        note_error(db, error, conversation)
-        return False
-    conversation.update(db)
-    if result:
-        result.insert(db)
-    return True
 
 
 # Built once: building a statement costs as much as running it.

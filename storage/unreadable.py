@@ -43,7 +43,7 @@ class UnreadableRows:
         if is_new:
             self.on_new(error)
 
-    def forget(self, table: str, id: int | None) -> None:
+    def discard(self, table: str, id: int | None) -> None:
         """Note that a row could be read."""
         if self._met:  # mostly there are none, and every text asks
             with self._lock:

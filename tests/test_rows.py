@@ -13,7 +13,7 @@ from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, Handset
 
 from commands import cli
 from models import Conversation
-from models.dialog import Dialog
+from models.dialog import DialogStep
 from models.set_aside import MAX_SORRY, SORRY
 from phone import new_sid
 from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
@@ -286,7 +286,7 @@ def divide_by_zero(*_: object) -> None:
 def test_a_text_that_deciding_fails_for_is_set_aside(webhook, patch, caplog):
     phone, other = webhook.phone(), webhook.phone(STRANGER)
     open_conversation(phone)
-    patch(Dialog, "advance", divide_by_zero)
+    patch(DialogStep, "advance", divide_by_zero)
     sid = new_sid()
     assert phone.text("Blue", sid=sid) == [SORRY]
     assert other.text("Mats BBQ") == [SORRY]

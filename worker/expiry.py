@@ -4,9 +4,7 @@ import time
 from datetime import datetime
 
 from logs import log_event
-from models import Conversation
-from models.conversation import Position
-from models.turn import end_silent
+from models.silence import Position, check_distant, end_silent, is_any_silent
 from storage import Database
 from worker.worker import Job
 
@@ -38,8 +36,8 @@ class ExpireSilent(Job):
             self._after, self._retry_at = None, time.monotonic() + RETRY_SECONDS
         with self._database.read() as db:
             if is_time_to_retry:
-                Conversation.check_distant(db, now, EXPIRED_AT_ONCE)
-            if not Conversation.is_any_silent(db, now, self._after):
+                check_distant(db, now, EXPIRED_AT_ONCE)
+            if not is_any_silent(db, now, self._after):
                 return False
         ended = self._database.write(lambda db: end_silent(db, now, EXPIRED_AT_ONCE, self._after))
         self._after = ended.after
