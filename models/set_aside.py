@@ -50,7 +50,7 @@ def set_aside(
     if contact.is_unreadable and opt_keyword(text.word, text.opt_out_type) == "stop":
         contact.opt_out(now)
         contact.save(db)  # so that the conversations which it ends can be read
-    states = [State(contact, None, name=name, waiting=(), recent_bodies=())]
+    states = [State(contact, None, name=name, stoppable=(), recent_bodies=())]
     if isinstance(error, UnreadableRow):
         more = load_what_few_need(db, text, None)
         if newest_state != "open":
