@@ -336,7 +336,7 @@ class Conversation(Base):
         if version.definition.has_several_results:
             self.latest_result = Delivery.find_newest(db, self.id)
         for row in (self, version, contact):
-            unreadable_rows(db).forget(row.__tablename__, row.id)
+            unreadable_rows(db).discard(row.__tablename__, row.id)
 
     def _check_related(self) -> None:
         """UnreadableRow for what each row for itself cannot show.
