@@ -35,7 +35,7 @@ class UnreadableRows:
     def add(self, error: UnreadableRow) -> None:
         """Note that a row was met; `on_new` is called with one that was not known."""
         with self._lock:
-            self._forget_old()
+            self._discard_old()
             is_new = self._met.pop(str(error), None) is None
             if is_new and len(self._met) >= MAX_KEPT:
                 return
@@ -53,10 +53,10 @@ class UnreadableRows:
 
     def __iter__(self) -> Iterator[UnreadableRow]:
         with self._lock:
-            self._forget_old()
+            self._discard_old()
             return iter([error for _, error in self._met.values()])
 
-    def _forget_old(self) -> None:
+    def _discard_old(self) -> None:
         oldest = time.monotonic() - KEPT_SECONDS
         while self._met and (line := next(iter(self._met))) and self._met[line][0] < oldest:
             del self._met[line]

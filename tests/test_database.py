@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, suppress
+from datetime import UTC
 from queue import SimpleQueue
 from threading import Barrier, Event
 
@@ -20,9 +21,12 @@ from models import Contact
 from resources import open_database
 from settings import Settings
 from storage import Database, DatabaseBroken, connect
+from storage.base import Statement
+from storage.cells import read_time
 from storage.file_lock import FileLock
 from storage.postgresql import MAX_CONCURRENT
 from storage.sqlite import PRAGMAS
+from storage.unreadable import UnreadableRow, UnreadableRows
 
 PROMISED = {
     "journal_mode": "wal",
@@ -558,3 +562,82 @@ def test_texts_are_texts_where_postgresql_takes_them_for_bytes(postgresql):
         connection.execute(f"CREATE DATABASE {name} {options}")
     with connect(postgresql.format(name)) as database:
         assert database.write(lambda db: db.scalar(text("SELECT 'Zoë 🙂'"))) == "Zoë 🙂"
+
+
+# Rows that cannot be read ####################################################
+
+CONTACTS = Statement(select(Contact.__table__).order_by(Contact.id))
+
+
+def spoil(database: Database, *names: str) -> None:
+    """Add a contact for each of these literals of SQL, which is its name."""
+    for name in names:
+        statement = text(
+            f"INSERT INTO contacts (phone, name) SELECT count(*), {name} FROM contacts"
+        )
+        database.write(lambda db, statement=statement: db.execute(statement))
+
+
+def test_what_cannot_be_read_hides_nothing_else(sqlite):
+    spoil(sqlite, "'Rey'", "CAST(x'c3' AS TEXT)", "x'00'", "'Zoë'")
+    noted = []
+    sqlite.unreadable.on_new = lambda error: noted.append(str(error))
+    with sqlite.read() as db:
+        assert [contact.name for contact in Contact.all(db, CONTACTS)] == ["Rey", "Zoë"]
+        with pytest.raises(UnreadableRow, match="^contacts 2: name is no text$"):
+            CONTACTS.fetch_all(db)
+    assert noted == ["contacts 2: name is no text", "contacts 3: name is no text"]
+    assert list(map(str, sqlite.unreadable)) == noted
+
+
+def test_a_text_is_read_as_text_again_after_one_that_cannot_be(sqlite):
+    spoil(sqlite, "CAST(x'c3' AS TEXT)")
+    with sqlite.read() as db:
+        assert Contact.all(db, CONTACTS) == []
+        assert db.scalar(text("SELECT 'Zoë'")) == "Zoë"
+
+
+@pytest.mark.parametrize(
+    ("written", "hour"),
+    [
+        ("2026-11-20T12:00:00.000000Z", 12),
+        ("2026-11-20 12:00:00", 12),
+        ("2026-11-20T12:00", 12),
+        ("2026-11-20 12:00:00+02:00", 10),
+        ("2026-11-20", 0),
+    ],
+)
+def test_a_time_is_utc_however_it_is_written(written, hour):
+    found = read_time(written)
+    assert (found.hour, found.tzinfo) == (hour, UTC)
+
+
+@pytest.mark.parametrize(
+    "written", ["", "soon", "12:30", "2026-02-30", "now", 7, 3.5, b"2026-11-20"]
+)
+def test_what_is_no_time_is_an_error(written):
+    with pytest.raises((ValueError, TypeError)):
+        read_time(written)
+
+
+def test_unreadable_rows_are_told_once_and_kept_for_a_while(patch):
+    rows, told = UnreadableRows(), []
+    rows.on_new = told.append
+    first, second = (UnreadableRow("contacts", id, "name", "is no text") for id in (1, 2))
+    for error in (first, second, first):
+        rows.add(error)
+    assert (told, list(rows)) == ([first, second], [second, first])
+    rows.discard("contacts", 1)
+    assert list(rows) == [second]
+    patch("storage.unreadable", "KEPT_SECONDS", -1)
+    assert list(rows) == []
+    rows.add(second)
+    assert told == [first, second, second]
+
+
+def test_no_more_unreadable_rows_are_kept_than_memory_has_room_for(patch):
+    patch("storage.unreadable", "MAX_KEPT", 2)
+    rows = UnreadableRows()
+    for id in range(5):
+        rows.add(UnreadableRow("contacts", id, "name", "is no text"))
+    assert [error.id for error in rows] == [0, 1]
