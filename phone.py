@@ -1,6 +1,6 @@
 """The other side of the wire: a handset and Twilio in one, texting a webhook as Twilio does.
 
-Where Twilio would only log an error, and the texter would wait in vain, `text` raises TwilioError.
+Where Twilio would only log an error, and the sender would wait in vain, `text` raises TwilioError.
 """
 
 import mimetypes

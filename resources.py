@@ -1,24 +1,48 @@
 """Opens what the settings name; a SettingsError names the setting that is wrong and the cure."""
 
-from models import Catalog, People, load_catalog
+import logging
+import os
+from typing import NamedTuple
+
+from logs import log_event
+from models import Catalog, InvalidQuestionnaire, People, load_catalog
 from settings import Settings, SettingsError
 from storage import Database, connect
+from storage.unreadable import UnreadableRow
 from storage.versions import MigrationFailed, migrate
+
+
+class Files(NamedTuple):
+    """What the operator's files say."""
+
+    catalog: Catalog
+    people: People
+
+
+def read_files(settings: Settings) -> tuple[Files | None, list[str]]:
+    """The files, or None and all that is wrong with them, a sentence for each error."""
+    found, problems = [], []
+    for open_them in (open_catalog, open_people):
+        try:
+            found.append(open_them(settings))
+        except (SettingsError, InvalidQuestionnaire) as error:
+            problems += error.args
+    return (None if problems else Files(*found)), problems
 
 
 def open_catalog(settings: Settings) -> Catalog:
     """The questionnaires; with `results_to`, all of them send their results there."""
-    if not settings.questionnaires.is_dir():
+    if not os.path.isdir(settings.questionnaires):  # nor one that can be reached
         raise SettingsError(
             f"SMSCONVO_QUESTIONNAIRES: there is no directory {settings.questionnaires}."
-            " Make it, and put questionnaires there."
+            " Make it, let smsconvo read it, and put questionnaires there."
         )
     catalog = load_catalog(settings.questionnaires)
     return catalog.with_results_url(settings.results_to) if settings.results_to else catalog
 
 
 def open_people(settings: Settings) -> People:
-    """The names of texters that are known; none if the file is absent."""
+    """The names of senders that are known; none if the file is absent."""
     try:
         return People.load(settings.people)
     except ValueError as error:
@@ -28,11 +52,19 @@ def open_people(settings: Settings) -> People:
 def open_database(settings: Settings) -> Database:
     """The database, whatever its version; see `commands/database.py` for that."""
     try:
-        return connect(settings.database_url, settings.workers)
+        database = connect(settings.database_url, settings.processes)
     except ValueError as error:
         raise SettingsError(
             f"DATABASE_URL {error}. Set it to one, like sqlite:///smsconvo.db."
         ) from None
+    database.unreadable.on_new = log_unreadable
+    return database
+
+
+def log_unreadable(error: UnreadableRow) -> None:
+    """Name a row that cannot be read, and never what is in it."""
+    names = {"table": error.table, "id": error.id, "column": error.column}
+    log_event("unreadable", logging.ERROR, **names, why=error.reason)
 
 
 def migrate_database(settings: Settings) -> None:

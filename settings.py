@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 
 class SettingsError(ValueError):
-    """A setting is missing or bad: one sentence that names it and the cure."""
+    """A setting, an argument, or what one names is missing or bad: one sentence with the cure."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Settings:
     webhook_secrets: tuple[str, ...] = ()
     allow_private_receivers: bool = False
     results_to: str | None = None  # only `serve --results-to` sets it,
-    workers: int = 1  # and `serve --workers` this
+    processes: int = 1  # and `serve --workers` this; the worker runs in each of them
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":

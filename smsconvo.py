@@ -1,48 +1,67 @@
 """smsconvo turns texts to a Twilio number into conversations: the Bottle app, with every route.
 
-Nothing here decides what a conversation is: `models/` does. A route has its request read, one verb
-done, and the outcome rendered.
+Nothing here decides what a conversation is: `models/` does. A route reads its request, calls
+one function, and renders the outcome.
 """
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from threading import Event
 
 import msgspec
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gateway import twiml
 from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
-from logs import error_location, log_event
+from logs import dropped_lines, error_location, log_event
 from models import Delivery, IncomingText, Message, respond
+from models.delivery import Undelivered
+from models.set_aside import set_aside
 from models.turn import Reply, load, save
-from resources import open_catalog, open_database, open_people
+from reloading import WatchedFiles
+from resources import open_database
 from settings import Settings
-from storage.versions import SELECT_VERSION, known_versions
+from storage import describe, is_deterministic
+from storage.probe import Probe
+from storage.unreadable import UnreadableRow
+from storage.versions import SELECT_VERSION, check_writable, known_versions
+from worker.wal import LARGE_WAL, is_wal_large
 
 Clock = Callable[[], datetime]
 
+ESSENTIAL = {"database", "migration", "disk"}  # without which texts get a 503, or may soon
+BROKEN_DATABASE = "The disk failed, or the files are damaged or were taken away. The log says more."
+WRONG_VERSION = "The database and this program are not of the same version. See: upgrade --help"
+LITTLE_ROOM = "The disk is nearly full, and texts that find no room get a 503. Make room."
+FAILED_RESULTS = "Results have failed, and stay until you retry them. See: outbox --help"
+FILE_PROBLEMS = "The files have mistakes, so those from before are in use. See: check --help"
+UNREADABLE_ROWS = "Rows cannot be read: their senders are not answered until you correct them."
+DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
+
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
+MAX_ROWS = 20  # that cannot be read are named in /healthz
 MIN_FREE_DISK = 64 * 1024 * 1024  # bytes; the log of SQLite may need as much
 
 
 class App(Bottle):
     """The Bottle application, and what its routes need."""
 
-    def __init__(self, settings: Settings, clock: Clock | None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None, files: WatchedFiles | None) -> None:
         super().__init__()
         self.settings = settings
-        self.people = open_people(settings)
-        self.catalog = open_catalog(settings)
+        self.files = files or WatchedFiles(settings)
         self.webhook = Webhook(settings.account_sid, settings.auth_tokens, settings.public_url)
         self.database = open_database(settings)
         self.clock = clock or self.database.now
         self.needed_version = known_versions()[-1]
         self.result_written = Event()
+        self.read_probe = Probe(partial(read_state, self))
+        self.write_probe = Probe(partial(check_writable, self.database))
 
     def default_error_handler(self, error: HTTPError) -> str:
         """Tell the log, and tell the outside nothing: an error page could be texted to somebody."""
@@ -51,9 +70,11 @@ class App(Bottle):
         return ""
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> App:
-    """The application, for any WSGI server. Only tests give it a clock."""
-    app = App(settings, clock)
+def create_app(
+    settings: Settings, clock: Clock | None = None, files: WatchedFiles | None = None
+) -> App:
+    """The application, for any WSGI server. Only tests give it a clock, and only `serve` files."""
+    app = App(settings, clock, files)
     app.install(errors_as_5xx)
     app.route("/sms", "POST", receive_text)
     app.route("/sms/status", "POST", receive_status)
@@ -79,6 +100,9 @@ def errors_as_5xx(route: Callable) -> Callable:
             raise
         except RequestRejected as error:
             raise LoggedError(error.status, error.reason) from None
+        except UnreadableRow as error:
+            request.app.database.unreadable.add(error)
+            raise LoggedError(500, f"{error}, so this row cannot be read") from None
         except (DBAPIError, OSError) as error:
             reason = f"the database did not answer: {error_location(error)}"
             raise LoggedError(503, reason) from None
@@ -91,20 +115,42 @@ def errors_as_5xx(route: Callable) -> Callable:
 def receive_text() -> str:
     app = request.app
     text = app.webhook.incoming_text(request.environ)
-    process = partial(process_text, app=app, text=text, now=app.clock())
-    reply = app.database.write(process)
+    reply = record_text(app, text)
     if reply.has_result:
         app.result_written.set()
     log_event("text", sid=text.sid, outcome=reply.outcome)
     return render_reply(reply, app.settings.public_url)
 
 
+def record_text(app: App, text: IncomingText) -> Reply:
+    """Process a text in a transaction; if what it leads to cannot be saved, set it aside."""
+    now = app.clock()
+    try:
+        return app.database.write(partial(process_text, app=app, text=text, now=now))
+    except Exception as error:
+        if not is_deterministic(error):
+            raise
+        reason = error
+    files = app.files.current
+    return app.database.write(lambda db: set_aside(db, text, now, reason, *files))
+
+
 def process_text(db: Session, *, app: App, text: IncomingText, now: datetime) -> Reply:
-    """Load, decide, save. What is recorded already goes out again, and changes nothing."""
-    state = load(db, text, app.catalog, app.people)
-    if isinstance(state, Reply):
-        return state
-    return save(db, respond(state, text, now))
+    """Load, decide, save. What is recorded already goes out again, and changes nothing.
+
+    A text is set aside if a row that it depends on cannot be read, or if deciding fails.
+    """
+    files = app.files.current
+    try:
+        state = load(db, text, *files)
+        if isinstance(state, Reply):
+            return state
+        decision = respond(state, text, now)
+    except (SQLAlchemyError, OSError):
+        raise
+    except Exception as error:
+        return set_aside(db, text, now, error, *files)
+    return save(db, decision)
 
 
 def render_reply(reply: Reply, public_url: str) -> str:
@@ -118,11 +164,17 @@ def render_reply(reply: Reply, public_url: str) -> str:
             httponly=True,
             secure=public_url.startswith("https:"),
         )
-    return twiml.render(reply.body, f"{public_url}/sms/status?message={reply.message_id}")
+    return twiml.render(reply.body, f"{public_url}/sms/status?{status_query(reply)}")
+
+
+def status_query(reply: Reply) -> str:
+    """What names a reply to Twilio; one that went out before there were tokens, as it was then."""
+    token = f"&token={reply.status_token}" if reply.status_token else ""
+    return f"message={reply.message_id}{token}"
 
 
 def receive_status() -> None:
-    """What became of a reply. The answer may never be a message: Twilio would text it."""
+    """What became of a reply. The response may never have a body: Twilio would text it."""
     report = request.app.webhook.status_report(request.environ)
     is_known = request.app.database.write(partial(save_status, report=report))
     log_event("status", sid=report.sid, outcome="recorded" if is_known else "unknown message")
@@ -130,7 +182,9 @@ def receive_status() -> None:
 
 
 def save_status(db: Session, *, report: StatusReport) -> bool:
-    message = Message.find_outbound(db, report.message_id)
+    message = Message.find_reported(
+        db, report.message_id, report.token, report.sid, report.sender, report.recipient
+    )
     if message is None:
         return False
     message.report(report.status, report.sid, report.error_code)
@@ -139,38 +193,60 @@ def save_status(db: Session, *, report: StatusReport) -> bool:
 
 
 def show_health() -> bytes:
-    """Counts and states for whoever watches over smsconvo; nothing about anybody who texts."""
+    """What works, for whoever watches over smsconvo; nothing about anybody who texts."""
     checks = health_checks(request.app)
-    failing = [name for name, check in checks.items() if check.get("ok") is False]
-    response.status = 503 if failing else 200
+    wrong = {name for name, check in checks.items() if not check["ok"]}
+    status = "failing" if wrong & ESSENTIAL else "degraded" if wrong else "ok"
+    response.status = 503 if status == "failing" else 200
     response.content_type = "application/json"
     response.set_header("Cache-Control", "no-store")
-    return msgspec.json.encode({"status": "failing" if failing else "ok"} | checks)
+    return msgspec.json.encode({"status": status} | checks)
 
 
 def health_checks(app: App) -> dict[str, dict]:
-    """What works. A receiver that takes no results is no reason to keep texts away from us."""
-    try:
-        now = app.clock()
-        with app.database.read() as db:
-            version = db.scalar(SELECT_VERSION)
-            undelivered = Delivery.count_undelivered(db)
-    except (DBAPIError, OSError):
-        now, version, undelivered = datetime.now(UTC), None, {}
-    free, needed = app.database.free_space(), app.needed_version
+    """What each part is like; only one that is ESSENTIAL is a reason to keep texts away from us."""
+    version, undelivered, trouble = probe_database(app)
+    free, wal = measure(app.database.free_space), measure(app.database.wal_size)
+    dropped, needed = dropped_lines.count, app.needed_version
+    problems, rows = app.files.problems, list(map(str, app.database.unreadable))
     return {
-        "database": {"ok": version is not None and not app.database.broken.is_set()},
-        "migration": {"ok": version == needed, "found": version, "needed": needed},
-        "disk": {"ok": free is None or free >= MIN_FREE_DISK, "free_bytes": free},
-        "outbox": summarize_outbox(undelivered, now),
+        "database": check(not trouble, trouble),
+        "migration": check(version == needed, WRONG_VERSION, found=version, needed=needed),
+        "disk": check(free is None or free >= MIN_FREE_DISK, LITTLE_ROOM, free_bytes=free),
+        "wal": check(not is_wal_large(wal), LARGE_WAL, bytes=wal),
+        "outbox": check(not undelivered.failed, FAILED_RESULTS, **undelivered.summary()),
+        "rows": check(not rows, UNREADABLE_ROWS, unreadable=rows[:MAX_ROWS], count=len(rows)),
+        "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
+        "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
     }
 
 
-def summarize_outbox(undelivered: dict[str, tuple[int, datetime]], now: datetime) -> dict[str, int]:
-    pending, oldest = undelivered.get("pending", (0, now))
-    failed, _ = undelivered.get("failed", (0, now))
-    age = max(int((now - oldest).total_seconds()), 0)
-    return {"pending": pending, "failed": failed, "oldest_pending_seconds": age}
+def check(ok: bool, why: str, **facts: object) -> dict[str, object]:
+    """A part of what `/healthz` shows: whether it is right, else why not, and what is known."""
+    return {"ok": ok} | ({} if ok else {"why": why}) | facts
+
+
+def probe_database(app: App) -> tuple[str | None, Undelivered, str]:
+    """Its version, what it owes, and why no text can be recorded in it, or ""."""
+    version, undelivered, trouble = None, Undelivered(), ""
+    try:
+        app.write_probe.start()  # beside the other, so that both together take no longer
+        version, undelivered = app.read_probe.result()
+        app.write_probe.result()
+    except Exception as error:
+        trouble = f"No text can be recorded: {describe(error)}."
+    return version, undelivered, BROKEN_DATABASE if app.database.broken.is_set() else trouble
+
+
+def read_state(app: App) -> tuple[str | None, Undelivered]:
+    now = app.clock()
+    with app.database.read() as db:
+        return db.scalar(SELECT_VERSION), Delivery.count_undelivered(db, now)
+
+
+def measure(size: Callable[[], int | None]) -> int | None:
+    with suppress(OSError):  # the directory may be gone
+        return size()
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from bottle import Bottle, request, response
+from common import HERE
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(HERE / "tests"))
 
 from patching import patch
 
@@ -29,7 +28,7 @@ def create_app(settings: Settings) -> Bottle:
     return app
 
 
-def load_app(create_app: Callable, settings: Settings) -> Bottle:
+def load_app(create_app: Callable, settings: Settings, *_: object) -> Bottle:
     return create_app(settings)
 
 

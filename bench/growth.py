@@ -5,44 +5,40 @@ database, on the grown one with all of it in memory, and with nothing of it in m
 are light ones, so that the server is what is measured.
 """
 
-import json
 import os
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
-from sqlalchemy import make_url, text
+from common import OURS, Figures, measure_rounds, print_rounds, save_results
+from history import NUMBERS, TESTER
+from phones import GUESTS
+from servers import measure_program
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from history import NUMBERS, TESTER
-from lean import text_lightly
-from phones import GUESTS
-from turns import COLUMNS, OURS, Figures, measure, save_results
-
-from models import Conversation, Delivery
-from models.turn import end_silent
+from models import Delivery
+from models.silence import end_silent, is_any_silent
 from storage import Database, connect
 
 REPEATS = 5  # of each query; the median counts
 ALL_EXPIRED_AFTER = timedelta(days=1)  # all that is open has been silent for too long by then
 
+Measured = Callable[[Session, datetime], object]
+
 # What the server runs besides turns.
-SERVER: dict[str, Callable[[Session, datetime], object]] = {
-    "worker: is any silent": Conversation.is_any_silent,
+SERVER: dict[str, Measured] = {
+    "worker: is any silent": is_any_silent,
     "worker: is any due": Delivery.is_due,
     "worker: end 50 silent ones": lambda db, now: end_silent(db, now + ALL_EXPIRED_AFTER, 50),
     "worker: claim": lambda db, now: Delivery.claim(db, now + ALL_EXPIRED_AFTER, 16),
-    "/healthz: what is not delivered": lambda db, _: Delivery.count_undelivered(db),
+    "/healthz: what is not delivered": Delivery.count_undelivered,
 }
 # What an operator asks. The parameters are of a conversation in the middle of the history.
 OPERATOR = {
@@ -81,81 +77,55 @@ OPERATOR = {
 @click.option("--phones", default=16, show_default=True)
 @click.option("--seconds", default=8.0, show_default=True, help="How long they text each time.")
 @click.option("--rounds", default=5, show_default=True, help="Measurements on each.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(file: Path, phones: int, seconds: float, rounds: int, as_json: bool) -> None:
+def main(file: Path, phones: int, seconds: float, rounds: int) -> None:
     """Measure on FILE, a database that history.py made. The texts of this run stay in it."""
-    url = f"sqlite:///{file}"
-    with connect(url) as database:
-        report = {"messages": count_messages(database), "queries": list(time_all(database))}
-    report |= compare_turns(url, phones, seconds, rounds)
-    save_results(report, "growth")
-    click.echo(json.dumps(report, indent=2) if as_json else "\n".join(tabulate(report)))
-
-
-def count_messages(database: Database) -> int:
-    with database.engine.connect() as connection:
-        return connection.exec_driver_sql("SELECT count(*) FROM messages").scalar_one()
-
-
-def compare_turns(url: str, phones: int, seconds: float, rounds: int) -> dict[str, Any]:
-    file = make_url(url).database
-    measured: dict[str, list[Figures]] = {"empty": [], "grown": [], "unread": []}
-    for _ in range(rounds):
-        for name, prepare in (("empty", None), ("grown", load_file), ("unread", evict_file)):
-            first_guest = random.randrange(GUESTS)  # hardly one of an earlier round
-            if prepare:
-                mark_delivered(url)
-                prepare(file)
-            database = url if prepare else None
-            figures = measure(OURS, phones, seconds, database, first_guest, text_lightly)
-            measured[name].append(figures)
-    return {
-        "phones": phones,
-        "turns_per_second": with_ratios(measured, lambda run: round(run.turns.rate, 1)),
-        "p99_ms": with_ratios(measured, lambda run: round(run.turns.milliseconds(0.99), 1)),
-        "cpu_ms_per_turn": with_ratios(measured, lambda run: round(1000 * run.cpu, 3)),
+    with connect(f"sqlite:///{file}") as database:
+        with database.engine.connect() as connection:
+            count = connection.exec_driver_sql("SELECT count(*) FROM messages").scalar_one()
+        queries = list(time_all(database))
+    click.echo(f"with {count:,} messages:")
+    for row in queries:
+        click.echo(f"{row['milliseconds']:>10.2f} ms  {row['query']}")
+    measures = {
+        "empty": partial(measure_program, OURS, phones, seconds),
+        "grown": partial(measure_grown, file, load_file, phones, seconds),
+        "unread": partial(measure_grown, file, evict_file, phones, seconds),
     }
+    runs = measure_rounds(measures, rounds)
+    save_results({"messages": count, "queries": queries, "runs": runs}, "growth")
+    print_rounds(f"{phones} phones", runs)
 
 
-def with_ratios(
-    measured: dict[str, list[Figures]], figure: Callable[[Figures], float]
-) -> dict[str, Any]:
-    """A figure of each run by database, and how its medians relate to that of the new one."""
-    values = {name: [figure(run) for run in runs] for name, runs in measured.items()}
-    medians = {name: statistics.median(column) for name, column in values.items()}
-    ratios = {name: round(medians[name] / medians["empty"], 3) for name in ("grown", "unread")}
-    return values | {"ratio": ratios}
+def measure_grown(file: Path, prepare: Callable, phones: int, seconds: float) -> Figures:
+    url = f"sqlite:///{file}"
+    # Retrying the results of earlier rounds is no part of a turn.
+    delivered = "UPDATE outbox SET state = 'delivered' WHERE state = 'pending' AND attempts < 6"
+    with connect(url) as database:
+        database.write(lambda db: db.execute(text(delivered)))
+    prepare(file)
+    first_guest = random.randrange(GUESTS)  # hardly one of an earlier round
+    return measure_program(OURS, phones, seconds, url, first_guest=first_guest)
 
 
-def load_file(file: str) -> None:
+def load_file(file: Path) -> None:
     """Have the kernel keep it in memory."""
     with open(file, "rb") as stream:
         while stream.read(16 * 1024**2):
             pass
 
 
-def evict_file(file: str) -> None:
+def evict_file(file: Path) -> None:
     """Have the kernel keep nothing of it in memory."""
     with open(file, "rb") as stream:
         os.fsync(stream.fileno())
         os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def mark_delivered(url: str) -> None:
-    """Take the results of earlier rounds off the outbox: retrying them is no part of a turn."""
-    statement = text(
-        "UPDATE outbox SET state = 'delivered' WHERE state = 'pending' AND attempts < 6"
-    )
-    with connect(url) as database:
-        database.write(lambda db: db.execute(statement))
-
-
-def time_all(database: Database) -> Iterator[dict[str, Any]]:
-    for name, function in SERVER.items():
-        yield {"query": name} | time_function(database, function)
+def time_all(database: Database) -> Iterator[dict[str, float | str]]:
     values = find_values(database)
-    for name, statement in OPERATOR.items():
-        yield {"query": name} | time_statement(database, statement, values)
+    functions = SERVER | {name: query(statement, values) for name, statement in OPERATOR.items()}
+    for name, function in functions.items():
+        yield {"query": name, "milliseconds": time_function(database, function)}
 
 
 def find_values(database: Database) -> dict[str, object]:
@@ -169,65 +139,28 @@ def find_values(database: Database) -> dict[str, object]:
         return dict(found.mappings().one())
 
 
+def query(statement: str, values: dict[str, object]) -> Measured:
+    return lambda db, _: db.connection().exec_driver_sql(statement, values).all()
+
+
 class RolledBack(Exception):
     """Undoes a transaction that was only measured."""
 
 
-def time_function(
-    database: Database, function: Callable[[Session, datetime], object]
-) -> dict[str, float | list[str]]:
-    """The time of what the server runs, rolled back each time, and the plans of its SELECTs."""
-    statements: list[str] = []
+def time_function(database: Database, function: Measured) -> float:
+    """Milliseconds of what is run in a transaction, which is rolled back each time."""
     times = []
 
     def run(db: Session) -> None:
-        driver = db.connection().connection.driver_connection
-        driver.set_trace_callback(statements.append)
         began = time.perf_counter()
         function(db, datetime.now(UTC))
         times.append(time.perf_counter() - began)
-        driver.set_trace_callback(None)
         raise RolledBack
 
     for _ in range(REPEATS):
-        statements.clear()
         with suppress(RolledBack):
             database.write(run)
-    selects = [statement for statement in statements if statement.startswith("SELECT")]
-    plans = [line for statement in selects for line in explain(database, statement, {})]
-    return {"milliseconds": 1000 * statistics.median(times), "plan": list(dict.fromkeys(plans))}
-
-
-def time_statement(
-    database: Database, statement: str, values: dict[str, object]
-) -> dict[str, float | list[str]]:
-    times = []
-    with database.engine.connect() as connection:
-        for _ in range(REPEATS):
-            began = time.perf_counter()
-            connection.exec_driver_sql(statement, values).all()
-            times.append(time.perf_counter() - began)
-    plan = explain(database, statement, values)
-    return {"milliseconds": 1000 * statistics.median(times), "plan": plan}
-
-
-def explain(database: Database, statement: str, parameters: Any) -> list[str]:
-    with database.engine.connect() as connection:
-        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        return [detail for *_, detail in rows]
-
-
-def tabulate(report: dict) -> Iterator[str]:
-    yield f"with {report['messages']:,} messages:"
-    for row in report["queries"]:
-        yield f"{row['milliseconds']:>10.2f} ms  {row['query']}"
-        yield f"{'':15}{'; '.join(row['plan'])}"
-    for column in ("turns_per_second", "p99_ms", "cpu_ms_per_turn"):
-        figures = report[column]
-        for name in ("empty", "grown", "unread"):
-            yield f"{COLUMNS[column]}, {name}: {', '.join(f'{value:g}' for value in figures[name])}"
-        for name, ratio in figures["ratio"].items():
-            yield f"ratio of the medians, {name} to empty: {ratio:g}"
+    return 1000 * statistics.median(times)
 
 
 if __name__ == "__main__":

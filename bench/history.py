@@ -5,8 +5,6 @@ The copies have other phones, numbers, sids and times, and are in the order of t
 """
 
 import random
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,21 +13,16 @@ from hashlib import md5
 from pathlib import Path
 
 import click
+from common import NOWHERE, TEXTS
+from layers import make_app, make_form, read_text
 from sqlalchemy.orm import Session
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from layers import HERE, NOWHERE, TEXTS, make_form, read_text
 
 from gateway.webhook import Form
 from models import Conversation, Delivery, Message
-from models.turn import end_silent
+from models.silence import end_silent
 from phone import new_sid
-from settings import Settings
-from smsconvo import App, create_app, process_text
+from smsconvo import App, process_text
 from storage.sqlite import sqlite3
-from storage.versions import migrate
 
 NUMBERS = [f"+141555501{n:02}" for n in range(4)]
 TESTER = "+14158675308"  # who tries everything out: every hundredth conversation
@@ -60,34 +53,14 @@ def main(file: Path, messages: int) -> None:
     """Make a SQLite database FILE with a long history in it."""
     if file.exists():
         raise click.ClickException(f"{file} exists. Name another, or delete it.")
-    began = time.monotonic()
-    count = make_history(file, messages)
-    seconds, size = time.monotonic() - began, file.stat().st_size / 1024**3
-    click.echo(f"{file}: {count:,} messages, {size:.1f} GiB, made in {seconds:.0f} s")
-
-
-def make_history(file: Path, messages: int) -> int:
-    """Make it, with about so many messages; return how many it became."""
-    settings = Settings(
-        database_url=f"sqlite:///{file}",
-        questionnaires=HERE / "questionnaires",
-        people=HERE / "people.toml",
-        public_url="https://sms.example.org",
-        results_to=NOWHERE,
-    )
-    migrate(settings.database_url)
-    now = datetime.now(UTC)
-    hold_conversations(settings, now - SPAN)
+    app = make_app(file, NOWHERE)
+    app.database.write(partial(hold_each, app=app, began_at=datetime.now(UTC) - SPAN))
+    app.database.close()
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         copy_conversations(connection, messages)
         (count,) = connection.execute("SELECT count(*) FROM messages").fetchone()
-    return count
-
-
-def hold_conversations(settings: Settings, began_at: datetime) -> None:
-    app = create_app(settings)
-    app.database.write(partial(hold_each, app=app, began_at=began_at))
-    app.database.close()
+    size = file.stat().st_size / 1024**3
+    click.echo(f"{file}: {count:,} messages, {size:.1f} GiB")
 
 
 def hold_each(db: Session, *, app: App, began_at: datetime) -> None:
@@ -99,8 +72,9 @@ def hold_each(db: Session, *, app: App, began_at: datetime) -> None:
             text = read_text(Form(list(form.items())))
             reply = process_text(db, app=app, text=text, now=now)
             if reply.message_id:  # STOP gets no reply of ours, only Twilio's
-                message = Message.find_outbound(db, reply.message_id)
-                message.report("delivered", new_sid(), None)
+                sid, names = new_sid(), (reply.message_id, reply.status_token)
+                message = Message.find_reported(db, *names, sid, text.number, text.sender)
+                message.report("delivered", sid, None)
                 message.update(db)
         if kind in ("expired", "counted"):
             end_silent(db, Conversation.find_by_id(db, id).expires_at, 1)
@@ -183,7 +157,7 @@ def copied_value(column: str) -> str:
     """What a copy has in this column, in SQL."""
     if column in ("id", "conversation_id", "message_id", "reply_to_id"):
         return f"original.{column} + {STRIDE} * n"
-    if column in ("sid", "token", "webhook_id"):
+    if column in ("sid", "token", "status_token", "webhook_id"):
         return f"new_token(original.{column}, n)"
     if column.endswith("_at") or column == "leased_until":
         return f"strftime('%Y-%m-%dT%H:%M:%f000Z', original.{column}, delay)"

@@ -5,12 +5,9 @@ the server, the kernel and threads that wait for each other.
 """
 
 import json
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -19,14 +16,13 @@ from unittest.mock import patch
 from urllib.parse import urlencode
 
 import click
+from common import HERE, NOWHERE, TEXTS
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 from twilio.request_validator import RequestValidator
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from gateway import twiml
-from gateway.webhook import Environ, Form, Webhook, parse_form
+from gateway.webhook import GEO_FIELDS, Environ, Form, Webhook, parse_form
 from models import Delivery, IncomingText
 from settings import Settings
 from smsconvo import App, create_app, process_text
@@ -34,31 +30,21 @@ from storage.base import Compiled
 from storage.versions import migrate
 from worker.results import attempt
 
-HERE = Path(__file__).resolve().parent.parent
-TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
+ACCOUNT_SID = "AC" + "0" * 32
 TOKEN = "a-token-of-at-least-32-characters"
-URL = "https://sms.example.org/sms"
-NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens
-GEO_PARTS = ("City", "State", "Zip", "Country")
+PUBLIC_URL = "https://sms.example.org"
+CONVERSATIONS = 300  # all in one transaction, which may take 12 seconds
+URL = f"{PUBLIC_URL}/sms"
 REPLY = "Thanks! Whats your favourite meal"
-STATUS_URL = "https://sms.example.org/sms/status?message=7"
+STATUS_URL = f"{URL}/status?message=7"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-@click.command()
-@click.option(
-    "--conversations",
-    type=click.IntRange(1, 1000),  # all are in one transaction, which may take 12 seconds
-    default=300,
-    show_default=True,
-    help="How many, of five turns.",
-)
-def main(conversations: int) -> None:
+def main() -> None:
     """Print how many milliseconds each layer of a turn takes."""
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        app = make_app()
-        forms = [make_form(*divmod(n, len(TEXTS))) for n in range(conversations * len(TEXTS))]
+        app = make_app(Path(folder) / "layers.db")
+        forms = [make_form(*divmod(n, len(TEXTS))) for n in range(CONVERSATIONS * len(TEXTS))]
         bodies = [urlencode(form).encode("ascii") for form in forms]
         signature = RequestValidator(TOKEN).compute_signature(URL, forms[0])
         parsed = [parse_form(body) for body in bodies]
@@ -86,12 +72,17 @@ def average(function: Callable[[Any], object], arguments: Sequence) -> float:
     return 1000 * (time.perf_counter() - began) / len(arguments)
 
 
-def make_app() -> App:
+def make_app(file: Path, results_to: str | None = None) -> App:
+    """With a new SQLite database and the questionnaires that ship."""
     settings = Settings(
-        database_url="sqlite:///layers.db",
+        database_url=f"sqlite:///{file}",
+        account_sid=ACCOUNT_SID,
+        auth_tokens=(TOKEN,),
+        public_url=PUBLIC_URL,
         questionnaires=HERE / "questionnaires",
         people=HERE / "people.toml",
-        public_url="https://sms.example.org",
+        allow_private_receivers=True,
+        results_to=results_to,
     )
     migrate(settings.database_url)
     return create_app(settings)
@@ -99,11 +90,11 @@ def make_app() -> App:
 
 def make_form(guest: int, turn: int) -> dict[str, str]:
     """The form of a guest's text, as Twilio sends it."""
-    fields = [f"{end}{part}" for end in ("From", "To") for part in GEO_PARTS]
+    fields = [f"{end}{part}" for end in ("From", "To") for part in GEO_FIELDS]
     return dict.fromkeys(fields, "CA") | {
         "MessageSid": f"SM{guest:028}{turn:04}",
         "SmsMessageSid": f"SM{guest:028}{turn:04}",
-        "AccountSid": "AC" + "0" * 32,
+        "AccountSid": ACCOUNT_SID,
         "MessagingServiceSid": "MG" + "0" * 32,
         "From": f"+1{guest:010}",
         "To": "+14155550100",
@@ -136,10 +127,9 @@ def take_turns(app: App, forms: list[Form]) -> tuple[float, float]:
 
     def timed_execute(*arguments: Any) -> Any:
         began = time.perf_counter()
-        try:
-            return execute(*arguments)
-        finally:
-            statements.append(time.perf_counter() - began)
+        result = execute(*arguments)
+        statements.append(time.perf_counter() - began)
+        return result
 
     seconds = count()
 
@@ -160,8 +150,7 @@ def attempt_on(app: App) -> Callable[[int], object]:
     payload = {"From": "+14155550101", "Event": TEXTS[0]}
     payload |= {f"Question{n}": answer for n, answer in enumerate(TEXTS[1:], 1)}
     delivery = Delivery(url=NOWHERE, format="form", payload=json.dumps(payload), webhook_id="msg_1")
-    settings = replace(app.settings, allow_private_receivers=True)
-    return lambda _: attempt(delivery, settings, START)
+    return lambda _: attempt(delivery, app.settings, START)
 
 
 def commit(app: App, n: int) -> None:

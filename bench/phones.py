@@ -1,23 +1,33 @@
-"""Many phones at once, over real HTTP: each signs its texts and keeps its own cookies."""
+"""Many phones at once, over real HTTP: each signs its texts and keeps its own cookies.
 
-import statistics
+There are two sorts. Those of `phone.py` send with requests, from several processes, and take as
+much processor time as the server. Light phones take a tenth of that, so that the server is what is
+measured.
+"""
+
+import re
+import socket
+import threading
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count
 from multiprocessing import get_context
-from multiprocessing.synchronize import Barrier
-from threading import Event, Thread
+from typing import NamedTuple
+from urllib.parse import urlencode, urlsplit
 
-from phone import Phone, TwilioError
+from common import TEXTS
+from twilio.request_validator import RequestValidator
+
+from gateway.webhook import COOKIE, FORM_TYPE
+from phone import Phone, TwilioError, new_sid
 from settings import Settings
 
-TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
-PROCESSES = 4
+PROCESSES = 4  # that the phones of `phone.py` run in
 GUESTS = 1_000_000  # that a phone can be, one after the other
+SET_COOKIE = re.compile(rf"set-cookie: ({COOKIE}=\w+)".encode(), re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Turns:
+class Turns(NamedTuple):
     """The seconds of each turn, and the seconds from the first text to the last answer.
 
     Texts without an answer are not among the turns: the server closes a connection that is silent
@@ -26,107 +36,148 @@ class Turns:
 
     durations: list[float]
     seconds: float
-    unanswered: int = 0
-
-    @property
-    def rate(self) -> float:
-        return len(self.durations) / self.seconds
+    unanswered: int
 
     def milliseconds(self, share: float) -> float:
         """The time within which this share of the turns was answered."""
         ordered = sorted(self.durations)
         return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
-    @property
-    def median(self) -> float:
-        return 1000 * statistics.median(self.durations)
+
+class HeavyPhone:
+    """A phone of `phone.py`, a new one for each guest."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def prepare(self, guest: int, body: str) -> None:
+        """Get ready for a guest's text. This is not measured."""
+        if body == TEXTS[0]:
+            self._phone = Phone(
+                f"{self._settings.public_url}/sms",
+                account_sid=self._settings.account_sid,
+                auth_token=self._settings.auth_tokens[0],
+                sender=f"+1{guest:010}",
+            )
+        self._body = body
+
+    def send(self) -> None:
+        """Send the text and wait for the answer; OSError or TwilioError if there is none."""
+        self._phone.text(self._body)
 
 
-def text_for(settings: Settings, phones: int, seconds: float, first_guest: int = 0) -> Turns:
-    """Have so many phones answer whole questionnaires for so many seconds.
+class LightPhone:
+    """Does the same, but writes each request to its one socket, in one piece."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._socket: socket.socket | None = None
+        self._cookie = ""
+
+    def prepare(self, guest: int, body: str) -> None:
+        if body == TEXTS[0]:
+            self._cookie = ""
+        self._request = make_request(self._settings, guest, body, self._cookie)
+
+    def send(self) -> None:
+        self._socket = self._socket or socket.create_connection(self._settings.listen)
+        try:
+            self._socket.sendall(self._request)
+            answer = self._socket.recv(65536)
+            if not answer.startswith(b"HTTP/1.1 200 ") or not answer.endswith(b"</Response>"):
+                raise ConnectionError("This is no answer, or it came in more than one piece.")
+        except OSError:
+            self._socket.close()
+            self._socket = None
+            raise
+        set_cookie = SET_COOKIE.search(answer)
+        self._cookie = set_cookie[1].decode("ascii") if set_cookie else ""
+
+
+def make_request(settings: Settings, guest: int, body: str, cookie: str) -> bytes:
+    url = f"{settings.public_url}/sms"
+    form = {"MessageSid": new_sid(), "AccountSid": settings.account_sid, "Body": body}
+    form |= {"From": f"+1{guest:010}", "To": "+14155550100"}
+    content = urlencode(form)
+    signature = RequestValidator(settings.auth_tokens[0]).compute_signature(url, form)
+    headers = {
+        "Host": urlsplit(url).netloc,
+        "Content-Type": FORM_TYPE,
+        "Content-Length": len(content),
+        "X-Twilio-Signature": signature,
+        "Cookie": cookie,
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value)
+    return f"POST /sms HTTP/1.1\r\n{lines}\r\n{content}".encode("ascii")
+
+
+Kind = type[HeavyPhone] | type[LightPhone]
+
+
+def text_for(
+    settings: Settings, phones: int, seconds: float, kind: Kind, first_guest: int = 0
+) -> Turns:
+    """Have so many phones answer whole questionnaires for so many seconds; for 0, one text each.
 
     Each phone starts as its guest number `first_guest`: a guest of an earlier run is known already.
     """
-    return _text_at_once(settings, phones, seconds, first_guest)
+    firsts = [n * GUESTS + first_guest for n in range(phones)]
+    if kind is LightPhone:
+        parts = [_run_phones(settings, firsts, seconds, kind, threading.Barrier(1))]
+    else:
+        processes = min(PROCESSES, phones)
+        context = get_context("spawn")
+        with context.Manager() as manager, context.Pool(processes) as pool:
+            barrier = manager.Barrier(processes)
+            shares = [firsts[n::processes] for n in range(processes)]
+            arguments = [(settings, share, seconds, kind, barrier) for share in shares]
+            parts = pool.starmap(_run_phones, arguments, 1)
+    starts, ends, durations = zip(*parts, strict=True)
+    texts = list(chain.from_iterable(durations))
+    answered = [duration for duration in texts if duration is not None]
+    return Turns(answered, max(ends) - min(starts), len(texts) - len(answered))
 
 
-def text_once(settings: Settings, phones: int) -> Turns:
-    """Send a text from each phone, all at the same moment."""
-    return _text_at_once(settings, phones, None)
-
-
-def _text_at_once(
-    settings: Settings, phones: int, seconds: float | None, first_guest: int = 0
-) -> Turns:
-    """From several processes, so that the phones are not what is slow."""
-    context = get_context("spawn")
-    barrier = context.Barrier(PROCESSES)
-    with context.Pool(PROCESSES, _set_barrier, [barrier]) as pool:
-        shares = [range(first, phones, PROCESSES) for first in range(PROCESSES)]
-        arguments = [(settings, share, seconds, first_guest) for share in shares]
-        starts, ends, turns = zip(*pool.starmap(_text, arguments, 1), strict=True)
-    durations = list(chain.from_iterable(turns))
-    answered = [duration for duration in durations if duration is not None]
-    return Turns(answered, max(ends) - min(starts), len(durations) - len(answered))
-
-
-def _set_barrier(barrier: Barrier) -> None:
-    global all_ready
-    all_ready = barrier
-
-
-def _text(
-    settings: Settings, share: range, seconds: float | None, first_guest: int
+def _run_phones(
+    settings: Settings, firsts: list[int], seconds: float, kind: Kind, barrier: threading.Barrier
 ) -> tuple[float, float, list[float | None]]:
-    """Be several phones: when they began and ended, and the seconds until each answer, if any."""
-    turns: list[float | None] = []
-    starting = Event()
-    guests = [_guest(settings, n * GUESTS + first_guest, seconds, starting, turns) for n in share]
-    for guest in guests:
-        guest.start()
-    all_ready.wait()
-    began = time.monotonic()
-    starting.set()
-    for guest in guests:
-        guest.join()
-    return began, time.monotonic(), turns
+    """Be several phones: when they began and ended, and the seconds until each answer, if any.
+
+    They begin when all are ready, those of the other processes included.
+    """
+    starts: list[float] = []
+
+    def start() -> None:
+        barrier.wait()
+        starts.append(time.monotonic())
+
+    ready = threading.Barrier(len(firsts), start)
+    with ThreadPoolExecutor(len(firsts)) as pool:
+        turns = pool.map(lambda first: _run(kind(settings), first, seconds, ready), firsts)
+        durations = list(chain.from_iterable(turns))
+        return starts[0], time.monotonic(), durations
 
 
-def _guest(
-    settings: Settings,
-    first: int,
-    seconds: float | None,
-    starting: Event,
-    turns: list[float | None],
-) -> Thread:
-    def text() -> None:
-        starting.wait()
-        end = seconds and time.monotonic() + seconds
-        for guest in count(first):
-            phone = _phone(settings, guest)
-            for body in TEXTS if seconds else TEXTS[:1]:
-                if end and time.monotonic() > end:
-                    return
-                turns.append(_time_text(phone, body))
-            if not seconds:
-                return
-
-    return Thread(target=text)
+def _run(
+    phone: HeavyPhone | LightPhone, first: int, seconds: float, ready: threading.Barrier
+) -> list[float | None]:
+    """Be one phone, from its guest `first` on, once all phones are ready for their first text."""
+    durations: list[float | None] = []
+    for guest in count(first):
+        for body in TEXTS:
+            phone.prepare(guest, body)
+            if not durations:
+                ready.wait()
+                until = time.monotonic() + seconds
+            durations.append(_time_text(phone))
+            if time.monotonic() > until:
+                return durations
 
 
-def _time_text(phone: Phone, body: str) -> float | None:
+def _time_text(phone: HeavyPhone | LightPhone) -> float | None:
     began = time.perf_counter()
     try:
-        phone.text(body)
-    except TwilioError:
+        phone.send()
+    except (OSError, TwilioError):
         return None
     return time.perf_counter() - began
-
-
-def _phone(settings: Settings, guest: int) -> Phone:
-    return Phone(
-        f"{settings.public_url}/sms",
-        account_sid=settings.account_sid,
-        auth_token=settings.auth_tokens[0],
-        sender=f"+1{guest:010}",
-    )

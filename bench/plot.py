@@ -1,12 +1,11 @@
 """Draw an SVG beside each JSON file in `results/`."""
 
 import json
-from pathlib import Path
 
+from common import RESULTS
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-RESULTS = Path(__file__).resolve().parent / "results"
 SERVERS = {"ours": ("smsconvo", "#1f5fa8"), "empty": ("an empty handler", "#b8bec6")}
 DATABASES = {
     "empty": ("on a new database", "#b8bec6"),
@@ -22,15 +21,14 @@ def main() -> None:
     pictures = {"turns": draw_turns, "memory": draw_memory, "growth": draw_growth}
     for name, draw in pictures.items():
         file = RESULTS / f"{name}.json"
-        if file.exists():
-            figure = draw(json.loads(file.read_text("utf-8")))
-            figure.savefig(file.with_suffix(".svg"), metadata={"Date": None})
+        figure = draw(json.loads(file.read_text("utf-8")))
+        figure.savefig(file.with_suffix(".svg"), metadata={"Date": None})
 
 
 def draw_turns(report: dict) -> pyplot.Figure:
     runs = report["runs"]
     figure, columns = pyplot.subplots(1, 3, figsize=(14, 4), layout="constrained")
-    phones = [f"{run['ours']['phones']:,}" for run in runs]
+    phones = [f"{number:,}" for number in report["phones"]]
     for axes, title, name, kind in (
         (columns[0], "Turns a second: more is better", "turns_per_second", ""),
         (columns[1], "Milliseconds for 99 of 100 turns: less is better", "p99_ms", ""),
@@ -69,7 +67,8 @@ def draw_growth(report: dict) -> pyplot.Figure:
     figure, (turns, queries) = pyplot.subplots(
         1, 2, figsize=(12, 5), layout="constrained", width_ratios=(1, 2)
     )
-    draw_groups(turns, DATABASES, [report["turns_per_second"][key] for key in DATABASES])
+    heights = [[run[key]["turns_per_second"] for run in report["runs"]] for key in DATABASES]
+    draw_groups(turns, DATABASES, heights)
     turns.set(title="Turns a second, in alternation")
     turns.set_xticks([])
     figure.legend(*turns.get_legend_handles_labels(), frameon=False, loc="outside lower left")

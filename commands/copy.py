@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from commands.database import check_database
@@ -15,8 +16,9 @@ from commands.terminal import echo, pluralize
 from resources import migrate_database
 from settings import Settings, SettingsError
 from storage import Database, connect, maintenance_transaction
+from storage.sqlite_objects import SQLiteObjects
 from storage.transfer import HOW_TO_CREATE, SqliteToPostgres, TableChecksum
-from storage.versions import known_versions, read_version
+from storage.versions import known_versions, made_by_program, read_version
 
 NEXT_STEPS = """\
 Set DATABASE_URL to the new database, and start smsconvo. Let nothing run on the old one,
@@ -35,9 +37,11 @@ def copy(database_url: str) -> None:
     settings = Settings.from_env(os.environ)
     with lock_source(settings), reporting_target_errors():
         prepare_target(database_url)
-        checksums = copy_rows(settings.database_url, database_url)
+        checksums, warnings = copy_rows(settings.database_url, database_url)
     for name, table in checksums.items():
         echo(f"{name}: {pluralize(table.rows, 'row')}, checksum {table.checksum} on both sides")
+    for warning in warnings:
+        echo(warning)
     echo(NEXT_STEPS)
 
 
@@ -83,8 +87,11 @@ def prepare_target(url: str) -> None:
         raise SettingsError(f"The database to copy to has other tables. {HOW_TO_CREATE}")
 
 
-def copy_rows(source_url: str, target_url: str) -> dict[str, TableChecksum]:
-    """Copy and compare all rows, in one transaction on each side; a checksum for each table."""
+def copy_rows(source_url: str, target_url: str) -> tuple[dict[str, TableChecksum], list[str]]:
+    """Copy and compare all rows, in one transaction on each side.
+
+    Returns a checksum for each table, and what the operator should know.
+    """
     with (
         maintenance_transaction(source_url) as source,
         maintenance_transaction(target_url) as target,
@@ -98,4 +105,16 @@ def copy_rows(source_url: str, target_url: str) -> dict[str, TableChecksum]:
                         bar.update(rows)
         except ValueError as error:
             raise SettingsError(str(error)) from None
-    return transfer.checksums
+        return transfer.checksums, list(find_warnings(source, transfer))
+
+
+def find_warnings(source: Connection, transfer: SqliteToPostgres) -> Iterator[str]:
+    """What is not as it was, as sentences."""
+    if names := str(transfer.orphans):
+        yield (
+            f"Rows that refer to missing rows: {names}. PostgreSQL keeps them, and checks only new"
+            " ones (NOT VALID)."
+        )
+    added = SQLiteObjects(source, made_by_program())
+    if objects := [*added.tables, *added.found]:
+        yield f"Not copied: {', '.join(map(str, objects))}."

@@ -4,19 +4,31 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
+
 from resources import migrate_database, open_database
 from settings import Settings, SettingsError
 from storage import Database
+from storage.unreadable import UnreadableRow
 from storage.versions import check_writable, known_versions, read_version
 
 
 @contextmanager
 def ready_database() -> Iterator[Database]:
-    """The database that the environment names; SettingsError for one that does not fit."""
+    """The database that the environment names; SettingsError for one that does not fit.
+
+    Rows that a command cannot read are named on stderr, and left out.
+    """
     settings = Settings.from_env(os.environ)
     check_database(settings)
     with open_database(settings) as database:
+        database.unreadable.on_new = print_unreadable
         yield database
+
+
+def print_unreadable(error: UnreadableRow) -> None:
+    """Name a row that cannot be read."""
+    click.echo(f"{error}. This row was left out; correct it, or see docs/operating.md.", err=True)
 
 
 def check_database(settings: Settings, create: bool = False) -> None:

@@ -17,7 +17,7 @@ from worker import create_worker
 
 @click.command()
 def deliver() -> None:
-    """Deliver results without answering Twilio, until stopped."""
+    """Deliver results and end silent conversations, until stopped."""
     settings = Settings.from_env(os.environ)
     check_database(settings)
     logging.config.dictConfig(LOGGING)

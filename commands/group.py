@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from models import InvalidQuestionnaire
 from settings import SettingsError
 from storage import DatabaseBroken, is_transient
+from storage.unreadable import UnreadableRow
 
 
 class ErrorHandlingGroup(click.Group):
@@ -24,6 +25,8 @@ class ErrorHandlingGroup(click.Group):
             return super().invoke(ctx)
         except (SettingsError, InvalidQuestionnaire, DatabaseBroken) as error:
             fail(str(error))
+        except UnreadableRow as error:
+            fail(f"{error}. Correct this row; see docs/operating.md.")
         except DBAPIError as error:
             of_postgresql = hasattr(error.orig, "diag")
             suspect = "the log of PostgreSQL" if of_postgresql else "the rights on its directory"
@@ -32,15 +35,25 @@ class ErrorHandlingGroup(click.Group):
         except BrokenPipeError:
             raise  # nobody reads our output any more; click knows what to do
         except OSError as error:
-            fail(f"{error.filename}: {error.strerror}. Run it where it may read and write this.")
+            fail(system_message(error), exit_status(error))
 
 
-def short_message(error: DBAPIError) -> str:
-    """What the database said, on one line and without a full stop."""
-    return " ".join(str(error.orig).split()).rstrip(".?")
+def short_message(error: DBAPIError | OSError) -> str:
+    """What the database or the system said, on one line and without a full stop."""
+    return " ".join(str(getattr(error, "orig", error)).split()).rstrip(".?")
 
 
-def exit_status(error: DBAPIError) -> int:
+def system_message(error: OSError) -> str:
+    """What the system said of a file, or what became of a wait; and what to do."""
+    if isinstance(error, TimeoutError):
+        return "The database is in use by something else for too long. Try again when that is over."
+    reason = short_message(error) or "The disk failed, or the database file is damaged"
+    trouble = f"{error.filename}: {error.strerror}" if error.filename else reason
+    cure = "Make room for it" if is_transient(error) else "Run it where it may read and write this"
+    return f"{trouble}. {cure}."
+
+
+def exit_status(error: DBAPIError | OSError) -> int:
     """69 where another start may help, else 78."""
     return os.EX_UNAVAILABLE if is_transient(error) else os.EX_CONFIG
 

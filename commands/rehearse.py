@@ -140,7 +140,7 @@ def wait_for_results(settings: Settings) -> int:
     with open_database(settings) as database:
         while True:
             with database.read() as db:
-                pending, _ = Delivery.count_undelivered(db).get("pending", (0, None))
+                pending = Delivery.count_undelivered(db, database.now()).pending
             if not pending or time.monotonic() > deadline:
                 return pending
             time.sleep(0.05)

@@ -81,7 +81,9 @@ def save_recording(settings: Settings, id: int, file: Path) -> None:
     with ready_database() as database, database.read() as db:
         recording = next(find_recordings(db, [id]), None)
         if recording is None:
-            raise SettingsError(f"There is no conversation {id}. Look for its id in the history.")
+            raise SettingsError(
+                f"There is no conversation {id} to read. Look for its id in the history."
+            )
         version = Conversation.find_by_id(db, id).version
         catalog = Catalog({version.name: version.definition}).select(version.name)
     masked = recording.masked(open_people(settings).values())

@@ -12,9 +12,10 @@ import click
 
 from commands.database import check_database, check_files
 from commands.group import fail
-from commands.server import run_server
+from commands.server import block_reload_signal, run_server
 from logs import LOGGING, log_event
-from resources import open_catalog, open_database, open_people
+from reloading import WatchedFiles
+from resources import open_database
 from settings import Settings, SettingsError, __version__
 from storage import Database
 
@@ -27,12 +28,12 @@ from storage import Database
 @click.pass_obj
 def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
     """Answer Twilio and deliver results, until stopped."""
+    block_reload_signal()
     settings = Settings.from_env(os.environ).for_serving()
-    settings = replace(settings, results_to=results_to, workers=workers)
+    settings = replace(settings, results_to=results_to, processes=workers)
     if workers > 1 and settings.on_sqlite:
         raise SettingsError("--workers: SQLite has one writer. Leave it out, or use PostgreSQL.")
-    open_people(settings)
-    open_catalog(settings)
+    files = WatchedFiles(settings)
     check_database(settings, create=True)
     check_port(*settings.listen)
     database = acquire_server_lock(settings)
@@ -42,7 +43,7 @@ def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
         reason = "SMSCONVO_LISTEN is not loopback: only a proxy in front keeps slow clients away"
         log_event("exposed", logging.WARNING, why=reason)
     try:
-        run_server(create_app, settings)
+        run_server(create_app, settings, files)
     finally:  # it ends by itself where another start must wait for the operator
         check_files(database)
 

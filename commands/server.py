@@ -7,10 +7,12 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from ctypes import Array
 from functools import partial
-from threading import Thread, main_thread
+from multiprocessing import RawArray, active_children
+from threading import Event, Lock, Thread, main_thread
 from typing import Any
 
 from granian import Granian
@@ -20,6 +22,7 @@ from granian.log import LogLevels
 from sqlalchemy.exc import DBAPIError
 
 from logs import LOGGING, log_event
+from reloading import Edit, WatchedFiles
 from settings import Settings
 from storage import Database
 from storage.sqlite import MAX_BATCH
@@ -41,17 +44,24 @@ MAX_HEAD_BYTES = 16 * 1024  # Twilio's has less than 2 KiB; of headers the serve
 # 1024 for all processes together, and silent clients could hold those.
 CONNECTIONS = 2048
 
+LOOK_SECONDS = 1  # between two looks at the operator's files
+FORK_SECONDS = 5  # at most, that a new process waits for a look
 
-def run_server(create_app: Callable, settings: Settings) -> None:
-    """Serve what `create_app(settings)` makes until a signal comes; each process makes its own."""
+
+def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) -> None:
+    """Serve what `create_app(settings, files=files)` makes until a signal comes.
+
+    Each process makes its own. This one answers nobody. It watches the files, because a process
+    that replaces another begins with what this one has.
+    """
     address, port = settings.listen
     server = Granian(
-        "smsconvo",
+        "smsconvo",  # only a name in its messages: `target_loader` makes the app
         address,
         port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
-        workers=settings.workers,
+        workers=settings.processes,
         blocking_threads=MAX_BATCH if settings.on_sqlite else THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
@@ -64,19 +74,98 @@ def run_server(create_app: Callable, settings: Settings) -> None:
         log_dictconfig=LOGGING,
     )
     install_signal_wakeup()
+    examined = RawArray("B", files.content)  # in memory that the processes share
+    Thread(target=watch_files, args=(files, examined), name="files", daemon=True).start()
     gc.freeze()  # else the first collection of a child writes to all that it shares with this one
-    server.serve(target_loader=partial(load_app, create_app, settings), wrap_loader=False)
+    target = partial(load_app, create_app, settings, files, examined)
+    server.serve(target_loader=target, wrap_loader=False)
 
 
-def load_app(create_app: Callable, settings: Settings) -> Any:
+def load_app(create_app: Callable, settings: Settings, files: WatchedFiles, examined: Array) -> Any:
     """The app for a process that answers, with the worker beside it."""
     install_signal_wakeup()
-    app = create_app(settings)
+    app = create_app(settings, files=files)
+    Thread(target=follow_files, args=(files, examined), name="files", daemon=True).start()
     worker = create_worker(app.database, settings, app.clock, app.result_written)
     Thread(target=worker.run, name="worker", daemon=True).start()
     # No daemon: when the server stops, it takes a last look before this process ends.
     Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()
     return app
+
+
+def block_reload_signal() -> None:
+    """Keep SIGHUP for `looks`, in this thread and in all that it starts, processes too.
+
+    Granian would replace the processes that answer. Before it is ready, or in a process that has
+    only begun, SIGHUP would be the end.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
+def looks() -> Iterator[bool]:
+    """Yield every LOOK_SECONDS, and at once when SIGHUP comes: whether it has come."""
+    wanted = Event()
+    Thread(target=await_reload, args=(wanted,), name="reload", daemon=True).start()
+    while True:
+        if is_wanted := wanted.wait(LOOK_SECONDS):
+            wanted.clear()
+        yield is_wanted
+
+
+def await_reload(wanted: Event) -> None:
+    while signal.sigwait({signal.SIGHUP}):
+        wanted.set()
+
+
+def watch_files(files: WatchedFiles, examined: Array) -> None:
+    """Examine each edit before the processes that answer do, and have them examine the same."""
+    lock = lock_out_forks()
+    for is_wanted in looks():
+        before = files.content
+        with lock:
+            edit = files.look(at_once=is_wanted)
+            examined[:] = files.content
+        if edit and not edit.changes:  # whoever answers says itself what it has taken
+            log_refusal(edit)
+        if files.content != before:
+            for process in active_children():
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGHUP)
+
+
+def lock_out_forks() -> Lock:
+    """A lock that forks of this process wait for.
+
+    A fork copies no thread but its own. What another one held, such as the lock of an import, would
+    be held for ever in the new process.
+    """
+    lock, taken = Lock(), []
+
+    def release() -> None:
+        if taken.pop():
+            lock.release()
+
+    os.register_at_fork(
+        before=lambda: taken.append(lock.acquire(timeout=FORK_SECONDS)),
+        after_in_parent=release,
+        after_in_child=release,
+    )
+    return lock
+
+
+def log_refusal(edit: Edit) -> None:
+    for problem in edit.problems:
+        log_event("questionnaires", logging.ERROR, outcome="refused", why=problem)
+    if not edit.problems:
+        log_event("questionnaires", outcome="as in use")
+
+
+def follow_files(files: WatchedFiles, examined: Array) -> None:
+    """Take the edits that the parent has taken."""
+    for _ in looks():
+        edit = files.follow(bytes(examined))
+        if edit and edit.changes:
+            log_event("questionnaires", outcome="taken", changes=edit.changes)
 
 
 def install_signal_wakeup() -> None:

@@ -1,4 +1,4 @@
-"""The answer to a text: TwiML with one message, or none."""
+"""The response to a text: TwiML with one message, or none."""
 
 import re
 
@@ -8,7 +8,7 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(body: str | None, status_url: str) -> str:
-    """TwiML that texts `body`; None or nothing visible is silence.
+    """TwiML that texts `body`; no message for None, or where nothing is visible.
 
     Twilio reports what became of the message to `status_url`. There is at most one message,
     for two may arrive in the wrong order.

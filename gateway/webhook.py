@@ -22,7 +22,7 @@ MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
 STATUS = re.compile("[a-z_]+")
 SINGLE_FIELDS = ("MessageSid", "AccountSid", "From", "To", "Body", "MessageStatus")
 # A number, or what another channel has for one; and the name that a sender of SMS may have instead,
-# of 11 characters at most. In no genuine one does the name of another field begin.
+# of 11 characters at most. A name that holds From and a number was cut from two fields.
 ADDRESS = re.compile(r"([a-z]+:)?\+?[0-9]+|[a-z]+:[^+0-9].*")
 NAME = re.compile(r"(?!\+|[0-9]{5}|.*From[+0-9]).{1,11}")
 GEO_FIELDS = ("City", "State", "Zip", "Country")
@@ -44,35 +44,26 @@ class RequestRejected(Exception):
 
 
 class StatusReport(NamedTuple):
-    """What became of a reply of ours: the id of its row, and what Twilio says of it."""
+    """What became of a reply of ours: what names its row, and what Twilio says of it."""
 
     message_id: int
+    token: str | None  # none where the reply went out before there were tokens
     sid: str
+    sender: str
+    recipient: str
     status: str
     error_code: str | None
 
 
-class Form:
-    """The fields of a request, each with all its values, in the order in which they came."""
+class Form(dict[str, str]):
+    """The fields of a request by name, each with its last value; `fields` are all that came."""
 
     def __init__(self, fields: list[tuple[str, str]]) -> None:
+        super().__init__(fields)
         self.fields = fields
         self._values: dict[str, list[str]] = {}
         for name, value in fields:
             self._values.setdefault(name, []).append(value)
-
-    def __iter__(self) -> Any:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-    def get(self, name: str) -> str | None:
-        """The last value of a field; None where it is missing."""
-        return self._values[name][-1] if name in self._values else None
 
     def getall(self, name: str) -> list[str]:
         """All values of a field, which is what RequestValidator asks for."""
@@ -114,7 +105,15 @@ class Webhook:
         message_id, status = query.get("message", ""), form.get("MessageStatus")
         if not message_id.isdecimal() or len(message_id) > 18 or not STATUS.fullmatch(status):
             raise RequestRejected(403, "names no message of ours, or no status")
-        return StatusReport(int(message_id), form.get("MessageSid"), status, form.get("ErrorCode"))
+        return StatusReport(
+            message_id=int(message_id),
+            token=query.get("token"),
+            sid=form.get("MessageSid"),
+            sender=form.get("From"),
+            recipient=form.get("To"),
+            status=status,
+            error_code=form.get("ErrorCode"),
+        )
 
     def verified_form(self, environ: Environ, *required: str) -> Form:
         """The fields that Twilio sent and signed; RequestRejected for anything else.

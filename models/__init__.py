@@ -1,7 +1,8 @@
 """What a conversation is: the tables and their behaviour. No HTTP, no environment, no clock."""
 
+from models.answer import Answer
 from models.contact import Contact, People
-from models.conversation import Answer, Conversation
+from models.conversation import Conversation
 from models.delivery import Delivery
 from models.engine import respond
 from models.message import Message
@@ -9,18 +10,3 @@ from models.questionnaire.catalog import Catalog
 from models.questionnaire.loader import InvalidQuestionnaire, load_catalog
 from models.questionnaire.schema import Questionnaire
 from models.text import IncomingText
-
-__all__ = [
-    "Answer",
-    "Catalog",
-    "Contact",
-    "Conversation",
-    "Delivery",
-    "IncomingText",
-    "InvalidQuestionnaire",
-    "Message",
-    "People",
-    "Questionnaire",
-    "load_catalog",
-    "respond",
-]

@@ -1,4 +1,4 @@
-"""What is kept of a conversation: its row, its answers, and what it still owes.
+"""What is kept of a conversation: its row, and with it its answers and what it still owes.
 
 Which conversation a text belongs to is decided by who texts which of our numbers, and when. The
 cookie decides nothing, since Twilio may lose one or send an old one.
@@ -11,73 +11,51 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKey,
-    Index,
-    UniqueConstraint,
-    and_,
-    bindparam,
-    or_,
-    select,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.answer import Answer
 from models.contact import Contact
 from models.delivery import Delivery
-from models.payload import Result, Values, build_payload, has_same_answers
+from models.payload import ResultData, Values, build_payload, has_same_answers
 from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
 from models.version import Version
-from storage.base import LITERAL_1, Base, Statement, partial_index, split_row
+from storage.base import Base, Statement, partial_index, split_row
+from storage.unreadable import UnreadableRow, unreadable_rows
 
 REVIEW = "(review)"  # the key of what is asked when all is answered; no question's has brackets
 TOKEN = re.compile(r"[0-9a-f]{32}")
-IS_OPEN = "state = 'open'"
-
-
-class Answer(Base):
-    """What was asked, what was texted, and what that was read as; no value where it was skipped."""
-
-    __tablename__ = "answers"
-    __table_args__ = (UniqueConstraint("conversation_id", "key"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"))
-    key: Mapped[str]
-    question: Mapped[str]
-    text: Mapped[str]
-    value: Mapped[str | None]
-    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
-    answered_at: Mapped[datetime]
+IS_OPEN = "state = 'open'"  # the condition of an index, as text
 
 
 class Conversation(Base):
-    """One run of one phone through one questionnaire."""
+    """One run of one sender through one questionnaire."""
 
     __tablename__ = "conversations"
     __allow_unmapped__ = True  # for what belongs to it
     __table_args__ = (
-        CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
-        Index("ix_conversations_sender_number", "sender", "number", "id"),
-        Index(None, "number", "id"),
+        sa.CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
+        sa.Index("ix_conversations_sender_number", "sender", "number", "id"),
+        sa.Index(None, "number", "id"),
         partial_index("uq_conversations_open", "sender", "number", where=IS_OPEN, unique=True),
         partial_index("ix_conversations_silent", "expires_at", where=IS_OPEN),
+        {"sqlite_autoincrement": True},  # rows may refer to an id that was deleted
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     token: Mapped[str] = mapped_column(unique=True)
-    sender: Mapped[str] = mapped_column(ForeignKey("contacts.phone"))
+    sender: Mapped[str] = mapped_column(sa.ForeignKey("contacts.phone"))
     number: Mapped[str]
-    questionnaire_id: Mapped[int] = mapped_column(ForeignKey("questionnaires.id"))
-    event: Mapped[str]
+    questionnaire_id: Mapped[int] = mapped_column(sa.ForeignKey("questionnaires.id"))
+    event: Mapped[str]  # that of the file; where it has none, the text that opened it
     state: Mapped[str]
     # The key of the question that waits for its answer, or REVIEW; and how it was asked.
     current_key: Mapped[str | None] = mapped_column("asking", key="current_key")
     current_prompt: Mapped[str | None] = mapped_column("asked", key="current_prompt")
-    # Texts in a row that could not be read; after the end, how often `after` was said.
+    # While it asks: texts in a row that were `unread`. Once completed: texts that got, or would
+    # have got, `after`. Once stopped: above 0 if we gave up; see `was_given_up`.
     failed_attempts: Mapped[int] = mapped_column("unread", key="failed_attempts", default=0)
     message_count: Mapped[int]
     started_at: Mapped[datetime]
@@ -88,7 +66,7 @@ class Conversation(Base):
     contact: Contact
     version: Version
     answers: dict[str, Answer]  # by key
-    latest_result: Delivery | None = None  # where a later one may replace it
+    latest_result: Delivery | None = None  # read only if a later result may replace it
 
     @classmethod
     def start(
@@ -130,48 +108,59 @@ class Conversation(Base):
         return path(self.questionnaire, values)
 
     @property
-    def answered(self) -> list[Question]:
-        """Those that have an answer, or were skipped."""
+    def answered_questions(self) -> list[Question]:
+        """Those on the path that have an answer, or were skipped."""
         return [question for question in self.path() if question.key in self.answers]
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether its sender could be asked or told something."""
+    def can_be_stopped(self) -> bool:
+        """Whether STOP changes it: it is open, or asks for a correction after its end."""
         corrects = self.state == "completed" and self.current_key is not None
         return self.state == "open" or corrects
 
+    @property
+    def was_given_up(self) -> bool:
+        """Whether we stopped it, after too many texts that could not be read."""
+        return self.state == "stopped" and self.failed_attempts > 0
+
     def is_silent(self, now: datetime) -> bool:
-        """Whether it is open and nobody has texted for too long."""
+        """Whether it is open although nobody has texted for `expires`, so that it must end."""
         return self.state == "open" and self.expires_at <= now
 
     def is_live(self, now: datetime) -> bool:
-        """Whether its last text is less than its silence away from `now`, in either direction.
+        """Whether it takes the next text: its last one came less than `expires` ago.
 
-        Clocks are set back: one that expired by a wrong clock is live again. One that its sender
-        stopped is over. One that we gave up, which leaves `failed_attempts` above 0, stays: else
-        the same text that could not be read would start a new one.
+        That is so after its end, too, unless its sender has texted STOP. One that we gave up stays
+        live, or the next text that cannot be read could open a new one.
+
+        A clock can be set back. So a last text that lies ahead of `now` by less than `expires`
+        counts as well, and one that expired by a wrong clock is live again.
         """
         expires_after = self.expires_at - self.active_at
-        is_over = self.state == "stopped" and not self.failed_attempts
+        is_over = self.state == "stopped" and not self.was_given_up
         return abs(now - self.active_at) < expires_after and not is_over
 
     def can_resume(self, now: datetime) -> bool:
-        """Whether a texter who was silent for too long may still go on."""
+        """Whether it has expired, and its sender may still go on: for `resume` from then on."""
         waits = self.state == "expired" and self.current_key is not None
         return waits and self.expires_at <= now < self.expires_at + self.questionnaire.resume_window
 
     def touch(self, now: datetime) -> None:
-        """Note that the sender was heard."""
+        """Note that its sender has texted."""
         if self.state == "expired":
             self.state, self.ended_at = "open", None
         self.message_count += 1
         self.active_at = now
         self.expires_at = now + self.questionnaire.expires_after
 
-    def ask(self, key: str | None, prompt: str | None) -> str | None:
-        """Wait for the answer to this from now on; None: to nothing. Returns the prompt."""
+    def ask(self, key: str, prompt: str) -> str:
+        """Wait for the answer to this question, or to the review; return the prompt."""
         self.current_key, self.current_prompt, self.failed_attempts = key, prompt, 0
         return prompt
+
+    def ask_nothing(self) -> None:
+        """Wait for no answer from now on."""
+        self.current_key, self.current_prompt, self.failed_attempts = None, None, 0
 
     def set_answer(self, body: str, value: str | None, now: datetime) -> Answer:
         """Take a text as the answer, in the place of one that is corrected. None: it is skipped."""
@@ -189,9 +178,10 @@ class Conversation(Base):
         return deleted
 
     def expire(self, now: datetime) -> Delivery | None:
-        """End by silence, or at `now` for one that is replaced by another; the result owed then.
+        """End because nobody has texted for `expires`, or because a new one replaces it at `now`.
 
-        Silence about the list of all answers is consent.
+        Returns the result owed then. At the review all is answered, so it is completed: whoever
+        does not reply to the list of answers has nothing to correct.
         """
         ended_at = min(self.expires_at, now)
         if self.current_key == REVIEW:
@@ -199,14 +189,14 @@ class Conversation(Base):
         return self.end("expired", now, ended_at)
 
     def stop(self, now: datetime) -> Delivery | None:
-        """End because the sender wants no more; the result owed then.
+        """End because the sender texted STOP; the result owed then.
 
-        One that is completed asks for no change any more.
+        One that is completed stays so, but no longer asks for a correction.
         """
         if self.state == "completed":
             self.current_key, self.current_prompt = None, None
             return None
-        self.failed_attempts = 0
+        self.failed_attempts = 0  # we did not give up
         return self.end("stopped", now)
 
     def end(self, state: str, now: datetime, ended_at: datetime | None = None) -> Delivery | None:
@@ -217,30 +207,29 @@ class Conversation(Base):
         self.state, self.ended_at = state, ended_at or now
         results = self.questionnaire.results
         if results and results.partial and self.answers and not self._has_sent_answers():
-            return self.build_result(state, now)
+            return self.build_delivery(state, now)
         return None
 
     def complete(self, now: datetime, ended_at: datetime | None = None) -> Delivery | None:
         """End with all answers given; the result owed to whoever is to have it."""
         self.state, self.ended_at = "completed", ended_at or now
-        self.ask(None, None)
-        return self.build_result("completed", now) if self.questionnaire.results else None
+        self.ask_nothing()
+        return self.build_delivery("completed", now) if self.questionnaire.results else None
 
-    def build_result(self, type: str, now: datetime) -> Delivery:
-        """The answers of now, to be delivered; `type` is what became of the conversation."""
+    def build_delivery(self, type: str, now: datetime) -> Delivery:
+        """A result, which is the answers of now; `type` is what became of the conversation."""
         results, has_type = self.questionnaire.results, self.questionnaire.has_several_results
         return Delivery(
             conversation_id=self.id,
             url=results.url,
             format=results.format,
-            payload=build_payload(results, self._result(type), has_type, now),
+            payload=build_payload(results, type, self._result_data(), has_type, now),
             created_at=now,
             next_attempt_at=now,
         )
 
-    def _result(self, type: str) -> Result:
-        return Result(
-            type=type,
+    def _result_data(self) -> ResultData:
+        return ResultData(
             conversation=self.id,
             sender=self.sender,
             number=self.number,
@@ -254,7 +243,7 @@ class Conversation(Base):
         )
 
     def _has_sent_answers(self) -> bool:
-        """Whether just these answers are owed already since an end before."""
+        """Whether the latest result has just these answers, from an end before `resume`."""
         keys = [question.key for question in self.questionnaire.questions]
         return self.latest_result is not None and has_same_answers(
             self.latest_result.payload, self.questionnaire.results, keys, self._answer_values()
@@ -263,46 +252,42 @@ class Conversation(Base):
     def _answer_values(self) -> Values:
         """The values by key, in the order of the questions; several choices are a list."""
         values: dict[str, str | list[str] | None] = {}
-        for question in self.answered:
+        for question in self.answered_questions:
             value = self.answers[question.key].value
             values[question.key] = value and KINDS[question.kind].result_value(question, value)
         return values
 
     @classmethod
     def find_by_id(cls, db: Session, id: int) -> Self | None:
-        """The conversation with all that belongs to it, or None."""
-        row = db.execute(BY_ID, {"id": id}).first()
-        return row and cls.from_related(db, row)
+        """The conversation with all that belongs to it, or None; UnreadableRow."""
+        rows = BY_ID.fetch_all(db, id=id)
+        return cls.from_related(db, rows[0]) if rows else None
 
     @classmethod
     def find_pair(cls, db: Session, token: str) -> tuple[str, str] | None:
         """The sender and the number of the conversation that a cookie names, if it names one."""
         if not TOKEN.fullmatch(token):
             return None
-        row = db.execute(select(cls.sender, cls.number).where(cls.token == token)).first()
-        return row and tuple(row)
+        found = PAIR.fetch_readable(db, unreadable_rows(db).add, token=token)
+        return tuple(found[0]) if found else None
 
     @classmethod
-    def find_waiting(cls, db: Session, sender: str) -> list[Self]:
-        """Those on all numbers in which the sender could be asked or told something."""
-        corrects = and_(cls.state == "completed", cls.current_key.is_not(None))
-        waiting = or_(cls.state == "open", corrects)
-        found = db.execute(WITH_RELATED.where(cls.sender == sender, waiting).order_by(cls.id))
-        return [cls.from_related(db, row) for row in found.all()]
+    def find_stoppable(cls, db: Session, sender: str) -> list[Self]:
+        """The sender's conversations that `can_be_stopped`, on all our numbers.
 
-    @classmethod
-    def is_any_silent(cls, db: Session, now: datetime) -> bool:
-        """Whether `find_silent` would find one."""
-        return db.execute(IS_ANY_SILENT, {"now": now}).first() is not None
-
-    @classmethod
-    def find_silent(cls, db: Session, now: datetime, limit: int) -> list[Self]:
-        """Those that nobody texted for too long, locked where a database has such locks.
-
-        Whoever is being texted right now is left for the next time.
+        What cannot be read is left out.
         """
-        rows = db.execute(SILENT, {"now": now, "limit": limit}).all()
-        return [cls.from_related(db, row) for row in rows]
+        ids = [id for (id,) in STOPPABLE_IDS.fetch_all(db, sender=sender)]
+        return list(filter(None, (cls.find_readable(db, id) for id in ids)))
+
+    @classmethod
+    def find_readable(cls, db: Session, id: int) -> Self | None:
+        """The conversation with all that belongs to it; None if that cannot be read, or is not."""
+        try:
+            return cls.find_by_id(db, id)
+        except UnreadableRow as error:
+            unreadable_rows(db).add(error)
+            return None
 
     @classmethod
     def from_related(cls, db: Session, row: Sequence[Any]) -> Self:
@@ -312,26 +297,50 @@ class Conversation(Base):
         return conversation
 
     def load_related(self, db: Session, version: Version, contact: Contact) -> None:
-        """Read its answers, and its newest result where a later one would name it."""
+        """Read its answers, and its newest result where a later one would name it.
+
+        UnreadableRow if something of all that cannot be read.
+        """
         self.version, self.contact = version, contact
-        self.answers = {
-            answer.key: answer for answer in Answer.all(db, ANSWERS, conversation=self.id)
-        }
+        self._check_related()
+        self.answers = {answer.key: answer for answer in Answer.find_all(db, self.id)}
         if version.definition.has_several_results:
             self.latest_result = Delivery.find_newest(db, self.id)
+        for row in (self, version, contact):
+            unreadable_rows(db).discard(row.__tablename__, row.id)
+
+    def _check_related(self) -> None:
+        """UnreadableRow for what each row for itself cannot show.
+
+        The sqlite3 shell enforces no foreign keys, so what belongs to it may have been deleted.
+        """
+        key = self.current_key
+        if self.version.id is None:
+            raise self._unreadable("questionnaire_id", "names no questionnaire")
+        if self.contact.phone is None:
+            raise self._unreadable("sender", "names no contact")
+        if key not in (None, REVIEW) and key not in self.questionnaire.by_key:
+            raise self._unreadable("asking", "names no question of its questionnaire")
+        if key is not None and self.current_prompt is None:
+            raise self._unreadable("asked", "is empty, though something is asked")
+
+    def _unreadable(self, column: str, reason: str) -> UnreadableRow:
+        return UnreadableRow(self.__tablename__, self.id, column, reason)
 
 
-# Built once: building a statement costs as much as running it.
-TABLE, ANSWER = Conversation.__table__, Answer.__table__
-RELATED = TABLE.join(Version.__table__).join(Contact.__table__)
-WITH_RELATED = select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)
-BY_ID = WITH_RELATED.where(TABLE.c.id == bindparam("id"))
-IS_SILENT = and_(text(f"conversations.{IS_OPEN}"), TABLE.c.expires_at <= bindparam("now"))
-IS_ANY_SILENT = select(TABLE.c.id).where(IS_SILENT).limit(LITERAL_1)
-SILENT = (
-    WITH_RELATED.where(IS_SILENT)
-    .order_by(TABLE.c.expires_at, TABLE.c.id)
-    .limit(bindparam("limit"))
-    .with_for_update(of=[TABLE, Contact.__table__], key_share=True, skip_locked=True)
+# Built once: building a statement costs as much as running it. What begins with IS is a condition.
+TABLE = Conversation.__table__
+RELATED = TABLE.outerjoin(Version.__table__).outerjoin(Contact.__table__)
+WITH_RELATED = sa.select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)
+BY_ID = Statement(WITH_RELATED.where(TABLE.c.id == sa.bindparam("id")))
+PAIR = Statement(
+    sa.select(TABLE.c.sender, TABLE.c.number).where(TABLE.c.token == sa.bindparam("token"))
 )
-ANSWERS = Statement(select(ANSWER).where(ANSWER.c.conversation_id == bindparam("conversation")))
+STOPPABLE_IDS = Statement(
+    sa.select(TABLE.c.id)
+    .where(
+        TABLE.c.sender == sa.bindparam("sender"),
+        sa.text(f"({IS_OPEN} OR state = 'completed' AND asking IS NOT NULL)"),
+    )
+    .order_by(TABLE.c.id)
+)

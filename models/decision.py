@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
+from models.answer import Answer
 from models.contact import Contact
-from models.conversation import Answer, Conversation
+from models.conversation import Conversation
 from models.delivery import Delivery
 from models.questionnaire.catalog import Opening
 from models.text import IncomingText
@@ -27,10 +28,10 @@ class State(NamedTuple):
 
     contact: Contact  # who texts; without an id where that is new
     newest: Conversation | None  # of the sender and the number, whether live or not
-    opening: Opening | None = None  # the questionnaire that the text opens
+    opening: Opening | None = None  # the questionnaire that the text would open
     name: str | None = None  # of the contact, as it is known now
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
-    waiting: Sequence[Conversation] = NotLoaded()  # all that a STOP ends
+    stoppable: Sequence[Conversation] = NotLoaded()  # of the sender, on all our numbers
     recent_bodies: Sequence[str] = NotLoaded()  # what we texted last in `newest`, the newest first
     recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
 
@@ -43,10 +44,20 @@ class Decision:
     now: datetime
     contact: Contact
     cookie: str = "none"  # what the cookie was
-    read_as: str | None = None  # what the text was taken for
+    read_as: str | None = None  # as `messages.read_as` records it
     reply: str | None = None
     conversation: Conversation | None = None  # that the text belongs to
+    unreadable_id: int | None = None  # of the conversation instead, where that cannot be read
     ended: list[Conversation] = field(default_factory=list)  # by this text, perhaps that one too
     answer: Answer | None = None  # that the text gave
     deleted_answers: list[Answer] = field(default_factory=list)
     results: list[Delivery] = field(default_factory=list)  # owed from now on
+
+    def end(self, conversation: Conversation, result: Delivery | None) -> None:
+        """The text ends this conversation, of which this result is owed."""
+        self.ended.append(conversation)
+        self.enqueue(result)
+
+    def enqueue(self, result: Delivery | None) -> None:
+        """This result is owed from now on, if it is one."""
+        self.results += [result] if result else []

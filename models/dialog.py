@@ -1,34 +1,36 @@
-"""The dialog: what a conversation says to a text that belongs to it."""
+"""The dialog: how a text moves the conversation on that it belongs to, and what is said to it."""
 
 from collections.abc import Collection, Mapping
 from itertools import takewhile
 
 from models.conversation import REVIEW
 from models.decision import Decision, State
-from models.delivery import Delivery
 from models.questionnaire.answers import KINDS, ParseContext, says_yes
 from models.questionnaire.schema import Question
 from models.questionnaire.templates import fill, list_answers, placeholders
 from models.text import LONGEST_REPLY
 
-LOOP_LIMIT = 20  # texts in a row without an answer, and BACK and RESTART lead nowhere any more
+LOOP_LIMIT = 20  # after so many texts in a row without an answer, BACK and RESTART do nothing
 MAX_ATTEMPTS = 3  # at the review, and replies after the end, so that machines fall silent
 
 
-class Dialog:
-    """A text that a conversation takes, and what it says to it."""
+class DialogStep:
+    """One step of a dialog: a text that a conversation takes, and the reply to it.
+
+    It changes the conversation of the decision, and notes in the decision what else becomes of it.
+    """
 
     def __init__(self, decision: Decision, state: State) -> None:
         self.decision, self.state, self.conversation = decision, state, decision.conversation
         self.text, self.now = decision.text, decision.now
         self.questionnaire = decision.conversation.version.definition
-        self.messages = self.questionnaire.say
+        self.sentences = self.questionnaire.say
         self.context = ParseContext(
             self.now,
             self.questionnaire.timezone,
             self.questionnaire.language,
-            self.messages.yes,
-            self.messages.no,
+            self.sentences.yes,
+            self.sentences.no,
         )
 
     @property
@@ -37,7 +39,7 @@ class Dialog:
         return self.questionnaire.by_key[self.conversation.current_key]
 
     def advance(self) -> str | None:
-        """Move on; what is said then, or None for silence."""
+        """Move the conversation on; the reply, or None for none."""
         conversation = self.conversation
         if not conversation.is_live(self.now):
             return self._resume()
@@ -52,11 +54,11 @@ class Dialog:
         return self._open() if conversation.state == "open" else self._take_after()
 
     def _resume(self) -> str:
-        """What was texted after a silence is not taken for an answer: it is asked again."""
+        """The first text after it has expired is no answer to what was asked: ask that again."""
         self.conversation.touch(self.now)
         self.decision.read_as = "resumed"
         self.conversation.failed_attempts = 0
-        resumed = f"{self._fill(self.messages.resumed)} {self.conversation.current_prompt}"
+        resumed = f"{self._fill(self.sentences.resumed)} {self.conversation.current_prompt}"
         return resumed[:LONGEST_REPLY]
 
     def _count(self) -> str:
@@ -70,7 +72,7 @@ class Dialog:
         return self._go_on()
 
     def _take_after(self) -> str | None:
-        """What is said when all is said, but not for ever to somebody who might be a machine."""
+        """Reply with `after`, but not for ever: the sender might be a machine."""
         if question := self._question_to_fix():
             self.decision.read_as = "fix"
             return self._ask(question)
@@ -97,8 +99,8 @@ class Dialog:
         return self._take_answer()
 
     def _find_keyword(self) -> str | None:
-        """A keyword that means something now. The name of a choice goes before."""
-        keyword = self.messages.keywords.get(self.text.comparable)
+        """The keyword that a text is, where it applies. A text that names a choice is none."""
+        keyword = self.sentences.keywords.get(self.text.comparable)
         is_review = self.conversation.current_key == REVIEW
         if keyword is None:
             if self._question_to_fix():
@@ -116,8 +118,8 @@ class Dialog:
         """The question whose answer "FIX 2" names, where answers are reviewed."""
         if not self.questionnaire.review:
             return None
-        number = self.messages.correction_number(self.text.comparable)
-        answered = self.conversation.answered
+        number = self.sentences.correction_number(self.text.comparable)
+        answered = self.conversation.answered_questions
         return answered[number - 1] if number and number <= len(answered) else None
 
     def _go_back(self) -> str | None:
@@ -131,21 +133,23 @@ class Dialog:
         )
         answered = [question for question in before if question.key in conversation.answers]
         if not answered or self._is_looping():
-            return self._ask_again(conversation.current_prompt)
+            return self._count_failed_attempt(conversation.current_prompt)
         self._delete_answers([answered[-1].key])
         return self._ask(answered[-1])
 
     def _skip(self) -> str | None:
         if self.question.optional:
             return self._keep(None)
-        needed = self._fill(self.messages.needed)
-        return self._ask_again(f"{needed} {self.conversation.current_prompt}"[:LONGEST_REPLY])
+        needed = self._fill(self.sentences.needed)
+        return self._count_failed_attempt(
+            f"{needed} {self.conversation.current_prompt}"[:LONGEST_REPLY]
+        )
 
     def _restart(self) -> str | None:
         if self.conversation.state == "completed":
             return self._cancel_correction()
         if not self.conversation.answers or self._is_looping():
-            return self._ask_again(self.conversation.current_prompt)
+            return self._count_failed_attempt(self.conversation.current_prompt)
         self._delete_answers(list(self.conversation.answers))
         return self._go_on()
 
@@ -157,22 +161,28 @@ class Dialog:
     def _take_answer(self) -> str | None:
         conversation = self.conversation
         if conversation.current_key == REVIEW:
-            return self._ask_again(conversation.current_prompt)
+            return self._count_failed_attempt(conversation.current_prompt)
         question = self.question
         kind = KINDS[question.kind]
         value = kind.read(question, self.text.body, self.context, self.text.media)
         if value is None:
-            return self._ask_again(self._fill_for(question, self.messages.retry_prompt(question)))
+            return self._count_failed_attempt(
+                self._fill_for(question, self.sentences.retry_prompt(question))
+            )
         return self._keep(value)
 
-    def _ask_again(self, prompt: str) -> str | None:
-        """Count a failed attempt: repeat the prompt, or give up at the limit."""
+    def _count_failed_attempt(self, reply: str) -> str | None:
+        """Record the text as `unread`, and reply with this; at the limit give up instead.
+
+        That is a text that cannot be read, or a keyword that applies but cannot be followed: BACK
+        with nothing before, RESTART without answers, SKIP where an answer is needed.
+        """
         conversation = self.conversation
         self.decision.read_as = "unread"
         conversation.failed_attempts += 1
         is_review = conversation.current_key == REVIEW
         attempts = MAX_ATTEMPTS if is_review else self.question.attempts
-        return prompt if conversation.failed_attempts < attempts else self._give_up()
+        return reply if conversation.failed_attempts < attempts else self._give_up()
 
     def _give_up(self) -> str | None:
         conversation = self.conversation
@@ -182,9 +192,9 @@ class Dialog:
             return self._cancel_correction()
         give_up = self.question.give_up
         if give_up == "end" and conversation.state == "open":
-            self._enqueue(conversation.end("stopped", self.now))
-            return self._fill(self.messages.ended)
-        is_keyword = self.messages.find_keyword(self.text.comparable) is not None
+            self.decision.enqueue(conversation.end("stopped", self.now))
+            return self._fill(self.sentences.ended)
+        is_keyword = self.sentences.find_keyword(self.text.comparable) is not None
         return self._keep(self.text.body if give_up == "keep" and not is_keyword else None)
 
     def _cancel_correction(self) -> str | None:
@@ -193,14 +203,14 @@ class Dialog:
         if conversation.state == "open":
             return self._go_on()
         is_answered = conversation.current_key in conversation.answers
-        return self._close(self.messages.unchanged if is_answered else self.messages.corrected)
+        return self._close(self.sentences.unchanged if is_answered else self.sentences.corrected)
 
     def _keep(self, value: str | None) -> str | None:
         self.decision.answer = self.conversation.set_answer(self.text.body, value, self.now)
         return self._go_on()
 
     def _go_on(self) -> str:
-        """Ask what comes next on the path, or end; what is said then."""
+        """Ask what comes next on the path, or end; the reply."""
         conversation = self.conversation
         path = list(conversation.path())
         off_path = conversation.answers.keys() - {question.key for question in path}
@@ -208,33 +218,30 @@ class Dialog:
             self._delete_answers(off_path)
         is_completed = conversation.state == "completed"
         if is_completed and self.questionnaire.results:
-            self._enqueue(conversation.build_result("corrected", self.now))
+            self.decision.enqueue(conversation.build_delivery("corrected", self.now))
         for question in path:
             if question.key not in conversation.answers:
                 return self._ask(question)
         if is_completed:
-            return self._close(self.messages.corrected)
+            return self._close(self.sentences.corrected)
         return self._review() if self.questionnaire.review else self._finish()
 
     def _delete_answers(self, keys: Collection[str]) -> None:
         self.decision.deleted_answers += self.conversation.delete_answers(keys)
 
-    def _enqueue(self, result: Delivery | None) -> None:
-        self.decision.results += [result] if result else []
-
     def _ask(self, question: Question) -> str:
         return self.conversation.ask(question.key, self._fill_for(question, question.ask))
 
     def _review(self) -> str:
-        return self.conversation.ask(REVIEW, self._fill_with_answers(self.messages.review))
+        return self.conversation.ask(REVIEW, self._fill_with_answers(self.sentences.review))
 
     def _finish(self) -> str:
-        self._enqueue(self.conversation.complete(self.now))
+        self.decision.enqueue(self.conversation.complete(self.now))
         return self._fill(self.questionnaire.thanks)
 
     def _close(self, sentence: str) -> str:
         """Ask nothing any more, in a conversation that was completed before."""
-        self.conversation.ask(None, None)
+        self.conversation.ask_nothing()
         return self._fill_with_answers(sentence)
 
     def _fill(self, template: str, **more: str) -> str:
@@ -250,7 +257,7 @@ class Dialog:
 
     def _fill_with_answers(self, sentence: str) -> str:
         """A sentence that lists the answers, with these cut where it would be too long."""
-        shown = [self._shown(question) for question in self.conversation.answered]
+        shown = [self._shown(question) for question in self.conversation.answered_questions]
         last = str(len(shown))
         room = LONGEST_REPLY - len(self._fill(sentence, answers="", last=last))
         return self._fill(sentence, answers=list_answers(shown, room), last=last)
@@ -274,4 +281,4 @@ class Dialog:
         """An answer as guests see it, or nothing where none was given."""
         answer = self.conversation.answers.get(question.key)
         value = answer and answer.value
-        return KINDS[question.kind].show(question, value, self.messages) if value else ""
+        return KINDS[question.kind].show(question, value, self.sentences) if value else ""

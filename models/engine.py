@@ -1,4 +1,4 @@
-"""The engine: what a text is taken for, what is said to it, and what changes.
+"""The engine: what a text is read as, what is said to it, and what changes.
 
 `respond` depends on nothing but its arguments and changes none of them. It knows no database, no
 HTTP and no clock, so that the web app and `replay` decide by the very same function.
@@ -10,8 +10,7 @@ from datetime import datetime
 from models.contact import Contact
 from models.conversation import TOKEN, Conversation
 from models.decision import Decision, State
-from models.delivery import Delivery
-from models.dialog import Dialog
+from models.dialog import DialogStep
 from models.non_answers import ignored_reason, is_opt_in_yes, opt_keyword
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Opening
@@ -22,8 +21,8 @@ from models.version import Version
 def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     """Decide what becomes of a text.
 
-    1. The newest conversation of the pair ends now if it has been silent for too long.
-    2. What is no answer to anything, such as STOP or a reaction, is recorded and gets no reply.
+    1. The newest conversation of the pair ends now if nobody has texted for `expires`.
+    2. A text that answers nothing, such as STOP or a reaction, is recorded and gets no reply.
     3. Every other text goes to that conversation, or to a new one if it opens one.
     """
     contact, newest = state.contact.copy(), state.newest and state.newest.copy()
@@ -31,14 +30,14 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     decision = Decision(text, now, contact)
     if newest:
         newest.contact = contact
-        if newest.is_silent(now):  # nothing may depend on how late the worker's job is
-            _end(decision, newest, newest.expire(now))
+        if newest.is_silent(now):  # for the worker's job may be late
+            decision.end(newest, newest.expire(now))
     live = newest if newest and newest.is_live(now) else None
     current = live or (newest if newest and newest.can_resume(now) else None)
     decision.cookie = _classify_cookie(text, newest, live, state.cookie_pair)
     decision.read_as = _find_opt_keyword(text, contact, live)
     if decision.read_as:
-        _apply_opt_keyword(decision, state.waiting, newest)
+        _apply_opt_keyword(decision, state.stoppable, newest)
     else:
         reason = ignored_reason(text.normalized, state.recent_bodies)
         is_picture = text.media and current and current.is_asking and current.kind.reads_media
@@ -48,14 +47,8 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         return decision
     decision.conversation = _continue_or_start(state, decision, newest, current)
     if decision.conversation:
-        decision.reply = Dialog(decision, state).advance() or None
+        decision.reply = DialogStep(decision, state).advance() or None
     return decision
-
-
-def _end(decision: Decision, conversation: Conversation, result: Delivery | None) -> None:
-    decision.ended.append(conversation)
-    if result:
-        decision.results.append(result)
 
 
 def _classify_cookie(
@@ -98,20 +91,20 @@ def _expects(live: Conversation, text: IncomingText) -> bool:
 
 
 def _apply_opt_keyword(
-    decision: Decision, waiting: Iterable[Conversation], newest: Conversation | None
+    decision: Decision, stoppable: Iterable[Conversation], newest: Conversation | None
 ) -> None:
     contact, now = decision.contact, decision.now
     if decision.read_as == "start":
         contact.opted_out_at = None
     if decision.read_as != "stop":
         return
-    contact.opted_out_at = contact.opted_out_at or now
-    for stored in waiting:
+    contact.opt_out(now)
+    for stored in stoppable:
         is_newest = newest is not None and stored.id == newest.id
         conversation = newest if is_newest else stored.copy()
         conversation.contact = contact
-        if conversation.is_waiting:  # the newest may have ended by its silence just now
-            _end(decision, conversation, conversation.stop(now))
+        if conversation.can_be_stopped:  # the newest may have expired just now
+            decision.end(conversation, conversation.stop(now))
 
 
 def _continue_or_start(
@@ -119,15 +112,15 @@ def _continue_or_start(
 ) -> Conversation | None:
     """The conversation that takes a text: the current one, or a new one if the text opens one.
 
-    One that is over is replaced by all that opens, a live one by an event while no question waits
-    for its answer.
+    If the current one is over, any text that opens a questionnaire starts a new one. If it is
+    live, only an event does, and only while no question waits for its answer.
     """
     text, now = decision.text, decision.now
     opening = state.opening
     if opening is None or (current and not _is_replaced_by(current, opening, text, now)):
         return current
     if newest and newest.state == "open":
-        _end(decision, newest, newest.expire(now))
+        decision.end(newest, newest.expire(now))
     version = Version.of(opening.name, opening.questionnaire, now)
     return Conversation.start(version, decision.contact, text.number, text.body, now)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Optional
 
-from sqlalchemy import CheckConstraint, ForeignKey, bindparam, select
+from sqlalchemy import CheckConstraint, ForeignKey, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, Statement
@@ -27,18 +27,26 @@ class Message(Base):
     recipient: Mapped[str]
     body: Mapped[str]
     media: Mapped[str | None]  # the URLs of what came with it, with blanks between
-    read_as: Mapped[str | None]  # what an inbound text was taken for: answer, unread, stop, …
+    read_as: Mapped[str | None]  # of an inbound one: answer, unread, stop, …
     params: Mapped[str | None]
     cookie: Mapped[str | None]
     reply_to_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id"), unique=True)
     status: Mapped[str | None]
     error_code: Mapped[str | None]
+    status_token: Mapped[str | None]  # names a reply to Twilio; those before 0005 have none
     created_at: Mapped[datetime] = mapped_column(index=True)
 
     @classmethod
-    def find_outbound(cls, db: Session, id: int) -> Optional["Message"]:
-        """One of ours, locked where a database has such locks: reports of it come together."""
-        return cls.first(db, OUTBOUND, id=id)
+    def find_reported(
+        cls, db: Session, id: int, token: str | None, sid: str, sender: str, recipient: str
+    ) -> Optional["Message"]:
+        """The reply that a report is about, or None where something disagrees with its row.
+
+        The id alone does not name it: after a restore it is that of another reply. Locked where a
+        database has such locks, because reports of one reply come together.
+        """
+        values = {"id": id, "token": token, "sid": sid, "sender": sender, "recipient": recipient}
+        return cls.first(db, REPORTED, **values)
 
     @classmethod
     def find_recent_bodies(cls, db: Session, conversation_id: int, limit: int) -> list[str]:
@@ -61,17 +69,28 @@ class Message(Base):
         )
         return list(db.scalars(some.order_by(cls.id.desc()).limit(limit)))
 
-    def report(self, status: str, sid: str | None, error_code: str | None) -> None:
+    def report(self, status: str, sid: str, error_code: str | None) -> None:
         """Note what became of an outbound message, unless something as final is known already."""
-        self.sid = self.sid or sid
+        self.sid = sid
         if self.status is None or FINALITY.get(status, 0) > FINALITY.get(self.status, 0):
             self.status, self.error_code = status, error_code
 
 
 # Built once: building a statement costs as much as running it.
 TABLE = Message.__table__
-OUTBOUND = Statement(
+NAMED = TABLE.alias()
+REPORTED = Statement(
     select(TABLE)
-    .where(TABLE.c.id == bindparam("id"), TABLE.c.direction == "outbound")
+    .where(
+        TABLE.c.id == bindparam("id"),
+        TABLE.c.direction == "outbound",
+        TABLE.c.status_token.is_not_distinct_from(bindparam("token")),
+        TABLE.c.sender == bindparam("sender"),
+        TABLE.c.recipient == bindparam("recipient"),
+        or_(
+            TABLE.c.sid == bindparam("sid"),
+            and_(TABLE.c.sid.is_(None), ~exists().where(NAMED.c.sid == bindparam("sid"))),
+        ),
+    )
     .with_for_update()
 )

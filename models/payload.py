@@ -2,22 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Struct, field
 
 from models.questionnaire.schema import Results
 
 Values = Mapping[str, str | list[str] | None]
 
 
-class Result(NamedTuple):
-    """What there is to say of a conversation when a result is owed."""
+class ResultData(Struct, omit_defaults=True):
+    """What a result says of a conversation: in JSON, the `data` of an event (Standard Webhooks)."""
 
-    type: str  # what became of it: completed, corrected, stopped, expired
     conversation: int
-    sender: str
-    number: str
+    sender: str = field(name="from")
+    number: str = field(name="to")
     name: str | None
     event: str
     questionnaire: str
@@ -27,39 +26,27 @@ class Result(NamedTuple):
     corrects: str | None = None  # the webhook-id of the result that this one replaces
 
 
-def build_payload(results: Results, result: Result, has_type: bool, now: datetime) -> str:
+def build_payload(
+    results: Results, type: str, data: ResultData, has_type: bool, now: datetime
+) -> str:
     """The body of the POST: JSON of the event, or of the form fields that it will be encoded as.
 
-    `has_type`: whether a form says what became of the conversation.
+    `type`: what became of the conversation: completed, corrected, stopped, expired.
+    `has_type`: whether a form says it.
     """
-    payload = _event(result, now) if results.format == "json" else _form(results, result, has_type)
+    event = {"type": f"conversation.{type}", "timestamp": now, "data": data}
+    form_type = type if has_type else None
+    payload = event if results.format == "json" else _form(results, data, form_type)
     return msgspec.json.encode(payload).decode()
 
 
-def _form(results: Results, result: Result, has_type: bool) -> Values:
+def _form(results: Results, data: ResultData, type: str | None) -> Values:
     """Form fields, under the receiver's names for them; what was skipped has none."""
-    values = {"From": result.sender, "Event": result.event} | dict(result.answers)
-    if has_type:
-        values |= {"Type": result.type, "Corrects": result.corrects}
+    values = {"From": data.sender, "Event": data.event} | dict(data.answers)
+    if type:
+        values |= {"Type": type, "Corrects": data.corrects}
     names = results.fields
     return {names.get(name, name): value for name, value in values.items() if value is not None}
-
-
-def _event(result: Result, now: datetime) -> dict[str, Any]:
-    data = {
-        "conversation": result.conversation,
-        "from": result.sender,
-        "to": result.number,
-        "name": result.name,
-        "event": result.event,
-        "questionnaire": result.questionnaire,
-        "started_at": result.started_at,
-        "completed_at": result.completed_at,
-        "answers": result.answers,
-    }
-    if result.corrects:
-        data["corrects"] = result.corrects
-    return {"type": f"conversation.{result.type}", "timestamp": now, "data": data}
 
 
 def has_same_answers(payload: str, results: Results, keys: Iterable[str], answers: Values) -> bool:

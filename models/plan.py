@@ -12,6 +12,8 @@ from models.conversation import IS_OPEN, Conversation
 from models.questionnaire.catalog import Catalog
 from models.questionnaire.schema import Question, Questionnaire
 from models.version import Version
+from storage.base import Statement
+from storage.unreadable import unreadable_rows
 
 
 class Change(NamedTuple):
@@ -34,10 +36,7 @@ class Plan(NamedTuple):
 def find_plans(db: Session, catalog: Catalog) -> Iterator[Plan]:
     """One for each questionnaire that has a file or was used, by name."""
     files = dict(catalog)
-    newest = {
-        version.name: version
-        for version in db.scalars(select(Version).order_by(Version.created_at, Version.id))
-    }
+    newest = {version.name: version for version in Version.all(db, VERSIONS)}
     counts = _count_open(db)
     for name in sorted(files.keys() | newest.keys()):
         after, version = files.get(name), newest.get(name)
@@ -54,14 +53,7 @@ def find_plans(db: Session, catalog: Catalog) -> Iterator[Plan]:
 def _count_open(db: Session) -> dict[str, list[tuple[str, str, int]]]:
     """By the name of the questionnaire: digest, key of the question that waits, conversations."""
     found: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
-    counted = (
-        select(Version.name, Version.digest, Conversation.current_key, func.count())
-        .join(Conversation, Conversation.questionnaire_id == Version.id)
-        .where(text(f"conversations.{IS_OPEN}"))
-        .group_by(Version.name, Version.digest, Conversation.current_key)
-        .order_by(Version.name, Conversation.current_key)
-    )
-    for name, digest, key, count in db.execute(counted):
+    for name, digest, key, count in COUNT_OPEN.fetch_readable(db, unreadable_rows(db).add):
         found[name].append((digest, key or "", count))
     return found
 
@@ -107,3 +99,16 @@ def _differing_fields(
 ) -> list[str]:
     names = [name for name in before.__struct_fields__ if name not in excluded]
     return [name for name in names if getattr(before, name) != getattr(after, name)]
+
+
+# Built once: building a statement costs as much as running it.
+VERSION, CONVERSATION = Version.__table__, Conversation.__table__
+VERSIONS = Statement(select(VERSION).order_by(VERSION.c.created_at, VERSION.c.id))
+ASKED = (VERSION.c.name, VERSION.c.digest, CONVERSATION.c.current_key)
+COUNT_OPEN = Statement(
+    select(*ASKED, func.count())
+    .select_from(VERSION.join(CONVERSATION))
+    .where(text(f"conversations.{IS_OPEN}"))
+    .group_by(*ASKED)
+    .order_by(VERSION.c.name, CONVERSATION.c.current_key)
+)

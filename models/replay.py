@@ -3,13 +3,12 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
-from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
 
 from models.contact import Contact
 from models.conversation import Conversation
@@ -18,11 +17,12 @@ from models.dialog import LOOP_LIMIT
 from models.engine import respond
 from models.message import Message
 from models.questionnaire.catalog import Catalog
+from models.set_aside import SET_ASIDE
 from models.text import IncomingText
 from models.turn import RECENT
-from models.version import Version
+from storage.base import Statement
+from storage.unreadable import UnreadableRow, unreadable_rows
 
-BATCH = 100  # conversations that are read together
 MASK = "5550100"  # of numbers that nobody has
 NAME = "Guest"
 SENDER, NUMBER = f"+1415{MASK}", "+14155550199"
@@ -102,34 +102,34 @@ class Redactor:
 
 
 def find_recordings(db: Session, ids: Sequence[int]) -> Iterator[Recording]:
-    """These conversations, in their order."""
-    for start in range(0, len(ids), BATCH):
-        reply = aliased(Message)
-        some = (
-            select(Conversation, Version.name, Contact.name, Message, reply.body)
-            .join(Version, Version.id == Conversation.questionnaire_id)
-            .join(Contact, Contact.phone == Conversation.sender)
-            .join(Message, Message.conversation_id == Conversation.id)
-            .outerjoin(reply, reply.reply_to_id == Message.id)
-            .where(Conversation.id.in_(ids[start : start + BATCH]), Message.direction == "inbound")
-            .order_by(Conversation.id, Message.id)
-        )
-        for (conversation, version, name), rows in groupby(db.execute(some), lambda row: row[:3]):
-            yield Recording(
-                version,
-                conversation.sender,
-                conversation.number,
-                [_exchange(message, reply) for *_, message, reply in rows],
-                name,
-                conversation.id,
-            )
-        db.expunge_all()
+    """These conversations, in their order, without those that cannot be read."""
+    for id in ids:
+        if conversation := Conversation.find_readable(db, id):
+            try:
+                yield _recording(db, conversation)
+            except UnreadableRow as error:
+                unreadable_rows(db).add(error)
 
 
-def _exchange(message: Message, reply: str | None) -> Exchange:
-    fields = msgspec.json.decode(message.params) if message.params else {}
-    opt_out_type = fields.get("OptOutType")
-    return Exchange(message.created_at, message.body, reply, opt_out_type, message.media)
+def _recording(db: Session, conversation: Conversation) -> Recording:
+    return Recording(
+        conversation.version.name,
+        conversation.sender,
+        conversation.number,
+        [_exchange(*row) for row in EXCHANGES.fetch_all(db, conversation=conversation.id)],
+        conversation.contact.name,
+        conversation.id,
+    )
+
+
+def _exchange(
+    id: int, at: datetime, text: str, media: str | None, params: str | None, reply: str | None
+) -> Exchange:
+    try:
+        fields = msgspec.json.decode(params, type=dict) if params else {}
+    except msgspec.DecodeError:
+        raise UnreadableRow("messages", id, "params", "is no JSON") from None
+    return Exchange(at, text, reply, fields.get("OptOutType"), media)
 
 
 def find_ids(db: Session, limit: int) -> list[int]:
@@ -139,7 +139,7 @@ def find_ids(db: Session, limit: int) -> list[int]:
 
 
 def replay(recording: Recording, catalog: Catalog) -> list[str | None]:
-    """What is said to these texts now; None for silence. It needs no database."""
+    """The replies to these texts now, None for none. It needs no database."""
     memory = Memory(catalog, recording.sender, recording.name)
     replies = []
     for exchange in recording.exchanges:
@@ -162,47 +162,33 @@ class Memory:
     def __init__(self, catalog: Catalog, sender: str, name: str | None) -> None:
         self._catalog, self._name = catalog, name
         self._contact = Contact(phone=sender)
-        self._conversations: list[Conversation] = []
-        self._decisions: list[Decision] = []
+        self._conversations: dict[int, Conversation] = {}  # by their ids, which begin with 1
+        self._decisions: list[Decision] = []  # about the newest of them, the newest first
 
     def state(self, text: IncomingText) -> State:
         """What `turn.load` would read for this text."""
-        newest = self._conversations[-1] if self._conversations else None
-        decisions = self._decisions_of(newest) if newest else []
         return State(
             self._contact,
-            newest,
+            self._conversations.get(len(self._conversations)),
             self._catalog.opens(text.folded, text.number),
             self._name,
-            waiting=[each for each in self._conversations if each.is_waiting],
-            recent_bodies=[each.reply for each in decisions if each.reply][:RECENT],
-            recent_readings=[each.read_as for each in decisions][:LOOP_LIMIT],
+            stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
+            recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
+            recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )
-
-    def _decisions_of(self, conversation: Conversation) -> list[Decision]:
-        """The newest first."""
-        return [
-            decision
-            for decision in reversed(self._decisions)
-            if decision.conversation and decision.conversation.id == conversation.id
-        ]
 
     def remember(self, decision: Decision) -> None:
         """Keep what `turn.save` would write."""
-        self._contact = decision.contact
-        self._decisions.append(decision)
-        for conversation in filter(None, (*decision.ended, decision.conversation)):
-            self._remember_conversation(conversation)
+        self._contact, conversation = decision.contact, decision.conversation
+        if conversation and conversation.id is None:
+            conversation.id = len(self._conversations) + 1
+            self._decisions = []
+        if conversation:
+            self._decisions.insert(0, decision)
+        for changed in filter(None, (*decision.ended, conversation)):
+            self._conversations[changed.id] = changed
         for result in decision.results:
-            self._conversations[result.conversation_id - 1].latest_result = result
-
-    def _remember_conversation(self, conversation: Conversation) -> None:
-        """With what `save` and `load` would give it."""
-        if conversation.id is None:
-            self._conversations.append(conversation)
-            conversation.id = len(self._conversations)
-        else:
-            self._conversations[conversation.id - 1] = conversation
+            self._conversations[result.conversation_id].latest_result = result
 
 
 def load(path: Path) -> Recording:
@@ -211,3 +197,18 @@ def load(path: Path) -> Recording:
         return msgspec.json.decode(path.read_bytes(), type=Recording)
     except (OSError, msgspec.DecodeError) as error:
         raise ValueError(f"{path}: is no saved conversation: {error}. Save it anew.") from None
+
+
+# Built once: building a statement costs as much as running it.
+TEXT = Message.__table__
+REPLY = TEXT.alias()
+EXCHANGES = Statement(
+    select(TEXT.c.id, TEXT.c.created_at, TEXT.c.body, TEXT.c.media, TEXT.c.params, REPLY.c.body)
+    .select_from(TEXT.outerjoin(REPLY, REPLY.c.reply_to_id == TEXT.c.id))
+    .where(
+        TEXT.c.conversation_id == bindparam("conversation"),
+        TEXT.c.direction == "inbound",
+        TEXT.c.read_as.is_distinct_from(SET_ASIDE),
+    )
+    .order_by(TEXT.c.id)
+)

@@ -4,14 +4,14 @@
 """
 
 import secrets
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, literal_column, select
 from sqlalchemy.orm import Session
 
+from models.answer import Answer
 from models.contact import Contact, People
-from models.conversation import Answer, Conversation
+from models.conversation import Conversation
 from models.decision import Decision, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
@@ -20,17 +20,21 @@ from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.version import Version
 from storage.base import LITERAL_1, Statement, split_row
+from storage.unreadable import unreadable_rows
 
 RECENT = 5  # of our texts, that a reaction or an echo can be about
 
 
 class Reply(NamedTuple):
-    """What goes out for a text: a body or silence, and the conversation for the cookie."""
+    """What goes out for a text: a body or none, and the conversation's token for the cookie."""
 
     body: str | None
     message_id: int | None
+    status_token: str | None
     token: str | None
-    outcome: str  # in a word, for the log
+    # For the log: the state of the conversation, or `repeated`; where there is no reply, what the
+    # text was read as, or `not opened`.
+    outcome: str
     has_result: bool = False  # one is owed from now on
 
 
@@ -38,7 +42,8 @@ def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> S
     """Read what a text can depend on; or what went out for it, if it is recorded already.
 
     The contact's row is locked first, where a database has such locks: texts from one sender are
-    serialised, and each sees what the one before has written.
+    serialised, and each sees what the one before has written. UnreadableRow if one of the rows
+    cannot be read.
     """
     name = people.name_of(text.sender)
     contact = Contact.find(db, text.sender) or Contact(phone=text.sender)
@@ -53,23 +58,30 @@ def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> S
         newest = conversation
         newest.load_related(db, version, contact)
     opening = catalog.opens(text.folded, text.number)
-    return State(contact, newest, opening, name, **_load_what_few_need(db, text, newest))
+    return State(contact, newest, opening, name, **load_what_few_need(db, text, newest))
+
+
+def find_recorded(db: Session, sid: str) -> Reply | None:
+    """What went out for a text, if it is recorded already."""
+    found = RECORDED.fetch_all(db, sid=sid)
+    return _find_reply(db, found[0][0]) if found else None
 
 
 def _find_reply(db: Session, message_id: int) -> Reply:
-    """What went out for a message, and the cookie that went with it."""
-    ((token, reply_id, body),) = REPLY.fetch_all(db, id=message_id)
-    return Reply(body, reply_id, token, "repeated")
+    """What went out for a message, and the cookie that went with it; silence if that is lost."""
+    found = REPLY.fetch_readable(db, unreadable_rows(db).add, id=message_id)
+    token, reply_id, status_token, body = found[0] if found else (None, None, None, None)
+    return Reply(body, reply_id, status_token, token, "repeated")
 
 
-def _load_what_few_need(
+def load_what_few_need(
     db: Session, text: IncomingText, newest: Conversation | None
 ) -> dict[str, Any]:
     """The parts of the state that most texts need nothing of, each a SELECT."""
     parts: dict[str, Any] = {}
     comparable = text.comparable
     if opt_keyword(text.word, text.opt_out_type) == "stop":
-        parts["waiting"] = Conversation.find_waiting(db, text.sender)
+        parts["stoppable"] = Conversation.find_stoppable(db, text.sender)
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
     if newest is None:
@@ -87,7 +99,7 @@ def save(db: Session, decision: Decision) -> Reply:
     _save_changes(db, decision)
     text, now, conversation = decision.text, decision.now, decision.conversation
     inbound = Message(
-        conversation_id=conversation and conversation.id,
+        conversation_id=conversation.id if conversation else decision.unreadable_id,
         direction="inbound",
         sid=text.sid,
         sender=text.sender,
@@ -104,24 +116,35 @@ def save(db: Session, decision: Decision) -> Reply:
     if decision.answer:
         decision.answer.message_id = inbound.id
         decision.answer.save(db)
-    token, has_result = conversation and conversation.token, bool(decision.results)
-    if decision.reply is None:
-        return Reply(None, None, token, decision.read_as or "not opened", has_result)
+    reply = decision.reply and _save_reply(db, decision.reply, inbound)
+    has_result = bool(decision.results)
+    if decision.unreadable_id:  # as when the text is repeated
+        found = _find_reply(db, inbound.id)
+        return found._replace(outcome=decision.read_as, has_result=has_result)
+    token = conversation and conversation.token
+    if reply is None:
+        return Reply(None, None, None, token, decision.read_as or "not opened", has_result)
+    outcome = conversation.state if conversation else decision.read_as
+    return Reply(reply.body, reply.id, reply.status_token, token, outcome, has_result)
+
+
+def _save_reply(db: Session, body: str, inbound: Message) -> Message:
     reply = Message(
         conversation_id=inbound.conversation_id,
         direction="outbound",
-        sender=text.number,
-        recipient=text.sender,
-        body=decision.reply,
+        sender=inbound.recipient,
+        recipient=inbound.sender,
+        body=body,
         reply_to_id=inbound.id,
-        created_at=now,
+        status_token=secrets.token_hex(16),
+        created_at=inbound.created_at,
     )
     reply.insert(db)
-    return Reply(reply.body, reply.id, token, conversation.state, has_result)
+    return reply
 
 
 def _save_changes(db: Session, decision: Decision) -> None:
-    """The contact, conversations, deleted answers and results: what messages refer to."""
+    """All but the messages and the answer, which refer to the conversation."""
     decision.contact.save(db)
     for ended in decision.ended:
         ended.update(db)
@@ -137,17 +160,6 @@ def _save_changes(db: Session, decision: Decision) -> None:
         result.insert(db)
 
 
-def end_silent(db: Session, now: datetime, limit: int) -> int:
-    """End conversations that nobody texted for too long, `limit` at most; how many it were."""
-    silent = Conversation.find_silent(db, now, limit)
-    for conversation in silent:
-        result = conversation.expire(now)
-        conversation.update(db)
-        if result:
-            result.insert(db)
-    return len(silent)
-
-
 # Built once: building a statement costs as much as running it.
 CONVERSATION, MESSAGE = Conversation.__table__, Message.__table__
 NEWEST_ID = (
@@ -159,7 +171,9 @@ NEWEST_ID = (
     .limit(LITERAL_1)
 )
 RECORDED_ID = select(MESSAGE.c.id).where(MESSAGE.c.sid == bindparam("sid"))
-ANCHOR = select(literal_column("1").label("anchor")).subquery()  # a row even where there is none
+RECORDED = Statement(RECORDED_ID)
+# One row to join to, so that there is a result even without a conversation.
+ANCHOR = select(literal_column("1").label("anchor")).subquery()
 NEWEST = Statement(
     select(RECORDED_ID.scalar_subquery(), CONVERSATION, Version.__table__).select_from(
         ANCHOR.outerjoin(CONVERSATION, CONVERSATION.c.id == NEWEST_ID.scalar_subquery()).outerjoin(
@@ -172,7 +186,7 @@ DELETE_ANSWER = Statement(
 )
 OUTBOUND = MESSAGE.alias()
 REPLY = Statement(
-    select(CONVERSATION.c.token, OUTBOUND.c.id, OUTBOUND.c.body)
+    select(CONVERSATION.c.token, OUTBOUND.c.id, OUTBOUND.c.status_token, OUTBOUND.c.body)
     .select_from(
         MESSAGE.outerjoin(CONVERSATION).outerjoin(OUTBOUND, OUTBOUND.c.reply_to_id == MESSAGE.c.id)
     )

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.questionnaire.schema import Questionnaire
 from storage.base import Base, Statement
+from storage.unreadable import UnreadableRow
 
 
 class Definition(TypeDecorator[Questionnaire]):
@@ -22,6 +23,7 @@ class Definition(TypeDecorator[Questionnaire]):
 
     impl = Text
     cache_ok = True
+    is_no = "questionnaire"  # what a cell is not that cannot be read
 
     def process_bind_param(self, value: Questionnaire | None, dialect: Dialect) -> str | None:
         return value and msgspec.json.encode(value).decode()
@@ -33,14 +35,15 @@ class Definition(TypeDecorator[Questionnaire]):
 @lru_cache(maxsize=256)
 def _decode(definition: str | None) -> Questionnaire | None:
     """Kept, because decoding takes as long as a turn."""
-    return definition and msgspec.json.decode(definition, type=Questionnaire)
+    return None if definition is None else msgspec.json.decode(definition, type=Questionnaire)
 
 
 class Version(Base):
     """A questionnaire as it was when a conversation first used it."""
 
     __tablename__ = "questionnaires"
-    __table_args__ = (UniqueConstraint("name", "digest"),)
+    # On SQLite, conversations may refer to an id that was deleted.
+    __table_args__ = (UniqueConstraint("name", "digest"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
@@ -54,9 +57,18 @@ class Version(Base):
         return cls(name=name, digest=questionnaire.digest, definition=questionnaire, created_at=now)
 
     def save_once(self, db: Session) -> int:
-        """The id of the stored version that equals this one, which is stored if there is none."""
+        """The id of the stored version that equals this one, which is stored if there is none.
+
+        One that cannot be read is repaired: its digest tells what it was.
+        """
         if self.id is None:
-            stored = self.first(db, BY_DIGEST, name=self.name, digest=self.digest)
+            try:
+                stored = self.first(db, BY_DIGEST, name=self.name, digest=self.digest)
+            except UnreadableRow as error:
+                self.id = error.id
+                self.stored = dict.fromkeys(self.column_names) | {"id": self.id}
+                self.update(db)
+                return self.id
             if stored is None:
                 self.insert(db)
             self.id = (stored or self).id

@@ -1,23 +1,30 @@
 """Where everything is kept: SQLite, or PostgreSQL for several machines."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from tempfile import TemporaryFile
 
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
+from storage.cells import is_undecodable
 from storage.database import Clock, Database, DatabaseBroken, parse_url
-from storage.postgresql import PostgreSQL, lock_for_migration
+from storage.postgresql import PostgreSQL, maintenance_engine
 from storage.sqlite import SQLite, migrate_file, sqlite3
 
-__all__ = [
-    "Clock",
-    "Database",
-    "DatabaseBroken",
-    "connect",
-    "is_transient",
-    "maintenance_transaction",
-]
+TRANSIENT_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+# A disk without room or inodes, too many open files, too little memory.
+TRANSIENT_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
 
 def connect(url: str, processes: int = 1) -> Database:
@@ -27,16 +34,67 @@ def connect(url: str, processes: int = 1) -> Database:
     """
     location = parse_url(url)
     if location.get_backend_name() == "sqlite":
-        return SQLite(location)
+        database = SQLite(location)
+        event.listen(database.engine, "handle_error", partial(_find_reason, location.database))
+        return database
     return PostgreSQL(location, processes)
 
 
-def is_transient(error: DBAPIError) -> bool:
+def is_transient(error: DBAPIError | OSError) -> bool:
     """Whether trying again may help: a disk that is full, a server that is not there yet."""
+    if isinstance(error, OSError):
+        return isinstance(error, TimeoutError) or error.errno in TRANSIENT_ERRNOS
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is None:
         return isinstance(error, OperationalError)
-    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return code & 0xFF in TRANSIENT_CODES
+
+
+def describe(error: Exception) -> str:
+    """Why the database cannot be used, for anybody: without addresses, names or values."""
+    match error:
+        case DBAPIError() if hasattr(error.orig, "diag"):
+            return _describe_postgresql(error.orig)
+        case DBAPIError():
+            return str(error.orig)
+        case TimeoutError():
+            return "it takes too long"
+        case OSError(strerror=str(reason)):
+            return reason
+    return "it cannot be tried"
+
+
+def _describe_postgresql(error: Exception) -> str:
+    from storage.psycopg_connection import UnfitServer
+
+    if isinstance(error, UnfitServer):
+        return str(error)
+    return error.diag.message_primary or "PostgreSQL cannot be reached, or refuses us"
+
+
+def _find_reason(path: str, context: ExceptionContext) -> None:
+    """Raise why no file can be made where SQLite says only that it cannot open one.
+
+    Other reasons than TRANSIENT_ERRNOS are left to SQLite.
+    """
+    code = getattr(context.original_exception, "sqlite_errorcode", None) or 0
+    if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        try:
+            TemporaryFile(dir=os.path.dirname(os.path.abspath(path))).close()
+        except OSError as error:
+            if is_transient(error):
+                raise OSError(error.errno, error.strerror, path) from None
+
+
+def is_deterministic(error: Exception) -> bool:
+    """Whether a transaction would fail so each time: by what it read, or by a mistake of ours.
+
+    Else the database, the disk or the network is the reason.
+    """
+    if isinstance(error, DBAPIError):
+        of_values = isinstance(error, DataError | IntegrityError)
+        return of_values or is_undecodable(error.orig)
+    return not isinstance(error, SQLAlchemyError | OSError)
 
 
 @contextmanager
@@ -51,8 +109,7 @@ def maintenance_transaction(url: str) -> Iterator[Connection]:
         with migrate_file(location) as connection:
             yield connection
         return
-    engine = create_engine(location, hide_parameters=True)
-    event.listen(engine, "begin", lock_for_migration)
+    engine = maintenance_engine(location)
     try:
         with engine.begin() as connection:
             yield connection

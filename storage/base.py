@@ -4,62 +4,51 @@ Every text runs through all three, which is why they share a file. The ORM's uni
 used: finding out at each flush what depends on what takes several times as long as the statements.
 """
 
-from collections.abc import Iterable, KeysView, Sequence
+from collections.abc import Callable, Iterable, KeysView, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any, ClassVar, Self
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnDefault,
-    ColumnElement,
-    Connection,
-    DateTime,
-    Dialect,
-    Executable,
-    Index,
-    Integer,
-    MetaData,
-    Text,
-    TypeDecorator,
-    bindparam,
-    insert,
-    literal_column,
-    text,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from storage.cells import Column, decode_or_keep, is_undecodable, read_time
 from storage.driver_errors import raise_as_sqlalchemy
+from storage.unreadable import UnreadableRow, unreadable_rows
 
 # For LIMIT. With a parameter there, SQLite compiles the statement anew each time, which takes four
 # times as long as running it.
-LITERAL_1: ColumnElement[int] = literal_column("1")
+LITERAL_1: sa.ColumnElement[int] = sa.literal_column("1")
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """A UTC datetime on SQLite: ISO 8601 text of one width, so text order is time order."""
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """A UTC datetime on SQLite: ISO 8601 text of one width, so text order is time order.
 
-    impl = Text
+    Whoever edits a row by hand may write another form of ISO 8601; without a zone it is UTC.
+    """
+
+    impl = sa.Text
     cache_ok = True
+    is_no = "time"  # what a cell is not that cannot be read
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        return value and _to_iso(value if value.tzinfo is UTC else value.astimezone(UTC))
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
+        return value and to_iso(value if value.tzinfo is UTC else value.astimezone(UTC))
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return value and datetime.fromisoformat(value)
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:
+        return read_time
 
 
 @lru_cache  # a turn writes the same time into several columns
-def _to_iso(utc: datetime) -> str:
+def to_iso(utc: datetime) -> str:
+    """A time in UTC as it is stored on SQLite."""
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class NulSafeText(TypeDecorator[str]):
+class NulSafeText(sa.TypeDecorator[str]):
     """Text on PostgreSQL, which cannot store U+0000: U+FFFE is stored instead."""
 
-    impl = Text
+    impl = sa.Text
     cache_ok = True
 
     @staticmethod
@@ -67,10 +56,10 @@ class NulSafeText(TypeDecorator[str]):
         """The text as PostgreSQL can store it."""
         return value.replace("\0", "\ufffe")
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return value and self.encode(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return value and value.replace("\ufffe", "\0")
 
 
@@ -82,15 +71,32 @@ class Statement:
     IN and no default made in Python, and fires none of SQLAlchemy's events except `handle_error`.
     """
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: sa.Executable) -> None:
         self._statement = statement
         self._compiled: dict[str, Compiled] = {}
 
     def fetch_all(self, db: Session, **values: Any) -> list[list[Any]]:
-        """Run a SELECT with these parameters; each row as the values of its columns, in order."""
+        """Run a SELECT with these parameters; each row as the values of its columns, in order.
+
+        UnreadableRow if one of them cannot be read.
+        """
         compiled, connection = self._compile(db)
         _, rows = compiled.execute(connection, values)
         return [compiled.read(row) for row in rows]
+
+    def fetch_readable(
+        self, db: Session, leave_out: Callable[[UnreadableRow], object], **values: Any
+    ) -> list[list[Any]]:
+        """The same, without the rows that cannot be read: `leave_out` is called with each error."""
+        compiled, connection = self._compile(db)
+        _, rows = compiled.execute(connection, values)
+        found = []
+        for row in rows:
+            try:
+                found.append(compiled.read(row))
+            except UnreadableRow as error:
+                leave_out(error)
+        return found
 
     def insert(self, db: Session, **values: Any) -> int:
         """Run an INSERT of one row and return its id."""
@@ -103,7 +109,7 @@ class Statement:
         compiled, connection = self._compile(db)
         compiled.execute(connection, values)
 
-    def _compile(self, db: Session) -> tuple["Compiled", Connection]:
+    def _compile(self, db: Session) -> tuple["Compiled", sa.Connection]:
         connection = db.connection()
         name = connection.dialect.name
         if name not in self._compiled:
@@ -114,7 +120,7 @@ class Statement:
 class Compiled:
     """SQL for one kind of database, and how values become what its driver takes and gives."""
 
-    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+    def __init__(self, statement: sa.Executable, dialect: sa.Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         columns = getattr(statement, "selected_columns", compiled.effective_returning or ())
         self.sql = str(compiled)
@@ -127,13 +133,15 @@ class Compiled:
             for parameter, name in compiled.bind_names.items()
             if (encode := parameter.type.dialect_impl(dialect).bind_processor(dialect))
         ]
+        self._columns = [Column(column, columns, dialect) for column in columns]
         self._decoders = [
-            (index, decode)
-            for index, column in enumerate(columns)
-            if (decode := column.type.dialect_impl(dialect).result_processor(dialect, None))
+            (index, column.decode) for index, column in enumerate(self._columns) if column.decode
         ]
+        # The types of rows that are as they should be; SQLite lets a column hold any type.
+        self._seen_types: set[tuple[type, ...]] = set()
+        self._is_typed = dialect.name != "sqlite"
 
-    def execute(self, connection: Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
+    def execute(self, connection: sa.Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
         """The driver's cursor and all rows; the driver's errors become SQLAlchemy's."""
         parameters = self.convert(values)
         cursor = None
@@ -142,7 +150,20 @@ class Compiled:
             cursor.execute(self.sql, parameters)
             return cursor, cursor.fetchall() if self._gives_rows else []
         except connection.dialect.loaded_dbapi.Error as error:
+            if is_undecodable(error):
+                cursor.close()  # it would keep SQLite's snapshot
+                return self._execute_again(connection.connection.driver_connection, parameters)
             raise_as_sqlalchemy(error, connection, cursor, self.sql, parameters)
+
+    def _execute_again(self, driver_connection: Any, parameters: Any) -> tuple[Any, list[Any]]:
+        """On SQLite, with bytes instead of texts that are not UTF-8: one hides all other rows."""
+        driver_connection.text_factory = decode_or_keep
+        try:
+            cursor = driver_connection.cursor()
+            cursor.execute(self.sql, parameters)
+            return cursor, cursor.fetchall()
+        finally:
+            driver_connection.text_factory = str
 
     def convert(self, values: dict[str, Any]) -> dict[str, Any] | tuple[Any, ...]:
         """The parameters as the driver takes them: by name, or in the order of the SQL."""
@@ -152,11 +173,22 @@ class Compiled:
         return parameters if self._order is None else tuple([parameters[n] for n in self._order])
 
     def read(self, row: Sequence[Any]) -> list[Any]:
-        """The values of a row as the models know them."""
+        """The values of a row as the models know them; UnreadableRow if a cell has none."""
+        if not self._is_typed and (types := tuple(map(type, row))) not in self._seen_types:
+            self._check_types(row)
+            self._seen_types.add(types)
         values = list(row)
-        for index, decode in self._decoders:
-            values[index] = decode(values[index])
+        try:
+            for index, decode in self._decoders:
+                values[index] = decode(values[index])
+        except Exception:  # whatever a decoder makes of what somebody has written
+            # Its own words may quote the cell.
+            raise self._columns[index].unreadable(row) from None
         return values
+
+    def _check_types(self, row: Sequence[Any]) -> None:
+        for column, value in zip(self._columns, row, strict=True):
+            column.check_type(value, row)
 
 
 class Base(DeclarativeBase):
@@ -165,7 +197,7 @@ class Base(DeclarativeBase):
     An entity belongs to no session. It is written when `insert` or `update` is called, not later.
     """
 
-    metadata = MetaData(
+    metadata = sa.MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -175,9 +207,9 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {
-        datetime: DateTime(timezone=True).with_variant(UtcDateTime(), "sqlite"),
-        str: Text().with_variant(NulSafeText(), "postgresql"),
-        int: BigInteger().with_variant(Integer, "sqlite"),
+        datetime: sa.DateTime(timezone=True).with_variant(UtcDateTime(), "sqlite"),
+        str: sa.Text().with_variant(NulSafeText(), "postgresql"),
+        int: sa.BigInteger().with_variant(sa.Integer, "sqlite"),
     }
     column_names: ClassVar[KeysView[str]]  # in the order of the table
 
@@ -201,14 +233,26 @@ class Base(DeclarativeBase):
 
     @classmethod
     def first(cls, db: Session, statement: Statement, **values: Any) -> Self | None:
-        """The first entity that a SELECT of this whole table finds, or None."""
+        """The first entity that a SELECT of this whole table finds, or None.
+
+        UnreadableRow if it cannot be read.
+        """
         rows = statement.fetch_all(db, **values)
         return cls.from_row(rows[0]) if rows else None
 
     @classmethod
     def all(cls, db: Session, statement: Statement, **values: Any) -> list[Self]:
-        """All entities that a SELECT of this whole table finds."""
-        return [cls.from_row(row) for row in statement.fetch_all(db, **values)]
+        """All entities that a SELECT of this whole table finds, without those it cannot read."""
+
+        def leave_out(error: UnreadableRow) -> None:
+            cls.leave_out(db, error)
+
+        return [cls.from_row(row) for row in statement.fetch_readable(db, leave_out, **values)]
+
+    @classmethod
+    def leave_out(cls, db: Session, error: UnreadableRow) -> None:
+        """Note that `all` met a row that cannot be read."""
+        unreadable_rows(db).add(error)
 
     def copy(self) -> Self:
         """The same row, and all that was hung on it, to be changed without changing this one."""
@@ -247,15 +291,15 @@ class Base(DeclarativeBase):
         return {name: attributes.get(name) for name in self.column_names}
 
 
-def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
     """An index of the rows that an SQL condition selects.
 
     Statements must repeat `where` as text, not with parameters: SQLite would compile them each time
     to find that out, and PostgreSQL would not use the index in a plan that it keeps.
     """
-    condition = text(where)
+    condition = sa.text(where)
     options = {"sqlite_where": condition, "postgresql_where": condition}
-    return Index(name, *columns, unique=unique, **options)
+    return sa.Index(name, *columns, unique=unique, **options)
 
 
 def split_row(row: Iterable[Any], *tables: type[Base]) -> list[Any]:
@@ -265,17 +309,21 @@ def split_row(row: Iterable[Any], *tables: type[Base]) -> list[Any]:
 
 
 @lru_cache
-def _defaults(table: type[Base]) -> list[tuple[str, ColumnDefault]]:
+def _defaults(table: type[Base]) -> list[tuple[str, sa.ColumnDefault]]:
     return [(column.key, column.default) for column in table.__table__.columns if column.default]
 
 
 @lru_cache
 def _insert_statement(table: type[Base], names: frozenset[str]) -> Statement:
-    return Statement(insert(table.__table__).values({name: bindparam(name) for name in names}))
+    return Statement(
+        sa.insert(table.__table__).values({name: sa.bindparam(name) for name in names})
+    )
 
 
 @lru_cache
 def _update_statement(table: type[Base], names: frozenset[str]) -> Statement:
     columns = table.__table__.columns
-    values = {name: bindparam(name) for name in names}
-    return Statement(update(table.__table__).where(columns.id == bindparam("this")).values(values))
+    values = {name: sa.bindparam(name) for name in names}
+    return Statement(
+        sa.update(table.__table__).where(columns.id == sa.bindparam("this")).values(values)
+    )

@@ -5,15 +5,21 @@ from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
 from typing import NamedTuple, Self, TypeVar
+from urllib.parse import unquote
 
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.orm import Session
 
+from storage.unreadable import UNREADABLE, UnreadableRows
+
 T = TypeVar("T")
 Clock = Callable[[], datetime]
-Transaction = Callable[[Session], T]
+Transaction = Callable[[Session], T]  # what `write` runs; one commit can serve several
 WRITE_TIMEOUT_SECONDS = 12  # Twilio hangs up after 15
 DISK_FAILED = "The disk failed, or the database file is damaged."
+# SQLite goes back to 64 MiB as soon as nobody reads an older state. More than this means that
+# somebody has been doing that for long, and the file grows with each text.
+MAX_WAL_BYTES = 256 * 1024 * 1024
 
 
 class DatabaseBroken(OSError):
@@ -42,11 +48,13 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.broken = Event()
+        self.unreadable = UnreadableRows()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session to look with; it cannot write on SQLite."""
-        with Session(self.engine, expire_on_commit=False) as db:
+        info = {UNREADABLE: self.unreadable}
+        with Session(self.engine, expire_on_commit=False, info=info) as db:
             yield db
 
     def write(self, transaction: Transaction[T]) -> T:
@@ -84,6 +92,9 @@ class Database:
     def free_space(self) -> int | None:
         """Bytes left on the database's disk; None if that is another machine's concern."""
 
+    def wal_size(self) -> int | None:
+        """Bytes of the file that SQLite writes ahead to; None where there is none."""
+
     def now(self) -> datetime:
         """The time by the clock that all who write here share, in UTC."""
         raise NotImplementedError
@@ -100,17 +111,42 @@ class Database:
 
 
 def parse_url(url: str) -> URL:
-    """The URL of a database that smsconvo can use; ValueError says what is wrong with it."""
+    """The URL of a database that smsconvo can use; ValueError says what is wrong with it.
+
+    What it says holds nothing of the URL: any part may turn out to be one of the password.
+    """
     try:
         location = make_url(url)
     except Exception:  # its message would show the password
         raise ValueError("is not a database URL") from None
+    if any(character < " " or character == "\x7f" for character in unquote(url)):
+        raise ValueError("holds a control character")
     if location.get_backend_name() == "postgresql":
-        # From a server in SQL_ASCII psycopg would return bytes.
-        location = location.update_query_dict({"client_encoding": "utf8"})
-        return location.set(drivername="postgresql+psycopg")
+        return _parse_postgresql(url, location)
     if location.drivername != "sqlite":
         raise ValueError("is neither sqlite:///… nor postgresql://…")
+    return _parse_sqlite(location)
+
+
+def _parse_postgresql(url: str, location: URL) -> URL:
+    if location.password is not None and url.count("@") > 1:
+        # What stands behind the first would be taken for a host, and named in errors and in DNS.
+        raise ValueError("has an @ in a name or a password, where it is written %40")
+    if any("\ud800" <= character <= "\udfff" for character in url):
+        raise ValueError("holds bytes that are not UTF-8")
+    if location.port is not None and not 0 < location.port < 65536:
+        raise ValueError("has a port that is not between 1 and 65535")
+    # From a server in SQL_ASCII psycopg would return bytes.
+    location = location.update_query_dict({"client_encoding": "utf8"})
+    return location.set(drivername="postgresql+psycopg")
+
+
+def _parse_sqlite(location: URL) -> URL:
+    if location.host or location.username or location.password or location.port:
+        raise ValueError(
+            "names a host, where SQLite has none: before a path there are three slashes,"
+            " and four before one from the root"
+        )
     if location.query:
         raise ValueError("has options behind a question mark, which SQLite does not need")
     if location.database in (None, "", ":memory:"):

@@ -5,16 +5,18 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from math import inf
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from storage.database import WRITE_TIMEOUT_SECONDS, Database, T, Transaction
 from storage.semaphore import FairSemaphore
+from storage.unreadable import UNREADABLE, WRITES
 
 MAX_ATTEMPTS = 5  # of a transaction that conflicts with others or loses its connection
 # Transactions that a process runs at once. Those that commit do not count: they only wait for the
@@ -39,8 +41,17 @@ CONNECT_ARGS = {
     "keepalives_interval": "3",
     "keepalives_count": "3",
 }
-SESSION_SETTINGS = {
-    "timezone": "UTC",
+# What may be set otherwise for a role, a database or the whole server. The URL may set it again.
+COMMON_SETTINGS = {
+    "idle_session_timeout": "0",
+    "lock_timeout": "0",
+    "standard_conforming_strings": "on",  # what SQLAlchemy writes depends on it
+}
+MAINTENANCE_SETTINGS = COMMON_SETTINGS | {
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+SESSION_SETTINGS = COMMON_SETTINGS | {
     # Each statement is planned once, and again only after ANALYZE. A plan made while its table has
     # a page or two would read all of it, and be kept while thousands of rows are added.
     "plan_cache_mode": "force_generic_plan",
@@ -102,7 +113,8 @@ class PostgreSQL(Database):
         return function(*arguments)
 
     def _commit(self, transaction: Transaction[T]) -> T:
-        with Session(self._writer, expire_on_commit=False) as db, db.begin():
+        info = {UNREADABLE: self.unreadable, WRITES: True}
+        with Session(self._writer, expire_on_commit=False, info=info) as db, db.begin():
             with self._semaphore.slot(SLOT_TIMEOUT_SECONDS):
                 return transaction(db)
 
@@ -122,7 +134,7 @@ def lock_for_migration(connection: Connection) -> None:
 
     Every text that arrives waits behind a migration that waits for a table.
     """
-    connection.execute(text("SET LOCAL statement_timeout = 0"))  # a role may have one
+    connection.execute(text("SET LOCAL statement_timeout = 0"))  # the URL may have one
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('smsconvo migration'))"))
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
 
@@ -163,20 +175,47 @@ def _is_local(address: str) -> bool:
     return False
 
 
+def maintenance_engine(url: URL) -> Engine:
+    """An engine for what may take long: migrations and copies, of which one runs at a time."""
+    from storage.psycopg_connection import Connection
+
+    engine = _connecting_engine(Connection, url, MAINTENANCE_SETTINGS)
+    event.listen(engine, "begin", lock_for_migration)
+    return engine
+
+
 def _create_engine(url: URL) -> Engine:
     """An engine whose connections never wait for ever; the URL's own settings come first."""
-    from storage.psycopg_connection import configure, connect
+    from storage.psycopg_connection import DeadlineConnection
 
-    options = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
-    query = CONNECT_ARGS | url.query | {"options": f"{options} {url.query.get('options', '')}"}
-    engine = create_engine(
-        url.set(query=query),
+    return _connecting_engine(
+        DeadlineConnection,
+        url.set(query=CONNECT_ARGS | url.query),
+        SESSION_SETTINGS,
         connect_args={"prepare_threshold": 0},  # from the first execution on
-        hide_parameters=True,
         pool_size=16,
         max_overflow=-1,  # there are never more connections than threads
         pool_use_lifo=True,
     )
-    event.listen(engine, "do_connect", connect)
-    event.listen(engine, "connect", configure)
+
+
+def _connecting_engine(kind: type, url: URL, settings: dict[str, str], **options: Any) -> Engine:
+    """An engine with connections of this kind, and with these settings unless the URL has others.
+
+    ValueError says what is wrong with the URL.
+    """
+    from storage.psycopg_connection import connect, option_names
+
+    own = url.query.get("options", "")
+    defaults = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    if not isinstance(own, str) or not url.query.keys() <= option_names():
+        raise ValueError("has an option behind the question mark that PostgreSQL does not know")
+    try:
+        url = url.set(query=url.query | {"options": f"{defaults} {own}"})
+        engine = create_engine(url, hide_parameters=True, **options)
+        engine.dialect.create_connect_args(url)
+    except ArgumentError:  # its message would show them
+        raise ValueError("has hosts and ports that do not go together") from None
+    has_password = url.password is not None or "password" in url.query
+    event.listen(engine, "do_connect", partial(connect, kind, has_password))
     return engine

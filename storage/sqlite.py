@@ -35,6 +35,7 @@ from storage.database import (
 from storage.database_files import DatabaseFiles
 from storage.file_lock import FileLock
 from storage.rescue import rescue
+from storage.unreadable import UNREADABLE, WRITES
 
 try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
     import pysqlite3.dbapi2 as sqlite3
@@ -85,7 +86,8 @@ class SQLite(Database):
         for engine in (reader, writer):
             event.listen(engine, "handle_error", self._classify_error)
             event.listen(engine, "connect", self._check_connected)
-        self._writer = Writer(writer, self._files.write_lock(), self.check)
+        info = {UNREADABLE: self.unreadable, WRITES: True}
+        self._writer = Writer(writer, self._files.write_lock(), self.check, info)
         self._server_lock = self._files.server_lock()
         self._anchor: Connection | None = None
         self._schema: float = 0  # as the anchor saw it last
@@ -154,6 +156,10 @@ class SQLite(Database):
             return Rescue(self._reason, True)
         return rescue(self._files, self._anchor.connection.dbapi_connection, self._reason)
 
+    def wal_size(self) -> int | None:
+        with suppress(FileNotFoundError):
+            return os.path.getsize(f"{self.engine.url.database}-wal")
+
     def close(self) -> None:
         super().close()
         self._writer.close()
@@ -214,8 +220,10 @@ class SQLite(Database):
 class Writer:
     """The thread that writes: first come, first served, with one commit for all that wait."""
 
-    def __init__(self, engine: Engine, lock: FileLock, check: Callable[[], None]) -> None:
-        self._engine, self._lock, self._check = engine, lock, check
+    def __init__(
+        self, engine: Engine, lock: FileLock, check: Callable[[], None], info: dict[str, Any]
+    ) -> None:
+        self._engine, self._lock, self._check, self._info = engine, lock, check, info
         self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # None ends the thread
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -265,7 +273,8 @@ class Writer:
             with self._locked():
                 self._check()  # where nobody can take the lock, and write, before the commit
                 batch = [queued for queued in batch if _is_awaited(queued[1])]
-                with Session(self._engine, expire_on_commit=False) as db, db.begin():
+                session = Session(self._engine, expire_on_commit=False, info=self._info)
+                with session as db, db.begin():
                     db.connection()  # BEGIN here, not at the first statement
                     results = [transaction(db) for transaction, _ in batch]
         except Exception as error:

@@ -9,31 +9,18 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    DateTime,
-    Index,
-    Row,
-    Table,
-    func,
-    select,
-    text,
-    type_coerce,
-)
-from sqlalchemy.schema import (
-    AddConstraint,
-    DropConstraint,
-    ForeignKeyConstraint,
-    UniqueConstraint,
-)
+import sqlalchemy as sa
+from sqlalchemy.schema import AddConstraint, DropConstraint
 from sqlalchemy.types import NULLTYPE
 
-from storage.base import Base, NulSafeText
+from storage.base import Base, NulSafeText, to_iso
+from storage.cells import Column, decode_or_keep
 from storage.driver_errors import raise_as_sqlalchemy
+from storage.orphans import Orphans
+from storage.unreadable import UnreadableRow
 
 BATCH_ROWS = 1_000  # rows in memory at a time
+MAX_NAMED = 50  # rows that cannot be read, until a copy gives up
 LOCK_TIMEOUT_SECONDS = 10  # the server may take some to notice that an earlier attempt is dead
 HOW_TO_CREATE = "Make a new one: createdb --encoding UTF8 --template template0 NAME."
 UTC_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'  # as storage.base.UtcDateTime stores it
@@ -66,32 +53,44 @@ class TableChecksum:
 class SqliteToPostgres:
     """A copy from a transaction on SQLite into one on PostgreSQL, which the caller commits."""
 
-    def __init__(self, source: Connection, target: Connection) -> None:
+    def __init__(self, source: sa.Connection, target: sa.Connection) -> None:
         self._source, self._target = source, target
         # A table comes after those that it refers to.
         self._tables = Base.metadata.sorted_tables
         self._names = ", ".join(table.name for table in self._tables)
         self.checksums = {table.name: TableChecksum() for table in self._tables}
+        self.orphans = Orphans(source)
 
     def count(self) -> int:
         """The number of rows to copy."""
-        counts = [select(func.count()).select_from(table) for table in self._tables]
+        counts = [sa.select(sa.func.count()).select_from(table) for table in self._tables]
         return sum(map(self._source.scalar, counts))
 
     def copy(self) -> Iterator[int]:
-        """Copy every row, and yield the number of each batch; ValueError for an unfit target."""
+        """Copy every row, and yield the number of each batch.
+
+        ValueError for an unfit target, and for rows that cannot be read: it names up to MAX_NAMED.
+        """
         self._lock_empty_tables()
         self._drop_indexes()
+        unreadable: list[UnreadableRow] = []
         for table in self._tables:
-            for rows in _read(self._source, table):
+            for rows in self._read_source(table, unreadable):
                 self.checksums[table.name].add(rows)
                 self._send(table, rows)
                 yield len(rows)
+                if len(unreadable) >= MAX_NAMED:
+                    break
+        if unreadable:
+            named = "; ".join(map(str, unreadable))
+            raise ValueError(
+                f"{named}. Nothing was copied: correct or delete that, and copy again."
+            )
         self._make_indexes()
         for table in self._tables:
-            self._target.execute(text(SET_NEXT_ID.format(table=table.name)))
+            self._target.execute(sa.text(SET_NEXT_ID.format(table=table.name)))
         # Without it, PostgreSQL's first plans would be guesses.
-        self._target.execute(text(f"ANALYZE {self._names}"))
+        self._target.execute(sa.text(f"ANALYZE {self._names}"))
 
     def compare(self) -> Iterator[int]:
         """Read every row back, and yield the number of each batch; ValueError if one differs."""
@@ -106,16 +105,32 @@ class SqliteToPostgres:
                     " copied: look for what changes rows there, such as a trigger, and copy again."
                 )
 
+    def _read_source(
+        self, table: sa.Table, unreadable: list[UnreadableRow]
+    ) -> Iterator[list[Values]]:
+        """As `_read`, with times in one form, and without rows that cannot be read."""
+        # Else one text that is not UTF-8 would hide all other rows.
+        self._source.connection.driver_connection.text_factory = decode_or_keep
+        cells = Cells(table, self._source.dialect)
+        for rows in _read(self._source, table):
+            readable = []
+            for row in rows:
+                try:
+                    readable.append(cells.convert(row))
+                except UnreadableRow as error:
+                    unreadable.append(error)
+            yield readable
+
     def _lock_empty_tables(self) -> None:
         """Lock the tables, and free what earlier attempts left on the disk."""
-        encoding = self._target.scalar(text("SHOW server_encoding"))
+        encoding = self._target.scalar(sa.text("SHOW server_encoding"))
         if encoding != "UTF8":
             raise ValueError(f"The database to copy to holds {encoding}, not UTF8. {HOW_TO_CREATE}")
-        self._target.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
-        self._target.execute(text(f"LOCK TABLE {self._names}"))
-        if any(self._target.scalar(select(select(table).exists())) for table in self._tables):
+        self._target.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
+        self._target.execute(sa.text(f"LOCK TABLE {self._names}"))
+        if any(self._target.scalar(sa.select(sa.select(table).exists())) for table in self._tables):
             raise ValueError(f"The database to copy to is not empty. {HOW_TO_CREATE}")
-        self._target.execute(text(f"TRUNCATE {self._names}"))
+        self._target.execute(sa.text(f"TRUNCATE {self._names}"))
 
     def _drop_indexes(self) -> None:
         """Keep only the primary keys: sorting millions of random sids is faster all at once."""
@@ -128,22 +143,33 @@ class SqliteToPostgres:
         for index in self._indexes():
             index.create(self._target)
         for constraint in self._constraints():
-            self._target.execute(AddConstraint(constraint, isolate_from_table=False))
+            add = AddConstraint(constraint, isolate_from_table=False)
+            self._target.execute(self._without_check(add) if self._has_orphans(constraint) else add)
 
-    def _indexes(self) -> list[Index]:
+    def _has_orphans(self, constraint: sa.Constraint) -> bool:
+        """Whether rows refer to missing rows; those can be copied, but not be checked."""
+        if not isinstance(constraint, sa.ForeignKeyConstraint):
+            return False
+        return (constraint.table.name, constraint.referred_table.name) in self.orphans.count()
+
+    def _without_check(self, add: AddConstraint) -> sa.TextClause:
+        """The constraint for new rows only."""
+        return sa.text(f"{add.compile(self._target)} NOT VALID")
+
+    def _indexes(self) -> list[sa.Index]:
         return [index for table in self._tables for index in table.indexes]
 
-    def _constraints(self) -> list[UniqueConstraint | ForeignKeyConstraint]:
+    def _constraints(self) -> list[sa.UniqueConstraint | sa.ForeignKeyConstraint]:
         """Unique constraints before the foreign keys that refer to their columns."""
         return [
             constraint
-            for constraint_class in (UniqueConstraint, ForeignKeyConstraint)
+            for constraint_class in (sa.UniqueConstraint, sa.ForeignKeyConstraint)
             for table in self._tables
             for constraint in table.constraints
             if isinstance(constraint, constraint_class)
         ]
 
-    def _send(self, table: Table, rows: Iterable[Values]) -> None:
+    def _send(self, table: sa.Table, rows: Iterable[Values]) -> None:
         names = ", ".join(column.name for column in table.columns)
         statement = f"COPY {table.name} ({names}) FROM STDIN"
         try:
@@ -154,30 +180,54 @@ class SqliteToPostgres:
             raise_as_sqlalchemy(error, self._target, None, statement)
 
 
+class Cells:
+    """How the cells of a table of SQLite become what PostgreSQL stores."""
+
+    def __init__(self, table: sa.Table, dialect: sa.Dialect) -> None:
+        self._columns = [Column(column, table.columns, dialect) for column in table.columns]
+        self._times = [n for n, column in enumerate(self._columns) if column.is_no == "time"]
+        self._seen_types: set[tuple[type, ...]] = set()
+
+    def convert(self, row: Values) -> Values:
+        """The row with its times as smsconvo writes them; UnreadableRow."""
+        if (types := tuple(map(type, row))) not in self._seen_types:
+            for column, value in zip(self._columns, row, strict=True):
+                column.check_type(value, row)
+            self._seen_types.add(types)
+        values = list(row)
+        for index in self._times:
+            try:
+                time = self._columns[index].decode(values[index])
+            except ValueError:
+                raise self._columns[index].unreadable(row) from None
+            values[index] = time and to_iso(time)
+        return tuple(values)
+
+
 # The one after the highest id; an empty table keeps its own.
 SET_NEXT_ID = "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
 
 
-def _read(connection: Connection, table: Table) -> Iterator[list[Values]]:
+def _read(connection: sa.Connection, table: sa.Table) -> Iterator[list[Values]]:
     """All rows in the order of their ids, in the same form from both databases.
 
     That is the form in which SQLite stores them, with texts as PostgreSQL can store them.
     """
     columns = [_raw_column(column, connection.dialect.name) for column in table.columns]
     batches = connection.execute(
-        select(*columns).order_by(table.c.id), execution_options={"yield_per": BATCH_ROWS}
+        sa.select(*columns).order_by(table.c.id), execution_options={"yield_per": BATCH_ROWS}
     ).partitions()
     for rows in batches:
         yield [encode_row(row) for row in rows]
 
 
-def _raw_column(column: Column[Any], dialect: str) -> ColumnElement[Any]:
+def _raw_column(column: sa.Column[Any], dialect: str) -> sa.ColumnElement[Any]:
     """The column as the database stores it, not as the models read it."""
-    if dialect == "postgresql" and isinstance(column.type, DateTime):
-        return func.to_char(func.timezone("UTC", column), UTC_FORMAT)
-    return type_coerce(column, NULLTYPE)
+    if dialect == "postgresql" and isinstance(column.type, sa.DateTime):
+        return sa.func.to_char(sa.func.timezone("UTC", column), UTC_FORMAT)
+    return sa.type_coerce(column, NULLTYPE)
 
 
-def encode_row(row: Row) -> Values:
+def encode_row(row: sa.Row) -> Values:
     """The values of a row, with texts as PostgreSQL can store them."""
     return tuple([NulSafeText.encode(value) if isinstance(value, str) else value for value in row])

@@ -1,14 +1,30 @@
 """The version of a database, and how it gets to the one that this program needs."""
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.orm import Session
 
+from storage.base import Base
 from storage.database import Database
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 SELECT_VERSION = text("SELECT version_num FROM alembic_version")
-TOUCH_VERSION = text("UPDATE alembic_version SET version_num = version_num")
+MADE = text(
+    "SELECT name FROM sqlite_master UNION ALL SELECT made.name || '.' || columns.name"
+    " FROM sqlite_master AS made JOIN pragma_table_info(made.name) AS columns"
+    " WHERE made.type = 'table'"
+)
+# A row that a migration or another machine's check has locked is left alone: that is no trouble.
+TOUCH_VERSION = """UPDATE alembic_version SET version_num = version_num WHERE version_num IN
+(SELECT version_num FROM alembic_version {skip_locked})"""
+# What a text needs of the tables, in the same mode.
+LOCK_TABLES = "LOCK TABLE {tables} IN ROW EXCLUSIVE MODE"
 
 
 class MigrationFailed(Exception):
@@ -30,11 +46,47 @@ def read_version(database: Database) -> tuple[str | None, bool]:
 
 
 def check_writable(database: Database) -> None:
-    """Raise the driver's error for a database that can only be read; nothing is changed.
+    """Raise what a text would meet: commit a transaction that writes, but changes nothing.
 
     A BEGIN alone would not do: SQLite refuses a read-only file only at the first write.
     """
-    database.write(lambda db: db.execute(TOUCH_VERSION))
+    database.write(_touch)
+
+
+def _touch(db: Session) -> None:
+    on_postgresql = db.connection().dialect.name == "postgresql"
+    if on_postgresql:
+        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        db.execute(text(LOCK_TABLES.format(tables=tables)))
+    skip_locked = "FOR UPDATE SKIP LOCKED" if on_postgresql else ""
+    db.execute(text(TOUCH_VERSION.format(skip_locked=skip_locked)))
+
+
+def made_by_migrations(scripts: "ScriptDirectory", version: str | None) -> set[str]:
+    """The names of all that the migrations up to a version make: tables, views, indexes, columns.
+
+    A column has its table before it, like `answers.value`. The migrations are run on an empty
+    database in memory, so that nobody has to keep a list.
+    """
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+
+    revisions = scripts.iterate_revisions(version, "base") if version else ()
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            for revision in reversed(list(revisions)):
+                revision.module.upgrade()
+        made = set(connection.scalars(MADE))
+    engine.dispose()
+    return made | {"alembic_version", "alembic_version.version_num"}
+
+
+def made_by_program() -> set[str]:
+    """The names of all that the migrations of this program make; see `made_by_migrations`."""
+    from alembic.script import ScriptDirectory
+
+    return made_by_migrations(ScriptDirectory(str(ROOT / "migrations")), known_versions()[-1])
 
 
 def migrate(url: str, version: str = "head") -> None:
@@ -43,7 +95,7 @@ def migrate(url: str, version: str = "head") -> None:
     from alembic.config import Config
     from alembic.util import CommandError
 
-    config = Config(ROOT / "alembic.ini")
+    config = Config(ROOT / "alembic.ini", stdout=sys.stdout)
     config.attributes["url"] = url
     try:
         command.upgrade(config, version)

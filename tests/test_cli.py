@@ -294,6 +294,17 @@ def test_serve_refuses_what_cannot_work(folder, environ, mistake, what, cure):
         assert (folder / "smsconvo.db").read_bytes()[100:] == tables
 
 
+def test_serve_names_what_is_wrong_with_all_files(folder, environ):
+    break_a_questionnaire(folder, environ)
+    break_the_people(folder, environ)
+    ended = run(folder, environ, "serve")
+    assert ended.returncode == os.EX_CONFIG
+    assert [line.split(": ")[0] for line in ended.stderr.splitlines()] == [
+        "questionnaires/party.toml",
+        "SMSCONVO_PEOPLE",
+    ]
+
+
 @pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
 def test_serve_refuses_a_postgresql_that_is_somebody_elses(folder, environ, empty_url):
     make_foreign_tables(folder, environ)

@@ -476,7 +476,7 @@ def environment(tmp_path, monkeypatch) -> Callable[[dict[str, str]], None]:
 @pytest.mark.parametrize("url", ON_THIS_MACHINE)
 def test_too_many_processes_beside_postgresql_run_one_transaction_each(url, variables, environment):
     environment(variables)
-    with open_database(Settings(database_url=url, workers=os.cpu_count())) as database:
+    with open_database(Settings(database_url=url, processes=os.cpu_count())) as database:
         assert database._semaphore.limit == 1
 
 
@@ -494,7 +494,7 @@ def test_too_many_processes_beside_postgresql_run_one_transaction_each(url, vari
 )
 def test_processes_on_another_machine_than_postgresql_run_several_each(url, variables, environment):
     environment(variables)
-    with open_database(Settings(database_url=url, workers=os.cpu_count())) as database:
+    with open_database(Settings(database_url=url, processes=os.cpu_count())) as database:
         assert database._semaphore.limit == MAX_CONCURRENT
 
 

@@ -156,15 +156,15 @@ def hang(connection: socket.socket, over: Event) -> None:
 
 @contextmanager
 def sending(webhook: Webhook) -> Iterator[Worker]:
-    sender = create_worker(
+    worker = create_worker(
         webhook.app.database, webhook.app.settings, webhook.clock, webhook.app.result_written
     )
-    thread = Thread(target=sender.run)
+    thread = Thread(target=worker.run)
     thread.start()
     try:
-        yield sender
+        yield worker
     finally:
-        sender.stop()
+        worker.stop()
         webhook.app.result_written.set()  # or it would notice at its next look
         thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
@@ -726,7 +726,7 @@ def test_a_result_that_stops_its_sender_is_set_aside(completed, receiver, clock)
     assert claim(completed) == []
     row = owed(completed)
     assert (row.state, row.attempts) == ("failed", 5)
-    assert row.last_error.startswith("The sender stopped during each of 5 attempts")
+    assert row.last_error.startswith("The worker stopped during each of 5 attempts")
     assert (row.next_attempt_at, row.leased_until) == (None, None)
     assert receiver.requests == []
     completed.app.database.write(lambda db: Delivery.redeliver_all(db, (1,), clock()))
@@ -781,7 +781,7 @@ def test_a_last_attempt_that_never_ends_is_the_last(completed, receiver, clock):
     assert claim(completed) == []
     row = owed(completed)
     assert (row.state, row.attempts, row.next_attempt_at) == ("failed", 10, None)
-    assert row.last_error == "The sender stopped during the last attempt."
+    assert row.last_error == "The worker stopped during the last attempt."
 
 
 def test_no_more_are_claimed_than_asked_for_and_the_longest_due_first(completed, clock):
@@ -981,10 +981,10 @@ def test_an_address_that_is_none_is_told_so(url):
     assert post(a_delivery(url)) == Outcome(None, "The address is not valid.")
 
 
-# The sender ##################################################################
+# The worker ##################################################################
 
 
-def test_the_sender_delivers_at_once_and_ends_when_stopped(serve, questionnaires, receiver, patch):
+def test_the_worker_delivers_at_once_and_ends_when_stopped(serve, questionnaires, receiver, patch):
     patch("worker.worker", "POLL_SECONDS", 60)
     send_results(questionnaires, receiver.url)
     webhook = serve()
@@ -1072,15 +1072,15 @@ def test_a_stop_waits_for_the_attempt_under_way(serve, questionnaires, answering
     reached, go_on = Event(), Event()
     send_results(questionnaires, answering(slow(reached, go_on)))
     webhook = serve()
-    with sending(webhook) as sender:
+    with sending(webhook) as worker:
         complete(webhook.phone())
         assert reached.wait(PATIENCE_SECONDS)
-        sender.stop()
+        worker.stop()
         go_on.set()
     assert owed(webhook).state == "delivered"
 
 
-def test_the_sender_goes_on_after_the_database_failed(completed, receiver, patch, caplog):
+def test_the_worker_goes_on_after_the_database_failed(completed, receiver, patch, caplog):
     patch("worker.worker", "POLL_SECONDS", 0.02)
     database = completed.app.database
     database.write(lambda db: db.execute(text("ALTER TABLE outbox RENAME TO elsewhere")))

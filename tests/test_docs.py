@@ -34,7 +34,7 @@ def test_every_command_is_in_the_readme_and_has_help():
 
 def test_every_setting_is_in_the_readme():
     names = re.findall(r'read\(\s*"([A-Z_]+)"', SOURCE)
-    options = {"results_to", "workers"}  # of `serve`
+    options = {"results_to", "processes"}  # of `serve`
     assert len(names) == len({field.name for field in fields(Settings)} - options)
     for name in names:
         assert f"| `{name}` |" in README, name

@@ -90,10 +90,10 @@ import gc, sys
 sys.modules["pysqlite3"] = None
 gc.disable()
 from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
 from models import Contact
 from storage import connect
 from storage.base import Statement
+from storage.unreadable import UnreadableRow
 
 contacts = Statement(select(Contact.__table__))
 with connect(sys.argv[1]) as database, connect(sys.argv[1]) as other:
@@ -101,7 +101,7 @@ with connect(sys.argv[1]) as database, connect(sys.argv[1]) as other:
     database.write(lambda db: db.execute(unreadable))
     try:
         database.write(contacts.fetch_all)
-    except OperationalError as error:
+    except UnreadableRow as error:
         print("cannot be read")
     other.write(Contact(phone="+2").insert)
     database.write(Contact(phone="+3").insert)

@@ -33,7 +33,7 @@ def text(body: str, **more) -> IncomingText:
 def state(incoming: IncomingText, newest: Conversation | None = None, **more) -> State:
     opening = CATALOG.opens(fold_case(incoming.body), NUMBER)
     contact = newest.contact if newest else Contact(phone=REY)
-    history = {"waiting": (), "recent_bodies": (), "recent_readings": ()}
+    history = {"stoppable": (), "recent_bodies": (), "recent_readings": ()}
     return State(contact, newest, opening, "Rey", **history | more)
 
 
@@ -70,7 +70,7 @@ def rows_of(entity: object) -> dict:
 @pytest.mark.parametrize("before", [(), ("Blue",), ("Blue", "Pizza"), ("Blue", "Pizza", "OK")])
 def test_deciding_twice_gives_the_same_and_changes_nothing(before, hours, body):
     newest, incoming = asking(*before), text(body, cookie="0" * 32)
-    given = state(incoming, newest, waiting=[newest])
+    given = state(incoming, newest, stoppable=[newest])
     rows, answers = rows_of(newest), {key: rows_of(one) for key, one in newest.answers.items()}
     now = NOW + timedelta(hours=hours)
     first = shown(respond(given, incoming, now))

@@ -19,7 +19,7 @@ from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.choice import Choice
 from models.questionnaire.answers.kind import ANY_DAY, Kind
 from models.questionnaire.flow import is_met
-from models.questionnaire.schema import Messages, Question
+from models.questionnaire.schema import Question, Sentences
 from models.questionnaire.templates import PLACEHOLDER
 
 PAGE = (HERE / "docs" / "questionnaires.md").read_text("utf-8")
@@ -195,7 +195,7 @@ def a_question(name: str) -> Question:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_kind_defines_all_that_the_program_asks_of_it(name):
-    kind, question, messages = KINDS[name], a_question(name), Messages()
+    kind, question, messages = KINDS[name], a_question(name), Sentences()
     prompt = messages.retry_prompt(question)
     assert prompt == kind.retry
     assert set(PLACEHOLDER.findall(prompt)) <= set(kind.placeholders)
@@ -229,7 +229,7 @@ def test_a_value_that_is_read_can_be_shown(name):
     texts = ("yes", "A", "3", "3 May", "a@example.org", "+1 415 867 5308")
     values = [kind.read(question, text, ANY_DAY, ["https://a"]) for text in texts]
     assert any(values)
-    assert all(kind.show(question, value, Messages()) for value in values if value)
+    assert all(kind.show(question, value, Sentences()) for value in values if value)
 
 
 def test_the_page_has_the_table_of_kinds():

@@ -9,10 +9,11 @@ import pytest
 from conftest import HERE, PROGRAM
 
 # What each room may import of the program. Rooms that are not here may import nothing of it.
-BELOW = {"storage", "gateway.segments", "logs", "addresses"}
+BELOW = {"storage", "gateway.segments", "logs", "addresses", "toml_file"}
 MAY_IMPORT = {
     "addresses": set(),
     "logs": set(),
+    "toml_file": set(),
     "phone": set(),
     "gateway.segments": set(),
     "migrations.versions": set(),
@@ -22,16 +23,19 @@ MAY_IMPORT = {
     "gateway": {"gateway", "models", "settings", *BELOW},
     "worker": {"worker", "gateway", "models", "settings", *BELOW},
     "resources": {"models", "settings", *BELOW},
+    "reloading": {"models", "resources", "settings", *BELOW},
     "migrations": {"models", "storage"},
 }
 # Nothing imports `smsconvo`, for it is run as a program: it would be there twice.
-ANYTHING = {"commands", "gateway", "models", "phone", "resources", "settings", "worker", *BELOW}
+ANYTHING = {"commands", "gateway", "models", "phone", "reloading", "resources", "settings"}
+ANYTHING |= {"worker", *BELOW}
 MAY_IMPORT |= {"smsconvo": ANYTHING, "commands": ANYTHING}
 
 PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex"}
 LIBRARIES = {
     "addresses": set(),
     "logs": {"msgspec"},
+    "toml_file": set(),
     "settings": set(),
     "storage": {"sqlalchemy", "alembic", "msgspec", "psycopg", "pysqlite3"},
     "models": {"sqlalchemy", "msgspec", *PARSERS},

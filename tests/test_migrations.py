@@ -5,21 +5,27 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from conftest import FEEDBACK, HERE, migrations
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from storage import Database, connect
+from storage import Database, connect, maintenance_transaction
+from storage.sqlite import sqlite3
 
 VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
 TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}
 VIEWS = {"transcript", "results"}
+CHECKS, BEFORE_CHECKS = "0006", "0005"  # the version since which cells are checked
+UNCHECK = "op.execute('DROP TRIGGER check_messages')"
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 
 
@@ -178,6 +184,98 @@ def test_what_was_skipped_is_empty_below_0003(filled, database_url):
     assert values == ["Blue", "", "Cola", "Yes"]
 
 
+# What operators wrote ########################################################
+
+
+def run(database: Database, *statements: str) -> None:
+    for statement in statements:
+        database.write(lambda db, statement=statement: db.execute(text(statement)))
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_times_without_a_zone_and_results_without_a_time_are_mended(filled, database_url):
+    command.downgrade(migrations(database_url), BEFORE_CHECKS)
+    run(
+        filled,
+        "UPDATE conversations SET expires_at = '2026-11-20 13\\:00\\:00', active_at = '2026-11-20'",
+        "UPDATE contacts SET opted_out_at = '2026-02-30T01\\:00+02\\:00'",
+        "UPDATE outbox SET next_attempt_at = NULL",
+    )
+    command.upgrade(migrations(database_url), "head")
+    with filled.engine.connect() as connection:
+        times = "SELECT expires_at, active_at, opted_out_at FROM conversations, contacts"
+        assert connection.execute(text(times)).all() == [
+            (
+                "2026-11-20T13:00:00.000000Z",
+                "2026-11-20T00:00:00.000000Z",
+                "2026-03-01T23:00:00.000000Z",
+            )
+        ]
+        planned = "SELECT next_attempt_at = created_at FROM outbox"
+        assert connection.execute(text(planned)).all() == [(1,)]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_cannot_be_mended_is_left_as_it_is(filled, database_url):
+    command.downgrade(migrations(database_url), BEFORE_CHECKS)
+    changes = [
+        "UPDATE conversations SET expires_at = 'soon', message_count = 'three'",
+        "UPDATE outbox SET attempts = 'three', leased_until = '', payload = 'none'",
+        "UPDATE questionnaires SET definition = '{'",
+    ]
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
+        for change in changes:
+            connection.execute(change)
+        connection.commit()
+    command.upgrade(migrations(database_url), "head")
+    with filled.engine.connect() as connection:
+        written = "SELECT expires_at, message_count, attempts, leased_until, payload, definition"
+        written += " FROM conversations, outbox, questionnaires"
+        row = ("soon", "three", "three", "", "none", "{")
+        assert connection.execute(text(written)).all() == [row]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_times_that_no_program_can_read_are_put_where_it_can(filled, database_url):
+    command.downgrade(migrations(database_url), BEFORE_CHECKS)
+    run(
+        filled,
+        "UPDATE conversations SET expires_at = 'infinity', message_count = -3",
+        "UPDATE messages SET created_at = '-infinity' WHERE id = 1",
+    )
+    command.upgrade(migrations(database_url), "head")
+    with filled.engine.connect() as connection:
+        years = "SELECT extract(year FROM expires_at), message_count FROM conversations"
+        assert connection.execute(text(years)).all() == [(9999, 0)]
+        first = "SELECT extract(year FROM created_at) FROM messages WHERE id = 1"
+        assert connection.scalar(text(first)) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_id_that_rows_refer_to_is_not_used_again_even_if_its_row_was_deleted_before(
+    filled, database_url
+):
+    command.downgrade(migrations(database_url), BEFORE_CHECKS)
+    (checks,) = ScriptDirectory(str(HERE / "migrations")).iterate_revisions(CHECKS, BEFORE_CHECKS)
+    with maintenance_transaction(database_url) as connection:
+        connection.execute(text("DELETE FROM conversations"))
+        connection.execute(text("DELETE FROM questionnaires"))
+        with Operations.context(MigrationContext.configure(connection)):
+            checks.module.upgrade()
+        ids = "SELECT name, seq FROM sqlite_sequence ORDER BY name"
+        found = connection.execute(text(ids)).all()
+    assert found == [("conversations", 1), ("questionnaires", 0)]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_every_table_has_the_trigger_that_checks_it(database_url):
+    """A table that a migration rebuilds loses its own: make it again there."""
+    with connect(database_url) as database, database.engine.connect() as connection:
+        names = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
+        found = dict(map(tuple, connection.execute(text(names))))
+    assert found == {table: f"check_{table}" for table in TABLES}
+
+
 # A migration that goes wrong #################################################
 
 
@@ -187,7 +285,7 @@ def test_what_was_skipped_is_empty_below_0003(filled, database_url):
     [
         ("op.execute('DELETE FROM answers WHERE id = 1')", "answers"),
         ("op.execute('DELETE FROM answers'); op.execute('DELETE FROM messages')", "answers"),
-        ("op.execute('UPDATE messages SET conversation_id = 99 WHERE id = 1')", "messages"),
+        (f"{UNCHECK}; op.execute('UPDATE messages SET conversation_id = 99')", "messages"),
         ("op.execute('DELETE FROM conversations')", "answers, conversations, messages"),
         ("op.execute('DELETE FROM contacts')", "contacts, conversations"),
     ],

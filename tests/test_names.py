@@ -1,4 +1,4 @@
-"""Names that had to be explained are gone; CONTRIBUTING.md has the words that we use."""
+"""Names that had to be explained stay away; docs/architecture.md has the words that we use."""
 
 import ast
 from collections.abc import Iterator

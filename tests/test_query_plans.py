@@ -82,7 +82,7 @@ def party(questionnaires, serve, receiver) -> Webhook:
 
 
 def live(party: Webhook, receiver: Receiver) -> None:
-    """All that texters, Twilio, receivers and the sender's loop do."""
+    """All that guests, Twilio, receivers and the worker do."""
     rey, stranger = party.phone(REY), party.phone(STRANGER)
     for body in ("Party", "BACK", "Rey", "someday", "SKIP", "FIX 1", "King Rey", "OK", "and now?"):
         text_twice(rey, body)
@@ -94,14 +94,14 @@ def live(party: Webhook, receiver: Receiver) -> None:
     for cookie in ("0" * 32, "?", stranger.cookies["conversation"]):
         rey.cookies["conversation"] = cookie
         rey.text("Blue")
-    run_sender(party)
+    run_worker(party)
     party.clock.pass_(hours=5)
-    run_sender(party)  # partial results are owed by now
+    run_worker(party)  # partial results are owed by now
     stranger.text("Sunday")  # goes on
     party.clock.pass_(hours=5)
-    stranger.text("Party")  # before the sender's loop looked
+    stranger.text("Party")  # before the worker looked
     receiver.answers = [(500, {}), (410, {})]
-    run_sender(party)
+    run_worker(party)
     assert requests.get(f"{party.app.settings.public_url}/healthz", timeout=10).status_code == 200
 
 
@@ -113,7 +113,7 @@ def text_twice(phone, body: str) -> None:
         phone.report(reply, "delivered")
 
 
-def run_sender(party: Webhook) -> None:
+def run_worker(party: Webhook) -> None:
     database, clock = party.app.database, party.clock
     expire_silent(database, clock())
     claimed = claim_due(database, clock(), 16)
@@ -207,7 +207,7 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
     recorded.clear()
     with party.app.database.read() as db:
         Delivery.find_undelivered(db)
-        assert list(find_plans(db, party.app.catalog))
+        assert list(find_plans(db, party.app.files.current.catalog))
     statements = recorded | dict.fromkeys(OPERATORS)
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
 
@@ -235,7 +235,7 @@ def test_no_plan_reads_a_table_that_is_small_either_for_the_plan_may_outlast_tha
     before = count_table_scans(party)
     for body in ("Rey", "SKIP", "OK", "and now?"):
         text_twice(phone, body)
-    run_sender(party)
+    run_worker(party)
     assert count_table_scans(party) == before
 
 

@@ -1,5 +1,7 @@
+import os
 import re
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import hypothesis
 import msgspec
@@ -7,7 +9,7 @@ import pytest
 from conftest import HERE, context_of
 from hypothesis import strategies as st
 
-from models import Catalog, InvalidQuestionnaire, Questionnaire, load_catalog
+from models import Catalog, InvalidQuestionnaire, People, Questionnaire, load_catalog
 from models.questionnaire.answers import KINDS
 from models.questionnaire.costs import CostReport
 from models.text import fold_case
@@ -104,6 +106,58 @@ def test_all_mistakes_are_named_at_once(load):
 def test_a_directory_without_questionnaires_is_a_mistake(load):
     with pytest.raises(InvalidQuestionnaire, match=r"Put a \.toml file there"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (os.mkfifo, "cannot be read: it is no ordinary file."),
+        (Path.mkdir, "cannot be read: Is a directory."),
+        (lambda path: path.symlink_to("/nowhere"), "cannot be read: No such file"),
+        (lambda path: path.symlink_to("/dev/zero"), "cannot be read: it is no ordinary file."),
+        (lambda path: path.write_bytes(b"#" * 2**23), "cannot be read: File too large."),
+        (lambda path: path.write_bytes(b'title = "\xe9"'), "is not TOML: 'utf-8' codec"),
+        (lambda path: path.write_text("a = " + "[" * 5000), "is nested too deeply."),
+    ],
+)
+def test_whatever_is_in_the_place_of_a_file_is_named_at_once(tmp_path, make, sentence):
+    make(tmp_path / "party.toml")
+    with pytest.raises(InvalidQuestionnaire) as mistake:
+        load_catalog(tmp_path)
+    assert str(mistake.value).startswith(f"{tmp_path / 'party.toml'}: {sentence}")
+    make(tmp_path / "people.toml")
+    if not (tmp_path / "people.toml").exists():
+        assert People.load(tmp_path / "people.toml") == {}  # as if there were none
+    else:
+        with pytest.raises(ValueError, match=f"people.toml: {sentence}"):
+            People.load(tmp_path / "people.toml")
+
+
+def test_tables_that_are_nested_too_deeply_are_a_mistake(load):
+    with pytest.raises(InvalidQuestionnaire, match="party.toml: is nested too deeply."):
+        load(party=f"{'a.' * 5000}a = 1")
+
+
+def test_a_name_that_cannot_be_stored_is_a_mistake(tmp_path):
+    (tmp_path / os.fsdecode(b"f\xeate.toml")).write_text(ONE, "utf-8")
+    with pytest.raises(InvalidQuestionnaire, match="its name is not UTF-8. Rename it."):
+        load_catalog(tmp_path)
+
+
+def test_what_an_editor_keeps_beside_the_files_is_no_questionnaire(tmp_path, load):
+    (tmp_path / ".#party.toml").symlink_to("somebody@somewhere")
+    assert [name for name, _ in load(party=ONE)] == ["party"]
+
+
+@pytest.mark.parametrize(
+    "line", ['"+1 415 867" = "Rey"', "  '+1 415 867' = 'Rey'", '["+1 415 867"]', '"+1 415 867"=1']
+)
+def test_a_mistake_in_the_people_is_named_by_its_line(tmp_path, line):
+    path = tmp_path / "people.toml"
+    path.write_text(f'# +1 415 867\n"+1415867" = "+1 415 867"\n{line}\n', "utf-8")
+    with pytest.raises(ValueError, match="people.toml: line 3: write each line as") as mistake:
+        People.load(path)
+    assert "+1 415 867" not in str(mistake.value)
 
 
 @pytest.mark.parametrize(

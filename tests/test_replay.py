@@ -167,7 +167,11 @@ def test_a_saved_conversation_is_masked_and_can_be_held_again(
     ("arguments", "status", "sentence"),
     [
         (("--save", "one.json"), 2, "Say which one to save"),
-        (("--conversation", "99", "--save", "one.json"), 78, "There is no conversation 99."),
+        (
+            ("--conversation", "99", "--save", "one.json"),
+            78,
+            "There is no conversation 99 to read.",
+        ),
         (("missing.json",), 78, "missing.json: is no saved conversation"),
         (("people.toml",), 78, "people.toml: is no saved conversation"),
         (("gone.json",), 78, "gone.toml: is not there"),

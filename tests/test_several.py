@@ -167,11 +167,11 @@ def test_a_connection_that_was_lost_in_the_meantime_costs_no_text(database_url, 
 
 
 @on_postgresql
-@pytest.mark.parametrize("workers", [1, os.cpu_count()])
+@pytest.mark.parametrize("processes", [1, os.cpu_count()])
 def test_many_texts_that_wait_for_a_lost_machine_do_not_keep_others_waiting(
-    workers, database_url, serve
+    processes, database_url, serve
 ):
-    webhook = serve(workers=workers)
+    webhook = serve(processes=processes)
     stuck = [webhook.phone(f"+1415555{n:04}") for n in range(MAX_CONCURRENT)]
     for phone in stuck:
         phone.text("Mats BBQ")

@@ -67,7 +67,7 @@ def test_a_job_that_fails_ends_neither_the_worker_nor_the_other_jobs(
     with working(database, clock, failing, other):
         until(lambda: len(failing.runs) >= 3 and len(other.runs) >= 3)
     record = caplog.records[0]
-    assert (record.levelno, record.message) == (logging.ERROR, "sender")
+    assert (record.levelno, record.message) == (logging.ERROR, "worker")
     assert record.fields["outcome"].startswith("cannot count: ZeroDivisionError in ")
     assert "secret" not in json.dumps(record.fields)
 

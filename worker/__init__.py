@@ -9,15 +9,15 @@ from settings import Settings
 from storage import Clock, Database
 from worker.expiry import ExpireSilent
 from worker.results import DeliverResults
+from worker.wal import WatchWal
 from worker.worker import Worker
-
-__all__ = ["Worker", "create_worker"]
 
 
 def create_worker(database: Database, settings: Settings, clock: Clock, wake: Event) -> Worker:
     """The worker with all its jobs; `wake` is to be set when a result was written."""
     jobs = [
         ExpireSilent(database),
+        WatchWal(database),
         DeliverResults(database, settings, clock, wake),
     ]
     return Worker(jobs, database, clock, wake)

@@ -21,6 +21,8 @@ from storage import Clock, Database
 from worker.http_client import RequestFailed, Response, post
 from worker.worker import Job
 
+MAX_CLAIMS = 100  # in a row that find nothing to send
+
 
 class DeliverResults(Job):
     """Keeps up to MAX_IN_FLIGHT attempts in flight, each in a thread; wakes the worker after each.
@@ -58,7 +60,7 @@ class DeliverResults(Job):
     def _end(self, future: Future) -> None:
         del self._in_flight[future]
         if error := future.exception():
-            log_event("sender", logging.ERROR, outcome=f"cannot record: {error_location(error)}")
+            log_event("worker", logging.ERROR, outcome=f"cannot record: {error_location(error)}")
         self._wake.set()
 
 
@@ -69,10 +71,13 @@ def claim_due(
 
     It reads before it writes: a transaction that writes holds up texts.
     """
-    with database.read() as db:
-        if not Delivery.is_due(db, now, in_flight):
-            return []
-    return database.write(lambda db: Delivery.claim(db, now, limit, in_flight))
+    for _ in range(MAX_CLAIMS):  # a claim that finds only rows that cannot be read sets those aside
+        with database.read() as db:
+            if not Delivery.is_due(db, now, in_flight):
+                return []
+        if claimed := database.write(lambda db: Delivery.claim(db, now, limit, in_flight)):
+            return claimed
+    return []
 
 
 def run_attempt(database: Database, settings: Settings, delivery: Delivery, clock: Clock) -> None:
@@ -133,7 +138,7 @@ def sign(delivery: Delivery, secrets: tuple[str, ...], now: datetime) -> dict[st
 
 
 def classify_response(response: Response, now: datetime) -> Outcome:
-    """What a receiver's answer means for the delivery."""
+    """What a receiver's response means for the delivery."""
     status = response.status
     if 200 <= status < 300:
         return Outcome(status)

@@ -63,7 +63,7 @@ class Worker:
             has_more = job.run(self._clock())
         except Exception as error:
             outcome = f"cannot {job.verb}: {error_location(error)}"
-            log_event("sender", logging.ERROR, outcome=outcome)
+            log_event("worker", logging.ERROR, outcome=outcome)
             has_more = False
         self._due_at[job] = time.monotonic() + (0 if has_more else job.interval)
         return has_more

@@ -59,8 +59,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP VIEW results")
-    op.execute("DROP VIEW transcript")
+    op.execute("DROP VIEW IF EXISTS results")
+    op.execute("DROP VIEW IF EXISTS transcript")
     for table in ("outbox", "answers", "messages", "conversations", "questionnaires", "contacts"):
         op.drop_table(table)
 

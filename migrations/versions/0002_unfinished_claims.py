@@ -19,8 +19,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("ix_outbox_gone", "outbox")
-    op.drop_index("ix_outbox_undelivered", "outbox")
+    op.drop_index("ix_outbox_gone", "outbox", if_exists=True)
+    op.drop_index("ix_outbox_undelivered", "outbox", if_exists=True)
     op.drop_column("outbox", "unfinished")
 
 

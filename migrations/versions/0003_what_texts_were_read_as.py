@@ -72,7 +72,7 @@ def downgrade() -> None:
     op.execute("UPDATE answers SET value = '' WHERE value IS NULL")
     with op.batch_alter_table("answers") as answers:
         answers.alter_column("value", existing_type=sa.Text(), nullable=False)
-    op.drop_index("ix_conversations_silent", "conversations")
+    op.drop_index("ix_conversations_silent", "conversations", if_exists=True)
     op.drop_column("conversations", "unread")
     op.drop_column("messages", "read_as")
     op.drop_column("messages", "media")
@@ -81,8 +81,8 @@ def downgrade() -> None:
 
 def drop_views() -> None:
     """SQLite rebuilds no table that a view reads from."""
-    op.execute("DROP VIEW results")
-    op.execute("DROP VIEW transcript")
+    op.execute("DROP VIEW IF EXISTS results")
+    op.execute("DROP VIEW IF EXISTS transcript")
 
 
 def create_views(more: str) -> None:

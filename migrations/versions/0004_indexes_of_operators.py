@@ -14,5 +14,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("ix_conversations_number_id", "conversations")
-    op.drop_index("ix_messages_created_at", "messages")
+    op.drop_index("ix_conversations_number_id", "conversations", if_exists=True)
+    op.drop_index("ix_messages_created_at", "messages", if_exists=True)

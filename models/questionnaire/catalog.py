@@ -10,7 +10,7 @@ from models.text import fold_case
 
 
 class Opening(NamedTuple):
-    """The questionnaire that a text opens, and whether by its own event or as any text does."""
+    """The questionnaire that a text opens: by its own event, or because any text opens it."""
 
     name: str
     questionnaire: Questionnaire

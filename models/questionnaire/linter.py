@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import combinations
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from addresses import is_texter, is_web_address
+from addresses import is_text_address, is_web_address
 from models.non_answers import is_opt_in_yes, opt_keyword
 from models.questionnaire import answers, conditions
 from models.questionnaire.answers import KINDS
@@ -59,7 +59,7 @@ def misplaced_parts(questionnaire: Questionnaire) -> Iterator[Problem]:
     for name in questionnaire.changed(misplaced):
         yield Problem(name, f"belongs to {owner}. Remove one of the two.")
     for number in questionnaire.to:
-        if not is_texter(number):
+        if not is_text_address(number):
             sentence = f'{number} is not a number. Write it like "+14155550100", without spaces.'
             yield Problem("to", sentence)
 

@@ -1,7 +1,6 @@
 """Reading questionnaire files, and finding all their errors."""
 
 import re
-import tomllib
 from datetime import date
 from itertools import combinations
 from pathlib import Path
@@ -15,24 +14,42 @@ from models.questionnaire.catalog import Catalog
 from models.questionnaire.linter import find_problems
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import Questionnaire
+from toml_file import load_toml
 
 
 class InvalidQuestionnaire(ValueError):
     """What is wrong with questionnaire files: a sentence for each error, with file and cure."""
 
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
 
 def load_catalog(directory: Path) -> Catalog:
-    """Read every `*.toml` in `directory`; InvalidQuestionnaire names all errors at once."""
+    """Read the questionnaires in `directory`; InvalidQuestionnaire names all errors at once."""
     catalog, problems = examine(directory)
     if errors := [str(problem) for problem in problems if problem.is_error]:
-        raise InvalidQuestionnaire("\n".join(errors))
+        raise InvalidQuestionnaire(*errors)
     return catalog
+
+
+def find_files(directory: Path) -> list[Path]:
+    """The questionnaires in `directory`: `*.toml`; OSError if it cannot be read.
+
+    Editors keep files of their own beside the one that is open, with a dot at the beginning.
+    """
+    paths = (path for path in directory.iterdir() if path.suffix == ".toml")
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def examine(directory: Path) -> tuple[Catalog, list[Problem]]:
     """The files that can be read, and all that is wrong or doubtful in any."""
     loaded, problems = {}, []
-    for path in sorted(directory.glob("*.toml")):
+    try:
+        paths = find_files(directory)
+    except OSError as error:
+        sentence = f"cannot be read: {error.strerror}. Make it a directory that can be."
+        return Catalog({}), [Problem("", sentence, file=str(directory))]
+    for path in paths:
         questionnaire, found = _read(path)
         problems += [problem._replace(file=str(path)) for problem in found]
         if questionnaire:
@@ -47,16 +64,23 @@ def examine(directory: Path) -> tuple[Catalog, list[Problem]]:
 
 def _read(path: Path) -> tuple[Questionnaire | None, list[Problem]]:
     """The questionnaire, as far as it can be read, and what is wrong with it."""
+    if NOT_UTF8.search(path.name):  # and each conversation is stored with that name
+        return None, [Problem("", "its name is not UTF-8. Rename it.")]
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        return None, [Problem("", f"is not TOML: {error}. Correct it there.")]
-    questionnaire, misfits = _convert(_dates_as_text(content))
+        content = _dates_as_text(load_toml(path))
+    except RecursionError:
+        return None, [Problem("", "is nested too deeply. Correct it there.")]
+    except ValueError as error:
+        return None, [Problem("", str(error))]
+    questionnaire, misfits = _convert(content)
     questionnaire = _complete(questionnaire)
     # What is wrong with a part that does not fit may only follow from that.
     unfit = {misfit.part for misfit in misfits}
     others = [problem for problem in find_problems(questionnaire) if problem.part not in unfit]
     return questionnaire, misfits + others
+
+
+NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what Python makes of such bytes in a name
 
 
 def _dates_as_text(content: Any) -> Any:

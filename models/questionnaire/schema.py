@@ -84,11 +84,11 @@ class Keywords(Part):
 RETRY_FIELDS = [(name, Sentence, prompt) for name, (prompt, _) in answers.retry_prompts().items()]
 
 
-class Messages(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,)), dict=True):
-    """What smsconvo says by itself, and the words it knows: all of it can be replaced.
+class Sentences(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,)), dict=True):
+    """What smsconvo says by itself, and the words it knows: the section [say] can replace all.
 
-    Besides these fields it has the keywords, and for each kind of answer what is said to a text
-    that is none.
+    Besides these fields it has the keywords, and for each kind of answer the reply to a text that
+    cannot be read as one.
     """
 
     needed: Sentence = "This one cannot be skipped."
@@ -142,7 +142,7 @@ class Questionnaire(Part, dict=True):
     stranger: Sentence = "Friend"
     language: Language = "en"
     timezone: Sentence = "UTC"
-    say: Messages = Messages()
+    say: Sentences = Sentences()
     questions: tuple[Question, ...] = ()
     review: bool = False
     thanks: Sentence | None = None

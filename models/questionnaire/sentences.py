@@ -37,7 +37,7 @@ def find_templates(questionnaire: Questionnaire) -> Iterator[Template]:
             yield Template(name, text, known)
     if questionnaire.questions:
         yield from _find_retry_prompts(questionnaire)
-        yield from _find_other_messages(questionnaire)
+        yield from _find_other_sentences(questionnaire)
 
 
 def _find_retry_prompts(questionnaire: Questionnaire) -> Iterator[Template]:
@@ -57,7 +57,7 @@ def _can_need(question: Question, name: str) -> bool:
     return kind.retry_name(question) == name and not question.retry and not reads_all
 
 
-def _find_other_messages(questionnaire: Questionnaire) -> Iterator[Template]:
+def _find_other_sentences(questionnaire: Questionnaire) -> Iterator[Template]:
     used = {
         **dict.fromkeys(("review", "corrected"), questionnaire.review),
         "needed": any(not question.optional for question in questionnaire.questions),

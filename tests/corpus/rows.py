@@ -202,11 +202,14 @@ class Rows:
         usual = {"id": next_id, "conversation_id": row["conversation_id"], "direction": "outbound"}
         usual |= {"sender": row["recipient"], "recipient": row["sender"], "reply_to_id": row["id"]}
         usual |= {"created_at": row["created_at"], "body": step.get("reply")}
+        if re.fullmatch("[0-9a-f]{32}", reply["status_token"] or ""):
+            usual["status_token"] = reply["status_token"]
         if reply["sid"] and reply["sid"][3:] == row["sid"][3:]:
             reply = reply | {"sid": reply["sid"][:3]}  # the rest is that of its text
         if unusual := differing(reply, usual):
             step["outbound"] = unusual
-        callback = f"{self.run.sent[place]['status_url']}?message={reply['id']}"
+        query = f"message={reply['id']}&token={reply['status_token']}"
+        callback = f"{self.run.sent[place]['status_url']}?{query}"
         if sent.get("callback") not in (None, callback):
             step["callback"] = sent["callback"]
 

@@ -228,7 +228,8 @@ class Run:
             step["reply"] = message.text
             self.sent[place]["callback"] = message.get("statusCallback")
         if content.decode() != twiml(step.get("reply"), self.sent[place].get("callback")):
-            step["twiml"] = re.sub("(?<=message=)[0-9]+", "ID", content.decode())
+            named = "(?<=message=)[0-9]+(&amp;token=[0-9a-f]{32})?"
+            step["twiml"] = re.sub(named, "ID", content.decode())
 
     def _report(self, step: dict) -> None:
         """Report the status of a reply to the address that came with it."""

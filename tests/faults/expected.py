@@ -315,7 +315,7 @@ class Expected:
         return row
 
     def expire(self, now: datetime) -> None:
-        """What the sender's loop does."""
+        """What the worker does."""
         silent = [one for one in self.conversations if one.state == "open"]
         for one in sorted(silent, key=lambda one: one.expires_at):
             if one.expires_at <= now:

@@ -37,14 +37,22 @@ class Cluster:
 
     def stop(self, mode: str) -> None:
         """`fast` as a restart does it, `immediate` as a crash."""
-        stop = ("-w", "-m", mode, "-D", str(self._server.pgdata), "stop")
+        self._control("-m", mode, "stop")
+
+    def _control(self, *arguments: str) -> None:
+        command = [self._server.bin_path / "pg_ctl", "-w", "-D", self._server.pgdata, *arguments]
         user = {"user": self._server.system_user} if self._server.system_user else {}
-        subprocess.run(
-            [self._server.bin_path / "pg_ctl", *stop], check=True, stdout=subprocess.DEVNULL, **user
-        )
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **user)
 
     def start(self) -> None:
         self._server.ensure_postgres_running()
+
+    def become_standby(self) -> None:
+        """At the next start, and until it is promoted."""
+        Path(self._server.pgdata, "standby.signal").touch()
+
+    def promote(self) -> None:
+        self._control("promote")
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

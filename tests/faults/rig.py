@@ -53,6 +53,7 @@ class Server:
     weakness: str | None = None
     under: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     process: subprocess.Popen | None = None
 
     def __post_init__(self) -> None:
@@ -78,7 +79,7 @@ class Server:
         } | self.settings
 
     def start(self, *options: str) -> None:
-        self.process = self.run("serve", *options)
+        self.process = self.run("serve", *self.options, *options)
 
     def run(self, *command: str) -> subprocess.Popen:
         """A command of the same program, in the same folder."""

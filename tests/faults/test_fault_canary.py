@@ -143,13 +143,15 @@ def complete(server: Server, sender: str) -> None:
 
 def text_in_every_way(server: Server) -> None:
     once = text(f"{WORD}{CONTROL}{SENDER}{TOKEN}")
-    report = {**text(), "MessageStatus": "failed", "ErrorCode": WORD}
+    find_reply = "SELECT id, status_token, recipient FROM messages WHERE status_token IS NOT NULL"
+    (id, token, guest), *_ = change(server, f"{find_reply} ORDER BY id")
+    report = {**text(From=NUMBER, To=guest), "MessageStatus": "failed", "ErrorCode": WORD}
     assert [post(server, once) for _ in range(2)] == [200, 200]
     assert post(server, text(To="+14155550199")) == 200  # where nothing opens
     for cookie in (f"{WORD}{SENDER}", f'"{WORD}', "é"):
         assert post(server, text(), headers={"Cookie": f"conversation={cookie}"}) == 200
-    assert post(server, report, "/sms/status?message=2") == 204
-    assert post(server, report, "/sms/status?message=999999") == 204
+    for named in (f"{id}&token={token}", f"{id}&token={WORD}", f"{id}", "999999"):
+        assert post(server, report, f"/sms/status?message={named}") == 204
     assert post(server, report, f"/sms/status?message={WORD}") == 403
     assert post(server, report | {"MessageStatus": WORD}, "/sms/status?message=2") == 403
 
@@ -378,6 +380,9 @@ def test_no_canary_is_ever_in_the_log(tmp_path, parrot, options, size):
         said += command(server, "serve", TWILIO_AUTH_TOKEN=TOKEN[:20])
         said += command(server, "serve", DATABASE_URL=f"postgresql://x:{WORD}@127.0.0.1:9/x")
         tokens = [token for (token,) in change(server, "SELECT token FROM conversations")]
+        sent = change(server, "SELECT status_token FROM messages WHERE error_code IS NOT NULL")
+        tokens += [token for (token,) in sent]
+        assert sent
         kept = change(server, "SELECT sender, body, params FROM messages")
     output = server.log.read_text("utf-8")
     print(f"{len(output.splitlines())} lines {events(output)}, {len(kept)} messages")

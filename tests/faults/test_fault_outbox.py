@@ -114,35 +114,35 @@ def accept(handler: BaseHTTPRequestHandler) -> None:
 def kill_between(database: Database, url: str, results: int, deaths: int) -> Counter:
     """Kill senders that have POSTed and not marked; how often each result came, by its id.
 
-    Each result kills its sender this often, and is then accepted. Whatever is left is delivered.
+    Each result kills its worker this often, and is then accepted. Whatever is left is delivered.
     """
     came: Counter = Counter()
     lock = Lock()
-    sender, now = None, NOW
+    worker, now = None, NOW
 
     def answer(handler: BaseHTTPRequestHandler, webhook_id: str) -> None:
         with lock:
             came[webhook_id] += 1
             deadly = came[webhook_id] <= deaths
         if deadly:
-            os.kill(sender.pid, signal.SIGKILL)  # before it hears anything
+            os.kill(worker.pid, signal.SIGKILL)  # before it hears anything
         else:
             accept(handler)
 
     with receiving(answer) as address:
         owe(database, [f"{address}/{n}" for n in range(results)])
         while states(database)["pending"]:
-            sender = start(send, url, now)
-            finish(sender, database)
+            worker = start(send, url, now)
+            finish(worker, database)
             now += LEASE + timedelta(seconds=10)
     return came
 
 
-def finish(sender: ForkServerProcess, database: Database) -> None:
+def finish(worker: ForkServerProcess, database: Database) -> None:
     """Wait until it is killed, or has delivered everything."""
-    until(lambda: not sender.is_alive() or not states(database)["pending"])
-    sender.kill()
-    sender.join()
+    until(lambda: not worker.is_alive() or not states(database)["pending"])
+    worker.kill()
+    worker.join()
 
 
 def missing(came: Counter, results: int, deaths: int) -> list[str]:
@@ -166,8 +166,8 @@ def test_a_result_that_kills_every_sender_is_set_aside_and_takes_no_other_along(
 
     def answer(handler: BaseHTTPRequestHandler, webhook_id: str) -> None:
         if handler.path == "/poison":
-            killed.append(sender.pid)
-            os.kill(sender.pid, signal.SIGKILL)
+            killed.append(worker.pid)
+            os.kill(worker.pid, signal.SIGKILL)
         else:
             accept(handler)
 
@@ -175,8 +175,8 @@ def test_a_result_that_kills_every_sender_is_set_aside_and_takes_no_other_along(
         owe(database, [f"{address}/{n}" for n in range(3)] + [f"{address}/poison"])
         now = NOW
         while states(database)["pending"]:
-            sender = start(send, database_url, now)
-            finish(sender, database)
+            worker = start(send, database_url, now)
+            finish(worker, database)
             now += LEASE + timedelta(seconds=10)
     assert len(killed) == 5
     assert states(database) == {"delivered": 3, "failed": 1}

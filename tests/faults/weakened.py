@@ -4,6 +4,8 @@ A fault test that passes with its protection taken out tests nothing. The worker
 process that imports this file anew, so that the weakness is there as well.
 """
 
+import multiprocessing
+import os
 import sys
 import time
 from dataclasses import replace
@@ -162,6 +164,21 @@ def hurry() -> None:
     patch("commands.server", "HEAD_SECONDS", 1)
 
 
+def look_rarely() -> None:
+    """No weakness: an edit of a file is noticed at SIGHUP only."""
+    patch("commands.server", "LOOK_SECONDS", 3600)
+
+
+def look_often() -> None:
+    """No weakness: the server looks at the files most of the time."""
+    patch("commands.server", "LOOK_SECONDS", 0.01)
+
+
+def spawn_processes() -> None:
+    """No weakness: the worker begins anew, as it does where processes are not forked."""
+    multiprocessing.set_start_method("spawn", force=True)
+
+
 def answer_first() -> None:
     """A commit that failed counts as one that was made."""
     commit = SQLiteDialect.do_commit
@@ -185,10 +202,12 @@ def read_on() -> None:
     patch(sqlite3, "SQLITE_READONLY", None)
 
 
+if __name__ == "__main__":
+    os.environ["WEAKNESS"] = sys.argv.pop(1)  # for the worker, if it imports this file anew
+
 if __name__ in ("__main__", "__mp_main__"):
-    for weakness in sys.argv[1].split(","):
+    for weakness in os.environ["WEAKNESS"].split(","):
         globals()[weakness]()
 
 if __name__ == "__main__":
-    del sys.argv[1]
     commands.main(create_app)

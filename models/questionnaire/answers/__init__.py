@@ -1,14 +1,12 @@
-"""The kinds of answers: the registry of them, and what the program asks of a question's kind."""
+"""The kinds of answers: a module for each, the registry, and what the program asks of a kind."""
 
 from importlib import import_module
 from typing import Any
 
 from models.questionnaire.answers.kind import Kind, ParseContext
 
-__all__ = ["KINDS", "Kind", "ParseContext"]
-
 # A kind is a module of this name, which defines `KIND`. To add one, write the module and a line
-# here. The order is that of the fields of Question and Messages, which digests depend on.
+# here. The order is that of the fields of Question and Sentences, which digests depend on.
 KINDS: dict[str, Kind] = {
     name: import_module(f"{__name__}.{name}").KIND
     for name in (
@@ -30,7 +28,7 @@ def says_yes(text: str, context: ParseContext) -> bool:
 
 
 def retry_prompts() -> dict[str, tuple[str, Kind]]:
-    """What [say] can replace, by name: the reply to what is no answer, and the kind of that."""
+    """What [say] can replace, by name: the reply to an unread text, and the kind of answer."""
     return {
         name: (prompt, kind)
         for own_name, kind in KINDS.items()

@@ -54,7 +54,8 @@ class Options(Protocol):
     """What a question looks like to its kind.
 
     A kind that has options names a protocol of its own, with types and defaults. They become
-    fields of every `schema.Question`, and lines of the file.
+    fields of every `schema.Question`, and lines of the file. It is a protocol, and never made,
+    because a kind cannot import Question, whose fields depend on the kinds.
     """
 
     kind: str
@@ -72,14 +73,15 @@ class Kind(ABC):
     """One kind of answer: all that the engine, `check` and the documentation know about it."""
 
     documentation: ClassVar[str]  # what is read and kept, for the table in docs/questionnaires.md
-    retry: ClassVar[str]  # the reply to what is no answer; [say] replaces it by the kind's name
+    retry: ClassVar[str]  # the reply to an unread text; [say] can replace it by the kind's name
     more_retries: ClassVar[Mapping[str, str]] = {}  # others that [say] can replace, by their names
     sample: ClassVar[str] = LONG_SAMPLE  # a long answer as it is shown, to count what texts cost
     options: ClassVar[type] = Options
     option_names: ClassVar[tuple[str, ...]] = ()  # follow from `options`
-    option_hints: ClassVar[Mapping[str, str]] = {}  # what to write, by a part of msgspec's error
+    # What to write instead, by a part of msgspec's error, such as a pattern: see `phone`.
+    option_hints: ClassVar[Mapping[str, str]] = {}
     placeholders: ClassVar[Mapping[str, Callable[[Any, date], str]]] = {}  # and their values
-    max_length: ClassVar[float] = 400  # characters; a longer text is no answer
+    max_length: ClassVar[float] = 400  # characters; a longer text is not read
     reads_media: ClassVar[bool] = False  # the URLs of what came with a text, instead of the text
     is_free_text: ClassVar[bool] = False  # whether any text can be an answer, keywords included
 
@@ -92,7 +94,7 @@ class Kind(ABC):
     def read(
         self, question: Options, text: str, context: ParseContext, media: Sequence[str] = ()
     ) -> str | None:
-        """The value of a text as an answer to this question; None where it is none."""
+        """The value of a text as an answer to this question; None where it is unread."""
         text = " ".join(media) if self.reads_media else text
         if len(text) > self.max_length or not INVISIBLE.sub("", text).strip():
             return None
@@ -119,7 +121,7 @@ class Kind(ABC):
         return value
 
     def retry_name(self, question: Options) -> str:
-        """The name in [say] of the reply to what is no answer."""
+        """The name in [say] of the reply to an unread text."""
         return question.kind
 
     def is_name(self, question: Options, text: str) -> bool:
@@ -131,7 +133,10 @@ class Kind(ABC):
         return iter(())
 
     def problems(self, question: Options) -> Iterator[Problem]:
-        """What makes it impossible to try out the question; places are names of options."""
+        """What leaves no text that could answer the question; places are names of options.
+
+        Only without any does `check` read keywords and conditions as trial answers.
+        """
         return iter(())
 
     def name_problems(self, question: Options) -> Iterator[Problem]:

@@ -1,0 +1,115 @@
+"""Texts that cannot be decided on, because of what a row holds or of a mistake of ours.
+
+Such a text is recorded, and its conversation stays as it is: when the row is mended, the next text
+goes on with it. A STOP counts nonetheless.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from models.causes import note_error
+from models.contact import Contact, People
+from models.conversation import Conversation
+from models.decision import Decision, State
+from models.engine import respond
+from models.message import Message
+from models.non_answers import opt_keyword
+from models.questionnaire.catalog import Catalog
+from models.text import IncomingText
+from models.turn import Reply, find_recorded, load_what_few_need, save
+from storage.base import LITERAL_1, Statement
+from storage.unreadable import UnreadableRow, unreadable_rows
+
+SET_ASIDE = "set aside"  # what such a text was read as
+SORRY = "Thank you. We have your text, but cannot answer it just now. Please text again later."
+MAX_SORRY = 3  # times in a row, so that machines fall silent
+
+
+def set_aside(
+    db: Session,
+    text: IncomingText,
+    now: datetime,
+    error: Exception,
+    catalog: Catalog,
+    people: People,
+) -> Reply:
+    """Record a text that met this error; what is recorded already goes out again.
+
+    If a row cannot be read and the conversation is over, the text may open another.
+    """
+    if recorded := find_recorded(db, text.sid):
+        return recorded
+    newest = NEWEST.fetch_all(db, sender=text.sender, number=text.number)
+    id, newest_state = newest[0] if newest else (None, None)
+    _note(db, error, id)
+    name = people.name_of(text.sender)
+    contact = _find_contact(db, text.sender, name)
+    if contact.is_unreadable and opt_keyword(text.word, text.opt_out_type) == "stop":
+        contact.opt_out(now)
+        contact.save(db)  # so that the conversations which it ends can be read
+    states = [State(contact, None, name=name, stoppable=(), recent_bodies=())]
+    if isinstance(error, UnreadableRow):
+        more = load_what_few_need(db, text, None)
+        if newest_state != "open":
+            more["opening"] = catalog.opens(text.folded, text.number)
+        states.insert(0, states[0]._replace(**more))
+    decision = _respond(states, text, now)
+    if decision.conversation is None:
+        decision.unreadable_id = id
+        _say_sorry(db, decision)
+    return save(db, decision)
+
+
+def _find_contact(db: Session, phone: str, name: str | None) -> Contact:
+    try:
+        return Contact.find(db, phone) or Contact(phone=phone)
+    except UnreadableRow as error:
+        unreadable_rows(db).add(error)
+        return Contact.unreadable(error.id, phone, name)
+
+
+def _note(db: Session, error: Exception, newest_id: int | None) -> None:
+    if isinstance(error, UnreadableRow):
+        unreadable_rows(db).add(error)
+    else:
+        note_error(db, error, newest_id and Conversation.find_readable(db, newest_id))
+
+
+def _respond(states: list[State], text: IncomingText, now: datetime) -> Decision:
+    """What is decided without the conversation, by the first of these with which that succeeds."""
+    for state in states:
+        with suppress(Exception):  # the first error is logged
+            return respond(state, text, now)
+    return Decision(text, now, states[-1].contact.copy())
+
+
+def _say_sorry(db: Session, decision: Decision) -> None:
+    """Apologize for what gets no other reply, but not to whoever may have opted out."""
+    if decision.read_as == "opted out" and decision.contact.is_unreadable:
+        decision.read_as = SET_ASIDE
+    elif decision.read_as is None:
+        decision.read_as = SET_ASIDE
+        latest = LATEST.fetch_all(db, conversation=decision.unreadable_id, limit=MAX_SORRY)
+        if latest != [[SET_ASIDE]] * MAX_SORRY:
+            decision.reply = SORRY
+
+
+# Built once: building a statement costs as much as running it.
+CONVERSATION, MESSAGE = Conversation.__table__, Message.__table__
+NEWEST = Statement(
+    select(CONVERSATION.c.id, CONVERSATION.c.state)
+    .where(
+        CONVERSATION.c.sender == bindparam("sender"), CONVERSATION.c.number == bindparam("number")
+    )
+    .order_by(CONVERSATION.c.id.desc())
+    .limit(LITERAL_1)
+)
+LATEST = Statement(
+    select(MESSAGE.c.read_as)
+    .where(MESSAGE.c.conversation_id == bindparam("conversation"), MESSAGE.c.direction == "inbound")
+    .order_by(MESSAGE.c.id.desc())
+    .limit(bindparam("limit"))
+)

@@ -1,0 +1,173 @@
+"""Edits of the files under an app that answers; `look` is what `serve` does every second."""
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import COUNTER, FEEDBACK, QUESTIONS, STRANGER, Webhook
+
+from reloading import MAX_PROBLEMS, Edit
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+PARTY = 'title = "Party"\nevent = "Party"\nreply = "Hello {name}"\n'
+
+
+@pytest.fixture
+def party(questionnaires) -> Path:
+    return questionnaires / "party.toml"
+
+
+def look(webhook: Webhook) -> list[Edit]:
+    """What comes of two looks, between which nothing happens."""
+    return [edit for edit in (webhook.app.files.look(), webhook.app.files.look()) if edit]
+
+
+def health(webhook: Webhook) -> tuple[int, str, list[str]]:
+    answer = requests.get(f"{webhook.app.settings.public_url}/healthz", timeout=10)
+    told = answer.json()
+    return answer.status_code, told["status"], told["questionnaires"]["problems"]
+
+
+def test_an_edit_is_taken_once_it_has_stayed_the_same_for_a_look(webhook, phone, party):
+    files = webhook.app.files
+    assert look(webhook) == []
+    party.write_text('title = "Party"\nevent = "Party"\n', "utf-8")  # an editor has begun
+    assert files.look() is None
+    party.write_text(PARTY, "utf-8")
+    assert files.look() is None
+    assert phone.text("Party") == [QUESTIONS[0]]
+    assert files.look() == Edit(["party.toml added"], [])
+    assert webhook.phone(STRANGER).text("Party") == ["Hello Friend"]
+    assert look(webhook) == []
+
+
+def test_an_edit_is_taken_at_once_when_it_is_said_to_be_whole(webhook, phone, party):
+    party.write_text(PARTY, "utf-8")
+    assert webhook.app.files.look(at_once=True) == Edit(["party.toml added"], [])
+    assert phone.text("Party") == ["Hello Rey"]
+    assert look(webhook) == []
+
+
+def test_whatever_is_written_in_the_moment_of_a_reload_is_found_later(webhook, party):
+    party.write_text(PARTY, "utf-8")
+    webhook.app.files.look(at_once=True)
+    before = party.stat()
+    party.write_text(PARTY.replace("Hello", "Howdy"), "utf-8")
+    os.utime(party, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert look(webhook) == [Edit(["party.toml changed"], [])]
+
+
+def test_everything_that_an_edit_changed_is_named(webhook, questionnaires, party, tmp_path):
+    party.write_text(PARTY, "utf-8")
+    (questionnaires / "counter.toml").unlink()
+    with (questionnaires / "feedback.toml").open("a", encoding="utf-8") as file:
+        file.write('[[questions]]\nask = "More?"\n')
+    (tmp_path / "people.toml").unlink()
+    names = ["counter.toml removed", "feedback.toml changed", "party.toml added"]
+    assert look(webhook) == [Edit([*names, "people.toml changed"], [])]
+
+
+@pytest.mark.parametrize("content", [COUNTER, f"# Only a comment\n{COUNTER}"])
+def test_what_says_the_same_is_no_change(webhook, questionnaires, content):
+    (questionnaires / "new").write_text(content, "utf-8")
+    os.replace(questionnaires / "new", questionnaires / "counter.toml")
+    assert look(webhook) == []
+
+
+def test_a_conversation_goes_on_as_it_began(webhook, phone, questionnaires):
+    assert phone.text("Mats BBQ") == [QUESTIONS[0]]
+    content = FEEDBACK.replace(QUESTIONS[0], "Colour?").replace(QUESTIONS[1], "Meal?")
+    (questionnaires / "feedback.toml").write_text(content, "utf-8")
+    assert look(webhook) != []
+    assert phone.text("Blue") == [QUESTIONS[1]]
+    assert webhook.phone(STRANGER).text("Mats BBQ") == ["Colour?"]
+
+
+def test_a_folder_that_a_link_leads_to_can_be_exchanged(serve, questionnaires, tmp_path, party):
+    link = tmp_path / "link"
+    link.symlink_to(questionnaires)
+    webhook = serve(questionnaires=link)
+    shutil.copytree(questionnaires, tmp_path / "next")
+    (tmp_path / "next" / "party.toml").write_text(PARTY, "utf-8")
+    link.unlink()
+    link.symlink_to(tmp_path / "next")
+    assert look(webhook) == [Edit(["party.toml added"], [])]
+
+
+def test_what_an_editor_keeps_beside_a_file_is_none(webhook, questionnaires):
+    (questionnaires / ".#feedback.toml").symlink_to("somebody@somewhere.4711")
+    (questionnaires / ".party.toml").write_text("title = ", "utf-8")
+    (questionnaires / "feedback.toml~").write_text("title = ", "utf-8")
+    assert look(webhook) == []
+
+
+def test_an_edit_is_refused_once_with_all_that_is_wrong(webhook, phone, party, tmp_path):
+    party.write_text('title = "Party"\nthanks = 1\n[[questions]]\nask = "{x} {y}"\n', "utf-8")
+    (tmp_path / "people.toml").write_text('# Guests\n"+1 415 867" = "Rey"\n', "utf-8")
+    ((changes, problems),) = look(webhook)
+    assert changes == []
+    assert len(problems) == 6
+    assert problems[0].startswith(f"{party}: thanks: ")
+    assert f"{tmp_path / 'people.toml'}: line 2: write each line" in problems[-1]
+    assert "+1 415 867" not in problems[-1]
+    assert health(webhook) == (200, "degraded", problems)
+    assert phone.text("Party") == [QUESTIONS[0]]
+
+    party.touch()
+    assert look(webhook) == []
+    assert webhook.app.files.look(at_once=True) is None
+    party.write_text("title = 'Party'\nthanks = 2\n[[questions]]\nask = '{x} {y}'\n", "utf-8")
+    assert look(webhook) == [Edit([], problems)]
+
+
+def test_an_edit_that_is_undone_is_well_again(webhook, party):
+    party.write_text("title = ", "utf-8")
+    look(webhook)
+    party.unlink()
+    assert look(webhook) == [Edit([], [])]
+    assert health(webhook) == (200, "ok", [])
+
+
+def test_few_of_many_mistakes_are_told(webhook, party):
+    wrong = "".join(f"[[questions]]\nask = 'x'\nx{n} = 1\n" for n in range(500))
+    party.write_text(f"title = 'Party'\nthanks = 'x'\n{wrong}", "utf-8")
+    ((_, problems),) = look(webhook)
+    assert len(problems) == MAX_PROBLEMS + 1
+    assert problems[-1] == f"There are {500 + 1 - MAX_PROBLEMS} more problems. Run `check`."
+
+
+def test_a_mistake_in_reading_the_files_changes_nothing(webhook, phone, party, patch):
+    def fail(*_: object) -> None:
+        raise KeyError(party.read_text("utf-8"))
+
+    party.write_text(PARTY, "utf-8")
+    patch("models.questionnaire.linter", "find_problems", fail)
+    ((_, (problem,)),) = look(webhook)
+    assert problem.startswith("The files cannot be read: KeyError in ")
+    assert "Party" not in problem
+    assert phone.text("Party") == [QUESTIONS[0]]
+
+
+def test_another_process_takes_the_same_and_nothing_else(webhook, party):
+    files = webhook.app.files
+    other = pickle.loads(pickle.dumps(files))
+    party.write_text(PARTY, "utf-8")
+    files.look(at_once=True)
+    taken = files.content
+    party.write_text(PARTY.replace("Hello", "Howdy"), "utf-8")
+    assert other.follow(taken) is None  # nobody has examined that
+    assert "party" not in dict(other.current.catalog)
+    files.look(at_once=True)
+    assert other.follow(files.content) == Edit(["party.toml added"], [])
+    assert other.follow(files.content) is None
+    assert dict(other.current.catalog) == dict(files.current.catalog)
+
+    party.write_text("title = ", "utf-8")
+    files.look(at_once=True)
+    later = pickle.loads(pickle.dumps(files))
+    assert later.problems == files.problems != []
+    assert later.current.catalog["party"].reply == "Howdy {name}"

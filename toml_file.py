@@ -1,0 +1,41 @@
+"""Reads a TOML file of the operator's, whatever is there under its name."""
+
+import errno
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+MAX_BYTES = 4 * 1024 * 1024  # a hundred thousand people; tomllib takes seconds for as much
+
+
+def load_toml(path: Path, missing_ok: bool = False) -> dict[str, Any]:
+    """What the file says; ValueError has what is wrong and the cure, without the path."""
+    try:
+        return tomllib.loads(read_bytes(path).decode())
+    except OSError as error:
+        if missing_ok and isinstance(error, FileNotFoundError):
+            return {}
+        sentence = f"cannot be read: {error.strerror}. Correct that, or remove it."
+    except RecursionError:
+        sentence = "is nested too deeply. Correct it there."
+    except ValueError as error:
+        sentence = f"is not TOML: {error}. Correct it there."
+    raise ValueError(sentence)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content; OSError also for what is no ordinary file, or a larger one than is read."""
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return content
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open it at once, which a pipe otherwise does only when somebody writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
