@@ -144,9 +144,15 @@ class SQLite(Database):
     def rescue(self) -> Rescue:
         self.broken.set()
         self._writer.end(WRITE_TIMEOUT_SECONDS)  # nobody waits for what it commits later
-        with suppress(OSError):
-            self._reason = self._files.describe_difference() or self._reason
-        if self._anchor is None or self._reason == DISK_FAILED:
+        if self._anchor is None:
+            return Rescue(self._reason, True)
+        try:
+            self._check_files()
+        except DatabaseBroken as error:
+            self._reason = str(error)
+        except OSError:
+            pass  # they cannot even be looked at
+        if self._reason == DISK_FAILED:
             return Rescue(self._reason, True)
         return rescue(self._files, self._anchor.connection.dbapi_connection, self._reason)
 
@@ -165,9 +171,7 @@ class SQLite(Database):
     def _check(self) -> None:
         if self._anchor is None:
             self._open()
-        self._files.check()
-        if self._files.is_smaller():
-            self._check_schema()
+        self._check_files()
         if self._is_read_only:
             self._open_again()
 
@@ -189,12 +193,13 @@ class SQLite(Database):
         self._anchor, self._is_read_only = None, False
         self._open()
 
-    def _check_schema(self) -> None:
-        """Notice what `cp` does. SQLite makes its file smaller only for VACUUM and the like."""
-        before, self._schema = self._schema, read_schema(self._anchor)
-        if self._schema <= before:
-            self._files.is_overwritten = True
-            self._files.check()
+    def _check_files(self) -> None:
+        self._files.check()
+        if self._files.is_smaller():  # `cp` does that; SQLite does it for VACUUM and the like only
+            before, self._schema = self._schema, read_schema(self._anchor)
+            if self._schema <= before:
+                self._files.is_overwritten = True
+                self._files.check()
 
     def _check_connected(self, *_: object) -> None:
         """Refuse a connection that was made to other files, in the moment after a check."""
