@@ -35,9 +35,9 @@ Measured = Callable[[Session, datetime], object]
 # What the server runs besides turns.
 SERVER: dict[str, Measured] = {
     "worker: is any silent": is_any_silent,
-    "worker: is any due": Delivery.is_due,
+    "worker: is any due": Delivery.find_due,
     "worker: end 50 silent ones": lambda db, now: end_silent(db, now + ALL_EXPIRED_AFTER, 50),
-    "worker: claim": lambda db, now: Delivery.claim(db, now + ALL_EXPIRED_AFTER, 16),
+    "worker: claim": lambda db, now: claim(db, now + ALL_EXPIRED_AFTER),
     "/healthz: what is not delivered": Delivery.count_undelivered,
 }
 # What an operator asks. The parameters are of a conversation in the middle of the history.
@@ -70,6 +70,10 @@ OPERATOR = {
     "the messages of a day": """SELECT count(*) FROM messages
         WHERE created_at >= :day AND created_at < :day || 'T24'""",
 }
+
+
+def claim(db: Session, now: datetime) -> list[Delivery]:
+    return Delivery.claim(db, now, dict.fromkeys(Delivery.find_due(db, now), 4))
 
 
 @click.command()

@@ -86,8 +86,7 @@ def load_app(create_app: Callable, settings: Settings, files: WatchedFiles, exam
     install_signal_wakeup()
     app = create_app(settings, files=files)
     Thread(target=follow_files, args=(files, examined), name="files", daemon=True).start()
-    worker = create_worker(app.database, settings, app.clock, app.result_written)
-    Thread(target=worker.run, name="worker", daemon=True).start()
+    create_worker(app.database, settings, app.clock, app.result_written).start()
     # No daemon: when the server stops, it takes a last look before this process ends.
     Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()
     return app

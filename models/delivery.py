@@ -2,8 +2,7 @@
 
 import random
 import uuid
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from math import isfinite, nan
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple, Optional
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.types import NullType
 
 from storage.base import LITERAL_1, Base, Statement, partial_index
 from storage.unreadable import WRITES, UnreadableRow
@@ -26,10 +26,8 @@ JITTER = 1.1  # a delay is up to this many times as long, so that retries do not
 MAX_DELAY = DELAYS[-1] * JITTER  # no attempt is planned further ahead
 LEASE = timedelta(seconds=60)  # twice what an attempt may last
 MAX_IN_FLIGHT = 16  # attempts of one worker
-# A receiver with this many attempts in flight gets no more, so that one that hangs holds up no
-# other. A claim takes as many rows at most and does not count them by receiver, for that would be a
-# claim, and a sync, for each. So one worker may have 3 + 4 = 7 in flight at one receiver, and two
-# workers, which do not know of each other's, 14.
+# Of these at one URL, so that one that hangs holds up no other. Workers do not know of each
+# other's, so two may have twice as many in flight there.
 MAX_PER_RECEIVER = 4
 MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery is `failed`
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
@@ -58,8 +56,8 @@ class Undelivered(NamedTuple):
 class Delivery(Base):
     """One result owed to one URL; not to be confused with the delivery receipt of an SMS.
 
-    Whoever delivers it holds a lease, which counts as an attempt from when it is taken. The number
-    of attempts also shows a worker whose lease ran out that the delivery was claimed again.
+    Whoever delivers it holds a lease, which counts as an attempt from when it is taken. A worker
+    whose lease ran out finds another one in the row if the delivery was claimed again.
 
     A receiver that answered 410 gets nothing more until the operator retries.
     """
@@ -68,8 +66,10 @@ class Delivery(Base):
     __table_args__ = (
         sa.CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state"),
         sa.CheckConstraint("format IN ('form', 'json')", "format"),
-        partial_index("ix_outbox_due", "next_attempt_at", where=IS_PENDING),
+        # The id is in it because PostgreSQL would sort what falls due at the same moment.
+        partial_index("ix_outbox_due", "url", "next_attempt_at", "id", where=IS_PENDING),
         partial_index("ix_outbox_undelivered", "state", "created_at", where=IS_UNDELIVERED),
+        partial_index("ix_outbox_undelivered_id", "state", "id", where=IS_UNDELIVERED),
         partial_index("ix_outbox_gone", "url", where=IS_410),
     )
 
@@ -92,31 +92,51 @@ class Delivery(Base):
     delivered_at: Mapped[datetime | None]
 
     @classmethod
-    def is_due(cls, db: Session, now: datetime, in_flight: Collection["Delivery"] = ()) -> bool:
-        """Whether `claim` would find anything."""
-        ((is_due,),) = IS_DUE.fetch_all(db, **_claim_values(now, in_flight))
-        return bool(is_due)
+    def find_due(cls, db: Session, now: datetime) -> list[str]:
+        """The URLs with deliveries that are due, the longest overdue first.
+
+        It takes a few seeks of the index for each URL, however many deliveries wait for it. URLs
+        that answered 410 are left out. Times further ahead than MAX_DELAY come from a clock that
+        was wrong, and count as due. On SQLite bytes are among the URLs if somebody wrote some.
+        """
+        return [url for (url,) in DUE_URLS.fetch_all(db, now=now, latest=now + MAX_DELAY)]
 
     @classmethod
     def claim(
-        cls, db: Session, now: datetime, limit: int, in_flight: Collection["Delivery"] = ()
+        cls,
+        db: Session,
+        now: datetime,
+        shares: Mapping[str, int],
+        in_flight: Collection["Delivery"] = (),
     ) -> list["Delivery"]:
-        """Lease deliveries that are due, the longest overdue first.
-
-        At most `limit`, and at most MAX_PER_RECEIVER at a time.
+        """Lease the longest overdue of these URLs: of each its share, MAX_PER_RECEIVER at most.
 
         Those that the claimer has in flight are not taken again, even if its clock says that a
-        lease ran out; nor are more for a receiver that has MAX_PER_RECEIVER of those. Times further
-        ahead than MAX_DELAY come from a clock that was wrong, and count as due.
+        lease ran out. One that may be what stops its worker is taken only when nothing is in
+        flight: until then nothing else is taken either, or it would wait for ever.
         """
-        values = _claim_values(now, in_flight)
-        due = cls.all(db, CLAIM_DUE, **values) or cls.all(db, CLAIM_CLOCK_SKEWED, **values)
+        due = [
+            delivery
+            for url, share in shares.items()
+            for delivery in cls._find_due_at(db, now, url, share, in_flight)
+        ]
         suspects = [delivery for delivery in due if delivery.crashed_claims >= QUARANTINE_AFTER]
-        taken = suspects[:1] or due[:limit]
-        claimed = [delivery for delivery in taken if delivery._lease(now)]
-        for delivery in taken:
+        if suspects:
+            due = [] if in_flight else suspects[:1]
+        claimed = [delivery for delivery in due if delivery._lease(now)]
+        for delivery in due:
             delivery.update(db)
         return claimed
+
+    @classmethod
+    def _find_due_at(
+        cls, db: Session, now: datetime, url: str, share: int, in_flight: Collection["Delivery"]
+    ) -> list["Delivery"]:
+        in_flight_ids = [delivery.id for delivery in in_flight]
+        values = dict(zip_longest(IN_FLIGHT, in_flight_ids, fillvalue=0))  # 0 is no id
+        values |= {"url": url, "now": now, "latest": now + MAX_DELAY}
+        found = (cls.all(db, statement, **values) for statement in DUE_AT_URL)
+        return next(filter(None, found), [])[:share]
 
     @classmethod
     def leave_out(cls, db: Session, error: UnreadableRow) -> None:
@@ -131,26 +151,6 @@ class Delivery(Base):
         return cls.first(db, NEWEST, conversation=conversation_id)
 
     @classmethod
-    def find_undelivered(cls, db: Session) -> list["Delivery"]:
-        """All that are pending or failed, the oldest first."""
-        return cls.all(db, UNDELIVERED)
-
-    @classmethod
-    def redeliver_all(cls, db: Session, ids: Collection[int], now: datetime) -> list[int]:
-        """Redeliver the undelivered among `ids`, or all of them if that is empty; return which.
-
-        That includes what keeps other results from the same receivers: a 410 of theirs.
-        """
-        undelivered = cls.all(db, LOCK_UNDELIVERED)
-        chosen = [delivery for delivery in undelivered if not ids or delivery.id in ids]
-        receivers = {delivery.url for delivery in chosen}
-        for delivery in undelivered:
-            if delivery in chosen or (delivery.is_410 and delivery.url in receivers):
-                delivery.redeliver(now)
-                delivery.update(db)
-        return [delivery.id for delivery in chosen]
-
-    @classmethod
     def count_undelivered(cls, db: Session, now: datetime) -> "Undelivered":
         """How many are pending or failed; that takes no longer if many are."""
         ((pending, failed, oldest),) = COUNT_UNDELIVERED.fetch_all(db)
@@ -162,11 +162,6 @@ class Delivery(Base):
     def is_quarantined(self) -> bool:
         """Whether nothing else should be sent beside this one, which is in flight."""
         return self.crashed_claims > QUARANTINE_AFTER
-
-    @property
-    def is_410(self) -> bool:
-        """Whether this one keeps all others from its receiver."""
-        return self.state == "failed" and self.last_status == HTTP_GONE
 
     def succeed(self, status: int, now: datetime) -> None:
         """Note that the receiver has it; `status` is the HTTP status of its response."""
@@ -180,15 +175,17 @@ class Delivery(Base):
         now: datetime,
         status: int | None = None,
         retry_after: timedelta = timedelta(0),
+        is_final: bool = False,
     ) -> None:
         """Note why an attempt failed, and plan the next or give up.
 
         `error` is a sentence for the operator, `status` the HTTP status if there was a response,
-        `retry_after` the least that the receiver wants us to wait.
+        `retry_after` the least that the receiver wants us to wait. `is_final`: another attempt
+        would fail for the same reason.
         """
         self.last_status, self.last_error, self.leased_until = status, error, None
         self.crashed_claims = 0
-        if self.attempts > len(DELAYS) or status == HTTP_GONE:
+        if is_final or self.attempts > len(DELAYS) or status == HTTP_GONE:
             self.state, self.next_attempt_at = "failed", None
         else:
             delay = DELAYS[self.attempts - 1] * random.uniform(1, JITTER)
@@ -201,53 +198,50 @@ class Delivery(Base):
         outcome replaces that: the worker was only slow.
         """
         outcome = {name: getattr(self, name) for name in OUTCOME}
-        SAVE_OUTCOME.execute(db, this=self.id, attempt=self.attempts, **outcome)
+        SAVE_OUTCOME.execute(db, this=self.id, lease=self.stored["leased_until"], **outcome)
 
-    def redeliver(self, now: datetime) -> None:
-        """Try again now, or when the attempt in flight is over; a failed one starts from the first.
+    def release(self, db: Session, now: datetime) -> None:
+        """Give back a lease whose attempt the worker cuts short, because it is stopped.
 
-        Only the operator asks for this.
+        That says nothing about the result or its receiver, so it counts neither as an attempt nor
+        as a crash. The attempt itself may be changing this object in another thread.
         """
-        if self.state == "failed":
-            self.state, self.attempts, self.crashed_claims = "pending", 0, 0
-        self.next_attempt_at = max(now, self.leased_until or now)
+        released = self.from_row(self.stored.values())
+        released.attempts -= 1
+        released.crashed_claims -= 1
+        released.next_attempt_at, released.leased_until = now + DELAYS[0], None
+        released.last_status = None
+        released.last_error = "The worker was stopped during the attempt."
+        released.save_outcome(db)
 
     def _lease(self, now: datetime) -> bool:
-        """Take the lease; False where that was done too often, and the delivery has failed."""
+        """Take the lease; False where that was done too often, and the delivery has failed.
+
+        A failed delivery keeps its last lease: whoever holds it may only be slow.
+        """
         if self.attempts > len(DELAYS):
-            self.fail("The worker stopped during the last attempt.", now)
-            return False
+            return self._give_up("The worker stopped during the last attempt.")
         if self.crashed_claims >= MAX_CRASHED_CLAIMS:
-            self._fail_unfinished()
-            return False
+            return self._give_up(
+                f"The worker stopped during each of {MAX_CRASHED_CLAIMS} attempts:"
+                " perhaps this result is why."
+            )
         self.attempts += 1
         self.crashed_claims += 1
         self.next_attempt_at = self.leased_until = now + LEASE
         return True
 
-    def _fail_unfinished(self) -> None:
-        self.state, self.next_attempt_at, self.leased_until = "failed", None, None
-        self.last_error = (
-            f"The worker stopped during each of {MAX_CRASHED_CLAIMS} attempts:"
-            " perhaps this result is why."
-        )
-
-
-def _claim_values(now: datetime, in_flight: Collection[Delivery]) -> dict[str, Any]:
-    """The parameters of CLAIMABLE; unused ones are 0, which is no id, and "", which is no URL."""
-    counts = Counter(delivery.url for delivery in in_flight)
-    busy = [url for url, count in counts.items() if count >= MAX_PER_RECEIVER]
-    ids = [delivery.id for delivery in in_flight]
-    values = dict(zip_longest(IN_FLIGHT, ids, fillvalue=0))
-    values |= zip_longest(BUSY_URLS, busy, fillvalue="")
-    return values | {"now": now, "furthest": now + MAX_DELAY}
+    def _give_up(self, error: str) -> bool:
+        self.state, self.next_attempt_at = "failed", None
+        self.last_status, self.last_error = None, error
+        return False
 
 
 def _set_aside(error: UnreadableRow) -> sa.Update:
     """Fail a result whose row cannot be read, and put what can be read where that loses nothing."""
     repairs = {"attempts": 0, "unfinished": 0, "created_at": sa.func.current_timestamp()}
     repairs |= dict.fromkeys(("last_status", "delivered_at", "next_attempt_at", "leased_until"))
-    values = {"state": "failed", "next_attempt_at": None, "leased_until": None}
+    values = {"state": "failed"} | dict.fromkeys(("last_status", "next_attempt_at", "leased_until"))
     values["last_error"] = f"Its {error.column} {error.reason}. Correct that, then retry."
     if error.column in repairs:
         values[error.column] = repairs[error.column]
@@ -262,32 +256,70 @@ def _set_aside(error: UnreadableRow) -> sa.Update:
 
 # Built once: building a statement costs as much as running it.
 TABLE = Delivery.__table__
-URLS_WITH_410 = sa.select(TABLE.c.url).where(sa.text(IS_410))
 # As many parameters as there can be values: a list of another length would be another statement.
 IN_FLIGHT = [f"in_flight_{n}" for n in range(MAX_IN_FLIGHT)]
-BUSY_URLS = [f"busy_url_{n}" for n in range(MAX_IN_FLIGHT // MAX_PER_RECEIVER)]
-CLAIMABLE = (
-    sa.select(TABLE)
-    .where(
-        sa.text(IS_PENDING),
-        TABLE.c.url.not_in(URLS_WITH_410),
-        TABLE.c.url.not_in(list(map(sa.bindparam, BUSY_URLS))),
-        TABLE.c.id.not_in(list(map(sa.bindparam, IN_FLIGHT))),
+NOW, LATEST = sa.bindparam("now"), sa.bindparam("latest")
+
+
+def _pending(*columns: Any) -> sa.Select:
+    return sa.select(*columns).where(sa.text(IS_PENDING))
+
+
+def _list_due_urls() -> sa.Select:
+    """Of each URL in the index the first and the last time: a seek each, and no row is read.
+
+    Each step of the recursion seeks the next URL. DISTINCT would read what all of them owe.
+    """
+    url, time = TABLE.c.url, TABLE.c.next_attempt_at
+    receivers = _pending(sa.func.min(url).label("url")).cte("receivers", recursive=True)
+    following = _pending(sa.func.min(url)).where(url > receivers.c.url).scalar_subquery()
+    receivers = receivers.union_all(sa.select(following).where(receivers.c.url.is_not(None)))
+    here = url == receivers.c.url
+    gone = sa.select(TABLE.c.id).where(sa.text(IS_410), here)
+    times = (
+        sa.select(
+            receivers.c.url,
+            _pending(sa.func.min(time)).where(here).scalar_subquery().label("first"),
+            _pending(sa.func.max(time)).where(here).scalar_subquery().label("last"),
+            # For EXISTS, PostgreSQL may read those of all URLs at once.
+            gone.limit(LITERAL_1).scalar_subquery().label("gone"),
+        )
+        .where(receivers.c.url.is_not(None))
+        .subquery()
     )
-    .order_by(TABLE.c.next_attempt_at, TABLE.c.id)
-    .limit(sa.literal_column(str(MAX_PER_RECEIVER)))
-)
-# Two SELECTs instead of one with OR, for which SQLite would read all that is pending.
-DUE = CLAIMABLE.where(TABLE.c.next_attempt_at <= sa.bindparam("now"))
-CLOCK_SKEWED = CLAIMABLE.where(TABLE.c.next_attempt_at > sa.bindparam("furthest"))
-IS_DUE = Statement(sa.select(sa.or_(DUE.exists(), CLOCK_SKEWED.exists())))
-CLAIM_DUE = Statement(DUE.with_for_update(skip_locked=True))
-CLAIM_CLOCK_SKEWED = Statement(CLOCK_SKEWED.with_for_update(skip_locked=True))
-OUTCOME = ("state", "crashed_claims", "next_attempt_at", "leased_until")
+    is_due = sa.or_(times.c.first <= NOW, times.c.last > LATEST)
+    # Without the type of the column, for which bytes could not be read.
+    due = sa.select(sa.type_coerce(times.c.url, NullType())).order_by(times.c.first)
+    return due.where(times.c.gone.is_(None), is_due)
+
+
+def _list_due_at_url(*conditions: sa.ColumnElement[bool]) -> sa.Select:
+    return (
+        _pending(TABLE)
+        .where(*conditions, TABLE.c.id.not_in(list(map(sa.bindparam, IN_FLIGHT))))
+        .order_by(TABLE.c.next_attempt_at, TABLE.c.id)
+        .limit(sa.literal_column(str(MAX_PER_RECEIVER)))
+        .with_for_update(skip_locked=True)
+    )
+
+
+DUE_URLS = Statement(_list_due_urls())
+URL = sa.bindparam("url", type_=NullType())
+IS_DUE, IS_SKEWED = TABLE.c.next_attempt_at <= NOW, TABLE.c.next_attempt_at > LATEST
+# Several SELECTs instead of one with OR, for which SQLite would read all that is pending. The last
+# finds a text that is not UTF-8: Python has it as bytes.
+DUE_AT_URL = [
+    Statement(_list_due_at_url(TABLE.c.url == URL, IS_DUE)),
+    Statement(_list_due_at_url(TABLE.c.url == URL, IS_SKEWED)),
+    Statement(_list_due_at_url(TABLE.c.url == sa.cast(URL, sa.Text), IS_DUE)),
+]
+OUTCOME = ("state", "attempts", "crashed_claims", "next_attempt_at", "leased_until")
 OUTCOME += ("last_status", "last_error", "delivered_at")
+# The lease is the fence: no two claims of a delivery have the same one, while the number of
+# attempts begins anew when the operator retries.
 SAVE_OUTCOME = Statement(
     sa.update(TABLE)
-    .where(TABLE.c.id == sa.bindparam("this"), TABLE.c.attempts == sa.bindparam("attempt"))
+    .where(TABLE.c.id == sa.bindparam("this"), TABLE.c.leased_until == sa.bindparam("lease"))
     .values({name: sa.bindparam(name) for name in OUTCOME})
 )
 
@@ -321,8 +353,3 @@ NEWEST = Statement(
     .order_by(TABLE.c.id.desc())
     .limit(LITERAL_1)
 )
-ALL_UNDELIVERED = (
-    sa.select(TABLE).where(sa.text(IS_UNDELIVERED)).order_by(TABLE.c.created_at, TABLE.c.id)
-)
-UNDELIVERED = Statement(ALL_UNDELIVERED)
-LOCK_UNDELIVERED = Statement(ALL_UNDELIVERED.with_for_update())

@@ -3,6 +3,7 @@ import random
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from standardwebhooks import WebhookVerificationError
 
 from models import Delivery
 from models.delivery import MAX_IN_FLIGHT, MAX_PER_RECEIVER
+from models.outbox import redeliver
 from settings import Settings, __version__
 from storage import connect
 from worker import Worker, create_worker, results
@@ -50,6 +52,8 @@ SCHEDULE = [
 ]
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+NO_ADDRESSES = ("", "http://", "example.org", "ftp://example.org/", "http://[::1")
+NO_PAYLOADS = ("", "Blue", "[]", "null", '{"From": ')
 BAD_TLS = "The certificate or the TLS connection is not valid."
 BROKEN = "The connection was refused or broke off."
 MICROSECOND = timedelta(microseconds=1)
@@ -92,6 +96,11 @@ def owe_more(webhook: Webhook, count: int) -> None:
 def fields(receiver: Receiver) -> list[tuple[str, str]]:
     ((_, body),) = receiver.requests
     return parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
+
+
+def change(webhook: Webhook, statement: str) -> None:
+    """As an operator does by hand."""
+    webhook.app.database.write(lambda db: db.connection().exec_driver_sql(statement))
 
 
 # One that no database knows, to post only.
@@ -508,13 +517,13 @@ def test_a_receiver_that_is_gone_gets_nothing_until_the_operator_retries(
 ):
     owe_more(completed, 2)
     receiver.answers = [(410, {})]
-    (first,) = completed.app.database.write(lambda db: Delivery.claim(db, clock(), 1))
+    (first,) = claim_due(completed.app.database, clock(), 1)
     run_attempt(completed.app.database, completed.app.settings, first, clock)
     assert completed.rows("SELECT state, last_status FROM outbox WHERE id = 1") == [("failed", 410)]
     clock.pass_(days=30)
     assert attempt(completed) == 0
 
-    completed.app.database.write(lambda db: Delivery.redeliver_all(db, (3,), clock()))
+    completed.app.database.write(lambda db: redeliver(db, (1, 3), clock()))
     assert attempt(completed) == 3
     assert completed.rows("SELECT DISTINCT state FROM outbox") == [("delivered",)]
 
@@ -727,11 +736,56 @@ def test_a_result_that_stops_its_sender_is_set_aside(completed, receiver, clock)
     row = owed(completed)
     assert (row.state, row.attempts) == ("failed", 5)
     assert row.last_error.startswith("The worker stopped during each of 5 attempts")
-    assert (row.next_attempt_at, row.leased_until) == (None, None)
+    assert row.next_attempt_at is None
     assert receiver.requests == []
-    completed.app.database.write(lambda db: Delivery.redeliver_all(db, (1,), clock()))
+    completed.app.database.write(lambda db: redeliver(db, (1,), clock()))
     assert attempt(completed) == 1
     assert owed(completed).state == "delivered"
+
+
+def test_a_result_that_may_stop_its_worker_is_never_sent_beside_another(completed, clock):
+    change(completed, "UPDATE outbox SET unfinished = 2")
+    owe_more(completed, 9)
+    change(completed, "UPDATE outbox SET url = url || '/' || id WHERE id > 5")
+    completed.clock.pass_(seconds=1)
+    in_flight = [a_delivery("http://example.org")]
+    in_flight[0].id = 99
+    assert claim_due(completed.app.database, clock(), MAX_IN_FLIGHT, in_flight) == []
+    (suspect,) = claim_due(completed.app.database, clock(), MAX_IN_FLIGHT)
+    assert (suspect.id, suspect.is_quarantined) == (1, True)
+    assert len(claim_due(completed.app.database, clock(), MAX_IN_FLIGHT)) > 1
+
+
+def test_an_old_workers_outcome_is_not_taken_for_that_of_a_new_first_attempt(
+    completed, receiver, clock
+):
+    (old,) = claim(completed)
+    clock.pass_(seconds=61)
+    (newer,) = claim(completed)
+    receiver.answers = [(410, {})]
+    run_attempt(completed.app.database, completed.app.settings, newer, clock)
+    completed.app.database.write(lambda db: redeliver(db, (1,), clock()))
+    (newest,) = claim(completed)
+    assert (old.attempts, newest.attempts) == (1, 1)
+    receiver.answers = [(410, {})]
+    run_attempt(completed.app.database, completed.app.settings, old, clock)
+    row = owed(completed)
+    assert (row.state, row.leased_until) == ("pending", newest.leased_until)
+    run_attempt(completed.app.database, completed.app.settings, newest, clock)
+    assert owed(completed).state == "delivered"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("url", ["x'ff'", "CAST(x'ff' AS TEXT)", "CAST(x'68ff' AS TEXT)"])
+def test_urls_that_cannot_be_read_keep_no_other_result_waiting(completed, url):
+    owe_more(completed, 9)
+    change(completed, f"UPDATE outbox SET url = {url} WHERE id < 9")
+    assert attempt(completed) == 2
+    assert attempt(completed) == 0
+    assert completed.rows("SELECT state, last_error, count(*) FROM outbox GROUP BY 1, 2") == [
+        ("delivered", None, 2),
+        ("failed", "Its url is no text. Correct that, then retry.", 8),
+    ]
 
 
 def test_a_result_that_was_set_aside_is_tried_again_if_its_sender_was_only_late(
@@ -792,10 +846,10 @@ def test_no_more_are_claimed_than_asked_for_and_the_longest_due_first(completed,
     assert [one.id for one in claim_due(completed.app.database, clock(), 8)] == [3, 4]
 
 
-def test_one_worker_has_at_most_seven_attempts_in_flight_at_one_receiver(completed, clock):
+def test_one_worker_has_at_most_four_attempts_in_flight_at_one_receiver(completed, clock):
     owe_more(completed, 19)
     in_flight: list[Delivery] = []
-    for limit, count in ((MAX_PER_RECEIVER - 1, 3), (MAX_IN_FLIGHT, 7), (MAX_IN_FLIGHT, 7)):
+    for limit, count in ((MAX_PER_RECEIVER - 1, 3), (MAX_IN_FLIGHT, 4), (MAX_IN_FLIGHT, 4)):
         in_flight += claim_due(completed.app.database, clock(), limit, in_flight)
         assert len(in_flight) == count
 
@@ -811,7 +865,7 @@ def test_senders_never_claim_the_same_delivery(completed, clock):
             together.wait(PATIENCE_SECONDS)
             while True:
                 with own.read() as db:
-                    if not Delivery.is_due(db, clock()):
+                    if not Delivery.find_due(db, clock()):
                         return claimed
                 claimed += [one.id for one in claim_due(own, clock(), 3)]
 
@@ -828,7 +882,7 @@ def test_a_failed_delivery_starts_anew_when_redelivered(completed, receiver, clo
         claim(completed)
         clock.pass_(seconds=60)
     claim(completed)
-    assert completed.app.database.write(lambda db: Delivery.redeliver_all(db, (1,), clock())) == [1]
+    assert completed.app.database.write(lambda db: redeliver(db, (1,), clock())) == [1]
     row = owed(completed)
     assert (row.state, row.attempts, row.next_attempt_at) == ("pending", 0, clock())
     receiver.answers = [(500, {})]
@@ -843,20 +897,20 @@ def test_a_delivery_that_waits_goes_out_at_once_when_redelivered(completed, rece
     receiver.answers = [(500, {"Retry-After": "7200"})]
     attempt(completed)
     assert attempt(completed) == 0
-    completed.app.database.write(lambda db: Delivery.redeliver_all(db, (), clock()))
+    completed.app.database.write(lambda db: redeliver(db, (1,), clock()))
     assert attempt(completed) == 1
     assert owed(completed).state == "delivered"
 
 
 def test_a_delivered_result_is_not_redelivered(completed, clock):
     attempt(completed)
-    assert completed.app.database.write(lambda db: Delivery.redeliver_all(db, (1,), clock())) == []
+    assert completed.app.database.write(lambda db: redeliver(db, (1,), clock())) == []
     assert owed(completed).state == "delivered"
 
 
 def test_an_attempt_under_way_keeps_its_lease_when_redelivered(completed, clock):
     claim(completed)
-    completed.app.database.write(lambda db: Delivery.redeliver_all(db, (), clock()))
+    completed.app.database.write(lambda db: redeliver(db, (1,), clock()))
     assert claim(completed) == []
 
 
@@ -976,9 +1030,40 @@ def test_a_receiver_without_valid_tls_is_not_a_delivery(receiver):
     assert receiver.requests == []
 
 
-@pytest.mark.parametrize("url", ["http://", "example.org", "http://a..b/", "http://[::1"])
-def test_an_address_that_is_none_is_told_so(url):
-    assert post(a_delivery(url)) == Outcome(None, "The address is not valid.")
+@pytest.mark.parametrize(
+    ("changes", "trouble"),
+    [
+        *(({"url": url}, "its url is not an http or https address") for url in NO_ADDRESSES),
+        ({"url": "http://a..b/"}, "its url is not valid"),
+        ({"format": "xml"}, "its format is neither form nor json"),
+        *(({"payload": payload}, "its payload is not a JSON object") for payload in NO_PAYLOADS),
+        ({"format": "json", "payload": "{"}, "its payload is not a JSON object"),
+        ({"webhook_id": "日本"}, "its webhook_id is not ASCII"),
+        ({"webhook_id": "a\nb"}, "its webhook_id is not valid"),
+    ],
+)
+def test_what_can_never_be_sent_is_told_and_not_tried_again(receiver, changes, trouble):
+    delivery = a_delivery(receiver.url)
+    for name, value in changes.items():
+        setattr(delivery, name, value)
+    outcome = post(delivery)
+    assert outcome.error == f"It cannot be sent: {trouble}. Correct it, then retry."
+    assert (outcome.status, outcome.is_final) == (None, True)
+    assert receiver.requests == []
+
+
+def test_a_row_that_can_never_be_sent_fails_at_once_until_it_is_corrected(
+    completed, receiver, clock
+):
+    change(completed, "UPDATE outbox SET payload = 'Blue'")
+    assert attempt(completed) == 1
+    row = owed(completed)
+    assert (row.state, row.attempts, row.next_attempt_at) == ("failed", 1, None)
+    assert "its payload is not a JSON object" in row.last_error
+    change(completed, "UPDATE outbox SET payload = '{}'")
+    completed.app.database.write(lambda db: redeliver(db, (1,), clock()))
+    assert attempt(completed) == 1
+    assert owed(completed).state == "delivered"
 
 
 # The worker ##################################################################
@@ -1068,7 +1153,8 @@ def test_the_sender_claims_no_more_than_it_can_send_and_in_the_end_sends_all(
     assert len(reached) == 20
 
 
-def test_a_stop_waits_for_the_attempt_under_way(serve, questionnaires, answering):
+def test_a_stop_waits_a_moment_for_the_attempt_in_flight(serve, questionnaires, answering, patch):
+    patch("worker.results", "FINISH_SECONDS", PATIENCE_SECONDS)
     reached, go_on = Event(), Event()
     send_results(questionnaires, answering(slow(reached, go_on)))
     webhook = serve()
@@ -1078,6 +1164,38 @@ def test_a_stop_waits_for_the_attempt_under_way(serve, questionnaires, answering
         worker.stop()
         go_on.set()
     assert owed(webhook).state == "delivered"
+
+
+def test_a_stop_gives_the_lease_of_an_attempt_back_that_takes_longer(
+    serve, questionnaires, answering, clock, patch
+):
+    patch("worker.http_client", "READ_SECONDS", 2 * PATIENCE_SECONDS)
+    reached, go_on = Event(), Event()
+    send_results(questionnaires, answering(slow(reached, go_on)))
+    webhook = serve()
+    with sending(webhook):
+        complete(webhook.phone())
+        assert reached.wait(PATIENCE_SECONDS)
+        assert owed(webhook).leased_until is not None
+    row = owed(webhook)
+    assert (row.state, row.attempts, row.crashed_claims) == ("pending", 0, 0)
+    assert (row.leased_until, row.next_attempt_at) == (None, clock() + timedelta(seconds=5))
+    assert row.last_error == "The worker was stopped during the attempt."
+    clock.pass_(seconds=5)
+    (again,) = claim(webhook)
+    assert again.webhook_id == row.webhook_id
+    go_on.set()  # the answer to the first attempt comes after all
+    until(lambda: all(thread.name != "result" for thread in threading.enumerate()))
+    assert owed(webhook).leased_until == again.leased_until
+
+
+def test_no_number_of_stops_uses_an_attempt_up(completed, receiver, clock):
+    for _ in range(20):
+        (claimed,) = claim(completed)
+        completed.app.database.write(lambda db, one=claimed: one.release(db, clock()))
+        clock.pass_(seconds=5)
+    assert attempt(completed) == 1
+    assert (owed(completed).state, owed(completed).attempts) == ("delivered", 1)
 
 
 def test_the_worker_goes_on_after_the_database_failed(completed, receiver, patch, caplog):

@@ -14,7 +14,7 @@ import requests
 from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event
 
-from models import Delivery
+from models import outbox
 from models.plan import find_plans
 from storage.base import Base, Compiled
 from worker.expiry import expire_silent
@@ -206,7 +206,12 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
     live(party, receiver)
     recorded.clear()
     with party.app.database.read() as db:
-        Delivery.find_undelivered(db)
+        for state in ("pending", "failed"):
+            outbox.find_ids(db, state, 0)
+            outbox.find(db, state, 0, 500)
+        outbox.find_paused_urls(db)
+        outbox.find_410_ids(db, [1, 2])
+        outbox.count_undelivered(db)
         assert list(find_plans(db, party.app.files.current.catalog))
     statements = recorded | dict.fromkeys(OPERATORS)
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
 from urllib3 import HTTPConnectionPool
 from urllib3 import HTTPResponse as RawResponse
 from urllib3.exceptions import HTTPError, LocationValueError
@@ -20,6 +20,7 @@ CONNECT_SECONDS = 3.05  # for each address that is tried
 READ_SECONDS = 15  # until the next byte
 ATTEMPT_SECONDS = 30  # for all of a request, its response included
 MAX_BODY_BYTES = 64 * 1024  # that are read of a response
+INVALID_URL = (MissingSchema, InvalidSchema, InvalidURL, LocationValueError, UnicodeError)
 
 
 class Response(NamedTuple):
@@ -33,13 +34,17 @@ class RequestFailed(Exception):
     """There was no whole response in time; the message is a sentence for the operator."""
 
 
+class InvalidRequest(Exception):
+    """It can never be sent; the message, a part of a sentence, says what is wrong with it."""
+
+
 def post(url: str, body: bytes, headers: dict[str, str], *, allow_private: bool) -> Response:
     """POST once: no redirect is followed, no proxy and no `.netrc` is used, nothing is tried again.
 
     It takes ATTEMPT_SECONDS at most, once the name is resolved. The body of a 2xx is read to its
     end, where one that breaks off shows, or to MAX_BODY_BYTES; other bodies are not read.
-    `allow_private` permits addresses of private networks. Raises RequestFailed for everything that
-    is not a response.
+    `allow_private` permits addresses of private networks. Raises InvalidRequest for what cannot be
+    sent, and RequestFailed for everything else that is not a response.
     """
     with ReceiverAdapter(ATTEMPT_SECONDS, allow_private) as adapter:
         try:
@@ -49,6 +54,10 @@ def post(url: str, body: bytes, headers: dict[str, str], *, allow_private: bool)
             answer = adapter.send(request, stream=True, timeout=timeout)
             if 200 <= answer.status_code < 300:
                 read_body(answer.raw)
+        except INVALID_URL:
+            raise InvalidRequest("its url is not valid") from None
+        except InvalidHeader:
+            raise InvalidRequest("its webhook_id is not valid") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise RequestFailed(adapter.timeout_error or describe_error(error)) from None
         if adapter.timeout_error:
@@ -74,10 +83,6 @@ def describe_error(error: Exception) -> str:
             return f"No answer within {READ_SECONDS} s."
         case requests.exceptions.SSLError():
             return "The certificate or the TLS connection is not valid."
-        case (
-            MissingSchema() | InvalidSchema() | InvalidURL() | LocationValueError() | UnicodeError()
-        ):
-            return "The address is not valid."
         case requests.ConnectionError():
             return "The connection was refused or broke off."
     return f"The answer broke off ({type(error).__name__})."

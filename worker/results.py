@@ -2,32 +2,39 @@
 
 import json
 import logging
+import time
 from collections.abc import Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from threading import Event
-from typing import NamedTuple
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import Any, NamedTuple, Optional
 from urllib.parse import urlencode
 
 from standardwebhooks import Webhook as StandardWebhook
 
+from addresses import is_web_address
 from gateway.webhook import FORM_TYPE
 from logs import error_location, log_event
 from models import Delivery
 from models.delivery import HTTP_GONE, MAX_IN_FLIGHT
 from settings import Settings, __version__
 from storage import Clock, Database
-from worker.http_client import RequestFailed, Response, post
+from worker.hosts import Hosts
+from worker.http_client import InvalidRequest, RequestFailed, Response, post
 from worker.worker import Job
 
-MAX_CLAIMS = 100  # in a row that find nothing to send
+MAX_CLAIMS = 100  # in a row that only fail what cannot be read, or was claimed too often
+FINISH_SECONDS = 0.25  # for attempts in flight to end, and as long to give their leases back
 
 
 class DeliverResults(Job):
     """Keeps up to MAX_IN_FLIGHT attempts in flight, each in a thread; wakes the worker after each.
 
-    It claims no more than it can send at once: a lease runs out while its delivery waits.
+    It claims no more than it can send at once: a lease runs out while its delivery waits. The
+    threads are daemons, because an attempt may outlast the patience of whoever stops the program.
     """
 
     verb = "claim"
@@ -35,62 +42,103 @@ class DeliverResults(Job):
     def __init__(self, database: Database, settings: Settings, clock: Clock, wake: Event) -> None:
         self._database, self._settings, self._clock = database, settings, clock
         self._wake = wake
-        self._pool = ThreadPoolExecutor(MAX_IN_FLIGHT, "results")
-        self._in_flight: dict[Future, Delivery] = {}
+        self._hosts = Hosts()
+        self._in_flight: dict[int, Delivery] = {}  # by id
+        self._ended: SimpleQueue[tuple[Delivery, Outcome | None]] = SimpleQueue()
 
     def run(self, now: datetime) -> bool:
+        while not self._ended.empty():
+            url, outcome = self._take_ended(0)
+            if outcome and not outcome.is_final:
+                self._hosts.learn(url, outcome.status, outcome.error is None, now)
         in_flight = list(self._in_flight.values())
         is_alone = any(delivery.is_quarantined for delivery in in_flight)
         free = 0 if is_alone else MAX_IN_FLIGHT - len(in_flight)
-        claimed = claim_due(self._database, now, free, in_flight) if free else []
+        claimed = claim_due(self._database, now, free, in_flight, self._hosts) if free else []
         for delivery in claimed:
-            self._start(delivery)
+            Thread(target=self._attempt, args=(delivery,), name="result", daemon=True).start()
+            self._in_flight[delivery.id] = delivery
         return bool(claimed)
 
     def finish(self) -> None:
-        self._pool.shutdown()
+        """Wait a moment for what is in flight, and give the leases of the rest back.
 
-    def _start(self, delivery: Delivery) -> None:
-        future = self._pool.submit(
-            run_attempt, self._database, self._settings, delivery, self._clock
-        )
-        self._in_flight[future] = delivery
-        future.add_done_callback(self._end)
+        If that takes too long it is left: a lease runs out by itself.
+        """
+        deadline = time.monotonic() + FINISH_SECONDS
+        with suppress(Empty):
+            while self._in_flight:
+                self._take_ended(max(deadline - time.monotonic(), 0))
+        if self._in_flight:
+            releasing = Thread(target=self._release, name="release", daemon=True)
+            releasing.start()
+            releasing.join(FINISH_SECONDS)
 
-    def _end(self, future: Future) -> None:
-        del self._in_flight[future]
-        if error := future.exception():
+    def _attempt(self, delivery: Delivery) -> None:
+        outcome = None
+        try:
+            outcome = run_attempt(self._database, self._settings, delivery, self._clock)
+        except Exception as error:
             log_event("worker", logging.ERROR, outcome=f"cannot record: {error_location(error)}")
-        self._wake.set()
+        finally:
+            self._ended.put((delivery, outcome))
+            self._wake.set()
+
+    def _take_ended(self, timeout: float) -> tuple[str, Optional["Outcome"]]:
+        """The URL and the outcome of an attempt that has ended; Empty if none does in time."""
+        delivery, outcome = self._ended.get(timeout=timeout)
+        del self._in_flight[delivery.id]
+        return delivery.url, outcome
+
+    def _release(self) -> None:
+        interrupted = list(self._in_flight.values())
+        try:
+            now = self._clock()
+            self._database.write(lambda db: [delivery.release(db, now) for delivery in interrupted])
+        except Exception as error:
+            outcome = f"cannot give leases back: {error_location(error)}"
+            log_event("worker", logging.ERROR, outcome=outcome)
 
 
 def claim_due(
-    database: Database, now: datetime, limit: int, in_flight: Collection[Delivery] = ()
+    database: Database,
+    now: datetime,
+    limit: int,
+    in_flight: Collection[Delivery] = (),
+    hosts: Hosts | None = None,
 ) -> list[Delivery]:
     """Lease up to `limit` deliveries that are due.
 
     It reads before it writes: a transaction that writes holds up texts.
     """
-    for _ in range(MAX_CLAIMS):  # a claim that finds only rows that cannot be read sets those aside
+    hosts = hosts or Hosts()
+    for _ in range(MAX_CLAIMS):
         with database.read() as db:
-            if not Delivery.is_due(db, now, in_flight):
-                return []
-        if claimed := database.write(lambda db: Delivery.claim(db, now, limit, in_flight)):
-            return claimed
+            urls = Delivery.find_due(db, now)
+        shares = hosts.share_out(urls, in_flight, limit, now)
+        if not shares:
+            break
+        claim = partial(Delivery.claim, now=now, shares=shares, in_flight=in_flight)
+        claimed = database.write(claim)
+        if claimed or in_flight:
+            return claimed  # with some in flight, this is run again when the next of them ends
     return []
 
 
-def run_attempt(database: Database, settings: Settings, delivery: Delivery, clock: Clock) -> None:
-    """Send a claimed delivery once, and save how that ended."""
+def run_attempt(
+    database: Database, settings: Settings, delivery: Delivery, clock: Clock
+) -> "Outcome":
+    """Send a claimed delivery once, save how that ended, and return it."""
     outcome = attempt(delivery, settings, clock())
     if outcome.error is None:
         delivery.succeed(outcome.status, clock())
     else:
-        delivery.fail(outcome.error, clock(), outcome.status, outcome.retry_after)
+        delivery.fail(now=clock(), **outcome._asdict())
     database.write(delivery.save_outcome)
     log_event(
         "delivery", id=delivery.id, attempt=delivery.attempts, outcome=outcome.error or "delivered"
     )
+    return outcome
 
 
 class Outcome(NamedTuple):
@@ -99,30 +147,53 @@ class Outcome(NamedTuple):
     status: int | None
     error: str | None = None
     retry_after: timedelta = timedelta(0)
+    is_final: bool = False  # nothing was sent, and nothing would be the next time
 
 
 def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
     """POST a delivery. Only a 2xx whose body has arrived counts; see `post`."""
-    body, headers = encode(delivery, settings.webhook_secrets, now)
     allow_private = settings.allow_private_receivers
     try:
+        body, headers = encode(delivery, settings.webhook_secrets, now)
         response = post(delivery.url, body, headers, allow_private=allow_private)
+    except InvalidRequest as error:
+        return Outcome(None, f"It cannot be sent: {error}. Correct it, then retry.", is_final=True)
     except RequestFailed as error:
         return Outcome(None, str(error))
+    except Exception as error:  # else its lease would run out, time and again
+        return Outcome(None, f"The worker could not send it: {error_location(error)}.")
     return classify_response(response, now)
 
 
 def encode(
     delivery: Delivery, secrets: tuple[str, ...], now: datetime
 ) -> tuple[bytes, dict[str, str]]:
-    """The body and the headers of an attempt at `now`."""
+    """The body and the headers of an attempt at `now`, or InvalidRequest."""
+    payload = parse_payload(delivery)
     headers = {"User-Agent": f"smsconvo/{__version__}", "Accept": "*/*"}
     headers["webhook-id"] = delivery.webhook_id
     if delivery.format == "form":
-        body = urlencode(json.loads(delivery.payload), doseq=True).encode("ascii")
+        body = urlencode(payload, doseq=True).encode("ascii")
         return body, headers | {"Content-Type": f"{FORM_TYPE}; charset=utf-8"}
     body = delivery.payload.encode("utf-8")
     return body, headers | {"Content-Type": "application/json"} | sign(delivery, secrets, now)
+
+
+def parse_payload(delivery: Delivery) -> dict[str, Any]:
+    """The payload; InvalidRequest for what only somebody who edits the row can have written."""
+    if not is_web_address(delivery.url):
+        raise InvalidRequest("its url is not an http or https address")
+    if delivery.format not in ("form", "json"):
+        raise InvalidRequest("its format is neither form nor json")
+    if not delivery.webhook_id.isascii():
+        raise InvalidRequest("its webhook_id is not ASCII")
+    try:
+        payload = json.loads(delivery.payload)
+    except ValueError:
+        payload = None
+    if not isinstance(payload, dict):
+        raise InvalidRequest("its payload is not a JSON object")
+    return payload
 
 
 def sign(delivery: Delivery, secrets: tuple[str, ...], now: datetime) -> dict[str, str]:

@@ -2,15 +2,18 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from threading import Event
+from threading import Event, Thread, main_thread
+from typing import TypeVar
 
 from logs import error_location, log_event
 from storage import Clock, Database
 
+T = TypeVar("T")
 POLL_SECONDS = 1
 GATHER_SECONDS = 0.05  # for what is due at nearly the same moment, so that texts are held up less
+STOP_SECONDS = 1  # that the end of the program waits for the worker's
 
 
 class Job:
@@ -26,7 +29,7 @@ class Job:
         raise NotImplementedError
 
     def finish(self) -> None:
-        """Wait for what is still in flight; the worker has stopped."""
+        """End what is still in flight, within a fraction of a second; the worker has stopped."""
 
 
 class Worker:
@@ -41,7 +44,7 @@ class Worker:
         self._stopped = False
 
     def run(self) -> None:
-        """Return when it was stopped and all that was in flight has ended."""
+        """Return when it was stopped and its jobs have ended what was in flight."""
         while not (self._stopped or self._database.broken.is_set()):
             have_more = [self._run_job(job) for job in self._due_at]  # a list: each of them runs
             if not any(have_more):
@@ -49,21 +52,40 @@ class Worker:
                 time.sleep(GATHER_SECONDS)
                 self._wake.clear()
         for job in self._due_at:
-            job.finish()
+            self._try(job.finish, f"cannot finish to {job.verb}")
+
+    def start(self) -> None:
+        """Run beside the main thread, and stop when that ends.
+
+        The thread that stops it is no daemon, so the interpreter waits for it, but not for long.
+        """
+        running = Thread(target=self.run, name="worker", daemon=True)
+        running.start()
+        Thread(target=self._stop_at_exit, args=(running,), name="stop").start()
 
     def stop(self) -> None:
         """Stop within the next second. It takes no lock, so a signal handler may call it."""
         self._stopped = True
 
+    def _stop_at_exit(self, running: Thread) -> None:
+        main_thread().join()
+        self.stop()
+        self._wake.set()
+        running.join(STOP_SECONDS)
+
     def _run_job(self, job: Job) -> bool:
         """Run it if it is time to; return whether it has more to do at once."""
         if time.monotonic() < self._due_at[job]:
             return False
-        try:
-            has_more = job.run(self._clock())
-        except Exception as error:
-            outcome = f"cannot {job.verb}: {error_location(error)}"
-            log_event("worker", logging.ERROR, outcome=outcome)
-            has_more = False
+        has_more = self._try(lambda: job.run(self._clock()), f"cannot {job.verb}") or False
         self._due_at[job] = time.monotonic() + (0 if has_more else job.interval)
         return has_more
+
+    @staticmethod
+    def _try(function: Callable[[], T], trouble: str) -> T | None:
+        """What it returns, or None and a line in the log: no failure of a job ends the worker."""
+        try:
+            return function()
+        except Exception as error:
+            log_event("worker", logging.ERROR, outcome=f"{trouble}: {error_location(error)}")
+            return None

@@ -67,7 +67,7 @@ def send_and_tell(
 def mark_and_send(url: str, now: datetime) -> None:
     """Wrongly: what is marked is not sent any more."""
     with connect(url) as database:
-        for one in database.write(lambda db: Delivery.claim(db, now, 8)):
+        for one in claim_due(database, now, 8):
             database.write(lambda db, one=one: db.merge(one).succeed(204, now))
     send(url, now)
 

@@ -30,7 +30,7 @@ from senders import (
 )
 from sqlalchemy import insert, select
 
-from models import Contact, Conversation, Delivery
+from models import Contact, Conversation, Delivery, outbox
 from models.delivery import LEASE
 from models.version import Version
 from storage import Database
@@ -377,7 +377,7 @@ def suffer(database: Database, url: str, results: int, limits: dict[str, float])
             timestamp.value += 600
             now = datetime.fromtimestamp(timestamp.value, UTC)
             if states(database)["failed"]:
-                database.write(lambda db, now=now: Delivery.redeliver_all(db, (), now))
+                database.write(lambda db, now=now: redeliver_all(db, now))
         sender.kill()
         sender.join()
     return {
@@ -386,6 +386,11 @@ def suffer(database: Database, url: str, results: int, limits: dict[str, float])
         "errors": {error for _, error in attempts},
         "memory": most - before,
     }
+
+
+def redeliver_all(db, now: datetime) -> None:
+    for state in ("pending", "failed"):
+        outbox.redeliver(db, outbox.find_ids(db, state, 0), now)
 
 
 def owed_again(db, urls: list[str]) -> list[dict]:

@@ -25,7 +25,7 @@ from direct import Direct
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from models import Delivery
+from models import outbox
 from models.plan import find_plans
 from models.replay import find_recordings
 from models.set_aside import SET_ASIDE, SORRY
@@ -354,7 +354,8 @@ class Example:
         with database.read() as db:
             assert len(list(find_plans(db, catalog))) >= SENDERS // 2
             list(find_recordings(db, [id for (id,) in ids]))
-            Delivery.find_undelivered(db)
+            for state in ("pending", "failed"):
+                outbox.find(db, state, 0, 2**53)
 
     def _explain(self, number: str) -> None:
         """A row of theirs is named."""

@@ -1,0 +1,271 @@
+"""Much is owed and nobody takes it, or all of it is retried: texts do not notice."""
+
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import psutil
+import pytest
+from conftest import ACCOUNT_SID, AUTH_TOKEN, HERE, NUMBER, new_database
+from owing import NOW, owe_many
+from rig import NOWHERE, TEXTS, Server, running
+from test_fault_outbox import receiving
+from twilio.request_validator import RequestValidator
+
+from gateway.webhook import FORM_TYPE
+from models import Delivery
+from phone import new_sid
+from storage import Database, connect
+from storage.versions import migrate
+
+URLS = [f"https://example.org/{n}" for n in range(10)]
+PHONES = 8
+LEAST_PACE = 0.9
+SLOWEST_SECONDS = 1  # a text beside a retry that once held up all of them for a minute
+MIB = 1024 * 1024
+guests = count(1)
+validator = RequestValidator(AUTH_TOKEN)
+
+
+# Looks #######################################################################
+
+
+def time_looks(database: Database, repeats: int = 50) -> float:
+    """Milliseconds that the worker's look takes, at least: whatever else runs makes it longer."""
+    later = NOW + timedelta(hours=1)
+
+    def look() -> float:
+        with database.read() as db:
+            began = time.perf_counter()
+            assert Delivery.find_due(db, later)
+            return time.perf_counter() - began
+
+    return min(look() for _ in range(repeats)) * 1000
+
+
+def refuse_some(database: Database) -> None:
+    """Half of the URLs want no more, as many results say; the others of theirs are paused."""
+    gone = "state = 'failed', last_status = 410, next_attempt_at = NULL"
+    for remainder in range(5):  # on PostgreSQL a statement has some seconds only
+        some = f"url < '{URLS[5]}' AND mod(id, 10) = {remainder}"
+        sql = f"UPDATE outbox SET {gone} WHERE state = 'pending' AND {some}"
+        database.write(lambda db, sql=sql: db.connection().exec_driver_sql(sql))
+
+
+@pytest.mark.alone
+def test_a_look_at_the_outbox_takes_as_long_however_much_is_owed(database, size):
+    milliseconds = {}
+    for count_of_each in (30, size(2_000, 30_000)):
+        for url in URLS:
+            owe_many(database, count_of_each, url)
+        refuse_some(database)
+        milliseconds[f"{10 * count_of_each:,}"] = time_looks(database)
+    print(", ".join(f"{owed} owed: {look:.2f} ms" for owed, look in milliseconds.items()))
+    few, many = milliseconds.values()
+    assert many < 3 * few
+
+
+# Texts #######################################################################
+
+
+class Pace(NamedTuple):
+    texts_per_second: float
+    cpu_ms: float  # of the server, for each text
+    slowest: float  # seconds
+
+
+def measure(server: Server, seconds: float) -> Pace:
+    """How fast a few phones are answered, which take little time themselves."""
+    durations: list[float] = []
+    began, used = time.monotonic(), cpu_seconds(server)
+    phones = [
+        Thread(target=text_until, args=(server, began + seconds, durations)) for _ in range(PHONES)
+    ]
+    for phone in phones:
+        phone.start()
+    for phone in phones:
+        phone.join()
+    elapsed, number = time.monotonic() - began, len(durations)
+    cpu = (cpu_seconds(server) - used) / number * 1000
+    return Pace(number / elapsed, cpu, max(durations))
+
+
+def text_until(server: Server, end: float, durations: list[float]) -> None:
+    host, port = server.address.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        while time.monotonic() < end:
+            guest = f"+1415{next(guests):07}"
+            for body in TEXTS:
+                began = time.perf_counter()
+                connection.sendall(request(server, guest, body))
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+                durations.append(time.perf_counter() - began)
+
+
+def request(server: Server, guest: str, body: str) -> bytes:
+    form = {"MessageSid": new_sid(), "AccountSid": ACCOUNT_SID, "Body": body}
+    form |= {"From": guest, "To": NUMBER}
+    content = urlencode(form)
+    head = {"Host": server.address, "Content-Type": FORM_TYPE, "Content-Length": len(content)}
+    head["X-Twilio-Signature"] = validator.compute_signature(f"{server.url}/sms", form)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    return f"POST /sms HTTP/1.1\r\n{lines}\r\n{content}".encode("ascii")
+
+
+def cpu_seconds(server: Server) -> float:
+    parent = psutil.Process(server.process.pid)
+    processes = [parent, *parent.children(recursive=True)]
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def hang(handler: BaseHTTPRequestHandler, _: str) -> None:
+    handler.connection.settimeout(60)
+    handler.connection.recv(1)
+
+
+def answer_503(handler: BaseHTTPRequestHandler, _: str) -> None:
+    handler.send_response(503)
+    handler.end_headers()
+
+
+@contextmanager
+def receivers_that_are_down() -> Iterator[list[str]]:
+    """One refuses, one hangs, one answers with an error; several URLs of each."""
+    with receiving(hang) as hanging, receiving(answer_503) as failing:
+        yield [f"{url}/{n}" for url in ("http://127.0.0.1:9", hanging, failing) for n in range(3)]
+
+
+@contextmanager
+def two_servers(folder: Path, url_of: Callable[[str], str], owed: int) -> Iterator[list[Server]]:
+    """Two servers whose receivers are down; the second owes much."""
+    with ExitStack() as stack:
+        urls = stack.enter_context(receivers_that_are_down())
+        servers = []
+        for name in ("nothing", "much"):
+            (folder / name).mkdir()
+            url = url_of(name)
+            with connect(url) as database:
+                for receiver in urls if name == "much" else ():
+                    owe_many(database, owed // len(urls), receiver)
+            server = Server(folder / name, urls[0], settings={"DATABASE_URL": url})
+            servers.append(stack.enter_context(running(server)))
+        yield servers
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url_of(request, tmp_path) -> Callable[[str], str]:
+    """The URL of a database with the tables in it, by a name."""
+
+    def make(name: str) -> str:
+        if request.param == "postgresql":
+            return new_database(request.getfixturevalue("postgresql"), "migrated")
+        url = f"sqlite:///{tmp_path}/{name}/smsconvo.db"
+        migrate(url)
+        return url
+
+    return make
+
+
+@pytest.mark.alone
+def test_results_that_nobody_takes_cost_texts_nothing(tmp_path, url_of, size):
+    """Rounds alternate, so that whatever else the machine does affects both alike."""
+    owed = size(9_000, 300_000)
+    with two_servers(tmp_path, url_of, owed) as (nothing, much):
+        for server in (nothing, much):
+            measure(server, 1)  # it has begun to deliver by then
+        rounds = [measure_both(nothing, much, n % 2) for n in range(size(4, 20))]
+        tried = much.log.read_text().count('"event":"delivery"')
+    pace = statistics.median(b.texts_per_second / a.texts_per_second for a, b in rounds)
+    cpu = statistics.median(b.cpu_ms / a.cpu_ms for a, b in rounds)
+    print(f"{owed:,} owed: {pace:.2f} of the pace, {cpu:.2f} of the processor time a text")
+    print(f"{tried} attempts; slowest text {max(b.slowest for _, b in rounds):.2f} s")
+    assert tried > 0
+    assert pace >= LEAST_PACE
+
+
+def measure_both(nothing: Server, much: Server, much_first: bool) -> tuple[Pace, Pace]:
+    if much_first:
+        second = measure(much, 2)
+        return measure(nothing, 2), second
+    return measure(nothing, 2), measure(much, 2)
+
+
+# A retry of all ##############################################################
+
+
+@pytest.mark.alone
+def test_a_retry_of_all_holds_up_no_text(tmp_path, url_of, size):
+    owed = size(5_000, 200_000)
+    (tmp_path / "one").mkdir()
+    url = url_of("one")
+    with connect(url) as database:
+        owe_many(database, owed, NOWHERE)
+    with running(Server(tmp_path / "one", settings={"DATABASE_URL": url})) as server:
+        before = measure(server, 2).slowest
+        with texting(server) as slowest:
+            began = time.monotonic()
+            assert server.run("outbox", "retry", "--all").wait(600) == 0
+            seconds = time.monotonic() - began
+        (retried,) = re.findall(r"To be tried again now: (\d+)", server.log.read_text())
+    print(
+        f"{owed:,} retried in {seconds:.1f} s;"
+        f" slowest text {max(slowest):.3f} s, before that {before:.3f} s"
+    )
+    assert int(retried) >= owed
+    assert max(slowest) < SLOWEST_SECONDS
+
+
+@contextmanager
+def texting(server: Server) -> Iterator[list[float]]:
+    """Text meanwhile; the slowest text of each half second."""
+    slowest: list[float] = []
+    ended = Event()
+
+    def text() -> None:
+        while not ended.is_set():
+            slowest.append(measure(server, 0.5).slowest)
+
+    thread = Thread(target=text)
+    thread.start()
+    try:
+        yield slowest
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("arguments", [[], ["retry", "--all"]], ids=["list", "retry"])
+def test_outbox_needs_no_more_memory_for_much(
+    folder, environ, database, database_url, size, arguments
+):
+    environ = environ | {"DATABASE_URL": database_url}
+    with connect(database_url) as database:
+        owe_many(database, 1_000, NOWHERE)
+        few = measure_memory(folder, environ, *arguments)
+        owe_many(database, size(20_000, 200_000), NOWHERE)
+    many = measure_memory(folder, environ, *arguments)
+    print(f"{few / MIB:.0f} MiB for 1,000, {many / MIB:.0f} MiB for much")
+    assert many < few + 10 * MIB
+
+
+def measure_memory(folder: Path, environ: dict[str, str], *arguments: str) -> int:
+    """The most bytes that `outbox` had in memory."""
+    command = [sys.executable, str(HERE / "smsconvo.py"), "outbox", *arguments]
+    process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss * 1024
