@@ -136,8 +136,9 @@ def _find_days(phrase: str, context: ParseContext, day_first: bool) -> Iterable[
     if weekday.isalpha() and len(weekday) > 2 and (day := _next_weekday(weekday, context)):
         yield day
         return
-    # In the question's order, or in the other one where numbers fit only that, such as 13/05.
-    orders = [day_first, not day_first] if re.search("[0-9]", phrase) else [day_first]
+    # In the question's order, or in the other one where a number fits only that, such as 13/05.
+    may_swap = any(12 < int(number) < 32 for number in re.findall("[0-9]+", phrase))
+    orders = [day_first, not day_first] if may_swap else [day_first]
     days = (_absolute_days(phrase, context, order) for order in orders)
     yield from next(filter(None, days), [])
 
