@@ -5,6 +5,7 @@ A guest can name a choice, begin its name as no other begins, or give its number
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
@@ -42,6 +43,10 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 WRAPPING = re.compile(r"^\W+|[^\w+*#-]+$")
 
 
+# At the end; the blanks before it are looked at once, and not from each of them to the last.
+POLITENESS = re.compile(r"(?<![,\s])[,\s]+(please|pls|thanks|thank you)\W*$", flags=re.IGNORECASE)
+
+
 @lru_cache(maxsize=1024)
 def _names(choice: Choice) -> frozenset[str]:
     names = {_fold(name) for name in (choice.value, choice.label, *choice.also)}
@@ -72,10 +77,11 @@ class ChoiceKind(Kind):
     placeholders = {"choices": numbered_list}
 
     def parse(self, question: ChoiceOptions, text: str, context: ParseContext) -> str | None:
+        names = _names_of(question.choices)
         if not question.many:
-            choice = _find_choice(question.choices, text)
+            choice = _find_choice(names, text)
             return choice and choice.value
-        chosen = _find_choices(question.choices, text)
+        chosen = _find_choices(names, text)
         return (
             SEPARATOR.join(choice.value for choice in question.choices if choice in chosen) or None
         )
@@ -95,7 +101,7 @@ class ChoiceKind(Kind):
         return "many" if question.many else "choice"
 
     def is_name(self, question: ChoiceOptions, text: str) -> bool:
-        return bool(_find_named(question.choices, _fold(text)))
+        return bool(_names_of(question.choices).find_named(_fold(text)))
 
     def names(self, question: ChoiceOptions) -> Iterator[Name]:
         for choice in question.choices:
@@ -146,22 +152,58 @@ def _fold(text: str) -> str:
     return without_accents(normalize(text))
 
 
-def _find_named(choices: Sequence[Choice], folded: str) -> list[Choice]:
-    bare = strip_decoration(folded)
-    return [choice for choice in choices if folded in choice.names or bare in choice.names]
+class ChoiceNames:
+    """What choices can be called, made ready to find one by a name or its beginning."""
+
+    def __init__(self, choices: tuple[Choice, ...]) -> None:
+        self.choices = choices
+        self._positions: dict[str, set[int]] = {}  # of the choices that have a name
+        for position, choice in enumerate(choices):
+            for name in choice.names:
+                self._positions.setdefault(name, set()).add(position)
+        self._sorted = sorted(self._positions)
+        # How many parts an "and" can divide a name into, even one inside of a word.
+        self.max_parts = 1 + max((name.count("and") for name in self._sorted), default=0)
+
+    def find_named(self, folded: str) -> list[Choice]:
+        """Those of this name, as it is or without decoration."""
+        names = (folded, strip_decoration(folded))
+        return self._at(set().union(*(self._positions.get(name, ()) for name in names)))
+
+    def find_begun(self, beginning: str) -> list[Choice]:
+        """Those that have a name with this beginning; not all where there are many."""
+        positions: set[int] = set()
+        for name in self._sorted[bisect_left(self._sorted, beginning) :]:
+            if not name.startswith(beginning) or len(positions) > 1:
+                break
+            positions |= self._positions[name]
+        return self._at(positions)
+
+    def at(self, mark: str) -> Choice | None:
+        """The choice of this number or letter, if there are so many."""
+        number = int(mark) if mark.isdecimal() else ord(mark) - ord("a") + 1
+        return self.choices[number - 1] if 1 <= number <= len(self.choices) else None
+
+    def _at(self, positions: set[int]) -> list[Choice]:
+        return [self.choices[position] for position in sorted(positions)]
 
 
-def _find_choice(choices: Sequence[Choice], text: str) -> Choice | None:
+@lru_cache(maxsize=256)
+def _names_of(choices: tuple[Choice, ...]) -> ChoiceNames:
+    return ChoiceNames(choices)
+
+
+def _find_choice(names: ChoiceNames, text: str) -> Choice | None:
     """The one that is meant: named, by number or letter, or begun as no other is."""
     folded = strip_politeness(_fold(text))
-    if named := _find_named(choices, folded):
+    if named := names.find_named(folded):
         return named[0] if len(named) == 1 else None
     bare = strip_decoration(folded)
     if not bare:
         return None
     marked = re.fullmatch(r"#?([0-9]{1,2}|[a-z])(?:[).: ]+(.+))?", bare)
-    at_mark = by_position(choices, marked[1]) if marked else None
-    begun = [choice for choice in choices if any(name.startswith(bare) for name in choice.names)]
+    at_mark = names.at(marked[1]) if marked else None
+    begun = names.find_begun(bare)
     only_begun = begun[0] if len(begun) == 1 else None
     if marked and marked[2]:
         is_consistent = at_mark and strip_decoration(marked[2]) in at_mark.names
@@ -175,52 +217,46 @@ def _find_choice(choices: Sequence[Choice], text: str) -> Choice | None:
 
 def strip_politeness(text: str) -> str:
     """Without a "please" or "thanks" at the end."""
-    return re.sub(r"[,\s]+(please|pls|thanks|thank you)\W*$", "", text, flags=re.IGNORECASE)
+    return POLITENESS.sub("", text)
 
 
-def by_position(choices: Sequence[Choice], mark: str) -> Choice | None:
-    """The choice of this number or letter, if there are so many."""
-    position = int(mark) if mark.isdecimal() else ord(mark) - ord("a") + 1
-    return choices[position - 1] if 1 <= position <= len(choices) else None
-
-
-def _find_choices(choices: Sequence[Choice], text: str) -> list[Choice]:
+def _find_choices(names: ChoiceNames, text: str) -> list[Choice]:
     """All that are meant, or none where a part is none of them."""
-    if choice := _find_choice(choices, text):
+    if choice := _find_choice(names, text):
         return [choice]
     found: list[Choice] = []
     text = strip_politeness(unicodedata.normalize("NFKC", text))
     for part in filter(str.strip, re.split(r"[,;/&+\n]", text)):
         joined = re.split(r"\band\b", part, flags=re.IGNORECASE)
-        if not (several := _find_joined(choices, joined)):
+        if not (several := _find_joined(names, joined)):
             return []
         found += several
     return found
 
 
-def _find_joined(choices: Sequence[Choice], parts: list[str]) -> list[Choice]:
+def _find_joined(names: ChoiceNames, parts: list[str]) -> list[Choice]:
     """What stands between "and"s, which can be part of a name: the longest name counts."""
     found: list[Choice] = []
-    parts = parts if parts[0].strip() else parts[1:]
-    while parts:
-        for count in range(len(parts), 0, -1):
-            name = "and".join(parts[:count])
-            choice = _find_choice(choices, name)
-            if several := [choice] if choice else _find_marks(choices, name):
+    start = 0 if parts[0].strip() else 1
+    while start < len(parts):
+        for end in range(min(start + names.max_parts, len(parts)), start, -1):
+            name = "and".join(parts[start:end])
+            choice = _find_choice(names, name)
+            if several := [choice] if choice else _find_marks(names, name):
                 break
         else:
             return []
         found += several
-        parts = parts[count:]
+        start = end
     return found
 
 
-def _find_marks(choices: Sequence[Choice], text: str) -> Iterable[Choice]:
+def _find_marks(names: ChoiceNames, text: str) -> Iterable[Choice]:
     """Those whose numbers or letters stand there with nothing but blanks between them."""
     marks = strip_decoration(normalize(text)).split()
     if not all(re.fullmatch("[0-9]{1,2}|[a-z]", mark) for mark in marks):
         return []
-    found = [_find_choice(choices, mark) for mark in marks]
+    found = [_find_choice(names, mark) for mark in marks]
     return [] if None in found else found
 
 

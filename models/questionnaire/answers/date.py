@@ -4,9 +4,11 @@ The library is loaded with the first date that is asked for, as it takes a tenth
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
+from itertools import chain
 from typing import Annotated, Protocol
 
 from msgspec import Meta
@@ -17,6 +19,14 @@ from models.text import normalize, strip_decoration
 
 Day = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2}|today([+-][0-9]{1,4}d)?)$")]
 MAX_DATE_LENGTH = 60
+# The library tries up to 16 meanings of a phrase, and takes milliseconds for each word. What it
+# reads has 11 at most: "Tuesday the 24th of November of the year 2026", where 24 and th are two.
+MAX_DATE_WORDS, MAX_REPEATS = 12, 3
+# A number, a character of Chinese, Japanese or Korean, or a word of any other script.
+WORD = re.compile(
+    "[0-9]+|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+    "|[a-z\x80-\u303f\u3100-\u33ff\ua000-\uabff\ud7a4-\U0010ffff]+"
+)
 RANGE_OR_PERIOD = re.compile(
     r"[^-]*[0-9] ?- ?[0-9][^-]*|[0-9]+|.*[0-9]:[0-9].*|midnight"
     r"|\w+ (day|week|month|year)s?"
@@ -63,7 +73,9 @@ class DateKind(Kind):
 
     def parse(self, question: DateOptions, text: str, context: ParseContext) -> str | None:
         phrase = strip_decoration(normalize(text))
-        if len(phrase) > MAX_DATE_LENGTH or RANGE_OR_PERIOD.fullmatch(phrase):
+        if len(phrase) > MAX_DATE_LENGTH or _is_wordy(phrase):
+            return None
+        if RANGE_OR_PERIOD.fullmatch(phrase):
             return None
         if DECIMAL.fullmatch(phrase) and not question.day_first:
             return None
@@ -95,6 +107,12 @@ class DateKind(Kind):
         return "Write a date like 2026-12-31."
 
 
+def _is_wordy(phrase: str) -> bool:
+    """Whether it has more words, or one of them more often, than a date has."""
+    counts = Counter(WORD.findall(phrase))
+    return counts.total() > MAX_DATE_WORDS or max(counts.values(), default=0) > MAX_REPEATS
+
+
 def _is_in_calendar(written: str) -> bool:
     try:
         return resolve_day(written, ANY_DAY.local_date) is not None
@@ -118,19 +136,23 @@ def _find_days(phrase: str, context: ParseContext, day_first: bool) -> Iterable[
     if weekday.isalpha() and len(weekday) > 2 and (day := _next_weekday(weekday, context)):
         yield day
         return
-    # In the question's order, or in the other one where numbers fit only that, such as 13/05.
-    yield from list(_absolute_days(phrase, context, day_first)) or _absolute_days(
-        phrase, context, not day_first
-    )
+    # In the question's order, or in the other one where a number fits only that, such as 13/05.
+    may_swap = any(12 < int(number) < 32 for number in re.findall("[0-9]+", phrase))
+    orders = [day_first, not day_first] if may_swap else [day_first]
+    days = (_absolute_days(phrase, context, order) for order in orders)
+    yield from next(filter(None, days), [])
 
 
-def _absolute_days(phrase: str, context: ParseContext, day_first: bool) -> Iterable[date]:
+def _absolute_days(phrase: str, context: ParseContext, day_first: bool) -> list[date]:
     numbers = re.findall("[0-9]+", phrase)
     has_year = len(numbers) > (1 if re.search("[^\\W\\d_]{3}", phrase) else 2)
     order = "DMY" if day_first else "MDY"
-    for prefer in ["current_period"] if has_year else ["future", "past"]:
-        if day := _parse(phrase, context, "absolute-time", prefer, order=order):
-            yield from [day] if has_year else _nearest_year(day, context.local_date, prefer)
+    prefer = "current_period" if has_year else "future"
+    day = _parse(phrase, context, "absolute-time", prefer, order=order)
+    if has_year or not day:
+        return [day] if day else []
+    years = (_nearest_year(day, context.local_date, prefer) for prefer in ("future", "past"))
+    return list(chain.from_iterable(years))
 
 
 def _parse(

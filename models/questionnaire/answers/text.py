@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Protocol
 
 from models.questionnaire.answers.kind import Kind, Number, ParseContext, Sentence
 from models.questionnaire.problem import Problem
 from models.text import LONGEST_REPLY, normalize, strip_decoration
 
-PATTERN_SECONDS = 0.1  # for matching a pattern: on some texts some patterns would never end
+PATTERN_SECONDS = 0.03  # to match a pattern: on some texts some would never end, and all texts wait
 
 
 class TextOptions(Protocol):
@@ -36,7 +37,7 @@ class TextKind(Kind):
         return text if not question.pattern or _matches(question.pattern, stripped) else None
 
     def matches(self, question: TextOptions, value: str, wanted: str | float) -> bool:
-        return strip_decoration(normalize(value)) == strip_decoration(normalize(str(wanted)))
+        return _compared(value) == _compared(str(wanted))
 
     def problems(self, question: TextOptions) -> Iterator[Problem]:
         longest = LONGEST_REPLY + 1 if question.max is None else question.max
@@ -46,6 +47,11 @@ class TextKind(Kind):
             yield Problem("max", "leaves nothing to text. Write a larger number.")
         if question.pattern and (error := _pattern_error(question.pattern)):
             yield Problem("pattern", f"is not a regular expression: {error}. Correct it.")
+
+
+@lru_cache(maxsize=1024)  # a turn compares an answer with each condition, several times
+def _compared(text: str) -> str:
+    return strip_decoration(normalize(text))
 
 
 def _matches(pattern: str, text: str) -> bool:
