@@ -275,14 +275,14 @@ def _list_due_urls() -> sa.Select:
     following = _pending(sa.func.min(url)).where(url > receivers.c.url).scalar_subquery()
     receivers = receivers.union_all(sa.select(following).where(receivers.c.url.is_not(None)))
     here = url == receivers.c.url
-    gone = sa.select(TABLE.c.id).where(sa.text(IS_410), here)
+    refusals = sa.select(TABLE.c.id).where(sa.text(IS_410), here)
     times = (
         sa.select(
             receivers.c.url,
             _pending(sa.func.min(time)).where(here).scalar_subquery().label("first"),
             _pending(sa.func.max(time)).where(here).scalar_subquery().label("last"),
             # For EXISTS, PostgreSQL may read those of all URLs at once.
-            gone.limit(LITERAL_1).scalar_subquery().label("gone"),
+            refusals.limit(LITERAL_1).scalar_subquery().label("refusal"),
         )
         .where(receivers.c.url.is_not(None))
         .subquery()
@@ -290,7 +290,7 @@ def _list_due_urls() -> sa.Select:
     is_due = sa.or_(times.c.first <= NOW, times.c.last > LATEST)
     # Without the type of the column, for which bytes could not be read.
     due = sa.select(sa.type_coerce(times.c.url, NullType())).order_by(times.c.first)
-    return due.where(times.c.gone.is_(None), is_due)
+    return due.where(times.c.refusal.is_(None), is_due)
 
 
 def _list_due_at_url(*conditions: sa.ColumnElement[bool]) -> sa.Select:

@@ -1055,7 +1055,7 @@ def test_what_can_never_be_sent_is_told_and_not_tried_again(receiver, changes, t
 def test_a_row_that_can_never_be_sent_fails_at_once_until_it_is_corrected(
     completed, receiver, clock
 ):
-    change(completed, "UPDATE outbox SET payload = 'Blue'")
+    change(completed, "UPDATE outbox SET payload = '[]'")
     assert attempt(completed) == 1
     row = owed(completed)
     assert (row.state, row.attempts, row.next_attempt_at) == ("failed", 1, None)

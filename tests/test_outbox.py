@@ -13,7 +13,7 @@ from owing import count, owe, owe_many
 
 from commands import cli
 from models.outbox import PAGE_SIZE
-from storage.sqlite import write_lock
+from storage.file_lock import FileLock
 
 GONE = "https://gone.example/"
 MANY = 3 * PAGE_SIZE
@@ -124,7 +124,7 @@ def test_a_database_that_takes_nothing_in_time_is_told_so(
     patch("storage.database", "WRITE_TIMEOUT_SECONDS", 0.2)
     monkeypatch.chdir(folder)
     owe(database, [GONE])
-    lock = write_lock(database.engine.url)
+    lock = FileLock(f"{database.engine.url.database}-gate")
     lock.acquire()
     Timer(2, lock.close).start()  # the command ends when its own write has
     result = CliRunner(env=environ).invoke(cli, ["outbox", "retry", "--all"])

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from test_fault_outbox import accept, hang, receiving
 
 from storage import connect
-from storage.sqlite import write_lock
+from storage.file_lock import FileLock
 from worker.http_client import READ_SECONDS
 
 # A process that waits for the attempt takes that long; one that does not, a fraction.
@@ -107,7 +107,7 @@ def test_a_database_that_does_not_answer_delays_no_stop(tmp_path, database_url, 
 def holding(database_url: str) -> Iterator[None]:
     """Keep others from writing to the outbox."""
     if database_url.startswith("sqlite"):
-        with write_lock(make_url(database_url)):
+        with FileLock(f"{make_url(database_url).database}-gate"):
             yield
     else:
         with psycopg.connect(database_url) as connection:
