@@ -349,7 +349,8 @@ class Example:
             assert is_later(planned, now) if state == "pending" else True, (id, planned, error)
 
     def _run_commands(self) -> None:
-        database, catalog = self.world.edited.app.database, self.world.edited.app.catalog
+        app = self.world.edited.app
+        database, catalog = app.database, app.files.current.catalog
         ids = self.operator.select(f"SELECT id FROM conversations WHERE sender IN {self.numbers}")
         with database.read() as db:
             assert len(list(find_plans(db, catalog))) >= SENDERS // 2
