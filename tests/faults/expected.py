@@ -104,9 +104,13 @@ class Row:
     conversation: int | None
     at: datetime
     status: str | None = None
+    reply_sid: str | None = None
 
-    def report(self, status: str) -> None:
-        """The first of the most final things that were told."""
+    def report(self, sid: str, status: str) -> None:
+        """The first of the most final things that were told of the reply that was told of first."""
+        self.reply_sid = self.reply_sid or sid
+        if sid != self.reply_sid:
+            return
         if self.status is None or FINALITY[status] > FINALITY[self.status]:
             self.status = status
 

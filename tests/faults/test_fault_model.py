@@ -208,7 +208,7 @@ class Smsconvo(RuleBasedStateMachine):
             last = told[which % len(told)].last
             phone = self.phones[self.pairs[last.sid]]
             assert phone.report(last.replies[0], status) == 204
-            self.expected.rows[last.sid].report(status)
+            self.expected.rows[last.sid].report(last.replies[0].sid, status)
 
     @rule(
         status=st.sampled_from([204, 204, 500]),
