@@ -273,7 +273,7 @@ def run_lane(folder: Path, seed: int, harms: int) -> Lane:
 
 
 def test_nothing_acknowledged_is_lost_whatever_is_done_to_the_files(tmp_path, size):
-    each, started = size(3, 75), time.monotonic()
+    each, started = size(3, 40), time.monotonic()
     with ThreadPoolExecutor(LANES) as pool:
         lanes = list(pool.map(lambda n: run_lane(tmp_path / str(n), n, each), range(LANES)))
     done = sum((lane.done for lane in lanes), Counter())

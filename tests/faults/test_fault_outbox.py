@@ -403,7 +403,7 @@ def owed_again(db, urls: list[str]) -> list[dict]:
 
 def test_every_result_outlives_a_receiver_in_chaos(database, database_url, size):
     random.seed(9)
-    results, seconds = size(6, 32), size(1, 30)
+    results, seconds = size(6, 16), size(1, 30)
     limits = HASTE | {
         "worker.http_client.ATTEMPT_SECONDS": seconds,
         "worker.http_client.READ_SECONDS": seconds / 2,

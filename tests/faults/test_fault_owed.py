@@ -182,11 +182,11 @@ def url_of(request, tmp_path) -> Callable[[str], str]:
 @pytest.mark.alone
 def test_results_that_nobody_takes_cost_texts_nothing(tmp_path, url_of, size):
     """Rounds alternate, so that whatever else the machine does affects both alike."""
-    owed = size(9_000, 300_000)
+    owed = size(9_000, 100_000)
     with two_servers(tmp_path, url_of, owed) as (nothing, much):
         for server in (nothing, much):
             measure(server, 1)  # it has begun to deliver by then
-        rounds = [measure_both(nothing, much, n % 2) for n in range(size(4, 20))]
+        rounds = [measure_both(nothing, much, n % 2) for n in range(size(4, 10))]
         tried = much.log.read_text().count('"event":"delivery"')
     pace = statistics.median(b.texts_per_second / a.texts_per_second for a, b in rounds)
     cpu = statistics.median(b.cpu_ms / a.cpu_ms for a, b in rounds)
@@ -208,7 +208,7 @@ def measure_both(nothing: Server, much: Server, much_first: bool) -> tuple[Pace,
 
 @pytest.mark.alone
 def test_a_retry_of_all_holds_up_no_text(tmp_path, url_of, size):
-    owed = size(5_000, 200_000)
+    owed = size(5_000, 50_000)
     (tmp_path / "one").mkdir()
     url = url_of("one")
     with connect(url) as database:
@@ -255,7 +255,7 @@ def test_outbox_needs_no_more_memory_for_much(
     with connect(database_url) as database:
         owe_many(database, 1_000, NOWHERE)
         few = measure_memory(folder, environ, *arguments)
-        owe_many(database, size(20_000, 200_000), NOWHERE)
+        owe_many(database, size(20_000, 60_000), NOWHERE)
     many = measure_memory(folder, environ, *arguments)
     print(f"{few / MIB:.0f} MiB for 1,000, {many / MIB:.0f} MiB for much")
     assert many < few + 10 * MIB

@@ -266,7 +266,7 @@ def edit_at_random(folder: Path) -> None:
 def test_processes_are_replaced_in_the_midst_of_edits(folder, size):
     """Between two deaths lies what the server takes for no loop of crashes."""
     with serving(folder, weakness="look_often") as server, Guests(server, GUESTS) as guests:
-        for _ in range(size(2, 8)):
+        for _ in range(size(2, 4)):
             deadline = time.monotonic() + 6
             while time.monotonic() < deadline:
                 edit_at_random(folder)
