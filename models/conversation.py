@@ -221,7 +221,7 @@ class Conversation(Base):
         results, has_type = self.questionnaire.results, self.questionnaire.has_several_results
         return Delivery(
             conversation_id=self.id,
-            url=results.url,
+            url=results.receiver_url,
             format=results.format,
             payload=build_payload(results, type, self._result_data(), has_type, now),
             created_at=now,

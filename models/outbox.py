@@ -6,7 +6,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from models.conversation import Conversation
 from models.delivery import IS_410, IS_UNDELIVERED, LEASE, TABLE, Delivery
+from models.questionnaire.schema import Questionnaire
+from models.version import Version
 from storage.base import Statement
 
 PAGE_SIZE = 250  # texts wait for some milliseconds while so many are written
@@ -39,6 +42,11 @@ def find_410_ids(db: Session, ids: Collection[int]) -> list[int]:
     return list(db.scalars(found.order_by(TABLE.c.id)))
 
 
+def find_questionnaire(db: Session, webhook_id: str) -> Questionnaire:
+    """The questionnaire, as it was then, that the result with this id answers."""
+    return QUESTIONNAIRE.fetch_all(db, webhook_id=webhook_id)[0][0]
+
+
 def redeliver(db: Session, ids: Collection[int], now: datetime) -> list[int]:
     """Try the undelivered of these again now, or when the attempt in flight is over; return which.
 
@@ -65,6 +73,13 @@ DELIVERIES = Statement(
     sa.select(TABLE).where(*BEHIND, TABLE.c.id <= sa.bindparam("last")).order_by(TABLE.c.id)
 )
 PAUSED_URLS = Statement(sa.select(TABLE.c.url).where(sa.text(IS_410)).distinct())
+CONVERSATIONS, VERSIONS = Conversation.__table__, Version.__table__
+QUESTIONNAIRE = Statement(
+    sa.select(VERSIONS.c.definition)
+    .join_from(TABLE, CONVERSATIONS)
+    .join(VERSIONS)
+    .where(TABLE.c.webhook_id == sa.bindparam("webhook_id"))
+)
 IS_FAILED = TABLE.c.state == "failed"
 NOW = sa.bindparam("now")
 # A lease that is longer than any is from a clock that was wrong.

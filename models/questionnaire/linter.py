@@ -115,6 +115,9 @@ def bad_results(questionnaire: Questionnaire) -> Iterator[Problem]:
     if not is_web_address(results.url):
         sentence = "is not a web address. Write it whole, like https://example.org/results."
         yield Problem("results, url", sentence)
+    if results.trial_url:
+        sentence = "is only for serve --results-to. Remove it."
+        yield Problem("results, trial_url", sentence)
     names = ["From", "Event", *(question.key for question in questionnaire.questions)]
     if questionnaire.has_several_results:
         names += ["Type", "Corrects"]

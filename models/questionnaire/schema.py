@@ -129,6 +129,12 @@ class Results(Part):
     format: Literal["form", "json"] = "form"
     partial: bool = False
     fields: dict[str, Sentence] = {}
+    trial_url: str = ""  # where they go instead, in a trial run; no file can say it
+
+    @property
+    def receiver_url(self) -> str:
+        """Where they go now."""
+        return self.trial_url or self.url
 
 
 class Questionnaire(Part, dict=True):
@@ -188,10 +194,13 @@ class Questionnaire(Part, dict=True):
         return self.event is not None and fold_case(text) == fold_case(self.event)
 
     def with_results_url(self, url: str) -> "Questionnaire":
-        """The same, with its results going to `url`."""
+        """The same in a trial run: its results go to `url`, as they would go to its receiver.
+
+        Where the file names no receiver, `results.url` is empty.
+        """
         if self.is_counter:
             return self
-        results = msgspec.structs.replace(self.results or Results(url), url=url)
+        results = msgspec.structs.replace(self.results or Results(""), trial_url=url)
         return msgspec.structs.replace(self, results=results)
 
 
