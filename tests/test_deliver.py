@@ -32,7 +32,8 @@ from storage import connect
 from worker import Worker, create_worker, results
 from worker.http_client import ATTEMPT_SECONDS, MAX_BODY_BYTES
 from worker.pinned import is_permitted
-from worker.results import Outcome, claim_due, run_attempt
+from worker.receivers import Outcome
+from worker.results import claim_due, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 RESULT = {
@@ -56,6 +57,7 @@ NO_ADDRESSES = ("", "http://", "example.org", "ftp://example.org/", "http://[::1
 NO_PAYLOADS = ("", "Blue", "[]", "null", '{"From": ')
 BAD_TLS = "The certificate or the TLS connection is not valid."
 BROKEN = "The connection was refused or broke off."
+UNREACHED = Outcome(None, "refused_connection")
 MICROSECOND = timedelta(microseconds=1)
 # So long that whoever waits in vain is told apart from whoever was only slow on a busy machine.
 DRIP_SECONDS = PATIENCE_SECONDS = 60
@@ -422,7 +424,7 @@ def test_few_addresses_of_a_name_are_tried(monkeypatch):
         return look_up(name, port, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
-    assert post(a_delivery("http://results.example:9/")) == Outcome(None, BROKEN)
+    assert post(a_delivery("http://results.example:9/")) == UNREACHED
     assert tried == ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"]
 
 
@@ -460,9 +462,9 @@ def certificate(tmp_path_factory) -> Path:
     ("host", "is_trusted", "outcome"),
     [
         ("results.example", True, Outcome(204)),
-        ("results.example", False, Outcome(None, BAD_TLS)),
-        ("other.example", True, Outcome(None, BAD_TLS)),
-        ("127.0.0.1", True, Outcome(None, BAD_TLS)),
+        ("results.example", False, Outcome(None, "tls")),
+        ("other.example", True, Outcome(None, "tls")),
+        ("127.0.0.1", True, Outcome(None, "tls")),
     ],
 )
 def test_a_certificate_must_be_for_the_name_and_from_somebody_trusted(
@@ -494,7 +496,7 @@ def test_a_certificate_must_be_for_the_name_and_from_somebody_trusted(
 
 def test_a_name_that_nobody_knows_is_told_so():
     outcome = post(a_delivery("http://nobody.invalid/"))
-    assert outcome == Outcome(None, "The name nobody.invalid is not known.")
+    assert outcome.error == "The name nobody.invalid is not known."
 
 
 # What counts as delivered ####################################################
@@ -509,7 +511,7 @@ def test_a_2xx_is_a_delivery(receiver, status):
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504])
 def test_an_error_is_not_a_delivery(receiver, status):
     receiver.answers = [(status, {})]
-    assert post(a_delivery(receiver.url)) == Outcome(status, f"HTTP {status}")
+    assert post(a_delivery(receiver.url)) == Outcome(status, "http")
 
 
 def test_a_receiver_that_is_gone_gets_nothing_until_the_operator_retries(
@@ -546,8 +548,11 @@ def test_one_receiver_that_is_gone_stops_no_other(
 def test_a_redirect_is_not_followed_and_not_a_delivery(receiver, status):
     receiver.answers = [(status, {"Location": receiver.url})]
     outcome = post(a_delivery(receiver.url))
-    assert outcome.status == status
-    assert outcome.error == f"HTTP {status}: it redirects. Set the address it redirects to."
+    assert outcome == Outcome(status, "redirect", "127.0.0.1")
+    assert outcome.error.startswith(
+        f"HTTP {status}: it redirects to 127.0.0.1, and redirects are not followed. It may have"
+        " taken the result"
+    )
     assert len(receiver.requests) == 1
 
 
@@ -930,9 +935,9 @@ def test_an_attempt_under_way_keeps_its_lease_when_redelivered(completed, clock)
 def test_a_receiver_that_drips_is_left_at_the_limit(answering, patch, beginning):
     patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
     began = time.monotonic()
-    assert post(a_delivery(answering(drip(beginning)))) == Outcome(
-        None, "Not done within 0.3 s in all."
-    )
+    outcome = post(a_delivery(answering(drip(beginning))))
+    assert outcome == Outcome(None, "total_timeout", "0.3")
+    assert outcome.error == "Not done within 0.3 s in all."
     assert 0.3 <= time.monotonic() - began < DRIP_SECONDS / 2
 
 
@@ -942,7 +947,7 @@ def test_tls_that_hangs_is_left_at_the_limit(patch):
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         outcome = post(a_delivery(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
-    assert outcome == Outcome(None, "Not done within 0.3 s in all.")
+    assert outcome.error == "Not done within 0.3 s in all."
     assert time.monotonic() - began < PATIENCE_SECONDS / 2
 
 
@@ -968,7 +973,7 @@ def test_an_attempt_that_began_later_may_end_sooner(answering, patch):
 
 def test_a_receiver_that_hangs_is_left(answering, patch):
     patch("worker.http_client", "READ_SECONDS", 0.2)
-    assert post(a_delivery(answering(hang))) == Outcome(None, "No answer within 0.2 s.")
+    assert post(a_delivery(answering(hang))) == Outcome(None, "read_timeout", "0.2")
 
 
 def test_a_receiver_that_takes_no_connections_is_left(patch):
@@ -979,7 +984,7 @@ def test_a_receiver_that_takes_no_connections_is_left(patch):
             one.setblocking(False)
             one.connect_ex(full.getsockname())
         outcome = post(a_delivery(f"http://127.0.0.1:{full.getsockname()[1]}/"))
-    assert outcome == Outcome(None, "No connection within 0.2 s.")
+    assert outcome.error == "No connection within 0.2 s."
 
 
 def test_an_endless_answer_is_read_to_its_limit_and_counts(answering):
@@ -1015,18 +1020,18 @@ def test_an_answer_that_breaks_off_is_not_a_delivery(answering, answer):
     "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200]
 )
 def test_what_is_no_answer_is_not_a_delivery(answering, answer):
-    assert post(a_delivery(answering(say(answer)))) == Outcome(None, BROKEN)
+    assert post(a_delivery(answering(say(answer)))) == UNREACHED
 
 
 def test_a_connection_that_is_refused_is_not_a_delivery():
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-    assert post(a_delivery(url)) == Outcome(None, BROKEN)
+    assert post(a_delivery(url)) == UNREACHED
 
 
 def test_a_receiver_without_valid_tls_is_not_a_delivery(receiver):
     outcome = post(a_delivery(receiver.url.replace("http:", "https:")))
-    assert outcome == Outcome(None, BAD_TLS)
+    assert outcome == Outcome(None, "tls")
     assert receiver.requests == []
 
 
@@ -1048,7 +1053,7 @@ def test_what_can_never_be_sent_is_told_and_not_tried_again(receiver, changes, t
         setattr(delivery, name, value)
     outcome = post(delivery)
     assert outcome.error == f"It cannot be sent: {trouble}. Correct it, then retry."
-    assert (outcome.status, outcome.is_final) == (None, True)
+    assert (outcome.status, outcome.cause) == (None, "invalid")
     assert receiver.requests == []
 
 

@@ -1,6 +1,7 @@
 """What happens without a request: results are delivered, and silent conversations end.
 
-A new job is one file and one line in `create_worker`.
+A new job is one file and one line in `create_worker`. A new kind of receiver is one file, and one
+line that adds it to `RECEIVERS` here.
 """
 
 from threading import Event

@@ -14,78 +14,120 @@ from urllib3 import HTTPConnectionPool
 from urllib3 import HTTPResponse as RawResponse
 from urllib3.exceptions import HTTPError, LocationValueError
 
+from models.failures import describe
 from worker.pinned import ForbiddenAddress, PinnedConnection, PinnedHTTPSConnection
 
 CONNECT_SECONDS = 3.05  # for each address that is tried
 READ_SECONDS = 15  # until the next byte
 ATTEMPT_SECONDS = 30  # for all of a request, its response included
-MAX_BODY_BYTES = 64 * 1024  # that are read of a response
+MAX_BODY_BYTES = 64 * 1024  # that are read of a response, unless whoever asks wants more
 INVALID_URL = (MissingSchema, InvalidSchema, InvalidURL, LocationValueError, UnicodeError)
 
 
 class Response(NamedTuple):
-    """What a receiver answered: the status, and the header Retry-After or ""."""
+    """What a receiver answered: the status, two headers or "", and the body of a 2xx.
+
+    `body` is what came, not unpacked, and cut off at the limit; of other responses it is not read.
+    """
 
     status: int
-    retry_after: str
+    retry_after: str = ""
+    location: str = ""
+    body: bytes = b""
 
 
 class RequestFailed(Exception):
-    """There was no whole response in time; the message is a sentence for the operator."""
+    """There was no whole response in time: `cause` is one of models.failures.CAUSES."""
+
+    def __init__(self, cause: str, detail: str = "") -> None:
+        super().__init__(cause, detail)
+        self.cause, self.detail = cause, detail
+
+    def __str__(self) -> str:
+        return describe(self.cause, None, self.detail)
 
 
 class InvalidRequest(Exception):
     """It can never be sent; the message, a part of a sentence, says what is wrong with it."""
 
 
-def post(url: str, body: bytes, headers: dict[str, str], *, allow_private: bool) -> Response:
-    """POST once: no redirect is followed, no proxy and no `.netrc` is used, nothing is tried again.
+def post(
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    *,
+    allow_private: bool,
+    max_body: int = MAX_BODY_BYTES,
+) -> Response:
+    """POST once; see `send`. A receiver may have got it, whatever is raised."""
+    return send("POST", url, body, headers, allow_private, max_body)
+
+
+def get(
+    url: str, headers: dict[str, str], *, allow_private: bool, max_body: int = MAX_BODY_BYTES
+) -> Response:
+    """GET once; see `send`."""
+    return send("GET", url, None, headers, allow_private, max_body)
+
+
+def send(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: dict[str, str],
+    allow_private: bool,
+    max_body: int,
+) -> Response:
+    """Send once: no redirect is followed, no proxy and no `.netrc` is used, nothing is tried again.
 
     It takes ATTEMPT_SECONDS at most, once the name is resolved. The body of a 2xx is read to its
-    end, where one that breaks off shows, or to MAX_BODY_BYTES; other bodies are not read.
+    end, where one that breaks off shows, or to `max_body` bytes; other bodies are not read.
     `allow_private` permits addresses of private networks. Raises InvalidRequest for what cannot be
     sent, and RequestFailed for everything else that is not a response.
     """
     with ReceiverAdapter(ATTEMPT_SECONDS, allow_private) as adapter:
         try:
             # A session of requests would cost as much again, and look for proxies and a .netrc.
-            request = requests.Request("POST", url, headers, data=body).prepare()
+            request = requests.Request(method, url, headers, data=body).prepare()
             timeout = (CONNECT_SECONDS, READ_SECONDS)
             answer = adapter.send(request, stream=True, timeout=timeout)
-            if 200 <= answer.status_code < 300:
-                read_body(answer.raw)
+            is_read = 200 <= answer.status_code < 300
+            received = read_body(answer.raw, max_body) if is_read else b""
         except INVALID_URL:
             raise InvalidRequest("its url is not valid") from None
         except InvalidHeader:
             raise InvalidRequest("its webhook_id is not valid") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            raise RequestFailed(adapter.timeout_error or describe_error(error)) from None
+            raise adapter.timeout_error or classify_error(error) from None
         if adapter.timeout_error:
-            raise RequestFailed(adapter.timeout_error)
-        return Response(answer.status_code, answer.headers.get("Retry-After", ""))
+            raise adapter.timeout_error
+        after, location = (answer.headers.get(name, "") for name in ("Retry-After", "Location"))
+        return Response(answer.status_code, after, location, received)
 
 
-def read_body(raw: RawResponse) -> None:
-    """Read to the end of a body or to MAX_BODY_BYTES, without unpacking it."""
-    left = MAX_BODY_BYTES
+def read_body(raw: RawResponse, max_body: int) -> bytes:
+    """Read to the end of a body or to `max_body` bytes, without unpacking it."""
+    chunks, left = [], max_body
     while left > 0 and (chunk := raw.read(left, decode_content=False)):
+        chunks.append(chunk)
         left -= len(chunk)
+    return b"".join(chunks)
 
 
-def describe_error(error: Exception) -> str:
-    """A sentence that an operator can act on; the exception's own names addresses in memory."""
+def classify_error(error: Exception) -> RequestFailed:
+    """What an operator can act on; the exception's own words name addresses in memory."""
     match error:
         case ForbiddenAddress():
-            return str(error)
+            return RequestFailed(error.cause, error.name)
         case requests.ConnectTimeout():
-            return f"No connection within {CONNECT_SECONDS} s."
+            return RequestFailed("connect_timeout", f"{CONNECT_SECONDS}")
         case requests.Timeout():
-            return f"No answer within {READ_SECONDS} s."
+            return RequestFailed("read_timeout", f"{READ_SECONDS}")
         case requests.exceptions.SSLError():
-            return "The certificate or the TLS connection is not valid."
+            return RequestFailed("tls")
         case requests.ConnectionError():
-            return "The connection was refused or broke off."
-    return f"The answer broke off ({type(error).__name__})."
+            return RequestFailed("refused_connection")
+    return RequestFailed("broken_answer", type(error).__name__)
 
 
 class ReceiverAdapter(HTTPAdapter):
@@ -97,7 +139,7 @@ class ReceiverAdapter(HTTPAdapter):
 
     def __init__(self, seconds: float, allow_private: bool) -> None:
         self.deadline = time.monotonic() + seconds
-        self.timeout_error: str | None = None  # a sentence, once the deadline has passed
+        self.timeout_error: RequestFailed | None = None  # once the deadline has passed
         self._seconds, self._allow_private = seconds, allow_private
         self._sockets: list[socket.socket] = []
         super().__init__()
@@ -127,7 +169,7 @@ class ReceiverAdapter(HTTPAdapter):
 
     def abort(self) -> None:
         """End the request now, from another thread than the one that sends it."""
-        self.timeout_error = f"Not done within {self._seconds:g} s in all."
+        self.timeout_error = RequestFailed("total_timeout", f"{self._seconds:g}")
         for watched in self._sockets:
             with suppress(OSError):
                 watched.shutdown(socket.SHUT_RDWR)

@@ -23,7 +23,11 @@ NAT64 = ip_network("64:ff9b::/96")
 
 
 class ForbiddenAddress(ValueError):
-    """A name has no address that is permitted; the message is a sentence for the operator."""
+    """A name has no address that is permitted; `cause` is one of models.failures.CAUSES."""
+
+    def __init__(self, cause: str, name: str) -> None:
+        super().__init__(cause, name)
+        self.cause, self.name = cause, name
 
 
 class PinnedConnection(HTTPConnection):
@@ -93,17 +97,14 @@ def resolve_allowed(name: str, port: int, allow_private: bool) -> list[str]:
     try:
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except OSError:
-        raise ForbiddenAddress(f"The name {name} is not known.") from None
+        raise ForbiddenAddress("unknown_name", name) from None
     addresses = dict.fromkeys(socket_address[0] for *_, socket_address in found)
     permitted = [text for text in addresses if is_permitted(ip_address(text), allow_private)]
     if permitted:
         return permitted[:MAX_ADDRESSES]
     if any(is_permitted(ip_address(text), allow_private=True) for text in addresses):
-        raise ForbiddenAddress(
-            f"The address of {name} is private. If results are meant to go there, set"
-            " SMSCONVO_ALLOW_PRIVATE_RECEIVERS=1."
-        )
-    raise ForbiddenAddress(f"The address of {name} is one that results never go to.")
+        raise ForbiddenAddress("private_address", name)
+    raise ForbiddenAddress("forbidden_address", name)
 
 
 def is_permitted(address: IPv4Address | IPv6Address, allow_private: bool) -> bool:

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import Any, NamedTuple, Optional
+from typing import Any
 from urllib.parse import urlencode
 
 from standardwebhooks import Webhook as StandardWebhook
@@ -19,11 +19,13 @@ from addresses import is_web_address
 from gateway.webhook import FORM_TYPE
 from logs import error_location, log_event
 from models import Delivery
-from models.delivery import HTTP_GONE, MAX_IN_FLIGHT
+from models.delivery import MAX_IN_FLIGHT
+from models.failures import effect_of
 from settings import Settings, __version__
 from storage import Clock, Database
 from worker.hosts import Hosts
 from worker.http_client import InvalidRequest, RequestFailed, Response, post
+from worker.receivers import Outcome, Receiver, Sent, find_receiver
 from worker.worker import Job
 
 MAX_CLAIMS = 100  # in a row that only fail what cannot be read, or was claimed too often
@@ -49,7 +51,7 @@ class DeliverResults(Job):
     def run(self, now: datetime) -> bool:
         while not self._ended.empty():
             url, outcome = self._take_ended(0)
-            if outcome and not outcome.is_final:
+            if outcome and outcome.cause != "invalid":  # for that nothing was sent
                 self._hosts.learn(url, outcome.status, outcome.error is None, now)
         in_flight = list(self._in_flight.values())
         is_alone = any(delivery.is_quarantined for delivery in in_flight)
@@ -84,7 +86,7 @@ class DeliverResults(Job):
             self._ended.put((delivery, outcome))
             self._wake.set()
 
-    def _take_ended(self, timeout: float) -> tuple[str, Optional["Outcome"]]:
+    def _take_ended(self, timeout: float) -> tuple[str, Outcome | None]:
         """The URL and the outcome of an attempt that has ended; Empty if none does in time."""
         delivery, outcome = self._ended.get(timeout=timeout)
         del self._in_flight[delivery.id]
@@ -127,13 +129,14 @@ def claim_due(
 
 def run_attempt(
     database: Database, settings: Settings, delivery: Delivery, clock: Clock
-) -> "Outcome":
+) -> Outcome:
     """Send a claimed delivery once, save how that ended, and return it."""
     outcome = attempt(delivery, settings, clock())
     if outcome.error is None:
         delivery.succeed(outcome.status, clock())
     else:
-        delivery.fail(now=clock(), **outcome._asdict())
+        is_final = effect_of(outcome.cause) in ("fail", "pause")
+        delivery.fail(outcome.error, clock(), outcome.status, outcome.retry_after, is_final)
     database.write(delivery.save_outcome)
     log_event(
         "delivery", id=delivery.id, attempt=delivery.attempts, outcome=outcome.error or "delivered"
@@ -141,28 +144,41 @@ def run_attempt(
     return outcome
 
 
-class Outcome(NamedTuple):
-    """How an attempt ended: delivered, or with an error that is a sentence for the operator."""
-
-    status: int | None
-    error: str | None = None
-    retry_after: timedelta = timedelta(0)
-    is_final: bool = False  # nothing was sent, and nothing would be the next time
-
-
 def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
-    """POST a delivery. Only a 2xx whose body has arrived counts; see `post`."""
+    """POST a delivery, and have the receiver's kind judge the answer."""
     allow_private = settings.allow_private_receivers
     try:
         body, headers = encode(delivery, settings.webhook_secrets, now)
-        response = post(delivery.url, body, headers, allow_private=allow_private)
+        receiver = find_receiver(delivery.url)
+        response = post(
+            delivery.url,
+            body,
+            headers,
+            allow_private=allow_private,
+            max_body=receiver.max_body,
+        )
+        sent = Sent(delivery.url, parse_payload(delivery), allow_private)
+        outcome = judge(receiver, sent, response)
     except InvalidRequest as error:
-        return Outcome(None, f"It cannot be sent: {error}. Correct it, then retry.", is_final=True)
+        return Outcome(None, "invalid", str(error))
     except RequestFailed as error:
-        return Outcome(None, str(error))
+        return Outcome(None, error.cause, error.detail)
     except Exception as error:  # else its lease would run out, time and again
-        return Outcome(None, f"The worker could not send it: {error_location(error)}.")
-    return classify_response(response, now)
+        return Outcome(None, "worker_error", error_location(error))
+    wait = max(outcome.retry_after, parse_retry_after(response.retry_after, now))
+    return outcome._replace(retry_after=wait) if outcome.cause else outcome
+
+
+def judge(receiver: Receiver, sent: Sent, response: Response) -> Outcome:
+    """The receiver's judgement; unconfirmed, with the answer, where it fails to judge."""
+    try:
+        return receiver.judge(sent, response)
+    except RequestFailed:
+        raise
+    except Exception as error:
+        log_event("worker", logging.ERROR, outcome=f"cannot judge: {error_location(error)}")
+        evidence = response.body.decode("utf-8", "replace")
+        return Outcome(response.status, "unconfirmed", evidence=evidence)
 
 
 def encode(
@@ -206,18 +222,6 @@ def sign(delivery: Delivery, secrets: tuple[str, ...], now: datetime) -> dict[st
         ]
         headers["webhook-signature"] = " ".join(signatures)
     return headers
-
-
-def classify_response(response: Response, now: datetime) -> Outcome:
-    """What a receiver's response means for the delivery."""
-    status = response.status
-    if 200 <= status < 300:
-        return Outcome(status)
-    if 300 <= status < 400:
-        return Outcome(status, f"HTTP {status}: it redirects. Set the address it redirects to.")
-    if status == HTTP_GONE:
-        return Outcome(status, "HTTP 410: it wants no more. Nothing is sent there until you retry.")
-    return Outcome(status, f"HTTP {status}", parse_retry_after(response.retry_after, now))
 
 
 def parse_retry_after(value: str, now: datetime) -> timedelta:
