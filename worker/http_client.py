@@ -64,10 +64,15 @@ def post(
 
 
 def get(
-    url: str, headers: dict[str, str], *, allow_private: bool, max_body: int = MAX_BODY_BYTES
+    url: str,
+    headers: dict[str, str],
+    *,
+    allow_private: bool,
+    max_body: int = MAX_BODY_BYTES,
+    seconds: float = ATTEMPT_SECONDS,
 ) -> Response:
     """GET once; see `send`."""
-    return send("GET", url, None, headers, allow_private, max_body)
+    return send("GET", url, None, headers, allow_private, max_body, seconds)
 
 
 def send(
@@ -77,15 +82,16 @@ def send(
     headers: dict[str, str],
     allow_private: bool,
     max_body: int,
+    seconds: float = ATTEMPT_SECONDS,
 ) -> Response:
     """Send once: no redirect is followed, no proxy and no `.netrc` is used, nothing is tried again.
 
-    It takes ATTEMPT_SECONDS at most, once the name is resolved. The body of a 2xx is read to its
+    It takes `seconds` at most, once the name is resolved. The body of a 2xx is read to its
     end, where one that breaks off shows, or to `max_body` bytes; other bodies are not read.
     `allow_private` permits addresses of private networks. Raises InvalidRequest for what cannot be
     sent, and RequestFailed for everything else that is not a response.
     """
-    with ReceiverAdapter(ATTEMPT_SECONDS, allow_private) as adapter:
+    with ReceiverAdapter(seconds, allow_private) as adapter:
         try:
             # A session of requests would cost as much again, and look for proxies and a .netrc.
             request = requests.Request(method, url, headers, data=body).prepare()

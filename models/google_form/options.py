@@ -1,0 +1,104 @@
+"""Which of a form's options our values are, and how a questionnaire file says so."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from models.google_form.page import FormQuestion
+from models.questionnaire.answers import KINDS
+from models.questionnaire.answers.yes_no import NO, YES
+from models.questionnaire.schema import Question, Questionnaire
+from models.text import comparable
+
+# Besides the English words and the questionnaire's own, in the languages that forms are often in.
+YES_ABROAD = {"ja", "oui", "si", "sim", "da", "tak", "ano", "evet", "ya", "hai", "yes"}
+NO_ABROAD = {"nein", "non", "no", "nao", "nie", "ne", "nee", "nej", "nei", "hayir", "tidak"}
+
+
+def sent_values(questionnaire: Questionnaire, name: str) -> list[str] | None:
+    """All that the receiver can get for this name of ours; None where that has no end."""
+    question = questionnaire.by_key.get(name)
+    values = own_values(question) if question else None
+    words = questionnaire.results.values.get(name, {})
+    return values and [words.get(value, value) for value in values]
+
+
+def own_values(question: Question) -> list[str] | None:
+    """All values that an answer can have, or None where they have no end."""
+    if question.kind == "number" and question.whole:
+        return _whole_numbers(question.min, question.max)
+    return list(KINDS[question.kind].values(question)) or None
+
+
+def _whole_numbers(least: float | None, most: float | None, limit: int = 1000) -> list[str] | None:
+    if least is None or most is None or most - least > limit:
+        return None
+    return [str(number) for number in range(-int(-least // 1), int(most // 1) + 1)]
+
+
+def match_values(
+    questionnaire: Questionnaire, name: str, options: Iterable[str]
+) -> dict[str, str]:
+    """The option that each value of a question means, for those that are not exactly one."""
+    question = questionnaire.by_key.get(name)
+    options = list(options)
+    if question is None or not options:
+        return {}
+    values = [value for value in own_values(question) or () if value not in options]
+    found = {value: _find_option(questionnaire, question, value, options) for value in values}
+    return {value: option for value, option in found.items() if option is not None}
+
+
+def _find_option(
+    questionnaire: Questionnaire, question: Question, value: str, options: list[str]
+) -> str | None:
+    """The only option that is this value in other words, or None."""
+    words = {comparable(word) for word in _words_for(questionnaire, question, value)}
+    found = [option for option in options if comparable(option) in words]
+    return found[0] if len(found) == 1 else None
+
+
+def _words_for(questionnaire: Questionnaire, question: Question, value: str) -> set[str]:
+    say = questionnaire.say
+    if question.kind == "yes_no":
+        return {"yes": YES | YES_ABROAD | {*say.yes}, "no": NO | NO_ABROAD | {*say.no}}[value]
+    choices = [choice for choice in question.choices if choice.value == value]
+    names = {name for choice in choices for name in (choice.value, choice.label, *choice.also)}
+    return names | {value}
+
+
+def describe(question: FormQuestion) -> str:
+    """A question of the form, for a sentence: its field and its title."""
+    return f'{question.entry} "{one_line(question.title)}"'
+
+
+def list_options(options: Iterable[str]) -> str:
+    """Options for a sentence, quoted, so that a blank at an end shows."""
+    return ", ".join(map(quote, options))
+
+
+# TOML ########################################################################
+
+
+def quote(text: str) -> str:
+    """A text as a string of TOML: as in JSON, where DEL may stand as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def inline_table(values: Mapping[str, str | Iterable[str]]) -> str:
+    """A table of TOML on one line."""
+    pairs = [f"{_key(name)} = {_value(value)}" for name, value in values.items()]
+    return f"{{ {', '.join(pairs)} }}"
+
+
+def _value(value: str | Iterable[str]) -> str:
+    return quote(value) if isinstance(value, str) else f"[{list_options(value)}]"
+
+
+def _key(name: str) -> str:
+    is_bare = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
+    return name if is_bare else quote(name)
+
+
+def one_line(text: str) -> str:
+    """A text on one line, without what a terminal or a comment of TOML could not hold."""
+    return "".join(filter(str.isprintable, " ".join(text.split())))

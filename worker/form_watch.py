@@ -1,0 +1,121 @@
+"""The job that looks again at the Google Forms that get results: whoever owns one may change it."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from threading import Thread
+
+from sqlalchemy.orm import Session
+
+from logs import error_location, log_event
+from models import Catalog, InvalidQuestionnaire, Questionnaire
+from models.receiver_form import ReceiverForm, form_url, group_by_form
+from storage import Clock, Database
+from worker.form_page import Look, look
+from worker.worker import Job
+
+DAY = timedelta(days=1)  # from one look to the next
+AFTER_REFUSAL = timedelta(minutes=1)  # the same if the form has refused a result since
+SCAN_SECONDS = 60  # until it is seen that questionnaires have changed
+LIKELY_CHANGED = {"shown_again", "bad_fields", "unconfirmed", "sign_in", "restricted"}
+LIKELY_CHANGED |= {"closed", "no_form", "captcha"}  # causes that a change of the form can have
+
+
+class WatchForms(Job):
+    """Looks once a day, and soon after a form has refused a result. Several workers take turns.
+
+    A look takes as long as a request, so a thread beside the worker takes it.
+    """
+
+    verb = "look at forms"
+    interval = 1
+
+    def __init__(
+        self,
+        database: Database,
+        allow_private: bool,
+        find_catalog: Callable[[], Catalog],
+        clock: Clock,
+    ) -> None:
+        self._database, self._clock = database, clock
+        self._allow_private, self._find_catalog = allow_private, find_catalog
+        self._refused: set[str] = set()  # URLs; other threads add to it, in one step each
+        self._scan_at = 0.0  # by time.monotonic()
+        self._looking: Thread | None = None
+
+    def note_failure(self, url: str, cause: str) -> None:
+        """Know that a result for this URL failed for this cause; any thread may say so."""
+        if cause in LIKELY_CHANGED:
+            self._refused.add(form_url(url))
+            self._scan_at = 0.0
+
+    def run(self, now: datetime) -> bool:
+        """Begin to look, if it is time to and no look is under way."""
+        is_looking = self._looking is not None and self._looking.is_alive()
+        if not is_looking and time.monotonic() >= self._scan_at:
+            self._scan_at = time.monotonic() + SCAN_SECONDS
+            self._looking = Thread(target=self._look_at_all, name="forms", daemon=True)
+            self._looking.start()
+        return False
+
+    def _look_at_all(self) -> None:
+        try:
+            for url, named in group_by_form(self._find_catalog()).items():
+                interval = AFTER_REFUSAL if url in self._refused else DAY
+                if look_again(
+                    self._database, url, dict(named), interval, self._allow_private, self._clock
+                ):
+                    self._refused.discard(url)
+        except InvalidQuestionnaire:
+            pass  # whoever edits it is told, and the next scan may find it mended
+        except Exception as error:
+            log_event("worker", logging.ERROR, outcome=f"cannot look: {error_location(error)}")
+
+
+def look_again(
+    database: Database,
+    url: str,
+    questionnaires: Mapping[str, Questionnaire],
+    interval: timedelta,
+    allow_private: bool,
+    clock: Clock,
+) -> bool:
+    """Look at a form, unless somebody has within `interval`; whether it was looked at.
+
+    In either case it is compared with what these questionnaires send now.
+    """
+    now = clock()
+    with database.read() as db:
+        form = ReceiverForm.find(db, url)
+    is_due = form is None or form.is_due(now, interval)
+    if is_due:
+        if not database.write(partial(ReceiverForm.claim, url=url, now=now, interval=interval)):
+            return False
+        found = look(url, allow_private=allow_private)
+    elif form.compared(questionnaires.values()) != form.problem:
+        found = None
+    else:
+        return False
+    save = partial(save_look, url=url, found=found, questionnaires=questionnaires, now=now)
+    if outcome := database.write(save):
+        log_event("form", logging.WARNING, questionnaires=list(questionnaires), outcome=outcome)
+    return is_due
+
+
+def save_look(
+    db: Session,
+    url: str,
+    found: Look | None,
+    questionnaires: Mapping[str, Questionnaire],
+    now: datetime,
+) -> str | None:
+    """Keep what a look has found; what to log if the form is not what it was before."""
+    form = ReceiverForm.find(db, url)
+    before = form.describe()
+    if found and found.is_certain:
+        form.see(found.page, found.cause, now)
+    form.problem = form.compared(questionnaires.values())
+    form.update(db)
+    return form.describe() if form.describe() != before else None
