@@ -29,7 +29,7 @@ from models.receiver_form import ReceiverForm, form_url
 from resources import open_database
 from settings import Settings, SettingsError
 from storage.versions import known_versions, read_version
-from worker.form_page import Look, look, read_page, resolve
+from worker.form_page import MAX_PAGE_BYTES, Look, look, read_page, resolve
 from worker.http_client import InvalidRequest, RequestFailed
 from worker.results import attempt
 
@@ -77,7 +77,7 @@ def form(
     """
     settings = Settings.from_env(os.environ)
     url = find_public_url(url, settings)
-    found = read_page(file.read_text("utf-8", "replace")) if file else look_at(url, settings)
+    found = read_file(file, url) if file else look_at(url, settings)
     if found.page is None and not (found.cause == "no_data" and is_prefilled(url)):
         raise SettingsError(describe_absence(found))
     checked = list(check_questionnaires(settings, url, name, found.page))
@@ -110,6 +110,13 @@ def find_public_url(url: str, settings: Settings) -> str:
 def look_at(url: str, settings: Settings) -> Look:
     """What the form's page says now."""
     return look(url, allow_private=settings.allow_private_receivers)
+
+
+def read_file(path: Path, url: str) -> Look:
+    """The same of a page that was saved; SettingsError for a file that cannot be one."""
+    if path.stat().st_size > MAX_PAGE_BYTES:
+        raise SettingsError(f"--page: {path} is larger than 2 MiB. Name the page of a form.")
+    return read_page(path.read_text("utf-8", "replace"), url)
 
 
 def describe_absence(found: Look) -> str:

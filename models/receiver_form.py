@@ -71,7 +71,7 @@ class ReceiverForm(Base):
     @classmethod
     def find_confirmation(cls, db: Session, url: str) -> str:
         """What the form with this address says when it has recorded a result; "" if unknown."""
-        rows = CONFIRMATION.fetch_all(db, url=form_url(url)) if is_google_form(url) else []
+        rows = CONFIRMATION.fetch_all(db, url=form_url(url))
         return (rows[0][0] or "") if rows else ""
 
     @classmethod

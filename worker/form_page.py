@@ -3,38 +3,29 @@
 from typing import NamedTuple
 from urllib.parse import urljoin
 
-from models.google_form.address import (
-    is_google_form,
-    is_short_link,
-    is_sign_in,
-    page_name,
-    page_url,
-)
-from models.google_form.markup import read_document
-from models.google_form.page import FormPage, parse_page
-from settings import __version__
+from models.google_form.address import is_google_form, is_short_link, page_name, page_url
+from models.google_form.answer import AnswerPage
+from models.google_form.page import FormPage
+from worker.google_forms import HEADERS, classify_failure, is_success
 from worker.http_client import InvalidRequest, RequestFailed, Response, get
 
 PAGE_SECONDS = 10
 MAX_PAGE_BYTES = 2 * 1024 * 1024
-HEADERS = {"User-Agent": f"smsconvo/{__version__}", "Accept": "text/html"}
-HEADERS |= {"Accept-Encoding": "identity"}  # what comes is read as it is
-STATUS_CAUSES = {401: "restricted", 403: "restricted", 404: "no_form", 410: "no_form"}
-PAGE_CAUSES = {"closedform": "closed", "formrestricted": "restricted"}
+OF_FORMS = {"sign_in", "restricted", "closed", "no_form"}  # causes that are the form's own state
 
 
 class Look(NamedTuple):
     """What a look at a form's page has found: the form, or why there is none to see."""
 
     page: FormPage | None = None
-    cause: str | None = None  # one of models.failures.CAUSES
+    cause: str | None = None  # one of models.failures.CAUSES, or "no_data"
     status: int | None = None
     detail: str = ""
 
     @property
     def is_certain(self) -> bool:
-        """Whether it says something of the form, and not of the way there."""
-        return self.page is not None or self.cause in {*STATUS_CAUSES.values(), "closed", "sign_in"}
+        """Whether it says what the form is like, and not only that the way there is blocked."""
+        return self.page is not None or self.cause in OF_FORMS
 
 
 def resolve(url: str, *, allow_private: bool) -> str:
@@ -56,41 +47,30 @@ def look(url: str, *, allow_private: bool, redirects: int = 1) -> Look:
     It is found by the id of its editor, too: that redirects to the public page.
     """
     try:
-        response = _get(page_url(url), allow_private)
-        if redirects and page_name(target := urljoin(url, response.location)) == "viewform":
+        url = page_url(url)
+        response = _get(url, allow_private)
+        target = urljoin(url, response.location)
+        if redirects and target != url and page_name(target) == "viewform":
             return look(target, allow_private=allow_private, redirects=0)
-        return read(response)
     except RequestFailed as error:
         return Look(cause=error.cause, detail=error.detail)
     except (InvalidRequest, ValueError):
         return Look(cause="invalid", detail="its url is no form's")
+    if is_success(response.status):
+        return read_page(response.body.decode("utf-8", "replace"), url)
+    cause, detail = classify_failure(url, response)
+    return Look(cause=cause, status=response.status, detail=detail)
 
 
-def read(response: Response) -> Look:
-    """What the answer to a GET of a form's page says."""
-    status = response.status
-    if 300 <= status < 400:
-        return Look(cause=_cause_of_redirect(response.location), status=status)
-    if status != 200:
-        return Look(cause=STATUS_CAUSES.get(status, "http"), status=status)
-    return read_page(response.body.decode("utf-8", "replace"))
-
-
-def read_page(html: str) -> Look:
-    """What a form's page says, as a browser saves it."""
-    page = parse_page(html)
-    if page and page.questions:
-        return Look(page, status=200)
-    document = read_document(html)
-    if "g-recaptcha" in document.classes or "data-sitekey" in document.attributes:
+def read_page(html: str, url: str) -> Look:
+    """What a form's page says, as it came or as a browser has saved it."""
+    page = AnswerPage(html, url)
+    if page.form and page.form.questions:
+        return Look(page.form)
+    if page.asks_for_captcha:
         return Look(cause="captcha", status=200)
-    return Look(cause="closed" if page else "no_data", status=200)
-
-
-def _cause_of_redirect(location: str) -> str:
-    if is_sign_in(location):
-        return "sign_in"
-    return PAGE_CAUSES.get(page_name(location), "sign_in")
+    is_closed = page.names_form and not page.shows_form
+    return Look(cause="closed" if is_closed else "no_data", status=200)
 
 
 def _get(url: str, allow_private: bool) -> Response:

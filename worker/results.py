@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -19,10 +19,12 @@ from standardwebhooks import Webhook as StandardWebhook
 from addresses import is_web_address
 from gateway.webhook import FORM_TYPE
 from logs import error_location, log_event
-from models import Attempt, Delivery
+from models import Attempt, Delivery, ReceiverForm
 from models.delivery import LEASE, MAX_IN_FLIGHT
+from models.google_form.address import is_google_form
 from settings import Settings, __version__
 from storage import Clock, Database
+from storage.unreadable import UnreadableRow
 from worker.hosts import Hosts
 from worker.http_client import InvalidRequest, RequestFailed, Response, post
 from worker.receivers import Outcome, Receiver, Sent, find_receiver
@@ -41,9 +43,17 @@ class DeliverResults(Job):
 
     verb = "claim"
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock, wake: Event) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        wake: Event,
+        note_failure: Callable[[str, str], object] = lambda url, cause: None,
+    ) -> None:
+        """`note_failure` is called with the URL and the cause of each attempt that has failed."""
         self._database, self._settings, self._clock = database, settings, clock
-        self._wake = wake
+        self._wake, self._note_failure = wake, note_failure
         self._hosts = Hosts()
         self._in_flight: dict[int, Delivery] = {}  # by id
         self._ended: SimpleQueue[tuple[Delivery, Outcome | None]] = SimpleQueue()
@@ -53,6 +63,8 @@ class DeliverResults(Job):
             url, outcome = self._take_ended(0)
             if outcome and outcome.cause != "invalid":  # for that nothing was sent
                 self._hosts.learn(url, outcome.status, outcome.error is None, now)
+            if outcome and outcome.cause:
+                self._note_failure(url, outcome.cause)
         in_flight = list(self._in_flight.values())
         is_alone = any(delivery.is_quarantined for delivery in in_flight)
         free = 0 if is_alone else MAX_IN_FLIGHT - len(in_flight)
@@ -142,7 +154,7 @@ def run_attempt(
 ) -> Outcome:
     """Send a claimed delivery once, save how that ended, and return it."""
     started_at, began = clock(), time.monotonic()
-    outcome = attempt(delivery, settings, started_at)
+    outcome = attempt(delivery, settings, started_at, find_confirmation(database, delivery.url))
     ended = Attempt.ended(
         delivery.id,
         started_at,
@@ -175,7 +187,18 @@ def log_outcome(delivery: Delivery, outcome: Outcome) -> None:
     log_event("delivery", id=delivery.id, attempt=delivery.attempts, outcome=said, **fields)
 
 
-def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
+def find_confirmation(database: Database, url: str) -> str:
+    """What a Google Form says when it has recorded a result; "" for others, and if unknown."""
+    if not is_google_form(url):
+        return ""
+    with suppress(UnreadableRow), database.read() as db:  # whoever edits it may write anything
+        return ReceiverForm.find_confirmation(db, url)
+    return ""
+
+
+def attempt(
+    delivery: Delivery, settings: Settings, now: datetime, confirmation: str = ""
+) -> Outcome:
     """POST a delivery, and have the receiver's kind judge the answer."""
     allow_private = settings.allow_private_receivers
     try:
@@ -188,7 +211,7 @@ def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
             allow_private=allow_private,
             max_body=receiver.max_body,
         )
-        sent = Sent(delivery.url, parse_payload(delivery), allow_private)
+        sent = Sent(delivery.url, parse_payload(delivery), allow_private, confirmation)
         outcome = judge(receiver, sent, response)
     except InvalidRequest as error:
         return Outcome(None, "invalid", str(error))
