@@ -38,6 +38,11 @@ IS_410 = f"state = 'failed' AND last_status = {HTTP_GONE}"
 IS_UNDELIVERED = "state <> 'delivered'"
 
 
+def new_webhook_id() -> str:
+    """An id that a receiver can tell a result by, however often it comes."""
+    return f"msg_{uuid.uuid4().hex}"
+
+
 class Undelivered(NamedTuple):
     """Counts of what is not delivered; None for what is not known."""
 
@@ -75,7 +80,7 @@ class Delivery(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     conversation_id: Mapped[int] = mapped_column(sa.ForeignKey("conversations.id"), index=True)
-    webhook_id: Mapped[str] = mapped_column(unique=True, default=lambda: f"msg_{uuid.uuid4().hex}")
+    webhook_id: Mapped[str] = mapped_column(unique=True, default=new_webhook_id)
     url: Mapped[str]
     format: Mapped[str]
     payload: Mapped[str]
