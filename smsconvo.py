@@ -39,6 +39,10 @@ BROKEN_DATABASE = "The disk failed, or the files are damaged or were taken away.
 WRONG_VERSION = "The database and this program are not of the same version. See: upgrade --help"
 LITTLE_ROOM = "The disk is nearly full, and texts that find no room get a 503. Make room."
 FAILED_RESULTS = "Results have failed, and stay until you retry them. See: outbox --help"
+UNCONFIRMED_RESULTS = (
+    "Nobody knows whether some results have arrived. Look for them at the receiver, then confirm or"
+    " retry them. See: outbox --help"
+)
 FILE_PROBLEMS = "The files have mistakes, so those from before are in use. See: check --help"
 UNREADABLE_ROWS = "Rows cannot be read: their senders are not answered until you correct them."
 DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
@@ -214,11 +218,18 @@ def health_checks(app: App) -> dict[str, dict]:
         "migration": check(version == needed, WRONG_VERSION, found=version, needed=needed),
         "disk": check(free is None or free >= MIN_FREE_DISK, LITTLE_ROOM, free_bytes=free),
         "wal": check(not is_wal_large(wal), LARGE_WAL, bytes=wal),
-        "outbox": check(not undelivered.failed, FAILED_RESULTS, **undelivered.summary()),
+        "outbox": check_outbox(undelivered),
         "rows": check(not rows, UNREADABLE_ROWS, unreadable=rows[:MAX_ROWS], count=len(rows)),
         "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
         "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
     }
+
+
+def check_outbox(undelivered: Undelivered) -> dict[str, object]:
+    """Whether results wait for the operator, and for what."""
+    reasons = [FAILED_RESULTS] * bool(undelivered.failed)
+    reasons += [UNCONFIRMED_RESULTS] * bool(undelivered.unconfirmed)
+    return check(not reasons, " ".join(reasons), **undelivered.summary())
 
 
 def check(ok: bool, why: str, **facts: object) -> dict[str, object]:

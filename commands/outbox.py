@@ -1,28 +1,41 @@
-"""`outbox`: what is not delivered, and trying it again."""
+"""`outbox`: what is not delivered and why, and what the operator makes of it."""
 
+import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from heapq import merge
 from itertools import chain
 from operator import attrgetter
 
 import click
+import msgspec
 
 from commands.database import ready_database
-from models import Delivery
+from commands.terminal import escape
+from models import Attempt, Delivery
 from models import outbox as results
 from models.outbox import PAGE_SIZE
 from storage import Database
 
-STATES = ("pending", "failed")  # in this order: a failed one that is retried is pending then
+# In this order: a failed one that is retried is pending then.
+RETRIED = ("pending", "failed")
+STATES = (*RETRIED, "unconfirmed")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
 @click.pass_context
-def outbox(ctx: click.Context) -> None:
-    """List the results that are not delivered, and why."""
+def outbox(ctx: click.Context, as_json: bool) -> None:
+    """List the results that are not delivered, and why.
+
+    pending: it is tried again. paused: not until you retry it, or another one for its address.
+    failed: it is not tried again until you retry it. unconfirmed: it may have arrived; look for it
+    at the receiver, then confirm or retry it.
+    """
     if ctx.invoked_subcommand:
         return
     with ready_database() as database:
@@ -31,31 +44,65 @@ def outbox(ctx: click.Context) -> None:
         is_empty = True
         for delivery in find_undelivered(database):
             is_empty = False
-            show(delivery, paused)
-    if is_empty:
+            if as_json:
+                print_json(as_dict(delivery, paused))
+            else:
+                print_state(delivery, paused)
+    if is_empty and not as_json:
         click.echo("Everything is delivered.")
 
 
-def show(delivery: Delivery, paused: set[str]) -> None:
+def print_state(delivery: Delivery, paused: set[str]) -> None:
     """Print its state, and why; `paused` holds URLs that get nothing."""
-    next_attempt = describe_next_attempt(delivery, paused)
-    state = f"{delivery.state}, {delivery.attempts} attempts{next_attempt}"
-    click.echo(f"{delivery.id}  {state}, to {delivery.url}")
+    when = describe_time(delivery, paused)
+    state = f"{delivery.state}, {delivery.attempts} attempts{when}"
+    click.echo(f"{delivery.id}  {state}, to {escape(delivery.url)}")
     if delivery.last_error:
-        click.echo(f"    {delivery.last_error}")
+        click.echo(f"    {escape(delivery.last_error)}")
 
 
-def describe_next_attempt(delivery: Delivery, paused: set[str]) -> str:
-    """When it is tried again, to go behind its state."""
+def describe_time(delivery: Delivery, paused: set[str]) -> str:
+    """When it is tried again, or was delivered, to go behind its state."""
+    if delivery.state == "delivered" and delivery.delivered_at:
+        said = "confirmed" if delivery.cause else "at"
+        return f", {said} {format_time(delivery.delivered_at)}"
     if delivery.next_attempt_at is None:
         return ""
     if delivery.url in paused:
         return ", paused"
-    return f", next attempt at {delivery.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f", next attempt at {format_time(delivery.next_attempt_at)}"
+
+
+def format_time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def as_dict(delivery: Delivery, paused: set[str]) -> dict[str, object]:
+    """What is listed of a result, for machines."""
+    return {
+        "id": delivery.id,
+        "state": delivery.state,
+        "paused": delivery.state == "pending" and delivery.url in paused,
+        "attempts": delivery.attempts,
+        "next_attempt_at": delivery.next_attempt_at,
+        "url": delivery.url,
+        "status": delivery.last_status,
+        "cause": delivery.cause,
+        "error": delivery.last_error,
+        "conversation": delivery.conversation_id,
+        "webhook_id": delivery.webhook_id,
+        "created_at": delivery.created_at,
+        "delivered_at": delivery.delivered_at,
+    }
+
+
+def print_json(content: dict[str, object], indent: int = -1) -> None:
+    line = escape(msgspec.json.encode(content).decode())  # there is no line end in it
+    click.echo(msgspec.json.format(line, indent=indent) if indent > 0 else line)
 
 
 def find_undelivered(database: Database) -> Iterator[Delivery]:
-    """All that are pending or failed, in the order of their ids; only a few are in memory."""
+    """All that are not delivered, in the order of their ids; only a few are in memory."""
     return merge(*(find_of_state(database, state) for state in STATES), key=attrgetter("id"))
 
 
@@ -80,48 +127,127 @@ def find_pages(database: Database, state: str) -> Iterator[list[int]]:
 
 
 @outbox.command()
+@click.argument("id", metavar="ID", type=int)
+@AS_JSON
+def show(id: int, as_json: bool) -> None:
+    """Show a result: its payload, all attempts, and what of an answer was kept.
+
+    It shows what a guest has answered.
+    """
+    with ready_database() as database, database.read() as db:
+        delivery = results.find_one(db, id)
+        if delivery is None:
+            raise click.ClickException(f"No result has the ID {id}.")
+        attempts, paused = Attempt.find_all(db, id), results.find_paused_urls(db)
+    payload = parse_payload(delivery)
+    if as_json:
+        more = {"format": delivery.format, "payload": payload}
+        tried = {"delivery_attempts": list(map(attempt_as_dict, attempts))}
+        print_json(as_dict(delivery, paused) | more | tried, indent=2)
+        return
+    print_state(delivery, paused)
+    origin = f"{delivery.webhook_id}, of conversation {delivery.conversation_id}"
+    click.echo(f"    {escape(origin)}, {format_time(delivery.created_at)}")
+    is_text = isinstance(payload, str)
+    text = payload if is_text else json.dumps(payload, indent=2, ensure_ascii=False)
+    print_block(f"Payload, as {delivery.format}:", text)
+    print_attempts(attempts)
+
+
+def parse_payload(delivery: Delivery) -> object:
+    """The payload; as it is, where somebody has written what is no JSON."""
+    try:
+        return json.loads(delivery.payload)
+    except ValueError:
+        return delivery.payload
+
+
+def attempt_as_dict(attempt: Attempt) -> dict[str, object]:
+    names = ("started_at", "duration_ms", "status", "cause", "answer")
+    return {name: getattr(attempt, name) for name in names} | {"outcome": attempt.outcome}
+
+
+def print_attempts(attempts: Sequence[Attempt]) -> None:
+    lines = [
+        f"{format_time(each.started_at)}, {each.duration_ms / 1000:.3f} s: {escape(each.outcome)}"
+        for each in attempts
+    ]
+    print_block("Attempts:" if lines else "Attempts: none was recorded.", "\n".join(lines))
+    answers = [each for each in attempts if each.answer]
+    if answers:
+        last = answers[-1]
+        print_block(f"The answer at {format_time(last.started_at)}:", last.answer)
+
+
+def print_block(title: str, text: str) -> None:
+    """A title, and lines under it, whoever wrote them."""
+    click.echo(escape(title))
+    for line in text.splitlines():
+        click.echo(f"    {escape(line)}")
+
+
+@outbox.command()
+@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+def confirm(ids: tuple[int, ...]) -> None:
+    """Say that results have arrived: they count as delivered, and are not sent again."""
+    with ready_database() as database:
+        count, missing = change(database, results.confirm, split(ids), len(ids))
+    refuse_missing(missing)
+    click.echo(f"Confirmed: {count}.")
+
+
+def refuse_missing(ids: set[int]) -> None:
+    if ids:
+        missing = ", ".join(map(str, sorted(ids)))
+        raise click.ClickException(f"Not in the outbox, or delivered already: {missing}.")
+
+
+@outbox.command()
 @click.argument("ids", metavar="ID", type=int, nargs=-1)
-@click.option("--all", "retry_all", is_flag=True, help="Retry all that are not delivered.")
+@click.option("--all", "retry_all", is_flag=True, help="Retry all that are pending or failed.")
 def retry(ids: tuple[int, ...], retry_all: bool) -> None:
     """Try again now to deliver results: those with an ID, or --all.
 
-    It may be interrupted, and run again.
+    It may be interrupted, and run again. What is unconfirmed may have arrived, so --all leaves it.
     """
     if bool(ids) == retry_all:
         raise click.UsageError("Name the results by ID, or say --all.")
     with ready_database() as database:
         count, missing = redeliver_all(database) if retry_all else redeliver_ids(database, ids)
-    if missing:
-        missing_ids = ", ".join(map(str, sorted(missing)))
-        raise click.ClickException(f"Not in the outbox, or delivered already: {missing_ids}.")
+        left = sum(map(len, find_pages(database, "unconfirmed"))) if retry_all else 0
+    refuse_missing(missing)
     click.echo(f"To be tried again now: {count}.")
+    if left:
+        click.echo(f"Left as they are: {left}, unconfirmed. Look for them, then name them by ID.")
 
 
 def redeliver_all(database: Database) -> tuple[int, set[int]]:
     with database.read() as db:
         total = results.count_undelivered(db)
-    pages = chain.from_iterable(find_pages(database, state) for state in STATES)
-    count, _ = redeliver(database, pages, total)  # what is missing was delivered meanwhile
+    pages = chain.from_iterable(find_pages(database, state) for state in RETRIED)
+    count, _ = change(
+        database, results.redeliver, pages, total
+    )  # what is missing was delivered meanwhile
     return count, set()
 
 
 def redeliver_ids(database: Database, ids: Sequence[int]) -> tuple[int, set[int]]:
-    """Redeliver these, and what keeps others from the same URLs: a 410 of theirs."""
+    """Redeliver these, and what keeps others from the same URLs: a failure of theirs."""
     for page in split(ids):
         with database.read() as db:
-            blocking = results.find_410_ids(db, page)
-        redeliver(database, split(blocking), len(blocking))
-    return redeliver(database, split(ids), len(ids))
+            blocking = results.find_pausing_ids(db, page)
+        change(database, results.redeliver, split(blocking), len(blocking))
+    return change(database, results.redeliver, split(ids), len(ids))
 
 
 def split(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (ids[start : start + PAGE_SIZE] for start in range(0, len(ids), PAGE_SIZE))
 
 
-def redeliver(
-    database: Database, pages: Iterable[Sequence[int]], total: int
+def change(
+    database: Database, work: Callable, pages: Iterable[Sequence[int]], total: int
 ) -> tuple[int, set[int]]:
-    """Redeliver page by page; how many, and which were not in the outbox or are delivered.
+    """Do something to results, page by page; how many, and which are not there or delivered.
 
     Texts wait while a page is written. Whoever releases a lock and takes it again at once
     overtakes those that wait for it, so this pauses for as long as it wrote.
@@ -131,10 +257,9 @@ def redeliver(
     with click.progressbar(length=total, file=sys.stderr, hidden=is_hidden) as bar:
         for page in pages:
             began = time.monotonic()
-            work = partial(results.redeliver, ids=page, now=database.now())
-            retried = database.write(work)
-            count += len(retried)
-            missing |= set(page) - set(retried)
+            changed = database.write(partial(work, ids=page, now=database.now()))
+            count += len(changed)
+            missing |= set(page) - set(changed)
             bar.update(len(page))
             time.sleep(time.monotonic() - began)
     return count, missing

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import click
 
+from models.failures import UNSAFE
 from phone import Phone, TwilioError
 from settings import Settings
 
@@ -60,6 +61,11 @@ def echo(line: str = "", fg: str | None = None) -> None:
     """Print a line at once, in this colour where the terminal has colours."""
     click.secho(line, fg=fg)
     sys.stdout.flush()
+
+
+def escape(text: str) -> str:
+    """The text with what could move the cursor written as in JSON: it may be a stranger's."""
+    return UNSAFE.sub(lambda found: "".join(f"\\u{ord(each):04x}" for each in found[0]), text)
 
 
 def pluralize(count: int, noun: str) -> str:

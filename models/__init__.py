@@ -1,6 +1,7 @@
 """What a conversation is: the tables and their behaviour. No HTTP, no environment, no clock."""
 
 from models.answer import Answer
+from models.attempt import Attempt
 from models.contact import Contact, People
 from models.conversation import Conversation
 from models.delivery import Delivery

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import NullType
 
+from models.failures import CAUSES, clean, describe, effect_of
 from storage.base import LITERAL_1, Base, Statement, partial_index
 from storage.unreadable import WRITES, UnreadableRow
 
@@ -32,9 +33,11 @@ MAX_PER_RECEIVER = 4
 MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery is `failed`
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
 MAX_COUNT = 1000  # of what is not delivered, in `/healthz`
-HTTP_GONE = 410  # from a receiver that wants no more
+MAX_UNCONFIRMED = 2  # attempts that may have been recorded, after which the operator decides
+UNCONFIRMED_DELAY = timedelta(minutes=5)  # between these
 IS_PENDING = "state = 'pending'"
-IS_410 = f"state = 'failed' AND last_status = {HTTP_GONE}"
+PAUSING = [cause for cause in CAUSES if effect_of(cause) == "pause"]
+IS_PAUSING = f"state = 'failed' AND cause IN ({', '.join(map(repr, PAUSING))})"
 IS_UNDELIVERED = "state <> 'delivered'"
 
 
@@ -48,11 +51,13 @@ class Undelivered(NamedTuple):
 
     pending: int | None = None
     failed: int | None = None
+    unconfirmed: int | None = None
     oldest_seconds: int | None = None  # the age of the oldest that is pending
 
     def summary(self) -> dict[str, object]:
         """For `/healthz`: the counts go up to MAX_COUNT, and `more` names those that are higher."""
-        counts = {"pending": self.pending, "failed": self.failed}
+        names = ("pending", "failed", "unconfirmed")
+        counts = {name: getattr(self, name) for name in names}
         more = [name for name, count in counts.items() if count and count > MAX_COUNT]
         counts |= dict.fromkeys(more, MAX_COUNT)
         return counts | {"more": more, "oldest_pending_seconds": self.oldest_seconds}
@@ -64,18 +69,21 @@ class Delivery(Base):
     Whoever delivers it holds a lease, which counts as an attempt from when it is taken. A worker
     whose lease ran out finds another one in the row if the delivery was claimed again.
 
-    A receiver that answered 410 gets nothing more until the operator retries.
+    A receiver that wants no more, such as one that answered 410, gets nothing until the operator
+    retries: a failed result keeps all others for its URL from being claimed. What may have arrived
+    is `unconfirmed` after two attempts, and waits for the operator, too.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        sa.CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state"),
+        sa.CheckConstraint("state IN ('pending', 'delivered', 'failed', 'unconfirmed')", "state"),
         sa.CheckConstraint("format IN ('form', 'json')", "format"),
         # The id is in it because PostgreSQL would sort what falls due at the same moment.
         partial_index("ix_outbox_due", "url", "next_attempt_at", "id", where=IS_PENDING),
         partial_index("ix_outbox_undelivered", "state", "created_at", where=IS_UNDELIVERED),
         partial_index("ix_outbox_undelivered_id", "state", "id", where=IS_UNDELIVERED),
-        partial_index("ix_outbox_gone", "url", where=IS_410),
+        partial_index("ix_outbox_pausing", "url", where=IS_PAUSING),
+        {"sqlite_autoincrement": True},  # attempts may refer to an id that was deleted
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -95,13 +103,15 @@ class Delivery(Base):
     last_error: Mapped[str | None]
     created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
+    cause: Mapped[str | None]  # of the last failure; also when the operator confirmed the result
+    unconfirmed: Mapped[int] = mapped_column(default=0)  # attempts that may have been recorded
 
     @classmethod
     def find_due(cls, db: Session, now: datetime) -> list[str]:
         """The URLs with deliveries that are due, the longest overdue first.
 
         It takes a few seeks of the index for each URL, however many deliveries wait for it. URLs
-        that answered 410 are left out. Times further ahead than MAX_DELAY come from a clock that
+        that are paused are left out. Times further ahead than MAX_DELAY come from a clock that
         was wrong, and count as due. On SQLite bytes are among the URLs if somebody wrote some.
         """
         return [url for (url,) in DUE_URLS.fetch_all(db, now=now, latest=now + MAX_DELAY)]
@@ -157,11 +167,11 @@ class Delivery(Base):
 
     @classmethod
     def count_undelivered(cls, db: Session, now: datetime) -> "Undelivered":
-        """How many are pending or failed; that takes no longer if many are."""
-        ((pending, failed, oldest),) = COUNT_UNDELIVERED.fetch_all(db)
+        """How many are in each state; that takes no longer if many are."""
+        ((pending, failed, unconfirmed, oldest),) = COUNT_UNDELIVERED.fetch_all(db)
         age = now.timestamp() - float(nan if oldest is None else oldest)
         oldest_seconds = max(int(age), 0) if isfinite(age) else None if pending else 0
-        return Undelivered(pending, failed, oldest_seconds)
+        return Undelivered(pending, failed, unconfirmed, oldest_seconds)
 
     @property
     def is_quarantined(self) -> bool:
@@ -171,29 +181,35 @@ class Delivery(Base):
     def succeed(self, status: int, now: datetime) -> None:
         """Note that the receiver has it; `status` is the HTTP status of its response."""
         self.state, self.delivered_at = "delivered", now
-        self.last_status, self.last_error, self.crashed_claims = status, None, 0
+        self.last_status, self.cause, self.last_error = status, None, None
+        self.crashed_claims = 0
         self.next_attempt_at = self.leased_until = None
 
     def fail(
         self,
-        error: str,
+        cause: str,
         now: datetime,
         status: int | None = None,
+        detail: str = "",
         retry_after: timedelta = timedelta(0),
-        is_final: bool = False,
     ) -> None:
-        """Note why an attempt failed, and plan the next or give up.
+        """Note why an attempt failed, and plan the next, give up, or leave it to the operator.
 
-        `error` is a sentence for the operator, `status` the HTTP status if there was a response,
-        `retry_after` the least that the receiver wants us to wait. `is_final`: another attempt
-        would fail for the same reason.
+        `cause` is one of failures.CAUSES, `detail` belongs to its sentence, `status` is the HTTP
+        status if there was a response, `retry_after` the least that the receiver wants us to wait.
         """
-        self.last_status, self.last_error, self.leased_until = status, error, None
-        self.crashed_claims = 0
-        if is_final or self.attempts > len(DELAYS) or status == HTTP_GONE:
-            self.state, self.next_attempt_at = "failed", None
+        self._note(cause, status, detail)
+        self.leased_until, self.crashed_claims = None, 0
+        effect, is_last = effect_of(cause), self.attempts > len(DELAYS)
+        if effect == "confirm":
+            self.unconfirmed += 1
+            is_last = is_last or self.unconfirmed >= MAX_UNCONFIRMED
+        if is_last or effect in ("fail", "pause"):
+            self.state = "unconfirmed" if effect == "confirm" else "failed"
+            self.next_attempt_at = None
         else:
-            delay = DELAYS[self.attempts - 1] * random.uniform(1, JITTER)
+            delay = UNCONFIRMED_DELAY if effect == "confirm" else DELAYS[self.attempts - 1]
+            delay *= random.uniform(1, JITTER)
             self.next_attempt_at = now + max(delay, min(retry_after, DELAYS[-1]))
 
     def save_outcome(self, db: Session) -> None:
@@ -205,6 +221,10 @@ class Delivery(Base):
         outcome = {name: getattr(self, name) for name in OUTCOME}
         SAVE_OUTCOME.execute(db, this=self.id, lease=self.stored["leased_until"], **outcome)
 
+    def has_lease(self, db: Session) -> bool:
+        """Whether this claim still holds: nobody has claimed it since, or saved an outcome."""
+        return bool(HELD.fetch_all(db, this=self.id, lease=self.stored["leased_until"]))
+
     def release(self, db: Session, now: datetime) -> None:
         """Give back a lease whose attempt the worker cuts short, because it is stopped.
 
@@ -215,8 +235,7 @@ class Delivery(Base):
         released.attempts -= 1
         released.crashed_claims -= 1
         released.next_attempt_at, released.leased_until = now + DELAYS[0], None
-        released.last_status = None
-        released.last_error = "The worker was stopped during the attempt."
+        released._note("interrupted")
         released.save_outcome(db)
 
     def _lease(self, now: datetime) -> bool:
@@ -225,32 +244,37 @@ class Delivery(Base):
         A failed delivery keeps its last lease: whoever holds it may only be slow.
         """
         if self.attempts > len(DELAYS):
-            return self._give_up("The worker stopped during the last attempt.")
+            return self._give_up("the last attempt")
         if self.crashed_claims >= MAX_CRASHED_CLAIMS:
-            return self._give_up(
-                f"The worker stopped during each of {MAX_CRASHED_CLAIMS} attempts:"
-                " perhaps this result is why."
-            )
+            crashes = f"each of {MAX_CRASHED_CLAIMS} attempts: perhaps this result is why"
+            return self._give_up(crashes)
         self.attempts += 1
         self.crashed_claims += 1
         self.next_attempt_at = self.leased_until = now + LEASE
         return True
 
-    def _give_up(self, error: str) -> bool:
+    def _give_up(self, crashes: str) -> bool:
         self.state, self.next_attempt_at = "failed", None
-        self.last_status, self.last_error = None, error
+        self._note("crashed", detail=crashes)
         return False
+
+    def _note(self, cause: str, status: int | None = None, detail: str = "") -> None:
+        self.last_status, self.cause = status, cause
+        self.last_error = describe(cause, status, clean(detail))
 
 
 def _set_aside(error: UnreadableRow) -> sa.Update:
     """Fail a result whose row cannot be read, and put what can be read where that loses nothing."""
-    repairs = {"attempts": 0, "unfinished": 0, "created_at": sa.func.current_timestamp()}
+    repairs = {"attempts": 0, "unfinished": 0, "unconfirmed": 0}
+    repairs |= {"created_at": sa.func.current_timestamp(), "cause": "unreadable"}
     repairs |= dict.fromkeys(("last_status", "delivered_at", "next_attempt_at", "leased_until"))
-    values = {"state": "failed"} | dict.fromkeys(("last_status", "next_attempt_at", "leased_until"))
-    values["last_error"] = f"Its {error.column} {error.reason}. Correct that, then retry."
+    values = {"state": "failed", "cause": "unreadable"}
+    values |= dict.fromkeys(("last_status", "next_attempt_at", "leased_until"))
+    cure = "Look at it" if error.column in repairs else "Correct that"
+    detail = f"{error.column} {error.reason}. {cure}"
+    values["last_error"] = describe("unreadable", None, detail)
     if error.column in repairs:
         values[error.column] = repairs[error.column]
-        values["last_error"] = f"Its {error.column} {error.reason}. Look at it, then retry."
     columns = {column.name: column for column in TABLE.columns}
     return (
         sa.update(TABLE)
@@ -280,7 +304,7 @@ def _list_due_urls() -> sa.Select:
     following = _pending(sa.func.min(url)).where(url > receivers.c.url).scalar_subquery()
     receivers = receivers.union_all(sa.select(following).where(receivers.c.url.is_not(None)))
     here = url == receivers.c.url
-    refusals = sa.select(TABLE.c.id).where(sa.text(IS_410), here)
+    refusals = sa.select(TABLE.c.id).where(sa.text(IS_PAUSING), here)
     times = (
         sa.select(
             receivers.c.url,
@@ -319,13 +343,13 @@ DUE_AT_URL = [
     Statement(_list_due_at_url(TABLE.c.url == sa.cast(URL, sa.Text), IS_DUE)),
 ]
 OUTCOME = ("state", "attempts", "crashed_claims", "next_attempt_at", "leased_until")
-OUTCOME += ("last_status", "last_error", "delivered_at")
+OUTCOME += ("last_status", "cause", "last_error", "unconfirmed", "delivered_at")
 # The lease is the fence: no two claims of a delivery have the same one, while the number of
 # attempts begins anew when the operator retries.
+IS_HELD = (TABLE.c.id == sa.bindparam("this"), TABLE.c.leased_until == sa.bindparam("lease"))
+HELD = Statement(sa.select(TABLE.c.id).where(*IS_HELD))
 SAVE_OUTCOME = Statement(
-    sa.update(TABLE)
-    .where(TABLE.c.id == sa.bindparam("this"), TABLE.c.leased_until == sa.bindparam("lease"))
-    .values({name: sa.bindparam(name) for name in OUTCOME})
+    sa.update(TABLE).where(*IS_HELD).values({name: sa.bindparam(name) for name in OUTCOME})
 )
 
 
@@ -341,12 +365,14 @@ def _count(state: str) -> sa.ScalarSelect:
     return sa.select(sa.func.count()).select_from(rows.subquery()).scalar_subquery()
 
 
-# How many are pending and have failed, up to one more than MAX_COUNT, and the Unix time of the
-# oldest pending one. It is computed there, for a time that cannot be read must not raise here.
+# How many are pending, have failed and are unconfirmed, up to one more than MAX_COUNT each, and
+# the Unix time of the oldest pending one. It is computed there, for a time that cannot be read must
+# not raise here.
 COUNT_UNDELIVERED = Statement(
     sa.select(
         _count("pending"),
         _count("failed"),
+        _count("unconfirmed"),
         _undelivered(sa.extract("epoch", TABLE.c.created_at), "pending")
         .limit(LITERAL_1)
         .scalar_subquery(),

@@ -637,7 +637,7 @@ def test_a_delay_is_up_to_a_tenth_longer_and_never_shorter(attempts, delay):
     waits = set()
     for _ in range(200):
         delivery = Delivery(attempts=attempts, state="pending")
-        delivery.fail("HTTP 500", now)
+        delivery.fail("http", now, 500)
         waits.add((delivery.next_attempt_at - now) / delay)
     assert 1 <= min(waits) < 1.02
     assert 1.08 < max(waits) <= 1.1
@@ -655,7 +655,7 @@ def wait_after(receiver: Receiver, header: str) -> timedelta:
     delivery = a_delivery(receiver.url)
     outcome = post(delivery)
     now = datetime.now(UTC)
-    delivery.fail(outcome.error, now, outcome.status, outcome.retry_after)
+    delivery.fail(outcome.cause, now, outcome.status, retry_after=outcome.retry_after)
     return delivery.next_attempt_at - now
 
 

@@ -18,11 +18,13 @@ from conftest import FEEDBACK, HERE, migrations
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from models.delivery import IS_PAUSING
 from storage import Database, connect, maintenance_transaction
 from storage.sqlite import sqlite3
 
 VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
 TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}
+TABLES |= {"delivery_attempts"}
 VIEWS = {"transcript", "results"}
 CHECKS, BEFORE_CHECKS = "0006", "0005"  # the version since which cells are checked
 UNCHECK = "op.execute('DROP TRIGGER check_messages')"
@@ -272,8 +274,90 @@ def test_every_table_has_the_trigger_that_checks_it(database_url):
     """A table that a migration rebuilds loses its own: make it again there."""
     with connect(database_url) as database, database.engine.connect() as connection:
         names = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
-        found = dict(map(tuple, connection.execute(text(names))))
-    assert found == {table: f"check_{table}" for table in TABLES}
+        found = set(map(tuple, connection.execute(text(names))))
+    checks = {(table, f"check_{table}") for table in TABLES}
+    assert found == checks | {("outbox", "erase_attempts")}
+
+
+# Results of which nobody knows whether they have arrived #####################
+
+UNCONFIRMED, BEFORE_UNCONFIRMED = "0008", "0007"
+# The payload is not what this version would write.
+COPY = """
+INSERT INTO outbox (conversation_id, webhook_id, url, format, payload, state, attempts, unfinished,
+                    next_attempt_at, last_status, last_error, created_at, delivered_at)
+SELECT conversation_id, 'msg_{state}_{status}', url, format, '{{"entry.1": "old {status}"}}',
+       '{state}', 3, 1, {time}, {status}, 'Said before.', created_at, {delivered}
+FROM outbox WHERE id = 1
+"""
+
+
+@pytest.fixture
+def in_every_state(filled, database_url) -> Database:
+    """Results in every state that version 0007 knows."""
+    command.downgrade(migrations(database_url), BEFORE_UNCONFIRMED)
+    for state, status in (("pending", 500), ("failed", 500), ("failed", 410), ("delivered", 204)):
+        time = "next_attempt_at" if state == "pending" else "NULL"
+        delivered = "created_at" if state == "delivered" else "NULL"
+        values = {"state": state, "status": status, "time": time, "delivered": delivered}
+        run(filled, COPY.format(**values).replace('": "', '"\\: "'))
+    return filled
+
+
+def test_results_in_every_state_are_as_they_were_after_an_upgrade(in_every_state, database_url):
+    known = {"outbox": columns_of(in_every_state)["outbox"]}
+    before = values_of(in_every_state, known)["outbox"]
+    command.upgrade(migrations(database_url), "head")
+    after = values_of(in_every_state, known)["outbox"]
+    assert sorted(map(repr, after)) == sorted(map(repr, before))
+    with in_every_state.engine.connect() as connection:
+        new = text("SELECT state, last_status, cause, unconfirmed FROM outbox ORDER BY id")
+        assert list(map(tuple, connection.execute(new))) == [
+            ("pending", None, None, 0),
+            ("pending", 500, None, 0),
+            ("failed", 500, None, 0),
+            ("failed", 410, "gone", 0),
+            ("delivered", 204, None, 0),
+        ]
+
+
+def test_a_step_down_fails_what_is_unconfirmed_and_up_again_it_stays_so(
+    in_every_state, database_url
+):
+    config = migrations(database_url)
+    command.upgrade(config, "head")
+    run(
+        in_every_state,
+        "UPDATE outbox SET state = 'unconfirmed', unconfirmed = 2, cause = 'unconfirmed',"
+        " last_error = 'Look there.', next_attempt_at = NULL WHERE id = 2",
+        "INSERT INTO delivery_attempts (outbox_id, started_at, duration_ms, status, cause, answer)"
+        " SELECT id, created_at, 7, 200, 'unconfirmed', '<html>' FROM outbox WHERE id = 2",
+    )
+    command.downgrade(config, BEFORE_UNCONFIRMED)
+    states = text("SELECT state, last_error FROM outbox WHERE id IN (1, 2, 4) ORDER BY id")
+    expected = [("pending", None), ("failed", "Look there."), ("failed", "Said before.")]
+    for version in (BEFORE_UNCONFIRMED, "head"):
+        command.upgrade(config, version)
+        with in_every_state.engine.connect() as connection:
+            assert list(map(tuple, connection.execute(states))) == expected
+    command.check(config)
+
+
+def test_a_state_that_does_not_exist_is_refused_at_both_versions(in_every_state, database_url):
+    for version, states in ((None, ("unconfirmed", "lost")), ("head", ("lost",))):
+        if version:
+            command.upgrade(migrations(database_url), version)
+        for state in states:
+            with pytest.raises(DBAPIError):
+                run(in_every_state, f"UPDATE outbox SET state = '{state}'")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_index_of_paused_receivers_holds_what_is_looked_for(database_url):
+    """Else a cause that pauses has been added without a migration."""
+    with connect(database_url) as database, database.engine.connect() as connection:
+        name = "SELECT sql FROM sqlite_master WHERE name = 'ix_outbox_pausing'"
+        assert connection.scalar(text(name)).endswith(f" WHERE {IS_PAUSING}")
 
 
 # A migration that goes wrong #################################################
@@ -302,7 +386,7 @@ def test_rows_that_would_be_lost_or_orphaned_are_kept(filled, followed_by, body,
     [
         ("op.create_table('halfway', sa.Column('id', sa.Integer)); 1 / 0", ZeroDivisionError),
         ("op.execute('UPDATE answers SET text = 0'); op.execute('nonsense')", DBAPIError),
-        ("op.drop_table('outbox'); op.drop_table('outbox')", DBAPIError),
+        ("op.drop_table('answers'); op.drop_table('answers')", DBAPIError),
     ],
 )
 def test_a_migration_that_fails_leaves_nothing_behind(filled, followed_by, body, error):
@@ -317,6 +401,8 @@ def test_a_migration_that_fails_leaves_nothing_behind(filled, followed_by, body,
 def test_a_table_that_is_rebuilt_keeps_its_rows_and_those_that_refer_to_it(
     filled, followed_by, table
 ):
+    attempt = "INSERT INTO delivery_attempts (outbox_id, started_at, duration_ms)"
+    run(filled, f"{attempt} SELECT id, created_at, 7 FROM outbox")
     before = tables_of(filled)
     drop_views = "; ".join(f"op.execute('DROP VIEW {view}')" for view in sorted(VIEWS))
     body = f"{drop_views}\n    with op.batch_alter_table('{table}', recreate='always') as batch:"

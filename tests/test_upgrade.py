@@ -58,7 +58,7 @@ def filled(serve, questionnaires, by_hand) -> ByHand:
     webhook.app.database.close()
     by_hand(
         "UPDATE outbox SET state = 'delivered' WHERE id = 2",
-        "UPDATE outbox SET state = 'failed', last_status = 410 WHERE id = 3",
+        "UPDATE outbox SET state = 'failed', last_status = 410, cause = 'gone' WHERE id = 3",
         "UPDATE conversations SET state = 'expired' WHERE id = 1",
         "UPDATE answers SET value = NULL WHERE id = 2",
     )

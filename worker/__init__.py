@@ -8,10 +8,15 @@ from threading import Event
 
 from settings import Settings
 from storage import Clock, Database
+from worker.apps_script import AppsScript
 from worker.expiry import ExpireSilent
+from worker.google_forms import GoogleForm
+from worker.receivers import RECEIVERS
 from worker.results import DeliverResults
 from worker.wal import WatchWal
 from worker.worker import Worker
+
+RECEIVERS += [GoogleForm(), AppsScript()]
 
 
 def create_worker(database: Database, settings: Settings, clock: Clock, wake: Event) -> Worker:

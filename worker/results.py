@@ -13,14 +13,14 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy.orm import Session
 from standardwebhooks import Webhook as StandardWebhook
 
 from addresses import is_web_address
 from gateway.webhook import FORM_TYPE
 from logs import error_location, log_event
-from models import Delivery
-from models.delivery import MAX_IN_FLIGHT
-from models.failures import effect_of
+from models import Attempt, Delivery
+from models.delivery import LEASE, MAX_IN_FLIGHT
 from settings import Settings, __version__
 from storage import Clock, Database
 from worker.hosts import Hosts
@@ -96,10 +96,20 @@ class DeliverResults(Job):
         interrupted = list(self._in_flight.values())
         try:
             now = self._clock()
-            self._database.write(lambda db: [delivery.release(db, now) for delivery in interrupted])
+            self._database.write(partial(release, deliveries=interrupted, now=now))
         except Exception as error:
             outcome = f"cannot give leases back: {error_location(error)}"
             log_event("worker", logging.ERROR, outcome=outcome)
+
+
+def release(db: Session, *, deliveries: Collection[Delivery], now: datetime) -> None:
+    """Give leases back, and record the attempts, for a receiver may have got what they sent."""
+    for delivery in deliveries:
+        if delivery.has_lease(db):
+            claimed_at = delivery.stored["leased_until"] - LEASE
+            attempt = Attempt.ended(delivery.id, claimed_at, now - claimed_at, cause="interrupted")
+            attempt.insert(db)
+            delivery.release(db, now)
 
 
 def claim_due(
@@ -131,17 +141,38 @@ def run_attempt(
     database: Database, settings: Settings, delivery: Delivery, clock: Clock
 ) -> Outcome:
     """Send a claimed delivery once, save how that ended, and return it."""
-    outcome = attempt(delivery, settings, clock())
-    if outcome.error is None:
+    started_at, began = clock(), time.monotonic()
+    outcome = attempt(delivery, settings, started_at)
+    ended = Attempt.ended(
+        delivery.id,
+        started_at,
+        timedelta(seconds=time.monotonic() - began),
+        outcome.status,
+        outcome.cause,
+        outcome.detail,
+        outcome.evidence if outcome.cause else "",
+    )
+    if outcome.cause is None:
         delivery.succeed(outcome.status, clock())
     else:
-        is_final = effect_of(outcome.cause) in ("fail", "pause")
-        delivery.fail(outcome.error, clock(), outcome.status, outcome.retry_after, is_final)
-    database.write(delivery.save_outcome)
-    log_event(
-        "delivery", id=delivery.id, attempt=delivery.attempts, outcome=outcome.error or "delivered"
-    )
+        status, cause, detail, retry_after, _ = outcome
+        delivery.fail(cause, clock(), status, detail, retry_after)
+    database.write(partial(save_outcome, delivery=delivery, attempt=ended))
+    log_outcome(delivery, outcome)
     return outcome
+
+
+def save_outcome(db: Session, *, delivery: Delivery, attempt: Attempt) -> None:
+    """Record an attempt that has ended, and what becomes of its delivery if the lease is ours."""
+    attempt.record(db)
+    delivery.save_outcome(db)
+
+
+def log_outcome(delivery: Delivery, outcome: Outcome) -> None:
+    """The sentence and its symbol; nothing else of what a receiver says."""
+    fields = {"cause": outcome.cause} if outcome.cause else {}
+    said = outcome.error or "delivered"
+    log_event("delivery", id=delivery.id, attempt=delivery.attempts, outcome=said, **fields)
 
 
 def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:

@@ -26,7 +26,7 @@ MARKUP = re.compile(
 ATTRIBUTE = re.compile(
     r"""([^\s=/>"']++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|((?!["'])[^\s>]*+)))?+""", re.ASCII
 )
-INLINE = set("a abbr b bdi bdo br code em font i mark q s small span strong sub sup u wbr".split())
+INLINE = set("abbr b bdi bdo br code em font i mark q s small span strong sub sup u wbr".split())
 FIELDS = {"input", "select", "textarea"}
 
 
