@@ -41,6 +41,11 @@ IS_PAUSING = f"state = 'failed' AND cause IN ({', '.join(map(repr, PAUSING))})"
 IS_UNDELIVERED = "state <> 'delivered'"
 
 
+def new_webhook_id() -> str:
+    """An id that a receiver can tell a result by, however often it comes."""
+    return f"msg_{uuid.uuid4().hex}"
+
+
 class Undelivered(NamedTuple):
     """Counts of what is not delivered; None for what is not known."""
 
@@ -83,7 +88,7 @@ class Delivery(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     conversation_id: Mapped[int] = mapped_column(sa.ForeignKey("conversations.id"), index=True)
-    webhook_id: Mapped[str] = mapped_column(unique=True, default=lambda: f"msg_{uuid.uuid4().hex}")
+    webhook_id: Mapped[str] = mapped_column(unique=True, default=new_webhook_id)
     url: Mapped[str]
     format: Mapped[str]
     payload: Mapped[str]

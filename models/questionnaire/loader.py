@@ -158,6 +158,10 @@ CURES = {
     "format": 'Write "form" or "json".',
     "give_up": 'Write "skip", "keep" or "end".',
     "attempts": "Write a number from 1 to 10.",
+    "fields": 'Write a name like "entry.1", or { name = "entry.1", as = "date" }. Besides'
+    ' as = "date" there are "time" and "datetime", and options = ["Pizza", "Pasta"].',
+    "values": 'Write the key of a question, and what each value is there: { yes = "Ja" }.',
+    "pages": "Write a number from 1 to 100: how many sections the form has.",
     "only_if": 'Write { key = "value" }, a list of values, or { key = { min = 1, max = 9 } }.',
 }
 

@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, defstruct
 
 from models.questionnaire import answers
 from models.questionnaire.answers import KINDS
-from models.questionnaire.answers.kind import Number, Sentence
+from models.questionnaire.answers.kind import PARTS, Number, Sentence
 from models.text import comparable, fold_case
 
 PLACEHOLDERS = ("name", "from", "to", "count", "event")
@@ -26,6 +26,7 @@ Duration = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}[smhd]$")]
 Key = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
 Language = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
 Attempts = Annotated[int, Meta(ge=1, le=10)]
+Pages = Annotated[int, Meta(ge=1, le=100)]
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -33,8 +34,13 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     def changed(self, names: Iterable[str]) -> list[str]:
         """Those of these fields that have another value than the default."""
-        defaults = {field.name: field.default for field in msgspec.structs.fields(self)}
+        defaults = {field.name: _default(field) for field in msgspec.structs.fields(self)}
         return [name for name in names if getattr(self, name) != defaults[name]]
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    has_factory = field.default_factory is not msgspec.NODEFAULT  # as for a dictionary
+    return field.default_factory() if has_factory else field.default
 
 
 class Between(Part):
@@ -122,19 +128,34 @@ class Sentences(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,)), dict
         return re.compile(rf"{re.escape(comparable(self.fix))}\W*([0-9]{{1,3}})")
 
 
+class Field(Part):
+    """The receiver's name for one of ours, and how its form takes the value."""
+
+    name: Sentence
+    as_: Literal[tuple(PARTS)] | None = msgspec.field(name="as", default=None)  # in these parts
+    options: tuple[Sentence, ...] = ()  # of its question; anything else goes into Other
+
+
 class Results(Part):
     """Where the answers go, and what the receiver calls them."""
 
     url: str
     format: Literal["form", "json"] = "form"
     partial: bool = False
-    fields: dict[str, Sentence] = {}
+    fields: dict[str, Sentence | Field] = {}
+    values: dict[str, dict[str, Sentence]] = {}  # by key: our value, and the receiver's word
+    pages: Pages = 1  # sections of a Google Form
     trial_url: str = ""  # where they go instead, in a trial run; no file can say it
 
     @property
     def receiver_url(self) -> str:
         """Where they go now."""
         return self.trial_url or self.url
+
+    def field(self, name: str) -> Field:
+        """Where a value goes that has this name here."""
+        found = self.fields.get(name, name)
+        return Field(found) if isinstance(found, str) else found
 
 
 class Questionnaire(Part, dict=True):
