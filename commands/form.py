@@ -167,8 +167,11 @@ def check_mapping(
         results = propose(page, questionnaire, url, known)
         proposal = render(results, page)
         questionnaire = msgspec.structs.replace(questionnaire, results=results)
-    problems = [each for each in mapping.find_problems(questionnaire)]
-    problems += find_problems(page, questionnaire) if page else []
+    problems = list(mapping.find_problems(questionnaire))
+    if page and questionnaire.results.format == "json":
+        problems += find_form_problems(page)
+    elif page:
+        problems += find_problems(page, questionnaire)
     return Checked(name, questionnaire, proposal, list(dict.fromkeys(problems)))
 
 

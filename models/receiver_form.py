@@ -42,8 +42,8 @@ class StoredPage(sa.TypeDecorator[FormPage]):
 class ReceiverForm(Base):
     """A Google Form by the address that takes its answers.
 
-    It is accepted when it is first seen, and whenever the operator looks at it with `form`. `digest`
-    is that of the page as it was accepted; `page` and `confirmation` are of the latest look.
+    It is accepted when it is first seen, and whenever the operator looks at it with `form`.
+    `digest` is of the page as it was accepted; `page` and `confirmation` are of the latest look.
     """
 
     __tablename__ = "receiver_forms"

@@ -35,9 +35,7 @@ def _whole_numbers(least: float | None, most: float | None, limit: int = 1000) -
     return [str(number) for number in range(-int(-least // 1), int(most // 1) + 1)]
 
 
-def match_values(
-    questionnaire: Questionnaire, name: str, options: Iterable[str]
-) -> dict[str, str]:
+def match_values(questionnaire: Questionnaire, name: str, options: Iterable[str]) -> dict[str, str]:
     """The option that each value of a question means, for those that are not exactly one."""
     question = questionnaire.by_key.get(name)
     options = list(options)

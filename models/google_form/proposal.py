@@ -1,7 +1,7 @@
 """A mapping of a questionnaire to a Google Form, guessed from its page or read from a link."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import SequenceMatcher
 from urllib.parse import parse_qsl, urlsplit
 
