@@ -1,11 +1,13 @@
 """What becomes of results that go to Google Forms and to Apps Script web apps."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from conftest import FEEDBACK, REY, Webhook
 from google_form import OTHER, SUBMIT, GoogleForm, Question
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from worker.google_forms import GoogleForm as Judge
 from worker.google_forms import Look
 from worker.http_client import RequestFailed, Response, post
 from worker.receivers import Outcome, Receiver, Sent, find_receiver
+from worker.results import claim_due, run_attempt
 
 FORM_TYPE = "application/x-www-form-urlencoded; charset=utf-8"
 ANSWERS = {
@@ -630,3 +633,84 @@ def test_slow_and_broken_answers_are_tried_again(patch):
         assert len(form.rows) == 1  # nobody can know
     with GoogleForm(one("short"), is_cut_off=True) as form:
         assert send(form.url, {}).cause == "broken_answer"
+
+
+# From a phone to the sheet #####################################################
+
+RESULTS = """
+[results]
+url = "{}"
+[results.fields]
+From = "{}"
+Event = "emailAddress"
+Question1 = "{}"
+Question2 = "{}"
+Question3 = "{}"
+Question4 = "{}"
+"""
+
+
+@pytest.fixture
+def finished(serve, questionnaires) -> Callable[[GoogleForm], Webhook]:
+    """A finished conversation whose result goes to a form: all of its questions, in their order."""
+
+    def finish(form: GoogleForm) -> Webhook:
+        entries = [question.entry for question in form.questions]
+        results = RESULTS.format(form.url, *entries)
+        (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
+        webhook = serve()
+        for text in ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes"):
+            webhook.phone().text(text)
+        return webhook
+
+    return finish
+
+
+def deliver(webhook: Webhook) -> list[tuple]:
+    """Attempt what is due, and return the state and the error of each result."""
+    for delivery in claim_due(webhook.app.database, webhook.clock(), 8):
+        run_attempt(webhook.app.database, webhook.app.settings, delivery, webhook.clock)
+    return webhook.rows("SELECT state, last_error FROM outbox ORDER BY id")
+
+
+def feedback_form(meal: Question) -> GoogleForm:
+    colour, drink = Question("Colour"), Question("Drink", "checkboxes", options=["Cola"])
+    movies = Question("Movies", "dropdown", options=["Yes", "No"])
+    return GoogleForm([Question("Phone"), colour, meal, drink, movies])
+
+
+def test_a_result_arrives_in_the_sheet(finished):
+    with feedback_form(Question("Meal", "choice", options=MEALS, required=True)) as form:
+        assert deliver(finished(form)) == [("delivered", None)]
+    row = {"Phone": REY, "Colour": "Blue", "Meal": "Pizza", "Drink": "Cola", "Movies": "Yes"}
+    assert form.rows == [row]
+
+
+def test_a_result_that_is_refused_tells_the_question_in_outbox_and_log(finished, caplog):
+    caplog.set_level(logging.INFO)
+    with feedback_form(Question("Meal", "choice", options=["Pasta"])) as form:
+        [(state, error)] = deliver(finished(form))
+    assert state == "failed" and form.rows == []
+    assert f'"Meal" ({form.questions[2].entry}) was sent what is none of its options' in error
+    (record,) = [record for record in caplog.records if record.message == "delivery"]
+    assert record.fields["outcome"] == error
+
+
+def test_a_result_that_nobody_can_confirm_waits(finished):
+    with feedback_form(Question("Meal")) as form:
+        form.has_link = False
+        webhook = finished(form)
+        assert deliver(webhook)[0][0] == "pending"
+        webhook.clock.pass_(minutes=6)
+        assert deliver(webhook)[0][0] == "unconfirmed"
+        assert len(form.rows) == 2
+    answers = webhook.rows("SELECT cause, answer FROM delivery_attempts")
+    assert [cause for cause, _ in answers] == ["unconfirmed"] * 2
+    assert "Your response has been recorded." in answers[0][1]
+
+
+def test_a_form_that_wants_sign_in_pauses_its_results(finished):
+    with feedback_form(Question("Meal")) as form:
+        form.state = "sign_in"
+        [(state, error)] = deliver(finished(form))
+    assert state == "failed" and "anybody who has the link" in error
