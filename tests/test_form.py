@@ -409,7 +409,7 @@ def test_each_way_to_have_no_form_is_told_from_the_others(smsconvo, form, party)
 
 
 def test_a_form_that_drips_is_given_up(smsconvo, form, party, patch):
-    patch("worker.form_page", "PAGE_SECONDS", 0.3)
+    patch("worker.http_client", "GET_SECONDS", 0.3)
     form.delay = 30
     ended = smsconvo("form", form.page_url, "--for", "party")
     assert ended.exit_code == os.EX_CONFIG

@@ -9,7 +9,6 @@ from models.google_form.page import FormPage
 from worker.google_forms import HEADERS, classify_failure, is_success
 from worker.http_client import InvalidRequest, RequestFailed, Response, get
 
-PAGE_SECONDS = 10
 MAX_PAGE_BYTES = 2 * 1024 * 1024
 OF_FORMS = {"sign_in", "restricted", "closed", "no_form"}  # causes that are the form's own state
 
@@ -74,10 +73,4 @@ def read_page(html: str, url: str) -> Look:
 
 
 def _get(url: str, allow_private: bool) -> Response:
-    return get(
-        url,
-        HEADERS,
-        allow_private=allow_private,
-        max_body=MAX_PAGE_BYTES,
-        seconds=PAGE_SECONDS,
-    )
+    return get(url, HEADERS, allow_private=allow_private, max_body=MAX_PAGE_BYTES)
