@@ -1,10 +1,13 @@
 """Results as the fields of a form: the receiver's names, and how its questions take answers."""
 
 import json
+import re
+from datetime import timedelta
 from urllib.parse import parse_qsl
 
 import pytest
-from conftest import NUMBER, REY, STRANGER, Receiver, Webhook
+from conftest import HERE, NUMBER, REY, STRANGER, Receiver, Webhook
+from google_form import GoogleForm, Question
 
 from worker.expiry import expire_silent
 from worker.results import claim_due, run_attempt
@@ -79,9 +82,13 @@ def payload(webhook: Webhook) -> dict:
     return found
 
 
-def deliver(webhook: Webhook, receiver: Receiver) -> list[tuple[str, str]]:
+def attempt(webhook: Webhook) -> None:
     for delivery in claim_due(webhook.app.database, webhook.clock(), 8):
         run_attempt(webhook.app.database, webhook.app.settings, delivery, webhook.clock)
+
+
+def deliver(webhook: Webhook, receiver: Receiver) -> list[tuple[str, str]]:
+    attempt(webhook)
     _, body = receiver.requests[-1]
     return parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
 
@@ -327,3 +334,131 @@ def test_a_value_that_somebody_wrote_where_a_date_goes_out_is_named(owe, caplog)
     edit("2027-03-01")
     talk(webhook, "Blue")
     assert payload(webhook)["entry.5_day"] == "1"
+
+
+# The sheet of a Google Form
+
+
+def states(webhook: Webhook) -> list[str]:
+    return [state for (state,) in webhook.rows("SELECT state FROM outbox ORDER BY id")]
+
+
+def test_the_feedback_of_the_readme_fills_every_cell_of_a_sheet(serve, questionnaires, patch):
+    (content,) = re.findall("```toml\n(.*?)```", (HERE / "README.md").read_text("utf-8"), re.S)
+    patch("models.google_form.address", "HOSTS", {"127.0.0.1"})
+    questions = [
+        Question("Sender", required=True, entries=[1001]),
+        Question("Party", "dropdown", True, ["Mats BBQ", "Picnic"], entries=[1002]),
+        Question("Colour", "choice", True, ["Blue", "Red"], has_other=True, entries=[1003]),
+        Question("Meals", "checkboxes", True, ["Pasta", "Pizza", "Salad"], entries=[1004]),
+        Question("Stars", "scale", True, entries=[1005]),
+        Question("Next time", "date", True, entries=[1006]),
+    ]
+    with GoogleForm(questions) as form:
+        content = content.replace("https://docs.google.com/forms/d/e/FORM/formResponse", form.url)
+        (questionnaires / "readme.toml").write_text(content, "utf-8")
+        webhook = serve()
+        talk(webhook, "mats bbq", "Blue", "pizza & salad", "5", "24 December")
+        talk(webhook, "Mats BBQ", "Teal 🦚", "2", "three", "3", "1 Feb 2028", sender=STRANGER)
+        attempt(webhook)
+        assert states(webhook) == ["delivered", "delivered"]
+        cells = [REY, "Mats BBQ", "Blue", "Pizza, Salad", "5", "12/24/2026"]
+        others = [STRANGER, "Mats BBQ", "Teal 🦚", "Pasta", "3", "2/1/2028"]
+        titles = [question.title for question in questions]
+        rows = sorted(form.rows, key=lambda row: row["Sender"] == STRANGER)
+        assert [list(row) for row in rows] == [titles, titles]
+        assert [list(row.values()) for row in rows] == [cells, others]
+
+
+EVENING = """
+title = "Evening"
+event = "Evening"
+review = true
+timezone = "America/New_York"
+thanks = "Bye."
+[[questions]]
+key = "coming"
+kind = "yes_no"
+ask = "Coming?"
+[[questions]]
+key = "drinks"
+kind = "choice"
+many = true
+choices = ["Tea", "Cola", "Beer"]
+ask = "Drinks?"
+[[questions]]
+key = "mail"
+kind = "email"
+ask = "Your email?"
+[[questions]]
+key = "note"
+optional = true
+ask = "A note?"
+[results]
+url = "{url}"
+pages = 3
+[results.fields]
+From = "entry.1"
+Event = "entry.2"
+coming = "entry.3"
+drinks = {{ name = "entry.4", options = ["Tee"] }}
+mail = "emailAddress"
+note = "entry.5"
+Type = "entry.6"
+Corrects = "entry.7"
+Id = "entry.8"
+Name = "entry.9"
+To = "entry.10"
+Conversation = "entry.11"
+StartedAt = {{ name = "entry.12", as = "datetime" }}
+CompletedAt = {{ name = "entry.13", as = "time" }}
+[results.values]
+coming = {{ yes = "Ja, gern", no = "Leider nein" }}
+drinks = {{ Tea = "Tee" }}
+"""
+QUESTIONS = [
+    *(Question(title, entries=[number]) for number, title in enumerate(("From", "Event"), 1)),
+    Question("Coming", "choice", True, ["Ja, gern", "Leider nein"], entries=[3]),
+    Question("", "section"),
+    Question("Drinks", "checkboxes", True, ["Tee"], has_other=True, entries=[4]),
+    Question("Note", "paragraph", entries=[5]),
+    Question("", "section"),
+    Question("Type", "dropdown", True, ["completed", "corrected"], entries=[6]),
+    *(Question(title, entries=[n]) for n, title in enumerate(("Corrects", "Id", "Name", "To"), 7)),
+    Question("Conversation", "short", True, entries=[11]),
+    Question("Began", "date", True, has_time=True, entries=[12]),
+    Question("Ended", "time", True, entries=[13]),
+]
+
+
+def test_all_that_a_result_says_fills_a_form_of_three_sections(serve, questionnaires, patch, clock):
+    patch("models.google_form.address", "HOSTS", {"127.0.0.1"})
+    clock.now += timedelta(hours=16, minutes=5)  # late in the evening in New York
+    with GoogleForm(QUESTIONS, email="typed") as form:
+        (questionnaires / "evening.toml").write_text(EVENING.format(url=form.url), "utf-8")
+        webhook = serve()
+        talk(webhook, "Evening", "yes", "tea, cola, beer", "a@example.org", "Two\nlines & more")
+        clock.pass_(minutes=30)
+        talk(webhook, "ok", "fix 4", "skip")
+        attempt(webhook)
+        assert states(webhook) == ["delivered", "delivered"]
+        first, second = sorted(form.rows, key=lambda row: row["Type"])
+        ids = [id for (id,) in webhook.rows("SELECT webhook_id FROM outbox ORDER BY id")]
+        assert first == {
+            "Email Address": "a@example.org",
+            "From": REY,
+            "Event": "Evening",
+            "Coming": "Ja, gern",
+            "Drinks": "Tee, Cola, Beer",
+            "Note": "Two\nlines & more",
+            "Type": "completed",
+            "Corrects": "",
+            "Id": ids[0],
+            "Name": "Rey",
+            "To": NUMBER,
+            "Conversation": "1",
+            "Began": "11/20/2026 23:05:00",
+            "Ended": "11:35:00 PM",
+        }
+        changed = {"Note": "", "Type": "corrected", "Corrects": ids[0], "Id": ids[1]}
+        assert second == first | changed

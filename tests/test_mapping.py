@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 
 import pytest
 from click.testing import CliRunner
+from conftest import HERE
 
 from commands import cli
 
@@ -91,6 +93,12 @@ def mapped(fields=(), words=(), url: str = FORM, lines: str = "") -> str:
 
 def test_a_mapping_of_every_kind_has_nothing_wrong_or_doubtful(judge):
     status, told = judge(mapped(lines="pages = 3"), "--strict")
+    assert (status, findings(told)) == (0, [])
+
+
+def test_the_questionnaire_of_the_readme_has_nothing_wrong_or_doubtful(judge):
+    (content,) = re.findall("```toml\n(.*?)```", (HERE / "README.md").read_text("utf-8"), re.S)
+    status, told = judge(content, "--strict")
     assert (status, findings(told)) == (0, [])
 
 
