@@ -5,11 +5,12 @@ one function, and renders the outcome.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from threading import Event
+from typing import NamedTuple
 
 import msgspec
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
@@ -19,8 +20,9 @@ from sqlalchemy.orm import Session
 from gateway import twiml
 from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from logs import dropped_lines, error_location, log_event
-from models import Delivery, IncomingText, Message, respond
+from models import Delivery, IncomingText, Message, ReceiverForm, respond
 from models.delivery import Undelivered
+from models.receiver_form import group_by_form
 from models.set_aside import set_aside
 from models.turn import Reply, load, save
 from reloading import WatchedFiles
@@ -43,6 +45,9 @@ UNCONFIRMED_RESULTS = (
     "Nobody knows whether some results have arrived. Look for them at the receiver, then confirm or"
     " retry them. See: outbox --help"
 )
+CHANGED_FORMS = (
+    "A Google Form that gets results has changed, or takes none as they are sent. See: outbox"
+)
 FILE_PROBLEMS = "The files have mistakes, so those from before are in use. See: check --help"
 UNREADABLE_ROWS = "Rows cannot be read: their senders are not answered until you correct them."
 DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
@@ -50,6 +55,14 @@ DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
 MAX_ROWS = 20  # that cannot be read are named in /healthz
 MIN_FREE_DISK = 64 * 1024 * 1024  # bytes; the log of SQLite may need as much
+
+
+class DatabaseState(NamedTuple):
+    """What `/healthz` reads: its version, what it owes, and whose forms need a look."""
+
+    version: str | None = None
+    undelivered: Undelivered = Undelivered()
+    forms: Sequence[str] = ()  # names of questionnaires
 
 
 class App(Bottle):
@@ -209,7 +222,7 @@ def show_health() -> bytes:
 
 def health_checks(app: App) -> dict[str, dict]:
     """What each part is like; only one that is ESSENTIAL is a reason to keep texts away from us."""
-    version, undelivered, trouble = probe_database(app)
+    (version, undelivered, forms), trouble = probe_database(app)
     free, wal = measure(app.database.free_space), measure(app.database.wal_size)
     dropped, needed = dropped_lines.count, app.needed_version
     problems, rows = app.files.problems, list(map(str, app.database.unreadable))
@@ -219,6 +232,7 @@ def health_checks(app: App) -> dict[str, dict]:
         "disk": check(free is None or free >= MIN_FREE_DISK, LITTLE_ROOM, free_bytes=free),
         "wal": check(not is_wal_large(wal), LARGE_WAL, bytes=wal),
         "outbox": check_outbox(undelivered),
+        "forms": check(not forms, CHANGED_FORMS, questionnaires=forms),
         "rows": check(not rows, UNREADABLE_ROWS, unreadable=rows[:MAX_ROWS], count=len(rows)),
         "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
         "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
@@ -237,22 +251,25 @@ def check(ok: bool, why: str, **facts: object) -> dict[str, object]:
     return {"ok": ok} | ({} if ok else {"why": why}) | facts
 
 
-def probe_database(app: App) -> tuple[str | None, Undelivered, str]:
-    """Its version, what it owes, and why no text can be recorded in it, or ""."""
-    version, undelivered, trouble = None, Undelivered(), ""
+def probe_database(app: App) -> tuple[DatabaseState, str]:
+    """What is in it, and why no text can be recorded in it, or ""."""
+    state, trouble = DatabaseState(), ""
     try:
         app.write_probe.start()  # beside the other, so that both together take no longer
-        version, undelivered = app.read_probe.result()
+        state = app.read_probe.result()
         app.write_probe.result()
     except Exception as error:
         trouble = f"No text can be recorded: {describe(error)}."
-    return version, undelivered, BROKEN_DATABASE if app.database.broken.is_set() else trouble
+    return state, BROKEN_DATABASE if app.database.broken.is_set() else trouble
 
 
-def read_state(app: App) -> tuple[str | None, Undelivered]:
-    now = app.clock()
+def read_state(app: App) -> DatabaseState:
+    now, forms = app.clock(), group_by_form(app.files.current.catalog)
     with app.database.read() as db:
-        return db.scalar(SELECT_VERSION), Delivery.count_undelivered(db, now)
+        version, undelivered = db.scalar(SELECT_VERSION), Delivery.count_undelivered(db, now)
+        suspect = ReceiverForm.find_suspect(db, forms)
+    names = sorted(name for form in suspect for name, _ in forms[form.url])
+    return DatabaseState(version, undelivered, names)
 
 
 def measure(size: Callable[[], int | None]) -> int | None:

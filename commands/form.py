@@ -177,11 +177,11 @@ def check_mapping(
 
 def keep(settings: Settings, url: str, page: FormPage, checked: list[Checked]) -> None:
     """Accept the form as it is now, if results go there and there is a database to keep it in."""
-    if not any(not each.proposal for each in checked):
+    if not checked or any(each.proposal for each in checked):
         return
     with open_database(settings) as database:
         if read_version(database)[0] == known_versions()[-1]:
-            questionnaires = [each.questionnaire for each in checked]
+            questionnaires = [(each.name, each.questionnaire) for each in checked]
             accept = partial(ReceiverForm.save_accepted, url=form_url(url), page=page)
             accept = partial(accept, questionnaires=questionnaires, now=database.now())
             database.write(accept)

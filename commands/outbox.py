@@ -1,6 +1,7 @@
 """`outbox`: what is not delivered and why, and what the operator makes of it."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,9 +16,13 @@ import msgspec
 
 from commands.database import ready_database
 from commands.terminal import escape
-from models import Attempt, Delivery
+from models import Attempt, Delivery, ReceiverForm
 from models import outbox as results
+from models.google_form.address import page_url
 from models.outbox import PAGE_SIZE
+from models.questionnaire import loader
+from models.receiver_form import group_by_form
+from settings import Settings
 from storage import Database
 
 # In this order: a failed one that is retried is pending then.
@@ -48,8 +53,24 @@ def outbox(ctx: click.Context, as_json: bool) -> None:
                 print_json(as_dict(delivery, paused))
             else:
                 print_state(delivery, paused)
+        if not as_json:
+            print_forms(database)
     if is_empty and not as_json:
         click.echo("Everything is delivered.")
+
+
+def print_forms(database: Database) -> None:
+    """Print which Google Forms have changed, or take nothing as it is sent; and what to do."""
+    catalog, _ = loader.examine(Settings.from_env(os.environ).questionnaires)
+    forms = group_by_form(catalog)
+    with database.read() as db:
+        suspect = ReceiverForm.find_suspect(db, forms)
+    for form in suspect:
+        names = [name for name, _ in forms[form.url]]
+        command = f"form {page_url(form.url)} --for {names[0]}"
+        click.echo(f"The form of {', '.join(names)} {form.describe()}. Run: {command}")
+        for name, problem in form.find_misfits(forms[form.url]):
+            click.echo(f"    {escape(str(problem._replace(file=f'{name}.toml')))}")
 
 
 def print_state(delivery: Delivery, paused: set[str]) -> None:

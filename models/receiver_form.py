@@ -1,6 +1,6 @@
 """The Google Forms that get results: what each was when it was accepted, and what it is now."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Optional
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.google_form.address import is_google_form, response_url
 from models.google_form.page import FormPage
 from models.google_form.preflight import find_problems
+from models.questionnaire.problem import Problem
 from models.questionnaire.schema import Questionnaire
 from storage.base import Base, Statement
 
@@ -91,7 +92,7 @@ class ReceiverForm(Base):
         db: Session,
         url: str,
         page: FormPage,
-        questionnaires: Iterable[Questionnaire],
+        questionnaires: Iterable[Named],
         now: datetime,
     ) -> None:
         """Accept a form as the operator has just seen it."""
@@ -124,20 +125,25 @@ class ReceiverForm(Base):
         """From now on it counts as unchanged while it is what it is now."""
         self.digest, self.accepted_at, self.changed_at = self.page.digest, now, None
 
-    def compared(self, questionnaires: Iterable[Questionnaire]) -> str | None:
+    def compared(self, questionnaires: Iterable[Named]) -> str | None:
         """What its `problem` is, given what these send."""
         if self.page is None or self.problem not in (None, MAPPING):
             return self.problem
-        return MAPPING if any(map(self._misfits, questionnaires)) else None
+        return MAPPING if any(self.find_misfits(questionnaires)) else None
+
+    def find_misfits(self, questionnaires: Iterable[Named]) -> Iterator[tuple[str, Problem]]:
+        """Why it would not take what these send: each error, behind the questionnaire's name."""
+        for name, questionnaire in questionnaires if self.page else ():
+            for problem in find_problems(self.page, questionnaire):
+                if problem.is_error:
+                    yield name, problem
 
     def describe(self) -> str:
         """What is wrong with it, to go behind "the form"."""
-        changed = ["has changed since it was accepted"] if self.changed_at else []
+        since = f"{self.accepted_at:%Y-%m-%d}" if self.accepted_at else "it was accepted"
+        changed = [f"has changed since {since}"] if self.changed_at else []
         problem = [PROBLEMS.get(self.problem, self.problem)] if self.problem else []
         return ", and ".join(changed + problem) or "is as it was accepted"
-
-    def _misfits(self, questionnaire: Questionnaire) -> bool:
-        return any(problem.is_error for problem in find_problems(self.page, questionnaire))
 
 
 def form_url(url: str) -> str:

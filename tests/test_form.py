@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import NUMBER, REY, migrations
+from conftest import REY
 from google_form import SUBMIT, GoogleForm, Question
 
 from commands import cli
@@ -73,6 +73,7 @@ coming = "entry.8"
 [results.values]
 coming = {{ yes = "Ja", no = "Nein" }}
 """
+FIELDS = RESULTS.format(url="").partition('"\n')[2]
 
 
 def questions() -> list[Question]:
@@ -371,8 +372,7 @@ FAULTS = [
     Fault(
         "JSON to a form",
         ["is not read by a Google Form", "Remove it, and name the entries"],
-        file=[(RESULTS[RESULTS.index("[results.fields]") :].replace("{{", "{").replace("}}", "}"), ""),
-              ("[results]\n", '[results]\nformat = "json"\n')],
+        file=[(FIELDS, ""), ("[results]\n", '[results]\nformat = "json"\n')],
         is_error=False,
     ),
 ]  # fmt: skip

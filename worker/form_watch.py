@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Thread
@@ -10,8 +10,8 @@ from threading import Thread
 from sqlalchemy.orm import Session
 
 from logs import error_location, log_event
-from models import Catalog, InvalidQuestionnaire, Questionnaire
-from models.receiver_form import ReceiverForm, form_url, group_by_form
+from models import Catalog, InvalidQuestionnaire
+from models.receiver_form import Named, ReceiverForm, form_url, group_by_form
 from storage import Clock, Database
 from worker.form_page import Look, look
 from worker.worker import Job
@@ -65,7 +65,7 @@ class WatchForms(Job):
             for url, named in group_by_form(self._find_catalog()).items():
                 interval = AFTER_REFUSAL if url in self._refused else DAY
                 if look_again(
-                    self._database, url, dict(named), interval, self._allow_private, self._clock
+                    self._database, url, named, interval, self._allow_private, self._clock
                 ):
                     self._refused.discard(url)
         except InvalidQuestionnaire:
@@ -77,7 +77,7 @@ class WatchForms(Job):
 def look_again(
     database: Database,
     url: str,
-    questionnaires: Mapping[str, Questionnaire],
+    questionnaires: Sequence[Named],
     interval: timedelta,
     allow_private: bool,
     clock: Clock,
@@ -94,13 +94,14 @@ def look_again(
         if not database.write(partial(ReceiverForm.claim, url=url, now=now, interval=interval)):
             return False
         found = look(url, allow_private=allow_private)
-    elif form.compared(questionnaires.values()) != form.problem:
+    elif form.compared(questionnaires) != form.problem:
         found = None
     else:
         return False
     save = partial(save_look, url=url, found=found, questionnaires=questionnaires, now=now)
     if outcome := database.write(save):
-        log_event("form", logging.WARNING, questionnaires=list(questionnaires), outcome=outcome)
+        names = [name for name, _ in questionnaires]
+        log_event("form", logging.WARNING, questionnaires=names, outcome=outcome)
     return is_due
 
 
@@ -108,7 +109,7 @@ def save_look(
     db: Session,
     url: str,
     found: Look | None,
-    questionnaires: Mapping[str, Questionnaire],
+    questionnaires: Sequence[Named],
     now: datetime,
 ) -> str | None:
     """Keep what a look has found; what to log if the form is not what it was before."""
@@ -116,6 +117,6 @@ def save_look(
     before = form.describe()
     if found and found.is_certain:
         form.see(found.page, found.cause, now)
-    form.problem = form.compared(questionnaires.values())
+    form.problem = form.compared(questionnaires)
     form.update(db)
     return form.describe() if form.describe() != before else None

@@ -78,8 +78,12 @@ def list_options(options: Iterable[str]) -> str:
 
 
 def quote(text: str) -> str:
-    """A text as a string of TOML: as in JSON, where DEL may stand as it is."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A text as a string of TOML, which shows what does not print, such as a hard blank."""
+    return "".join(map(_escape, json.dumps(text, ensure_ascii=False)))
+
+
+def _escape(character: str) -> str:
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def inline_table(values: Mapping[str, str | Iterable[str]]) -> str:
