@@ -25,7 +25,7 @@ DELAYS = [
 ]
 JITTER = 1.1  # a delay is up to this many times as long, so that retries do not come in a crowd
 MAX_DELAY = DELAYS[-1] * JITTER  # no attempt is planned further ahead
-LEASE = timedelta(seconds=60)  # twice what an attempt may last
+LEASE = timedelta(seconds=60)  # longer than an attempt, which may be a POST and a GET, may last
 MAX_IN_FLIGHT = 16  # attempts of one worker
 # Of these at one URL, so that one that hangs holds up no other. Workers do not know of each
 # other's, so two may have twice as many in flight there.

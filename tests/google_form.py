@@ -215,14 +215,17 @@ class GoogleForm:
     unknown_option: Literal["again", 400] = "again"
     missing: Literal["again", 400] = "again"
     unknown_entry: Literal["dropped", 400] = "dropped"
+    malformed: Literal["again", 400] = 400  # a date that does not exist
     sign_in: Literal["redirect", 401] = "redirect"
     closed_by: Literal["redirect", "page"] = "redirect"
     closed_message: str = ""  # the owner's; "" is Google's own
     closed_names_form: bool = True  # whether that page has the id of the form anywhere
     captcha_with_form: bool = False  # shown above the form again
+    has_inputs: bool = True  # whose names are those of the entries
     data_when_recorded: bool = True
     data_when_again: bool = True
-    # What the network does.
+    # What the network does to these methods.
+    faulty: tuple[str, ...] = ("GET", "POST")
     delay: float = 0
     is_cut_off: bool = False
 
@@ -397,7 +400,13 @@ class GoogleForm:
 
     def _cell(self, question: Question, name: str, fields: dict, errors: Errors) -> str:
         if question.parts:
-            return moment(question, name, fields)
+            try:
+                return moment(question, name, fields)
+            except Malformed:
+                if self.malformed == 400:
+                    raise
+                errors.other.append(question.title)
+                return ""
         sent = [value for value in fields.get(name, []) if value]
         if question.options or question.has_other:
             return self._choice(question, name, sent, fields, errors)
@@ -475,7 +484,7 @@ class GoogleForm:
     def _item(self, question: Question, errors: Errors) -> str:
         inputs = "".join(
             f'<input type="hidden" name="entry.{entry}{end}">'
-            for entry in question.entries
+            for entry in question.entries * self.has_inputs
             for end in [f"_{part}" for part in question.parts] or [""]
         )
         said = ""
@@ -526,8 +535,10 @@ class GoogleForm:
             def respond(self, method: str, body: bytes) -> None:
                 kind = self.headers.get("Content-Type", "")
                 status, location, page = form.answer(method, self.path, body, kind)
-                form._closing.wait(form.delay)
+                is_faulty = method in form.faulty
+                form._closing.wait(form.delay if is_faulty else 0)
                 content = page.encode()
+                sent = content[: len(content) // 2] if form.is_cut_off and is_faulty else content
                 self.send_response(status)
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(content)))
@@ -535,7 +546,7 @@ class GoogleForm:
                     self.send_header("Location", location)
                 with suppress(OSError):  # whoever asked waits no longer
                     self.end_headers()
-                    self.wfile.write(content[: len(content) // 2] if form.is_cut_off else content)
+                    self.wfile.write(sent)
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -1,3 +1,4 @@
+import gzip
 import json
 import random
 import socket
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,8 +31,14 @@ from models.delivery import MAX_IN_FLIGHT, MAX_PER_RECEIVER
 from models.outbox import redeliver
 from settings import Settings, __version__
 from storage import connect
-from worker import Worker, create_worker, results
-from worker.http_client import ATTEMPT_SECONDS, MAX_BODY_BYTES
+from worker import Worker, create_worker, http_client, results
+from worker.http_client import (
+    ATTEMPT_SECONDS,
+    GET_SECONDS,
+    MAX_BODY_BYTES,
+    RequestFailed,
+    Response,
+)
 from worker.pinned import is_permitted
 from worker.receivers import Outcome
 from worker.results import claim_due, run_attempt
@@ -136,6 +144,9 @@ def answering() -> Iterator[Callable]:
                     self.rfile.read(int(self.headers["Content-Length"]))
                     with suppress(OSError):
                         behave(self.connection, over)
+
+                def do_GET(self) -> None:
+                    behave(self.connection, over)
 
             server = servers.enter_context(ThreadingHTTPServer(("127.0.0.1", port), Handler))
             Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -715,7 +726,7 @@ def test_a_claimed_delivery_is_not_claimed_twice_until_its_lease_runs_out(comple
 
 def test_a_lease_is_longer_than_an_attempt_may_last(completed, clock):
     (claimed,) = claim(completed)
-    assert claimed.leased_until - clock() > timedelta(seconds=ATTEMPT_SECONDS)
+    assert claimed.leased_until - clock() > timedelta(seconds=ATTEMPT_SECONDS + GET_SECONDS)
 
 
 @pytest.mark.parametrize("late_answer", [204, 500])
@@ -999,6 +1010,62 @@ def test_an_endless_answer_is_read_to_its_limit_and_counts(answering):
     assert post(a_delivery(answering(flood))) == Outcome(200)
     # The last piece may have arrived before its length is noted.
     until(lambda: sum(sent) >= MAX_BODY_BYTES)
+
+
+def body_of(size: int) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"a" * size
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 17, 1 << 20])
+@pytest.mark.parametrize("limit", [1 << 17, 1 << 20])
+def test_a_body_is_read_to_the_limit_that_was_asked_for(answering, size, limit):
+    url = answering(say(body_of(size)))
+    options = {"allow_private": True, "max_body": limit}
+    expected = Response(200, body=b"a" * min(size, limit))
+    assert http_client.post(url, b"", {}, **options) == expected
+    assert http_client.get(url, {}, **options) == expected
+
+
+def test_a_body_that_is_packed_is_not_unpacked(answering):
+    packed = gzip.compress(b"a" * (1 << 20))
+    answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + packed
+    assert http_client.get(answering(say(answer)), {}, allow_private=True).body == packed
+
+
+def test_where_a_redirect_leads_is_told_and_not_gone_to(answering):
+    answer = b"HTTP/1.1 302 Found\r\nLocation: https://other.example/\r\n\r\nbody"
+    for send in (http_client.get, partial(http_client.post, body=b"")):
+        answered = send(answering(say(answer)), headers={}, allow_private=True)
+        assert answered == Response(302, location="https://other.example/")
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0"])
+def test_get_goes_only_where_post_may_go(address):
+    with pytest.raises(RequestFailed, match="results never go to") as caught:
+        http_client.get(f"http://{address}/", {}, allow_private=True)
+    assert (caught.value.cause, caught.value.detail) == ("forbidden_address", address)
+
+
+def test_get_is_left_at_a_limit_of_its_own(answering, patch):
+    patch("worker.http_client", "GET_SECONDS", 0.3)
+    with pytest.raises(RequestFailed, match=r"Not done within 0.3 s in all\."):
+        http_client.get(answering(drip(OK[:-4])), {}, allow_private=True)
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("https://elsewhere.example/?name=Rey", "elsewhere.example"),
+        ("//elsewhere.example", "elsewhere.example"),
+        ("/login", "another address"),
+        ("http://[", "another address"),
+    ],
+)
+def test_a_redirect_is_told_by_its_host_alone(receiver, location, host):
+    receiver.answers = [(302, {"Location": location})]
+    outcome = post(a_delivery(receiver.url))
+    assert (outcome.cause, outcome.detail) == ("redirect", host)
+    assert "Rey" not in outcome.error
 
 
 @pytest.mark.parametrize(

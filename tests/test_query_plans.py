@@ -14,7 +14,7 @@ import requests
 from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event
 
-from models import outbox
+from models import Attempt, outbox
 from models.plan import find_plans
 from storage.base import Base, Compiled
 from worker.expiry import expire_silent
@@ -212,7 +212,11 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
         outbox.find_paused_urls(db)
         outbox.find_pausing_ids(db, [1, 2])
         outbox.count_undelivered(db)
+        outbox.find_one(db, 1)
+        Attempt.find_all(db, 1)
         assert list(find_plans(db, party.app.files.current.catalog))
+    for change in (outbox.redeliver, outbox.confirm):
+        party.app.database.write(lambda db, change=change: change(db, [1, 2], party.clock()))
     statements = recorded | dict.fromkeys(OPERATORS)
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
 

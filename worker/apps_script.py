@@ -9,7 +9,7 @@ from typing import Any
 
 from models.google_form.address import is_apps_script, is_echo, is_sign_in
 from models.google_form.markup import read_document
-from worker.google_forms import HEADERS, clip, is_success, resolve
+from worker.google_forms import HEADERS, is_success, resolve
 from worker.http_client import InvalidRequest, RequestFailed, Response, get
 from worker.receivers import Outcome, Receiver, Sent
 
@@ -60,7 +60,7 @@ def read_text(response: Response) -> str:
 
 def show(text: str) -> str:
     """What a reader sees of a page, or any other text as it is."""
-    return clip(read_document(text).text if is_html(text) else text)
+    return read_document(text).text if is_html(text) else text
 
 
 def is_html(text: str) -> bool:

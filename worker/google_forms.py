@@ -21,7 +21,6 @@ from worker.http_client import InvalidRequest, RequestFailed, Response, get
 from worker.receivers import Outcome, Receiver, Sent, describe_location
 
 MAX_PAGE_BYTES = 1024 * 1024  # of a form's page; hundreds of kilobytes come before what matters
-MAX_EVIDENCE_BYTES = 64 * 1024
 HEADERS = {"User-Agent": f"smsconvo/{__version__}", "Accept": "*/*"}
 CAUSES = {
     400: "bad_fields",
@@ -117,7 +116,7 @@ def confirm(request: Sent, response: Response, page: AnswerPage, says_so: bool) 
         return Outcome(look.status, look.cause)
     if page.asks_for_captcha and not says_so:
         return Outcome(response.status, "captcha")
-    return Outcome(response.status, "unconfirmed", evidence=clip(page.text))
+    return Outcome(response.status, "unconfirmed", evidence=page.text)
 
 
 def look_at_form(request: Sent) -> Look:
@@ -136,8 +135,3 @@ def look_at_form(request: Sent) -> Look:
         return Look(is_open=True)
     is_closed = page.names_form and not page.asks_for_captcha
     return Look(False, "closed" if is_closed else None, response.status)
-
-
-def clip(text: str) -> str:
-    """As much of a text as is kept to tell why; PostgreSQL stores no NUL."""
-    return text.encode()[:MAX_EVIDENCE_BYTES].decode("utf-8", "ignore").replace("\0", "")

@@ -19,7 +19,8 @@ from worker.pinned import ForbiddenAddress, PinnedConnection, PinnedHTTPSConnect
 
 CONNECT_SECONDS = 3.05  # for each address that is tried
 READ_SECONDS = 15  # until the next byte
-ATTEMPT_SECONDS = 30  # for all of a request, its response included
+ATTEMPT_SECONDS = 30  # for all of a POST, its response included
+GET_SECONDS = 10  # for all of a GET: where it follows a POST, both must end within a lease
 MAX_BODY_BYTES = 64 * 1024  # that are read of a response, unless whoever asks wants more
 INVALID_URL = (MissingSchema, InvalidSchema, InvalidURL, LocationValueError, UnicodeError)
 
@@ -60,14 +61,14 @@ def post(
     max_body: int = MAX_BODY_BYTES,
 ) -> Response:
     """POST once; see `send`. A receiver may have got it, whatever is raised."""
-    return send("POST", url, body, headers, allow_private, max_body)
+    return send("POST", url, body, headers, ATTEMPT_SECONDS, allow_private, max_body)
 
 
 def get(
     url: str, headers: dict[str, str], *, allow_private: bool, max_body: int = MAX_BODY_BYTES
 ) -> Response:
     """GET once; see `send`."""
-    return send("GET", url, None, headers, allow_private, max_body)
+    return send("GET", url, None, headers, GET_SECONDS, allow_private, max_body)
 
 
 def send(
@@ -75,17 +76,18 @@ def send(
     url: str,
     body: bytes | None,
     headers: dict[str, str],
+    seconds: float,
     allow_private: bool,
     max_body: int,
 ) -> Response:
     """Send once: no redirect is followed, no proxy and no `.netrc` is used, nothing is tried again.
 
-    It takes ATTEMPT_SECONDS at most, once the name is resolved. The body of a 2xx is read to its
+    It takes so many seconds at most, once the name is resolved. The body of a 2xx is read to its
     end, where one that breaks off shows, or to `max_body` bytes; other bodies are not read.
     `allow_private` permits addresses of private networks. Raises InvalidRequest for what cannot be
     sent, and RequestFailed for everything else that is not a response.
     """
-    with ReceiverAdapter(ATTEMPT_SECONDS, allow_private) as adapter:
+    with ReceiverAdapter(seconds, allow_private) as adapter:
         try:
             # A session of requests would cost as much again, and look for proxies and a .netrc.
             request = requests.Request(method, url, headers, data=body).prepare()
