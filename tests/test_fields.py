@@ -217,16 +217,17 @@ def test_the_id_in_a_form_is_that_of_the_header_at_every_attempt(owe, receiver, 
     assert len(receiver.requests) == 2
 
 
-def test_a_question_hides_a_name_that_is_its_key(serve, questionnaires):
-    content = PARTY.format(fields='Id = "entry.1"', values="", lines="", head="", url=FORM)
-    content = content.replace('key = "colour"', 'key = "Id"\noptional = true')
+@pytest.mark.parametrize(("fields", "name"), [('Id = "entry.1"', "entry.1"), ("", "Id")])
+def test_a_question_hides_a_name_that_is_its_key(serve, questionnaires, fields, name):
+    content = PARTY.format(fields=fields, values="", lines="", head="", url=FORM)
+    content = content.replace('key = "colour"', 'key = "Id"\nonly_if = { coming = "yes" }')
     (questionnaires / "party.toml").write_text(content, "utf-8")
     webhook = serve()
     talk(webhook, *TEXTS)
-    talk(webhook, *TEXTS[:4], "skip", sender=STRANGER)
-    answered, skipped = payloads(webhook)
-    assert answered["entry.1"] == "Blue"
-    assert "entry.1" not in skipped
+    talk(webhook, *TEXTS[:2], "no", "pizza", sender=STRANGER)
+    answered, not_asked = payloads(webhook)
+    assert answered[name] == "Blue"
+    assert name not in not_asked
 
 
 # Sections of a Google Form

@@ -205,8 +205,14 @@ def test_a_kept_text_is_no_date_and_has_no_word(judge):
     assert (level, place) == ("warning", "results, values") and "Add options" in said
 
 
-def test_parts_of_a_date_can_be_three_questions(judge):
-    parts = {"guests": '"entry.90_year"', "note": '"entry.90_month"', "size": '"entry.90_day"'}
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"guests": '"entry.90_year"', "note": '"entry.90_month"', "size": '"entry.90_day"'},
+        {"guests": '"entry.1_hour"', "note": '"entry.1_minute"'},  # of the date of `day`
+    ],
+)
+def test_parts_of_a_date_can_be_questions_of_their_own(judge, parts):
     status, told = judge(mapped(parts), "--strict")
     assert (status, findings(told)) == (0, [])
 

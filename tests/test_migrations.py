@@ -24,7 +24,7 @@ from storage.sqlite import sqlite3
 
 VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
 TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}
-TABLES |= {"delivery_attempts"}
+TABLES |= {"delivery_attempts", "receiver_forms"}
 VIEWS = {"transcript", "results"}
 CHECKS, BEFORE_CHECKS = "0006", "0005"  # the version since which cells are checked
 UNCHECK = "op.execute('DROP TRIGGER check_messages')"
@@ -358,6 +358,42 @@ def test_the_index_of_paused_receivers_holds_what_is_looked_for(database_url):
     with connect(database_url) as database, database.engine.connect() as connection:
         name = "SELECT sql FROM sqlite_master WHERE name = 'ix_outbox_pausing'"
         assert connection.scalar(text(name)).endswith(f" WHERE {IS_PAUSING}")
+
+
+# Forms that get results #####################################################
+
+FORM_ROW = "INSERT INTO receiver_forms (url, page, checked_at) VALUES ('https\\://x', '{}', "
+FORM_ROW += "'2026-11-20T12\\:00\\:00.000000Z')"
+
+
+def test_cells_of_forms_are_checked(database):
+    run(database, FORM_ROW)
+    wrong = ["checked_at = 'soon'", "changed_at = '9999-12-31 23\\:59\\:59.9+00'"]
+    if database.engine.dialect.name == "sqlite":
+        wrong = [wrong[0], "page = '{'", "url = 'https\\://y'", "id = 7"]
+    for change in wrong:
+        with pytest.raises(DBAPIError):
+            run(database, f"UPDATE receiver_forms SET {change}")
+    run(database, "UPDATE receiver_forms SET changed_at = '2026-11-21 08\\:00\\:00'")
+    with pytest.raises(DBAPIError):
+        run(database, FORM_ROW)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_time_of_a_form_is_brought_into_our_form(database):
+    run(database, FORM_ROW, "UPDATE receiver_forms SET changed_at = '2026-11-21 08\\:00'")
+    with database.engine.connect() as connection:
+        changed = connection.scalar(text("SELECT changed_at FROM receiver_forms"))
+    assert changed == "2026-11-21T08:00:00.000000Z"
+
+
+def test_forms_are_forgotten_by_a_step_down_and_looked_at_again_after_it(database, database_url):
+    config = migrations(database_url)
+    run(database, FORM_ROW)
+    command.downgrade(config, "0008")
+    assert "receiver_forms" not in tables_of(database)
+    command.upgrade(config, "head")
+    assert tables_of(database)["receiver_forms"] == []
 
 
 # A migration that goes wrong #################################################
