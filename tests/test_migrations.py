@@ -438,7 +438,7 @@ def test_a_table_that_is_rebuilt_keeps_its_rows_and_those_that_refer_to_it(
     filled, followed_by, table
 ):
     attempt = "INSERT INTO delivery_attempts (outbox_id, started_at, duration_ms)"
-    run(filled, f"{attempt} SELECT id, created_at, 7 FROM outbox")
+    run(filled, f"{attempt} SELECT id, created_at, 7 FROM outbox", FORM_ROW)
     before = tables_of(filled)
     drop_views = "; ".join(f"op.execute('DROP VIEW {view}')" for view in sorted(VIEWS))
     drop_trigger = "op.execute('DROP TRIGGER erase_attempts')"
