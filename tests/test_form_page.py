@@ -295,7 +295,7 @@ def test_collected_addresses_of_older_forms_are_seen():
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 20) | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=12) | st.dictionaries(st.text(max_size=2), inner),
-    max_leaves=30,
+    max_leaves=20,
 )
 
 
