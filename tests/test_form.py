@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import REY
+from conftest import HERE, REY
 from google_form import SUBMIT, GoogleForm, Question
 
 from commands import cli
@@ -673,3 +674,25 @@ def test_a_test_row_that_is_not_recorded_is_not_called_so(smsconvo, form, party)
     assert "was not recorded. The form was shown again" in ended.stderr
     assert '"Table"' in ended.stderr
     assert form.rows == []
+
+
+# The documentation ###########################################################
+
+
+def test_what_the_documentation_shows_is_what_is_said(smsconvo, form, folder):
+    page = (HERE / "docs" / "google-forms.md").read_text("utf-8")
+    ((questionnaire, shown),) = re.findall(
+        r"```toml\n(.*?)```.*?```\n\$ form .*?\n(.*?)```", page, re.S
+    )
+    (folder / "questionnaires" / "party.toml").write_text(questionnaire, "utf-8")
+    form.title = "Party"
+    form.questions = [
+        Question("Phone number", required=True, entries=[1001]),
+        Question("Result", entries=[1002]),
+        Question("Arrival", "date", required=True, entries=[1003]),
+        Question("Meal", "choice", required=True, options=["Pizza", "Pasta "], entries=[1004]),
+        Question("Sauna", "choice", options=["Ja", "Nein"], entries=[1005]),
+        Question("Table", required=True, entries=[1006]),
+    ]
+    said = smsconvo("form", form.page_url, "--for", "party").output
+    assert said.replace(form.base, "https://docs.google.com/forms/d/e/FORM") == shown
