@@ -76,14 +76,16 @@ def form(
     hold our names, such as Question1, the mapping is read from it.
     """
     settings = Settings.from_env(os.environ)
+    if send_test and not name:
+        raise click.UsageError("--send-test needs --for NAME, whose answers would go there.")
     url = find_public_url(url, settings)
     found = read_file(file, url) if file else look_at(url, settings)
     if found.page is None and not (found.cause == "no_data" and is_prefilled(url)):
         raise SettingsError(describe_absence(found))
     checked = list(check_questionnaires(settings, url, name, found.page))
+    (print_as_json if as_json else print_as_text)(response_url(url), found.page, checked)
     if found.page:
         keep(settings, url, found.page, checked)
-    (print_as_json if as_json else print_as_text)(response_url(url), found.page, checked)
     if send_test:
         for each in checked:
             send_test_row(settings, each, found.page, yes)
@@ -180,7 +182,9 @@ def keep(settings: Settings, url: str, page: FormPage, checked: list[Checked]) -
     if not checked or any(each.proposal for each in checked):
         return
     with open_database(settings) as database:
-        if read_version(database)[0] == known_versions()[-1]:
+        # To look into a file of SQLite would make it.
+        is_there = not settings.on_sqlite or os.path.exists(database.engine.url.database)
+        if is_there and read_version(database)[0] == known_versions()[-1]:
             questionnaires = [(each.name, each.questionnaire) for each in checked]
             accept = partial(ReceiverForm.save_accepted, url=form_url(url), page=page)
             accept = partial(accept, questionnaires=questionnaires, now=database.now())
@@ -259,7 +263,9 @@ def print_as_json(url: str, page: FormPage | None, checked: list[Checked]) -> No
 # A row to test with ##########################################################
 
 
-def send_test_row(settings: Settings, checked: Checked, page: FormPage, is_agreed: bool) -> None:
+def send_test_row(
+    settings: Settings, checked: Checked, page: FormPage | None, is_agreed: bool
+) -> None:
     """Send a row marked TEST, if that is agreed to, and say whether it was recorded."""
     url = checked.questionnaire.results.url
     if not is_agreed:
@@ -267,7 +273,7 @@ def send_test_row(settings: Settings, checked: Checked, page: FormPage, is_agree
     now, webhook_id = datetime.now(UTC), new_webhook_id()
     payload = build_test_row(checked.questionnaire, page, webhook_id, now)
     row = Delivery(url=url, format="form", webhook_id=webhook_id, payload=payload)
-    outcome = attempt(row, settings, now, page.confirmation)
+    outcome = attempt(row, settings, now, page.confirmation if page else "")
     if outcome.error:
         raise click.ClickException(f"The row for {checked.name} was not recorded. {outcome.error}")
     text = f"{checked.name}: the form has recorded a row marked {TEST}. Delete it there."

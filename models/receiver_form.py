@@ -34,7 +34,7 @@ class StoredPage(sa.TypeDecorator[FormPage]):
     is_no = "form"  # what a cell is not that cannot be read
 
     def process_bind_param(self, value: FormPage | None, dialect: sa.Dialect) -> str | None:
-        return value and msgspec.json.encode(value).decode().replace("\0", "")
+        return value and msgspec.json.encode(value).decode()
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:
         return lambda page: page and msgspec.json.decode(page, type=FormPage)
@@ -61,8 +61,8 @@ class ReceiverForm(Base):
 
     @classmethod
     def find(cls, db: Session, url: str) -> Optional["ReceiverForm"]:
-        """The form with this address, or None."""
-        return cls.first(db, BY_URL, url=url)
+        """The form with this address; None too if somebody has made its row unreadable."""
+        return next(iter(cls.all(db, BY_URL, url=url)), None)
 
     @classmethod
     def find_suspect(cls, db: Session, urls: Collection[str]) -> list["ReceiverForm"]:
@@ -79,8 +79,8 @@ class ReceiverForm(Base):
     def claim(cls, db: Session, url: str, now: datetime, interval: timedelta) -> bool:
         """Take the next look at a form, if it `is_due`; of several processes, one gets it."""
         db.execute(INSERT, {"url": url})
-        form = cls.first(db, BY_URL_LOCKED, url=url)
-        if not form.is_due(now, interval):
+        form = next(iter(cls.all(db, BY_URL_LOCKED, url=url)), None)
+        if form is None or not form.is_due(now, interval):
             return False
         form.checked_at = now
         form.update(db)

@@ -645,6 +645,12 @@ def test_json_holds_the_same(smsconvo, form, party):
     assert [each["place"] for each in questionnaire["findings"]] == ["results, fields, coming"]
 
 
+def test_no_database_is_made(smsconvo, form, party, folder):
+    before = sorted(folder.rglob("*"))
+    assert smsconvo("form", form.page_url).exit_code == 0
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_only_questionnaires_with_questions_can_be_named(smsconvo, form, party):
     ended = smsconvo("form", form.page_url, "--for", "nobody")
     assert ended.exit_code == os.EX_CONFIG
@@ -665,6 +671,25 @@ def test_a_test_row_is_sent_with_consent_and_proved(smsconvo, form, party):
     assert row["Phone number"] == row["Favourite colour"] == "TEST"
     assert row["Result"].startswith("msg_")
     assert all(row.values())
+
+
+def test_a_test_row_needs_a_questionnaire(smsconvo, form, party):
+    ended = smsconvo("form", form.page_url, "--send-test", "--yes")
+    assert "--send-test needs --for NAME" in ended.stderr
+    assert form.requests == []
+
+
+def test_a_test_row_is_sent_by_a_pre_filled_link_alone(smsconvo, form, party, tmp_path):
+    party.write_text(PARTY, "utf-8")
+    page = tmp_path / "page.html"
+    page.write_text("<html>Another layout</html>")
+    for question in form.questions:
+        question.required = False
+    url = prefilled(form, {"entry.3": "colour"})
+    options = (f"--page={page}", "--send-test", "--yes")
+    ended = smsconvo("form", url, "--for", "party", *options)
+    assert "has recorded a row" in ended.stderr, ended.output
+    assert form.rows[0]["Favourite colour"] == "TEST"
 
 
 def test_a_test_row_that_is_not_recorded_is_not_called_so(smsconvo, form, party):

@@ -202,12 +202,16 @@ def test_a_refused_result_leads_to_a_look_at_the_form(webhook, form, working):
     assert outcome == "shown_again"
 
 
-def test_a_form_that_does_not_answer_holds_up_no_result(webhook, form, working, receiver, party):
+def test_a_form_that_does_not_answer_holds_up_no_result(
+    webhook, form, working, receiver, party, patch
+):
+    for name in ("GET_SECONDS", "READ_SECONDS"):
+        patch("worker.http_client", name, 600)
     url = f'url = "{receiver.url}"'
     content = party.read_text().replace(f'url = "{form.url}"', url).replace('"Party"', '"Other"')
     (party.parent / "other.toml").write_text(content, "utf-8")
     webhook.app.files.look(at_once=True)
-    form.delay = 60
+    form.delay = 600
     working()
     until(lambda: seen(form))
     for said in ("Other", "Blue"):

@@ -97,6 +97,7 @@ def test_all_is_well(webhook):
             "migration": {"ok": True, "found": HEAD, "needed": HEAD},
             "wal": told["wal"],
             "outbox": OWES_NOTHING,
+            "forms": {"ok": True, "questionnaires": []},
             "rows": {"ok": True, "unreadable": [], "count": 0},
             "log": {"ok": True, "dropped_lines": 0},
         },

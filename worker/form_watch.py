@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Thread
@@ -61,15 +62,17 @@ class WatchForms(Job):
         return False
 
     def _look_at_all(self) -> None:
-        try:
+        with suppress(InvalidQuestionnaire):  # whoever edits it is told; the next scan may do
             for url, named in group_by_form(self._find_catalog()).items():
-                interval = AFTER_REFUSAL if url in self._refused else DAY
-                if look_again(
-                    self._database, url, named, interval, self._allow_private, self._clock
-                ):
-                    self._refused.discard(url)
-        except InvalidQuestionnaire:
-            pass  # whoever edits it is told, and the next scan may find it mended
+                self._look_at(url, named)
+
+    def _look_at(self, url: str, named: Sequence[Named]) -> None:
+        """No failure at one form keeps the others from being looked at."""
+        interval = AFTER_REFUSAL if url in self._refused else DAY
+        where = self._database, url, named, interval, self._allow_private, self._clock
+        try:
+            if look_again(*where):
+                self._refused.discard(url)
         except Exception as error:
             log_event("worker", logging.ERROR, outcome=f"cannot look: {error_location(error)}")
 

@@ -12,12 +12,12 @@ SAMPLES = {"email": "test@example.org", "phone": "+12025550123", "number": "1"}
 
 
 def build_test_row(
-    questionnaire: Questionnaire, page: FormPage, webhook_id: str, now: datetime
+    questionnaire: Questionnaire, page: FormPage | None, webhook_id: str, now: datetime
 ) -> str:
     """A payload with something for each question, and TEST wherever any text can be."""
     entries = {key: questionnaire.results.field(key).name for key in questionnaire.by_key}
     answers = {
-        key: _sample(questionnaire, question, page.by_entry.get(entries[key]), now)
+        key: _sample(questionnaire, question, page and page.by_entry.get(entries[key]), now)
         for key, question in questionnaire.by_key.items()
     }
     data = ResultData(
