@@ -264,7 +264,7 @@ EDITED = 'Write "https://docs.google.com/forms/d/1AbC/formResponse".'
     ],
 )
 def test_an_address_that_swallows_results_is_a_warning(judge, url, cure):
-    status, told = judge(mapped(url=url))
+    status, told = judge(mapped(url=url, lines="pages = 2"))
     assert status == 0
     ((level, place, said),) = findings(told)
     assert (level, place) == ("warning", "results, url")

@@ -43,7 +43,7 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
             sentence = 'belongs to format = "form". Remove it, or the format.'
             yield Problem(f"results, {name}", sentence)
         return
-    if results.pages > 1 and not is_google_form(results.url):
+    if results.pages > 1 and not (is_google_form(results.url) or is_short_link(results.url)):
         sentence = "belongs to a Google Form, which url is none of. Remove it."
         yield Problem("results, pages", sentence)
     for check in (unknown_names, repeated_fields, lost_names):
