@@ -610,6 +610,18 @@ def test_rehearse_shows_where_a_result_would_have_gone_and_under_which_names(fol
     assert shown[sent + 1 : -1] == [f"    {names.get(key, key)}: {said}" for key, said in RESULT]
 
 
+def test_rehearse_shows_what_a_google_form_would_get(folder, environ):
+    url = "https://docs.google.com/forms/d/e/FORM/formResponse"
+    send_results(folder / "questionnaires", url)
+    with (folder / "questionnaires/feedback.toml").open("a") as file:
+        file.write('pages = 2\n[results.fields]\nQuestion1 = "entry.3"\nId = "entry.4"\n')
+    ended = run(folder, environ, "rehearse", said=PIPED)
+    assert f"* The result would have gone to {url}:\n" in ended.stdout
+    shown = [line.strip() for line in ended.stdout.splitlines()]
+    assert {"entry.3: Blue", "fvv: 1", "pageHistory: 0,1"} <= set(shown)
+    assert any(line.startswith("entry.4: msg_") for line in shown)
+
+
 def test_rehearse_shows_an_event_as_it_would_be_sent(folder, environ):
     send_results(folder / "questionnaires", 'https://example.org/"\nformat = "json')
     ended = run(folder, environ, "rehearse", said=PIPED)
