@@ -272,7 +272,8 @@ def send_test_row(
         click.confirm(f"Send one row marked {TEST} to {url}?", abort=True, err=True)
     now, webhook_id = datetime.now(UTC), new_webhook_id()
     payload = build_test_row(checked.questionnaire, page, webhook_id, now)
-    row = Delivery(url=url, format="form", webhook_id=webhook_id, payload=payload)
+    format = checked.questionnaire.results.format
+    row = Delivery(url=url, format=format, webhook_id=webhook_id, payload=payload)
     outcome = attempt(row, settings, now, page.confirmation if page else "")
     if outcome.error:
         raise click.ClickException(f"The row for {checked.name} was not recorded. {outcome.error}")

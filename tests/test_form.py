@@ -358,6 +358,15 @@ FAULTS = [
         form=change("Favourite colour", required=False),
     ),
     Fault(
+        "a text for an e-mail address",
+        ["colour: the form takes only an e-mail address there.", 'kind = "email".'],
+        file=[('colour = "entry.3"', 'colour = "emailAddress"')],
+        form=lambda form: (
+            setattr(form, "email", "typed"),
+            change("Favourite colour", required=False)(form),
+        ),
+    ),
+    Fault(
         "no proof of a delivery",
         ["form: has neither a confirmation message", "Turn that link on."],
         form=lambda form: setattr(form, "has_link", False),

@@ -36,6 +36,7 @@ def find_problems(page: FormPage, questionnaire: Questionnaire) -> Iterator[Prob
     yield from find_form_problems(page)
     yield from wrong_pages(page, questionnaire)
     yield from unknown_entries(page, fields)
+    yield from unfit_email(page, questionnaire, fields)
     yield from missing_answers(page, questionnaire, fields)
     for name, field in fields.items():
         if question := page.by_entry.get(field.name):
@@ -78,9 +79,21 @@ def unknown_entries(page: FormPage, fields: dict[str, Field]) -> Iterator[Proble
         if field.name.startswith("entry.") and field.name not in page.by_entry:
             sentence = f"{field.name} is not in the form: the question was deleted or made anew."
             yield Problem(place, f"{sentence} {_suggest_entry(page, fields)}")
-        if field.name == EMAIL and page.email_rule == "none":
+
+
+def unfit_email(
+    page: FormPage, questionnaire: Questionnaire, fields: dict[str, Field]
+) -> Iterator[Problem]:
+    """What goes out as an e-mail address, and is none, or is not collected."""
+    for name in (name for name, field in fields.items() if field.name == EMAIL):
+        question = questionnaire.by_key.get(name)
+        if page.email_rule == "none":
             sentence = "the form does not collect e-mail addresses. Map it to a question, or set"
-            yield Problem(place, f'{sentence} "Collect email addresses" to "Responder input".')
+            sentence = f'{sentence} "Collect email addresses" to "Responder input".'
+            yield Problem(f"results, fields, {name}", sentence)
+        elif question is None or question.kind != "email":
+            sentence = "the form takes only an e-mail address there. Map a question of"
+            yield Problem(f"results, fields, {name}", f'{sentence} kind = "email".')
 
 
 def _suggest_entry(page: FormPage, fields: dict[str, Field]) -> str:
