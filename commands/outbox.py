@@ -64,8 +64,8 @@ def print_state(delivery: Delivery, paused: set[str]) -> None:
 def describe_time(delivery: Delivery, paused: set[str]) -> str:
     """When it is tried again, or was delivered, to go behind its state."""
     if delivery.state == "delivered" and delivery.delivered_at:
-        said = "confirmed" if delivery.cause else "at"
-        return f", {said} {format_time(delivery.delivered_at)}"
+        how = "confirmed" if delivery.cause else "at"
+        return f", {how} {format_time(delivery.delivered_at)}"
     if delivery.next_attempt_at is None:
         return ""
     if delivery.url in paused:

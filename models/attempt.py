@@ -55,7 +55,7 @@ class Attempt(Base):
             status=status,
             cause=cause,
             detail=clean(detail) or None,
-            answer=cut(answer) or None,
+            answer=truncate(answer) or None,
         )
 
     @classmethod
@@ -79,7 +79,7 @@ class Attempt(Base):
             self.insert(db)
 
 
-def cut(answer: str) -> str:
+def truncate(answer: str) -> str:
     """What can be stored of an answer, MAX_ANSWER bytes at most."""
     text = answer.replace("\0", "\ufffd").encode("utf-8", "replace")
     return text[:MAX_ANSWER].decode("utf-8", "ignore")

@@ -4,179 +4,22 @@ What is known of Google's is imitated as it was observed. Where observations dif
 either; which one is an attribute, to be set before or between requests.
 """
 
-import html
 import json
-import random
 import re
-import secrets
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from threading import Event, Lock, Thread
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qs, quote, urlsplit
+
+from form_languages import CLASSES, LANGUAGES, Language
+from form_questions import FIRST, NEXT, SUBMIT, WITHOUT_ANSWER, Malformed, Question, first, moment
 
 OTHER = "__other_option__"
 SIGN_IN = "https://accounts.google.com/v3/signin/identifier?continue="
-NEXT, FIRST, SUBMIT = -2, -1, -3  # where an option or a section leads
-NUMBERS = {
-    "short": 0,
-    "paragraph": 1,
-    "choice": 2,
-    "dropdown": 3,
-    "checkboxes": 4,
-    "scale": 5,
-    "title": 6,
-    "grid": 7,
-    "section": 8,
-    "date": 9,
-    "time": 10,
-    "duration": 10,
-    "image": 11,
-    "video": 12,
-    "upload": 13,
-    "rating": 18,
-}
-WITHOUT_ANSWER = {"title", "section", "image", "video"}
 PARTS = re.compile(r"_(year|month|day|hour|minute|second|sentinel)$|\.other_option_response$")
-
-
-@dataclass(frozen=True)
-class Language:
-    """What Google's own texts are in one language."""
-
-    code: str
-    recorded: str
-    another: str
-    required: str
-    not_an_option: str
-    closed: str
-    submit: str
-    captcha: str
-
-
-LANGUAGES = {
-    "en": Language(
-        "en",
-        "Your response has been recorded.",
-        "Submit another response",
-        "This is a required question",
-        "Must be one of the options",
-        'The form "{}" is no longer accepting responses.',
-        "Submit",
-        "Please complete the captcha",
-    ),
-    "de": Language(
-        "de",
-        "Deine Antwort wurde erfasst.",
-        "Weitere Antwort senden",
-        "Dies ist eine Pflichtfrage",
-        "Muss eine der Optionen sein",
-        "Für das Formular „{}“ sind keine Antworten mehr möglich.",
-        "Senden",
-        "Bitte löse das Captcha",
-    ),
-    "th": Language(
-        "th",
-        "เราได้บันทึกคำตอบของคุณไว้แล้ว",
-        "ส่งคำตอบเพิ่มอีก",
-        "จำเป็นต้องตอบคำถามนี้",
-        "ต้องเป็นหนึ่งในตัวเลือก",
-        "แบบฟอร์ม {} ไม่รับคำตอบแล้ว",
-        "ส่ง",
-        "โปรดทำแคปต์ชา",
-    ),
-}
-# The classes of today's pages mean nothing; those of older ones are also in their style sheets.
-CLASSES = {
-    "plain": {},
-    "today": {"message": "vHW8K", "question": "geS5n", "title": "F9yp7e", "links": "c2gzEf"},
-    "older": {
-        "message": "freebirdFormviewerViewResponseConfirmationMessage",
-        "question": "freebirdFormviewerViewItemsItemItem",
-        "title": "freebirdFormviewerViewHeaderTitle",
-        "links": "freebirdFormviewerViewResponseLinksContainer",
-    },
-}
-
-
-@dataclass
-class Question:
-    """An item of a form; `options` lead to sections where `leads_to` says so."""
-
-    title: str
-    kind: str = "short"
-    required: bool = False
-    options: list[str] = field(default_factory=list)
-    has_other: bool = False
-    rows: list[str] = field(default_factory=list)
-    takes_many: bool = False  # a grid of checkboxes
-    has_year: bool = True
-    has_time: bool = False
-    shuffled: bool = False
-    leads_to: dict[str, int] = field(default_factory=dict)  # an option, and an id or SUBMIT
-    then: int = NEXT  # of a section: where the one before it leads
-    rule: Callable[[str], bool] | None = None  # of the owner's, for a text
-    id: int = field(default_factory=count(1_000).__next__)
-    entries: list[int] = field(default_factory=list)  # given if it has none
-
-    ids: ClassVar = count(700_000_001, 7)
-
-    def __post_init__(self) -> None:
-        if self.kind in ("scale", "rating") and not self.options:
-            self.options = ["1", "2", "3", "4", "5"]
-        needed = 0 if self.kind in WITHOUT_ANSWER else len(self.rows) or 1
-        self.entries += [next(self.ids) for _ in range(needed - len(self.entries))]
-
-    @property
-    def entry(self) -> str:
-        """The name that its answer is sent under."""
-        return f"entry.{self.entries[0]}"
-
-    @property
-    def parts(self) -> list[str]:
-        """What a date or a time is sent in."""
-        parts = ["year"] * self.has_year + ["month", "day"] if self.kind == "date" else []
-        if self.kind in ("time", "duration") or self.has_time:
-            parts += ["hour", "minute"]
-        return parts + ["second"] * (self.kind == "duration")
-
-    def data(self) -> list:
-        """What the page's data has of it."""
-        if self.kind == "section":
-            return [self.id, self.title, None, 8, None, self.then]
-        if not self.entries:
-            return [self.id, self.title, None, NUMBERS[self.kind]]
-        entries = [self._entry_data(place) for place in range(len(self.entries))]
-        return [self.id, self.title, None, NUMBERS[self.kind], entries, *[None] * 6, ["", ""]]
-
-    def _entry_data(self, place: int) -> list:
-        leads = self.leads_to
-        options = [[text, None, leads.get(text), None, 0] for text in self.options]
-        if self.shuffled:
-            random.shuffle(options)
-        options += [["", None, leads.get(""), None, 1]] if self.has_other else []
-        data = [self.entries[place], options or None, int(self.required), *[None] * 9]
-        if self.kind in ("scale", "rating", "grid"):
-            data[1] = [[text] for text in self.options]
-        if self.kind == "scale":
-            data[3] = ["bad", "great"]
-        if self.kind == "grid":
-            data[3], data[11] = [self.rows[place]], [int(self.takes_many)]
-        if NUMBERS[self.kind] == 10:
-            data[6] = [int(self.kind == "duration")]
-        if self.kind == "date":
-            data[7] = [int(self.has_time), int(self.has_year)]
-        if self.kind in ("choice", "dropdown", "checkboxes"):
-            data[8] = int(self.shuffled)
-        return data
-
-
-class Malformed(ValueError):
-    """A POST that is answered with a 400."""
 
 
 @dataclass
@@ -304,7 +147,7 @@ class GoogleForm:
     def _take(self, fields: dict[str, list[str]] | None) -> tuple[int, str, str]:
         try:
             if fields is None:
-                raise Malformed("It is no form.")
+                raise Malformed
             row, errors = self.read(fields)
         except Malformed:
             return 400, "", self._page("400", "")
@@ -340,9 +183,9 @@ class GoogleForm:
                 cells = self._cells(question, fields, errors, number in visited)
                 row |= cells if number in visited else dict.fromkeys(cells, "")
         if errors.missing and self.missing == 400:
-            raise Malformed("A required question has no answer.")
+            raise Malformed
         if errors.not_an_option and self.unknown_option == 400:
-            raise Malformed("A choice is none of the options.")
+            raise Malformed
         return row, errors
 
     def _check_names(self, fields: dict[str, list[str]]) -> None:
@@ -560,38 +403,3 @@ def parse_fields(query: str, body: bytes, kind: str) -> dict[str, list[str]] | N
         return None
     fields = parse_qs(query, keep_blank_values=True)
     return fields | parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
-
-
-def first(fields: dict[str, list[str]], name: str) -> str:
-    return fields.get(name, [""])[0]
-
-
-def moment(question: Question, name: str, fields: dict[str, list[str]]) -> str:
-    """The cell of a date or a time; "" where parts are missing: a whole date is not looked at."""
-    texts = {part: first(fields, f"{name}_{part}") for part in question.parts}
-    if not all(texts.values()):
-        return ""
-    try:
-        numbers = {part: int(text) for part, text in texts.items()}
-        if question.kind == "duration":
-            return "{hour}:{minute:02}:{second:02}".format(**numbers)
-        if question.kind == "time":
-            return clock(time(**numbers))
-        date = datetime(**{"year": 2000} | numbers)
-    except ValueError:
-        raise Malformed(f"{name} is no {question.kind}.") from None
-    day = f"{date.month}/{date.day}" + f"/{date.year}" * question.has_year
-    return f"{day} {date.hour}:{date:%M:%S}" if question.has_time else day
-
-
-def clock(moment: time) -> str:
-    return f"{moment.hour % 12 or 12}:{moment:%M:%S %p}"
-
-
-def escape(text: str) -> str:
-    return html.escape(text)
-
-
-def new_id() -> str:
-    """A public id as Google's are."""
-    return "1FAIpQLS" + secrets.token_urlsafe(36)

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.apps_script import is_failure
@@ -165,6 +165,7 @@ def test_errors_are_those_of_any_receiver(script, status, cause):
     assert send(script).cause == cause
 
 
+@settings(deadline=None, database=None)
 @given(st.text() | st.recursive(st.booleans() | st.none() | st.text(), st.lists).map(json.dumps))
 def test_no_answer_raises_an_error(text):
     assert is_failure(text) in (True, False)

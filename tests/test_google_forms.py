@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from conftest import FEEDBACK, REY, Webhook
 from google_form import OTHER, SUBMIT, GoogleForm, Question
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.google_form.answer import AnswerPage
@@ -603,12 +603,30 @@ PARTS += ["http://[", "viewform?usp=", "class=", "\0", "&#0;", "&#xD800;"]
 pages = st.binary() | st.lists(st.sampled_from(PARTS)).map(lambda parts: "".join(parts).encode())
 
 
+@settings(max_examples=300, deadline=None, database=None)
 @given(body=pages, status=st.sampled_from([200, 204, 302, 400, 404, 429, 500, 999]))
 def test_nothing_that_comes_raises_an_error_or_proves_anything(body, status):
     # No port of this address answers, so nobody can look at the page.
     url = "http://127.0.0.1:1/forms/d/e/1FAIpQLSdEXAMPLE/formResponse"
     request = Sent(url, {"entry.1": ["a", None, 5], "pageHistory": None}, False, "Thanks")
     assert Judge().judge(request, Response(status, "", "", body)).cause is not None
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_a_form_that_comes_in_pieces_is_never_proof(open_form, data):
+    path = f"/forms/d/e/{open_form.id}/viewform"
+    page = open_form.answer("GET", path, b"", "")[2]
+    place = st.integers(0, len(page))
+    for _ in range(data.draw(st.integers(1, 3))):
+        first, last = sorted((data.draw(place), data.draw(place)))
+        page = page[:first] + data.draw(st.sampled_from(PARTS)) + page[last:]
+    assert judged(page, open_form, "Thanks").cause is not None
 
 
 @pytest.mark.parametrize("payload", [{}, {"data": {"answers": {}}}, {"entry.1": 5}, {"x": [[]]}])

@@ -18,7 +18,8 @@ from conftest import FEEDBACK, HEAD, HERE, migrations, run
 from commands import cli
 from storage.base import Base
 
-TABLES = [table.name for table in Base.metadata.sorted_tables]
+LATER = {"delivery_attempts"}  # than the version before a table is rebuilt
+TABLES = [table.name for table in Base.metadata.sorted_tables if table.name not in LATER]
 RESULTS = '\n[results]\nurl = "http://127.0.0.1:9/results"\n'
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

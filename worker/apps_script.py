@@ -9,7 +9,7 @@ from typing import Any
 
 from models.google_form.address import is_apps_script, is_echo, is_sign_in
 from models.google_form.markup import read_document
-from worker.google_forms import HEADERS, is_success, resolve
+from worker.google_forms import HEADERS, absolute_url, is_success
 from worker.http_client import InvalidRequest, RequestFailed, Response, get
 from worker.receivers import Outcome, Receiver, Sent
 
@@ -26,7 +26,7 @@ class AppsScript(Receiver):
     def judge(self, request: Sent, response: Response) -> Outcome:
         """Whatever follows the redirect, the script has run: it is never judged as not sent."""
         status = response.status
-        location = resolve(request.url, response.location)
+        location = absolute_url(request.url, response.location)
         if 300 <= status < 400 and is_echo(location):
             return judge_echo(request, location, status)
         if 300 <= status < 400 and is_sign_in(location):

@@ -77,14 +77,14 @@ def classify_failure(url: str, response: Response) -> tuple[str, str]:
     """The cause and the detail of any answer that is no page of the form's."""
     if not 300 <= response.status < 400:
         return CAUSES.get(response.status, "http"), ""
-    location = resolve(url, response.location)
+    location = absolute_url(url, response.location)
     if is_sign_in(location):
         return "sign_in", ""
     detail = describe_location(location)
     return PAGES.get(page_name(location), "redirect"), detail
 
 
-def resolve(url: str, location: str) -> str:
+def absolute_url(url: str, location: str) -> str:
     """Where a redirect leads; "" for what is no address."""
     try:
         return urljoin(url, location)

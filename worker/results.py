@@ -52,7 +52,7 @@ class DeliverResults(Job):
         while not self._ended.empty():
             url, outcome = self._take_ended(0)
             if outcome and outcome.cause != "invalid":  # for that nothing was sent
-                self._hosts.learn(url, outcome.status, outcome.error is None, now)
+                self._hosts.learn(url, outcome.status, outcome.cause is None, now)
         in_flight = list(self._in_flight.values())
         is_alone = any(delivery.is_quarantined for delivery in in_flight)
         free = 0 if is_alone else MAX_IN_FLIGHT - len(in_flight)
@@ -171,8 +171,8 @@ def save_outcome(db: Session, *, delivery: Delivery, attempt: Attempt) -> None:
 def log_outcome(delivery: Delivery, outcome: Outcome) -> None:
     """The sentence and its symbol; nothing else of what a receiver says."""
     fields = {"cause": outcome.cause} if outcome.cause else {}
-    said = outcome.error or "delivered"
-    log_event("delivery", id=delivery.id, attempt=delivery.attempts, outcome=said, **fields)
+    line = outcome.error or "delivered"
+    log_event("delivery", id=delivery.id, attempt=delivery.attempts, outcome=line, **fields)
 
 
 def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
@@ -189,7 +189,7 @@ def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
             max_body=receiver.max_body,
         )
         sent = Sent(delivery.url, parse_payload(delivery), allow_private)
-        outcome = judge(receiver, sent, response)
+        outcome = judge_answer(receiver, sent, response)
     except InvalidRequest as error:
         return Outcome(None, "invalid", str(error))
     except RequestFailed as error:
@@ -200,7 +200,7 @@ def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
     return outcome._replace(retry_after=wait) if outcome.cause else outcome
 
 
-def judge(receiver: Receiver, sent: Sent, response: Response) -> Outcome:
+def judge_answer(receiver: Receiver, sent: Sent, response: Response) -> Outcome:
     """The receiver's judgement; unconfirmed, with the answer, where it fails to judge."""
     try:
         return receiver.judge(sent, response)

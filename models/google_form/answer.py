@@ -4,6 +4,7 @@ It never depends on the language of the page, nor on the names of its classes, w
 """
 
 import re
+from itertools import islice
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -13,6 +14,8 @@ from models.google_form.page import FormPage, find_data, has_items, read_form
 
 # Of pages before 2021. There, a style sheet may have the name without any element that has it.
 OLD_CONFIRMATION = "freebirdFormviewerViewResponseConfirmationMessage"
+
+MAX_LINKS = 20  # to another response that are looked at; pages have one
 
 
 class AnswerPage:
@@ -47,7 +50,8 @@ class AnswerPage:
     def has_mark(self) -> bool:
         """Whether there is what only a page has that confirms an answer to this form."""
         is_old = OLD_CONFIRMATION in self.document.classes
-        return is_old or any(map(self._leads_to_another, self.document.links))
+        links = (link for link in self.document.links if "form_confirm" in link)
+        return is_old or any(map(self._leads_to_another, islice(links, MAX_LINKS)))
 
     def says(self, confirmation: str) -> bool:
         """Whether whole paragraphs are this text, tags and whitespace aside.
@@ -64,8 +68,6 @@ class AnswerPage:
 
     def _leads_to_another(self, link: str) -> bool:
         """Whether a link leads to another answer to this form."""
-        if "form_confirm" not in link:
-            return False
         try:
             whole = urljoin(self.url, link)
             query = urlsplit(whole).query
