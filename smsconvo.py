@@ -267,8 +267,8 @@ def read_state(app: App) -> DatabaseState:
     now, forms = app.clock(), group_by_form(app.files.current.catalog)
     with app.database.read() as db:
         version, undelivered = db.scalar(SELECT_VERSION), Delivery.count_undelivered(db, now)
-        suspect = ReceiverForm.find_suspect(db, forms)
-    names = sorted(name for form in suspect for name, _ in forms[form.url])
+        changed = ReceiverForm.find_changed(db, forms)
+    names = sorted(name for form in changed for name, _ in forms[form.url])
     return DatabaseState(version, undelivered, names)
 
 

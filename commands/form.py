@@ -18,8 +18,8 @@ from models import Delivery, InvalidQuestionnaire, Questionnaire
 from models.delivery import new_webhook_id
 from models.failures import describe
 from models.google_form.address import is_edit_url, response_url
-from models.google_form.options import list_options, one_line
-from models.google_form.page import FormPage
+from models.google_form.options import list_options
+from models.google_form.page import FormPage, one_line
 from models.google_form.preflight import find_form_problems, find_problems
 from models.google_form.proposal import is_prefilled, propose, read_prefilled, render
 from models.google_form.sample import TEST, build_test_row
@@ -29,7 +29,7 @@ from models.receiver_form import ReceiverForm, form_url
 from resources import open_database
 from settings import Settings, SettingsError
 from storage.versions import known_versions, read_version
-from worker.form_page import MAX_PAGE_BYTES, Look, look, read_page, resolve
+from worker.form_page import MAX_PAGE_BYTES, Look, follow_short_link, look, read_page
 from worker.http_client import InvalidRequest, RequestFailed
 from worker.results import attempt
 
@@ -85,7 +85,7 @@ def form(
     checked = list(check_questionnaires(settings, url, name, found.page))
     (print_as_json if as_json else print_as_text)(response_url(url), found.page, checked)
     if found.page:
-        keep(settings, url, found.page, checked)
+        save_accepted(settings, url, found.page, checked)
     if send_test:
         for each in checked:
             send_test_row(settings, each, found.page, yes)
@@ -96,7 +96,7 @@ def form(
 def find_public_url(url: str, settings: Settings) -> str:
     """The address of a form's page, or a pre-filled link; SettingsError for all others."""
     try:
-        url = resolve(url, allow_private=settings.allow_private_receivers)
+        url = follow_short_link(url, allow_private=settings.allow_private_receivers)
         if is_edit_url(url):
             raise SettingsError(OF_AN_EDITOR)
         response_url(url)
@@ -177,7 +177,7 @@ def check_mapping(
     return Checked(name, questionnaire, proposal, list(dict.fromkeys(problems)))
 
 
-def keep(settings: Settings, url: str, page: FormPage, checked: list[Checked]) -> None:
+def save_accepted(settings: Settings, url: str, page: FormPage, checked: list[Checked]) -> None:
     """Accept the form as it is now, if results go there and there is a database to keep it in."""
     if not checked or any(each.proposal for each in checked):
         return

@@ -64,8 +64,8 @@ def print_forms(database: Database) -> None:
     catalog, _ = loader.examine(Settings.from_env(os.environ).questionnaires)
     forms = group_by_form(catalog)
     with database.read() as db:
-        suspect = ReceiverForm.find_suspect(db, forms)
-    for form in suspect:
+        changed = ReceiverForm.find_changed(db, forms)
+    for form in changed:
         names = [name for name, _ in forms[form.url]]
         command = f"form {page_url(form.url)} --for {names[0]}"
         click.echo(f"The form of {', '.join(names)} {form.describe()}. Run: {command}")
@@ -210,7 +210,10 @@ def print_block(title: str, text: str) -> None:
 @outbox.command()
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
 def confirm(ids: tuple[int, ...]) -> None:
-    """Say that results have arrived: they count as delivered, and are not sent again."""
+    """Say that results have arrived.
+
+    They count as delivered, and are not sent again.
+    """
     with ready_database() as database:
         count, missing = change(database, results.confirm, split(ids), len(ids))
     refuse_missing(missing)

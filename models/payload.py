@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from models.google_form.address import is_google_form
+from models.google_form.fields import OF_PAGE
 from models.questionnaire.form_fields import Form, Value, encode, field_names
 from models.questionnaire.schema import Questionnaire
 
@@ -66,7 +67,8 @@ def _page_fields(questionnaire: Questionnaire) -> Form:
     """What the page of a Google Form adds: without its history only the first section counts."""
     if not is_google_form(questionnaire.results.url):
         return {}
-    return {"fvv": "1", "pageHistory": ",".join(map(str, range(questionnaire.results.pages)))}
+    history = ",".join(map(str, range(questionnaire.results.pages)))
+    return dict(zip(OF_PAGE, ("1", history), strict=True))
 
 
 def has_same_answers(payload: str, questionnaire: Questionnaire, answers: Values) -> bool:

@@ -65,9 +65,9 @@ class ReceiverForm(Base):
         return next(iter(cls.all(db, BY_URL, url=url)), None)
 
     @classmethod
-    def find_suspect(cls, db: Session, urls: Collection[str]) -> list["ReceiverForm"]:
+    def find_changed(cls, db: Session, urls: Collection[str]) -> list["ReceiverForm"]:
         """Those of these forms that have changed since, or that would not take results."""
-        return [form for form in cls.all(db, SUSPECT) if form.url in urls]
+        return [form for form in cls.all(db, CHANGED) if form.url in urls]
 
     @classmethod
     def find_confirmation(cls, db: Session, url: str) -> str:
@@ -170,7 +170,7 @@ IS_URL = TABLE.c.url == sa.bindparam("url")
 BY_URL = Statement(sa.select(TABLE).where(IS_URL))
 BY_URL_LOCKED = Statement(sa.select(TABLE).where(IS_URL).with_for_update())
 CONFIRMATION = Statement(sa.select(TABLE.c.confirmation).where(IS_URL))
-SUSPECT = Statement(
+CHANGED = Statement(
     sa.select(TABLE).where(sa.or_(TABLE.c.changed_at.is_not(None), TABLE.c.problem.is_not(None)))
 )
 INSERT = sa.text("INSERT INTO receiver_forms (url) VALUES (:url) ON CONFLICT (url) DO NOTHING")

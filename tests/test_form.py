@@ -188,7 +188,7 @@ def forget(title: str) -> Callable[[GoogleForm], None]:
 FAULTS = [
     Fault(
         "a question was made anew",
-        ["colour: entry.3 is not in the form", 'Map one of: entry.33 "Favourite colour"'],
+        ["colour: entry.3 is not in the form", 'Map one of: "Favourite colour" (entry.33)'],
         form=change("Favourite colour", entries=[33]),
     ),
     Fault(
@@ -255,7 +255,7 @@ FAULTS = [
     ),
     Fault(
         "several choices for one",
-        ['drinks: can have several values, and entry.5 "Drinks" takes one.', "Make it checkboxes"],
+        ['drinks: can have several values, and "Drinks" (entry.5) takes one.', "Make it check"],
         form=change("Drinks", kind="choice"),
     ),
     Fault(
@@ -270,32 +270,32 @@ FAULTS = [
     ),
     Fault(
         "a date in one piece",
-        ["arrival: entry.7", 'Write arrival = { name = "entry.7", as = "date" }.'],
+        ['arrival: "Arrival" (entry.7)', 'Write arrival = { name = "entry.7", as = "date" }.'],
         file=[('{ name = "entry.7", as = "date" }', '"entry.7"')],
     ),
     Fault(
         "a date with a time",
-        ["arrival: entry.7", 'Turn off "Include time" in the form.'],
+        ['arrival: "Arrival" (entry.7)', 'Turn off "Include time" in the form.'],
         form=change("Arrival", has_time=True),
     ),
     Fault(
         "a date without a year",
-        ["arrival: entry.7", 'Turn on "Include year" in the form.'],
+        ['arrival: "Arrival" (entry.7)', 'Turn on "Include year" in the form.'],
         form=change("Arrival", has_year=False),
     ),
     Fault(
         "a text for a date",
-        ["colour: entry.3", 'Make it a short answer in the form, or write kind = "date"'],
+        ['colour: "Favourite colour" (entry.3)', 'a short answer in', 'write kind = "date"'],
         form=change("Favourite colour", kind="date"),
     ),
     Fault(
         "a duration",
-        ["colour: entry.3", "takes a duration", "Make it a short answer in the form."],
+        ['"Favourite colour" (entry.3)', "takes a duration", "Make it a short answer in the form."],
         form=change("Favourite colour", kind="duration"),
     ),
     Fault(
         "a date in parts for a short answer",
-        ["arrival: entry.7", 'Write arrival = "entry.7".'],
+        ['arrival: "Arrival" (entry.7)', 'Write arrival = "entry.7".'],
         form=change("Arrival", kind="short"),
     ),
     Fault(
@@ -406,8 +406,8 @@ def test_a_fault_is_named_with_its_cure(smsconvo, form, party, fault):
 def test_each_way_to_have_no_form_is_told_from_the_others(smsconvo, form, party):
     for state, says in {
         "closed": "takes no more responses. Let it accept responses again",
-        "sign_in": "Open it to anybody who has the link",
-        "restricted": "is not open to everybody. Publish it",
+        "sign_in": "Open a form to anybody who has the link",
+        "restricted": "is not open to everybody. Publish a form",
         "deleted": "there is no form at this address. Correct the address",
         "busy": "HTTP 429",
     }.items():

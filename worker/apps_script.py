@@ -9,9 +9,8 @@ from typing import Any
 
 from models.google_form.address import is_apps_script, is_echo, is_sign_in
 from models.google_form.markup import read_document
-from worker.google_forms import HEADERS, absolute_url, is_success
-from worker.http_client import InvalidRequest, RequestFailed, Response, get
-from worker.receivers import Outcome, Receiver, Sent
+from worker.http_client import HEADERS, InvalidRequest, RequestFailed, Response, get
+from worker.receivers import Outcome, Receiver, Sent, absolute_url
 
 HTML = ("<!doctype", "<html")
 FAILED = {"error", "fail", "failed", "failure"}
@@ -20,19 +19,19 @@ FAILED = {"error", "fail", "failed", "failure"}
 class AppsScript(Receiver):
     """An Apps Script web app: delivered when it has answered with a text of its own."""
 
-    def accepts(self, url: str) -> bool:
+    def matches(self, url: str) -> bool:
         return is_apps_script(url)
 
     def judge(self, request: Sent, response: Response) -> Outcome:
         """Whatever follows the redirect, the script has run: it is never judged as not sent."""
         status = response.status
         location = absolute_url(request.url, response.location)
-        if 300 <= status < 400 and is_echo(location):
+        if response.is_redirect and is_echo(location):
             return judge_echo(request, location, status)
-        if 300 <= status < 400 and is_sign_in(location):
+        if response.is_redirect and is_sign_in(location):
             return Outcome(status, "sign_in")
-        if is_success(status):
-            return Outcome(status, "unconfirmed", evidence=show(read_text(response)))
+        if response.is_success:
+            return Outcome(status, "unconfirmed", evidence=show(response.text))
         if status in (401, 403):
             return Outcome(status, "restricted")
         return super().judge(request, response)
@@ -46,16 +45,10 @@ def judge_echo(request: Sent, location: str, status: int) -> Outcome:
         return Outcome(status, "unconfirmed", evidence=f"Its answer cannot be fetched: {error}.")
     except RequestFailed as error:
         return Outcome(status, "unconfirmed", evidence=f"Its answer was not fetched: {error}")
-    text = read_text(echo)
-    if is_success(echo.status) and not is_failure(text):
+    if echo.is_success and not is_failure(echo.text):
         return Outcome(echo.status)
-    evidence = show(text) or f"Its answer was not fetched: HTTP {echo.status}"
+    evidence = show(echo.text) or f"Its answer was not fetched: HTTP {echo.status}"
     return Outcome(echo.status, "unconfirmed", evidence=evidence)
-
-
-def read_text(response: Response) -> str:
-    """The body of a response."""
-    return response.body.decode("utf-8-sig", "replace")
 
 
 def show(text: str) -> str:

@@ -15,6 +15,7 @@ from urllib3 import HTTPResponse as RawResponse
 from urllib3.exceptions import HTTPError, LocationValueError
 
 from models.failures import describe
+from settings import __version__
 from worker.pinned import ForbiddenAddress, PinnedConnection, PinnedHTTPSConnection
 
 CONNECT_SECONDS = 3.05  # for each address that is tried
@@ -22,6 +23,7 @@ READ_SECONDS = 15  # until the next byte
 ATTEMPT_SECONDS = 30  # for all of a POST, its response included
 GET_SECONDS = 10  # for all of a GET: where it follows a POST, both must end within a lease
 MAX_BODY_BYTES = 64 * 1024  # that are read of a response, unless whoever asks wants more
+HEADERS = {"User-Agent": f"smsconvo/{__version__}", "Accept": "*/*"}  # of every request
 INVALID_URL = (MissingSchema, InvalidSchema, InvalidURL, LocationValueError, UnicodeError)
 
 
@@ -35,6 +37,21 @@ class Response(NamedTuple):
     retry_after: str = ""
     location: str = ""
     body: bytes = b""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether this is a status of HTTP for what went well."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether this is a status of HTTP for what is elsewhere."""
+        return 300 <= self.status < 400
+
+    @property
+    def text(self) -> str:
+        """The body, whatever bytes it is of."""
+        return self.body.decode("utf-8-sig", "replace")
 
 
 class RequestFailed(Exception):
@@ -93,8 +110,9 @@ def send(
             request = requests.Request(method, url, headers, data=body).prepare()
             timeout = (CONNECT_SECONDS, READ_SECONDS)
             answer = adapter.send(request, stream=True, timeout=timeout)
-            is_read = 200 <= answer.status_code < 300
-            received = read_body(answer.raw, max_body) if is_read else b""
+            after, location = (answer.headers.get(name, "") for name in ("Retry-After", "Location"))
+            response = Response(answer.status_code, after, location)
+            received = read_body(answer.raw, max_body) if response.is_success else b""
         except INVALID_URL:
             raise InvalidRequest("its url is not valid") from None
         except InvalidHeader:
@@ -103,8 +121,7 @@ def send(
             raise adapter.timeout_error or classify_error(error) from None
         if adapter.timeout_error:
             raise adapter.timeout_error
-        after, location = (answer.headers.get(name, "") for name in ("Retry-After", "Location"))
-        return Response(answer.status_code, after, location, received)
+        return response._replace(body=received)
 
 
 def read_body(raw: RawResponse, max_body: int) -> bytes:

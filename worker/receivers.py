@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from models.failures import clean, describe
 from worker.http_client import MAX_BODY_BYTES, Response
@@ -45,18 +45,26 @@ class Receiver:
 
     max_body = MAX_BODY_BYTES  # bytes of an answer that are read
 
-    def accepts(self, url: str) -> bool:
+    def matches(self, url: str) -> bool:
         """Whether results for this URL go to a receiver of this kind."""
         return True
 
     def judge(self, request: Sent, response: Response) -> Outcome:
-        """What the answer means. RequestFailed if that takes another request, which failed."""
+        """What the answer means; it may take another request. Whatever it raises: unconfirmed."""
         status = response.status
-        if 200 <= status < 300:
+        if response.is_success:
             return Outcome(status)
-        if 300 <= status < 400:
+        if response.is_redirect:
             return Outcome(status, "redirect", describe_location(response.location))
         return Outcome(status, "gone" if status == HTTP_GONE else "http")
+
+
+def absolute_url(url: str, location: str) -> str:
+    """Where a redirect from `url` leads; "" for what is no address."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return ""
 
 
 def describe_location(location: str) -> str:
@@ -75,4 +83,4 @@ ANY_RECEIVER = Receiver()
 
 def find_receiver(url: str) -> Receiver:
     """The receiver that judges the answers of this URL."""
-    return next((each for each in RECEIVERS if each.accepts(url)), ANY_RECEIVER)
+    return next((each for each in RECEIVERS if each.matches(url)), ANY_RECEIVER)

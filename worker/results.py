@@ -22,16 +22,15 @@ from logs import error_location, log_event
 from models import Attempt, Delivery, ReceiverForm
 from models.delivery import LEASE, MAX_IN_FLIGHT
 from models.google_form.address import is_google_form
-from settings import Settings, __version__
+from settings import Settings
 from storage import Clock, Database
 from storage.unreadable import UnreadableRow
 from worker.hosts import Hosts
-from worker.http_client import InvalidRequest, RequestFailed, Response, post
+from worker.http_client import HEADERS, InvalidRequest, RequestFailed, Response, post
 from worker.receivers import Outcome, Receiver, Sent, find_receiver
-from worker.worker import Job
+from worker.worker import FINISH_SECONDS, Job
 
 MAX_CLAIMS = 100  # in a row that only fail what cannot be read, or was claimed too often
-FINISH_SECONDS = 0.25  # for attempts in flight to end, and as long to give their leases back
 
 
 class DeliverResults(Job):
@@ -75,7 +74,7 @@ class DeliverResults(Job):
         return bool(claimed)
 
     def finish(self) -> None:
-        """Wait a moment for what is in flight, and give the leases of the rest back.
+        """Wait a moment for what is in flight, and as long to give the leases of the rest back.
 
         If that takes too long it is left: a lease runs out by itself.
         """
@@ -227,12 +226,9 @@ def judge_answer(receiver: Receiver, sent: Sent, response: Response) -> Outcome:
     """The receiver's judgement; unconfirmed, with the answer, where it fails to judge."""
     try:
         return receiver.judge(sent, response)
-    except RequestFailed:
-        raise
     except Exception as error:
         log_event("worker", logging.ERROR, outcome=f"cannot judge: {error_location(error)}")
-        evidence = response.body.decode("utf-8", "replace")
-        return Outcome(response.status, "unconfirmed", evidence=evidence)
+        return Outcome(response.status, "unconfirmed", evidence=response.text)
 
 
 def encode(
@@ -240,8 +236,7 @@ def encode(
 ) -> tuple[bytes, dict[str, str]]:
     """The body and the headers of an attempt at `now`, or InvalidRequest."""
     payload = parse_payload(delivery)
-    headers = {"User-Agent": f"smsconvo/{__version__}", "Accept": "*/*"}
-    headers["webhook-id"] = delivery.webhook_id
+    headers = HEADERS | {"webhook-id": delivery.webhook_id}
     if delivery.format == "form":
         body = urlencode(payload, doseq=True).encode("ascii")
         return body, headers | {"Content-Type": f"{FORM_TYPE}; charset=utf-8"}

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping
 
-from models.google_form.page import FormQuestion
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.yes_no import NO, YES
 from models.questionnaire.schema import Question, Questionnaire
@@ -56,17 +55,12 @@ def _find_option(
 
 
 def _words_for(questionnaire: Questionnaire, question: Question, value: str) -> set[str]:
-    say = questionnaire.say
     if question.kind == "yes_no":
-        return {"yes": YES | YES_ABROAD | {*say.yes}, "no": NO | NO_ABROAD | {*say.no}}[value]
+        yes, no = questionnaire.say.yes, questionnaire.say.no
+        return {"yes": YES | YES_ABROAD | {*yes}, "no": NO | NO_ABROAD | {*no}}[value]
     choices = [choice for choice in question.choices if choice.value == value]
     names = {name for choice in choices for name in (choice.value, choice.label, *choice.also)}
     return names | {value}
-
-
-def describe(question: FormQuestion) -> str:
-    """A question of the form, for a sentence: its field and its title."""
-    return f'{question.entry} "{one_line(question.title)}"'
 
 
 def list_options(options: Iterable[str]) -> str:
@@ -99,8 +93,3 @@ def _value(value: str | Iterable[str]) -> str:
 def _key(name: str) -> str:
     is_bare = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
     return name if is_bare else quote(name)
-
-
-def one_line(text: str) -> str:
-    """A text on one line, without what a terminal or a comment of TOML could not hold."""
-    return "".join(filter(str.isprintable, " ".join(text.split())))

@@ -16,6 +16,7 @@ from models.google_form.markup import normalize, read_document
 
 # The list that follows ends where JSON says: titles may hold "]" and ";".
 DATA = re.compile(r"FB_PUBLIC_LOAD_DATA_\s*=\s*(?=\[)")
+MAX_TITLE = 60  # characters of a title that a sentence has
 MAX_DATA = 4  # that are tried; more than one is not seen
 PAGE_BREAK = 8
 TIME = 10
@@ -53,6 +54,12 @@ class FormQuestion(Struct, frozen=True):
     has_year: bool
     section: int  # from 0
 
+    def __str__(self) -> str:
+        """For a sentence: its title and its entry."""
+        title = one_line(self.title)
+        title = title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"
+        return f'"{title}" ({self.entry})'
+
 
 class FormPage(Struct, frozen=True, dict=True):
     """What a form is: all that decides on what becomes of an answer sent to it.
@@ -80,6 +87,11 @@ class FormPage(Struct, frozen=True, dict=True):
     def by_entry(self) -> dict[str, FormQuestion]:
         """The questions by the name that each is sent under."""
         return {question.entry: question for question in self.questions}
+
+
+def one_line(text: str) -> str:
+    """A text on one line, without what a terminal or a comment of TOML could not hold."""
+    return "".join(filter(str.isprintable, normalize(text)))
 
 
 def parse_page(html: str) -> FormPage | None:

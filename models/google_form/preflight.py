@@ -6,22 +6,21 @@ drops the field; or it answers 200, shows the form again, and drops all of the r
 
 from collections.abc import Iterator
 
+from models.google_form.fields import EMAIL, ENTRY
 from models.google_form.options import (
-    describe,
     inline_table,
     list_options,
     match_values,
-    one_line,
     quote,
     sent_values,
 )
-from models.google_form.page import FormPage, FormQuestion
+from models.google_form.page import FormPage, FormQuestion, one_line
 from models.questionnaire.answers import KINDS
+from models.questionnaire.answers.kind import PARTS
 from models.questionnaire.form_fields import TIMES, sent_names
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import Field, Question, Questionnaire
 
-EMAIL = "emailAddress"  # the field of the address that a form collects itself
 ALWAYS_SENT = {"From", "Event", "To", "Id", "StartedAt", "Conversation"}
 SPLIT_KINDS = {"date", "time", "duration"}  # that take a value in parts
 FREE_KINDS = {"short", "paragraph"}  # that take any text
@@ -53,7 +52,7 @@ def find_form_problems(page: FormPage) -> Iterator[Problem]:
     for question in page.questions:
         if question.kind == "upload":
             sentence = "takes a file, for which everybody must sign in. Delete this question."
-            yield Problem(_place(question), sentence)
+            yield Problem(_locate(question), sentence)
     if page.branches:
         sentence = "has answers that lead to other sections, and Google may refuse a result that"
         sentence = f"{sentence} answers a skipped one. Let every section continue to the next."
@@ -75,10 +74,10 @@ def wrong_pages(page: FormPage, questionnaire: Questionnaire) -> Iterator[Proble
 def unknown_entries(page: FormPage, fields: dict[str, Field]) -> Iterator[Problem]:
     """Entries that the form has not got, and so drops."""
     for name, field in fields.items():
-        place = f"results, fields, {name}"
-        if field.name.startswith("entry.") and field.name not in page.by_entry:
+        if ENTRY.match(field.name) and field.name not in page.by_entry:
             sentence = f"{field.name} is not in the form: the question was deleted or made anew."
-            yield Problem(place, f"{sentence} {_suggest_entry(page, fields)}")
+            sentence = f"{sentence} {_suggest_entry(page, fields)}"
+            yield Problem(f"results, fields, {name}", sentence)
 
 
 def unfit_email(
@@ -98,7 +97,7 @@ def unfit_email(
 
 def _suggest_entry(page: FormPage, fields: dict[str, Field]) -> str:
     taken = {field.name for field in fields.values()}
-    free = [describe(question) for question in page.questions if question.entry not in taken]
+    free = [str(question) for question in page.questions if question.entry not in taken]
     return f"Map one of: {', '.join(free)}." if free else "Add a question there, and map that."
 
 
@@ -115,33 +114,33 @@ def missing_answers(
         if question.required and question.entry not in names and question.kind != "upload":
             sentence = "is required, and nothing is sent for it. Map a question to"
             sentence = f"{sentence} {question.entry}, or make it optional in the form."
-            yield Problem(_place(question), sentence)
+            yield Problem(_locate(question), sentence)
     for entry, name in names.items():
         question = page.by_entry.get(entry)
         if (question and question.required) or (entry == EMAIL and page.email_rule == "typed"):
-            title = describe(question) if question else "the e-mail address"
+            title = str(question) if question else "the e-mail address"
             yield from _absences(questionnaire, name, title)
 
 
 def _absences(questionnaire: Questionnaire, name: str, title: str) -> Iterator[Problem]:
     """Why a name may be without a value, although the form requires one."""
     question, required = questionnaire.by_key.get(name), f"is required in the form ({title})"
-    place = f"results, fields, {name}"
+    location = f"results, fields, {name}"
     if question is None:
         if name not in ALWAYS_SENT:
             sentence = f"{required}, and not every result has it. Make it optional there."
-            yield Problem(place, sentence)
+            yield Problem(location, sentence)
         return
     for line in question.changed(("optional", "only_if")):
         sentence = f"{required}, and guests can do without. Remove {line}, or make it optional"
-        yield Problem(place, f"{sentence} in the form.")
+        yield Problem(location, f"{sentence} in the form.")
     if question.give_up == "skip" and _can_be_unread(question):
         sentence = f"{required}, and skipped after {question.attempts} texts that are not read."
         sentence = f'{sentence} Write give_up = "end", or make it optional in the form.'
-        yield Problem(place, sentence, is_error=False)
+        yield Problem(location, sentence, is_error=False)
     if questionnaire.results.partial:
         sentence = f"{required}, and a partial result may lack it. Remove partial, or make it"
-        yield Problem(place, f"{sentence} optional in the form.", is_error=False)
+        yield Problem(location, f"{sentence} optional in the form.", is_error=False)
 
 
 def _can_be_unread(question: Question) -> bool:
@@ -156,48 +155,51 @@ def unfit_field(
     questionnaire: Questionnaire, name: str, field: Field, question: FormQuestion
 ) -> Iterator[Problem]:
     """What the question of the form would not take of what we send; without places."""
-    ours = questionnaire.by_key.get(name)
+    own_question = questionnaire.by_key.get(name)
     if question.kind in SPLIT_KINDS:
-        yield from _unfit_parts(name, ours, field, question)
+        yield from _unfit_parts(name, own_question, field, question)
     elif field.as_:
-        sentence = f"{describe(question)} takes no date or time in parts."
+        sentence = f"{question} takes no date or time in parts."
         yield Problem("", f"{sentence} Write {name} = {quote(field.name)}.")
-    elif ours and getattr(ours, "many", False) and question.kind not in ("checkboxes", "grid"):
-        sentence = f"can have several values, and {describe(question)} takes one. Make it"
+    elif (
+        own_question
+        and getattr(own_question, "many", False)
+        and question.kind not in ("checkboxes", "grid")
+    ):
+        sentence = f"can have several values, and {question} takes one. Make it"
         yield Problem("", f"{sentence} checkboxes in the form, or remove many.")
     elif question.options:
         yield from _unfit_values(questionnaire, name, field, question)
     elif field.options:
-        sentence = f"{describe(question)} has no options. Write {name} = {quote(field.name)}."
+        sentence = f"{question} has no options. Write {name} = {quote(field.name)}."
         yield Problem("", sentence)
-    if ours and ours.give_up == "keep" and question.kind not in FREE_KINDS:
-        sentence = f"keeps texts that are not read, and {describe(question)} takes none of those."
+    if own_question and own_question.give_up == "keep" and question.kind not in FREE_KINDS:
+        sentence = f"keeps texts that are not read, and {question} takes none of those."
         yield Problem("", f'{sentence} Write give_up = "end".', is_error=False)
 
 
 def _unfit_parts(
-    name: str, ours: Question | None, field: Field, question: FormQuestion
+    name: str, own_question: Question | None, field: Field, question: FormQuestion
 ) -> Iterator[Problem]:
-    ways = KINDS[ours.kind].split_as if ours else PARTS_OF_TIMES if name in TIMES else ()
+    ways = (
+        KINDS[own_question.kind].split_as if own_question else tuple(PARTS) if name in TIMES else ()
+    )
     needed = needed_parts(question)
     if needed not in ways and "date" in ways and needed == "datetime":
-        sentence = f'{describe(question)} takes a time, too. Turn off "Include time" in the form.'
+        sentence = f'{question} takes a time, too. Turn off "Include time" in the form.'
         yield Problem("", sentence)
     elif needed not in ways:
         cure = "Make it a short answer in the form"
-        if ours and needed == "date":
+        if own_question and needed == "date":
             cure = f'{cure}, or write kind = "date" and as = "date"'
-        sentence = f"{describe(question)} takes a {question.kind}, which is something else."
+        sentence = f"{question} takes a {question.kind}, which is something else."
         yield Problem("", f"{sentence} {cure}.")
     elif field.as_ != needed:
-        sentence = f"{describe(question)} takes a {question.kind} in parts only."
+        sentence = f"{question} takes a {question.kind} in parts only."
         yield Problem("", f"{sentence} Write {name} = {field_table(field.name, needed)}.")
     elif question.kind == "date" and not question.has_year:
-        sentence = f'{describe(question)} has no year. Turn on "Include year" in the form.'
+        sentence = f'{question} has no year. Turn on "Include year" in the form.'
         yield Problem("", sentence)
-
-
-PARTS_OF_TIMES = ("date", "time", "datetime")
 
 
 def needed_parts(question: FormQuestion) -> str | None:
@@ -218,14 +220,14 @@ def _unfit_values(
     """Values that are no options: Google refuses the whole result for one of them."""
     for option in field.options:
         if option not in question.options:
-            sentence = f"{quote(option)} is no option of {describe(question)}. Write one of"
+            sentence = f"{quote(option)} is no option of {question}. Write one of"
             yield Problem("", f"{sentence} {list_options(question.options)}.")
     values = sent_values(questionnaire, name)
     others = [value for value in values or () if value not in question.options]
     if values is not None and not others:
         return
     values_or_any = list_options(others) or "anything"
-    sentence = f"can be {values_or_any}, and {describe(question)} takes only its options."
+    sentence = f"can be {values_or_any}, and {question} takes only its options."
     if not question.has_other:
         yield Problem("", f"{sentence} {_cure(questionnaire, name, question, others)}")
     elif not field.options:
@@ -236,8 +238,8 @@ def _unfit_values(
 def _cure(
     questionnaire: Questionnaire, name: str, question: FormQuestion, others: list[str]
 ) -> str:
-    ours, options = questionnaire.by_key.get(name), list_options(question.options)
-    if ours and ours.kind == "number":
+    own_question, options = questionnaire.by_key.get(name), list_options(question.options)
+    if own_question and own_question.kind == "number":
         return f"Write whole = true, and min and max by its options: {options}."
     if others:
         words = questionnaire.results.values.get(name, {})
@@ -246,8 +248,8 @@ def _cure(
         example = inline_table(right or {others[0]: question.options[0]})
         return f"Its options are {options}. Write {name} = {example} below [results.values]."
     choices = f'write kind = "choice" and choices = [{options}]'
-    return f"Make it a short answer{f', or {choices}' if ours else ''}."
+    return f"Make it a short answer{f', or {choices}' if own_question else ''}."
 
 
-def _place(question: FormQuestion) -> str:
+def _locate(question: FormQuestion) -> str:
     return f'form, "{one_line(question.title)}"'

@@ -8,15 +8,15 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from models.google_form.address import response_url
+from models.google_form.fields import EMAIL, FIELD, entry_of
 from models.google_form.options import (
     inline_table,
     match_values,
-    one_line,
     own_values,
     quote,
 )
-from models.google_form.page import FormPage, FormQuestion
-from models.google_form.preflight import EMAIL, FREE_KINDS, needed_parts
+from models.google_form.page import FormPage, FormQuestion, one_line
+from models.google_form.preflight import FREE_KINDS, needed_parts
 from models.questionnaire.answers import KINDS
 from models.questionnaire.form_fields import TIMES, known_names
 from models.questionnaire.schema import Field, Question, Questionnaire, Results
@@ -34,7 +34,6 @@ TITLES = {
     "Conversation": {"conversation"},
 }
 SIMILAR = 0.6  # of two wordings that ask the same, at least
-ENTRY = re.compile(r"(entry\.\d+)(?:\.other_option_response)?")
 
 
 def propose(
@@ -72,15 +71,15 @@ def read_prefilled(url: str, questionnaire: Questionnaire) -> dict[str, str]:
     names = {comparable(name): name for name in known_names(questionnaire)}
     found: dict[str, str] = {}
     for field, value in parse_qsl(urlsplit(url).query):
-        match, name = ENTRY.fullmatch(field), names.get(comparable(value))
-        if name and (match or field == EMAIL):
-            found[name] = match[1] if match else field
+        name = names.get(comparable(value))
+        if name and FIELD.fullmatch(field):
+            found[name] = entry_of(field) or field
     return found
 
 
 def is_prefilled(url: str) -> bool:
     """Whether an address holds answers to questions of a form."""
-    return any(ENTRY.fullmatch(field) for field, _ in parse_qsl(urlsplit(url).query))
+    return any(entry_of(field) for field, _ in parse_qsl(urlsplit(url).query))
 
 
 def _field(
@@ -96,9 +95,11 @@ def _field(
     parts = needed_parts(question)
     if parts and (name in TIMES or _is_split_as(questionnaire, name, parts)):
         return Field(entry, as_=parts)
-    ours = questionnaire.by_key.get(name)
-    if question.has_other and (KINDS[ours.kind].has_options if ours else name not in TIMES):
-        values = own_values(ours) if ours else None
+    own_question = questionnaire.by_key.get(name)
+    if question.has_other and (
+        KINDS[own_question.kind].has_options if own_question else name not in TIMES
+    ):
+        values = own_values(own_question) if own_question else None
         if values is None or any(words.get(each, each) not in question.options for each in values):
             return Field(entry, options=question.options)
     return entry
@@ -120,9 +121,9 @@ def _guess(
     names = [name for name in known_names(questionnaire) if name not in known]
     free = [question for question in page.questions if question.entry not in known.values()]
     likeness = [
-        (_likeness(questionnaire, name, question), -place, name, question)
+        (_likeness(questionnaire, name, question), -number, name, question)
         for name in names
-        for place, question in enumerate(free)
+        for number, question in enumerate(free)
     ]
     for score, _, name, question in sorted(likeness, key=lambda each: each[:2], reverse=True):
         if score >= SIMILAR and name not in found and question.entry not in found.values():
@@ -143,41 +144,41 @@ def _in_order(
     """Our other questions: each gets the next of the form that can take its answers."""
     found: dict[str, str] = {}
     left = iter([question for question in free if question.entry not in used])
-    for ours in questionnaire.questions:
-        if ours.key not in taken:
-            fitting = next((question for question in left if _fits(ours, question)), None)
-            found |= {ours.key: fitting.entry} if fitting else {}
+    for own_question in questionnaire.questions:
+        if own_question.key not in taken:
+            fitting = next((question for question in left if _fits(own_question, question)), None)
+            found |= {own_question.key: fitting.entry} if fitting else {}
     return found
 
 
-def _fits(ours: Question, question: FormQuestion) -> bool:
+def _fits(own_question: Question, question: FormQuestion) -> bool:
     """Whether answers to this question of ours could be answers to that one."""
-    kind = KINDS[ours.kind]
+    kind = KINDS[own_question.kind]
     if parts := needed_parts(question):
         return parts in kind.split_as
     if question.options:
-        return question.has_other and kind.has_options or own_values(ours) is not None
+        return question.has_other and kind.has_options or own_values(own_question) is not None
     return question.kind in FREE_KINDS
 
 
 def _likeness(questionnaire: Questionnaire, name: str, question: FormQuestion) -> float:
     """How sure it is that a question of the form is for this name: from 0 to 2."""
     title = _plain(question.title)
-    ours = questionnaire.by_key.get(name)
+    own_question = questionnaire.by_key.get(name)
     if question.title.strip() == name:
         return 2
     if title == _plain(name):
         return 1.5
-    if ours is None:
+    if own_question is None:
         return 0.9 if title in TITLES.get(name, ()) else 0
-    return _likeness_of_texts(_plain(ours.ask), title)
+    return _likeness_of_texts(_plain(own_question.ask), title)
 
 
 def _likeness_of_texts(ask: str, title: str) -> float:
     if not title or not ask:
         return 0
-    asked, words = set(ask.split()), set(title.split())
-    contained = 0.75 + 0.2 * len(words) / len(asked) if words <= asked else 0
+    all_words, words = set(ask.split()), set(title.split())
+    contained = 0.75 + 0.2 * len(words) / len(all_words) if words <= all_words else 0
     return max(contained, SequenceMatcher(None, ask, title).ratio())
 
 

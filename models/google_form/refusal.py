@@ -1,58 +1,52 @@
 """Why a form did not take an answer, told by its questions and by what it was sent."""
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from models.google_form.markup import normalize
+from models.google_form.fields import EMAIL, OTHER, OTHER_TEXT, entry_of
 from models.google_form.page import FormPage, FormQuestion
 
-OTHER = "__other_option__"
-MAX_TITLE = 60  # characters of a title that are shown
 SINGLE = {"choice", "dropdown", "scale", "rating"}  # kinds that take one of their options
-# What belongs to a name of a form's: the parts of dates, the text of Other, what browsers add.
-ENTRY = re.compile(r"(entry\.\d+)(_\w+|\.other_option_response)?")
 
 Payload = Mapping[str, Any]  # of each name a text, or a list of texts
 
 
-def find_faults(page: FormPage, payload: Payload) -> list[str]:
+def find_reasons(page: FormPage, payload: Payload) -> list[str]:
     """What of a payload the form cannot have taken, each a clause that names the question.
 
     They do not show what was sent: logs hold no answers. A rule that the owner has set for a
     question is not looked at, so there may be nothing to find.
     """
-    faults = [*_find_form_faults(page, payload)]
+    reasons = [*_find_form_reasons(page, payload)]
     for question in page.questions:
-        name = f'"{_shorten(question.title)}" ({question.entry})'
-        faults += [f"{name} {fault}" for fault in _find_question_faults(question, payload)]
-    return faults + [*_find_unknown(page, payload)]
+        reasons += [f"{question} {reason}" for reason in _find_question_reasons(question, payload)]
+    return reasons + [*_find_unknown(page, payload)]
 
 
-def _find_form_faults(page: FormPage, payload: Payload) -> Iterator[str]:
+def _find_form_reasons(page: FormPage, payload: Payload) -> Iterator[str]:
     history = {
         number.strip() for text in _values(payload, "pageHistory") for number in text.split(",")
     }
     if page.sections > 1 and not page.branches and len(history) < page.sections:
         yield f"it has {page.sections} sections, so the results need pages = {page.sections}"
-    if page.email_rule == "typed" and not _values(payload, "emailAddress"):
-        yield "it asks for an e-mail address, which is sent as emailAddress"
+    if page.email_rule == "typed" and not _values(payload, EMAIL):
+        yield f"it asks for an e-mail address, which is sent as {EMAIL}"
     if page.email_rule == "verified":
         yield "it collects verified e-mail addresses, so only people who sign in can respond"
 
 
-def _find_question_faults(question: FormQuestion, payload: Payload) -> Iterator[str]:
+def _find_question_reasons(question: FormQuestion, payload: Payload) -> Iterator[str]:
     if question.kind == "upload":
         if question.required:
             yield "needs a file, which only people who sign in can send"
     elif names := part_names(question):
-        yield from _find_part_faults(question, names, payload)
+        yield from _find_part_reasons(question, names, payload)
     elif not (sent := _values(payload, question.entry)):
         if question.required:
             yield "needs an answer"
     elif question.options or question.has_other:
-        yield from _find_choice_faults(question, sent, payload)
+        yield from _find_choice_reasons(question, sent, payload)
 
 
 def part_names(question: FormQuestion) -> list[str]:
@@ -67,7 +61,7 @@ def part_names(question: FormQuestion) -> list[str]:
     return [f"{question.entry}_{part}" for part in parts]
 
 
-def _find_part_faults(question: FormQuestion, names: list[str], payload: Payload) -> Iterator[str]:
+def _find_part_reasons(question: FormQuestion, names: list[str], payload: Payload) -> Iterator[str]:
     missing = [name for name in names if not _values(payload, name)]
     if not missing:
         if not _is_moment([_values(payload, name)[0] for name in names], question):
@@ -92,22 +86,22 @@ def _is_moment(parts: list[str], question: FormQuestion) -> bool:
     return all(0 <= number < limit for number, limit in zip(numbers, limits, strict=False))
 
 
-def _find_choice_faults(question: FormQuestion, sent: list[str], payload: Payload) -> Iterator[str]:
+def _find_choice_reasons(
+    question: FormQuestion, sent: list[str], payload: Payload
+) -> Iterator[str]:
     if question.kind in SINGLE and len(sent) > 1:
         yield "takes only one of its options"
     if any(value not in question.options and value != OTHER for value in sent):
         yield "was sent what is none of its options"
     if OTHER in sent and not question.has_other:
         yield "has no option for another text"
-    elif OTHER in sent and not _values(payload, f"{question.entry}.other_option_response"):
+    elif OTHER in sent and not _values(payload, question.entry + OTHER_TEXT):
         yield "needs the text of the other option"
 
 
 def _find_unknown(page: FormPage, payload: Payload) -> Iterator[str]:
-    names = (ENTRY.fullmatch(name) for name in payload)
-    sent = dict.fromkeys(match[1] for match in names if match)
-    for entry in sent:
-        if entry not in page.by_entry:
+    for entry in dict.fromkeys(map(entry_of, payload)):
+        if entry and entry not in page.by_entry:
             yield f"{entry} is none of its questions"
 
 
@@ -116,8 +110,3 @@ def _values(payload: Payload, name: str) -> list[str]:
     value = payload.get(name)
     values = value if isinstance(value, list) else [value]
     return [str(each) for each in values if each not in (None, "")]
-
-
-def _shorten(title: str) -> str:
-    title = normalize(title)
-    return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"

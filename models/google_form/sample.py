@@ -35,15 +35,18 @@ def build_test_row(
 
 
 def _sample(
-    questionnaire: Questionnaire, ours: Question, asked: FormQuestion | None, now: datetime
+    questionnaire: Questionnaire,
+    own_question: Question,
+    form_question: FormQuestion | None,
+    now: datetime,
 ) -> str | list[str]:
     """An answer that the question of the form takes, if there is one."""
-    options = asked.options if asked else ()
-    words = questionnaire.results.values.get(ours.key, {})
-    if values := own_values(ours):
+    options = form_question.options if form_question else ()
+    words = questionnaire.results.values.get(own_question.key, {})
+    if values := own_values(own_question):
         offered = [value for value in values if words.get(value, value) in options]
         value = (offered or values)[0]
-        return [value] if ours.kind == "choice" and ours.many else value
-    if ours.kind == "date":
+        return [value] if own_question.kind == "choice" and own_question.many else value
+    if own_question.kind == "date":
         return now.date().isoformat()
-    return (options or [SAMPLES.get(ours.kind, TEST)])[0]
+    return (options or [SAMPLES.get(own_question.kind, TEST)])[0]

@@ -6,6 +6,7 @@ Google Forms splits a date into fields of its own, and has two fields for what i
 from collections.abc import Mapping
 from datetime import date, datetime, time
 
+from models.google_form.fields import OTHER, OTHER_TEXT
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.choice import SEPARATOR
 from models.questionnaire.answers.kind import PARTS
@@ -16,7 +17,6 @@ Form = dict[str, str | list[str]]  # what is sent, by the receiver's names
 
 TIMES = ("StartedAt", "CompletedAt")
 IF_MAPPED = ("Id", "Name", "To", *TIMES, "Conversation")  # sent only under a name of the receiver
-OTHER, OTHER_TEXT = "__other_option__", ".other_option_response"
 
 
 def known_names(questionnaire: Questionnaire) -> list[str]:

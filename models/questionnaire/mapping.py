@@ -1,6 +1,5 @@
 """What is wrong with [results]: where answers cannot go, and what would be lost on the way."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
@@ -12,6 +11,7 @@ from models.google_form.address import (
     is_short_link,
     response_url,
 )
+from models.google_form.fields import ENTRY, FIELD, OF_PAGE
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import PARTS
 from models.questionnaire.form_fields import TIMES, field_names, known_names, sent_names
@@ -20,13 +20,6 @@ from models.questionnaire.schema import Field, Question, Questionnaire
 from models.text import fold_case
 
 OF_FORMS = ("fields", "values", "pages")
-OF_PAGE = {"fvv", "pageHistory"}  # what we send for the page of a Google Form
-ENTRY = re.compile(r"entry\.[0-9]+")
-# All that a Google Form reads: any other field is dropped there.
-READ = re.compile(
-    rf"{ENTRY.pattern}(_year|_month|_day|_hour|_minute|_second|\.other_option_response)?"
-    "|emailAddress"
-)
 
 
 def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
@@ -100,7 +93,7 @@ def repeated_fields(questionnaire: Questionnaire) -> Iterator[Problem]:
     results = questionnaire.results
     claims = {name: _claim(results.field(name)) for name in sent_names(questionnaire)}
     if is_google_form(results.url):
-        claims["the page of the form"] = OF_PAGE
+        claims["the page of the form"] = set(OF_PAGE)
     for (name, claim), (other, other_claim) in combinations(claims.items(), 2):
         if both := claim & other_claim:
             sentence = f"{min(both)} would be sent twice, for {name} and {other}."
@@ -125,7 +118,7 @@ def lost_names(questionnaire: Questionnaire) -> Iterator[Problem]:
         for name in sent_names(questionnaire)
         if name in results.fields or name not in ("From", "Event")
     ]
-    lost = [name for name in needed if not READ.fullmatch(results.field(name).name)]
+    lost = [name for name in needed if not FIELD.fullmatch(results.field(name).name)]
     if lost:
         sentence = f"{', '.join(lost)} would be dropped by the Google Form. Name the entry of each,"
         yield Problem("results, fields", f'{sentence} like {lost[0]} = "entry.1001".', False)
