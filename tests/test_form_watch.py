@@ -1,6 +1,7 @@
 """Forms that change after results began to go there: who notices, and what is said of it."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,7 +18,7 @@ from commands import cli
 from models import load_catalog
 from models.receiver_form import group_by_form
 from worker import create_worker
-from worker.form_watch import DAY, look_again
+from worker.form_watch import DAY, WatchForms
 from worker.results import claim_due, run_attempt
 
 PARTY = """
@@ -66,8 +67,10 @@ def look(webhook, party) -> Callable[..., bool]:
     """What the job does, without its thread."""
 
     def look(interval: timedelta = DAY) -> bool:
-        ((url, named),) = group_by_form(load_catalog(party.parent)).items()
-        return look_again(webhook.app.database, url, named, interval, True, webhook.clock)
+        catalog = load_catalog(party.parent)
+        ((url, named),) = group_by_form(catalog).items()
+        job = WatchForms(webhook.app.database, True, lambda: catalog, webhook.clock)
+        return job.look_again(url, named, interval)
 
     return look
 
@@ -173,21 +176,26 @@ def test_of_several_workers_one_looks(webhook, form, look):
 
 @pytest.fixture
 def working(webhook, settings) -> Iterator[Callable]:
-    """A worker beside the app; by the clock of the database."""
+    """A worker beside the app; by the clock of the database. Starting it returns how to stop it."""
     stops = []
 
-    def start() -> None:
+    def start() -> Callable[[], None]:
         database, wake = webhook.app.database, webhook.app.result_written
         worker = create_worker(database, settings, webhook.clock, wake)
         thread = Thread(target=worker.run, daemon=True)
         thread.start()
-        stops.append((worker, wake, thread))
+
+        def stop() -> None:
+            worker.stop()
+            wake.set()
+            thread.join()
+
+        stops.append(stop)
+        return stop
 
     yield start
-    for worker, wake, thread in stops:
-        worker.stop()
-        wake.set()
-        thread.join()
+    for stop in stops:
+        stop()
 
 
 def test_a_refused_result_leads_to_a_look_at_the_form(webhook, form, working):
@@ -200,6 +208,19 @@ def test_a_refused_result_leads_to_a_look_at_the_form(webhook, form, working):
     until(lambda: state(webhook) == (True, "mapping"))
     ((outcome,),) = webhook.rows("SELECT cause FROM outbox")
     assert outcome == "shown_again"
+
+
+def test_a_look_that_outlasts_its_worker_leaves_no_trace(webhook, form, working, party):
+    form.delay = 1
+    stop = working()
+    until(lambda: seen(form))
+    before = webhook.rows("SELECT * FROM receiver_forms")
+    stop()
+    for thread in threading.enumerate():
+        if thread.name == "forms":
+            thread.join()
+    assert webhook.rows("SELECT * FROM receiver_forms") == before
+    assert state(webhook) == (False, None)
 
 
 def test_a_form_that_does_not_answer_holds_up_no_result(
@@ -267,7 +288,7 @@ def test_health_and_outbox_say_that_a_form_has_changed_until_it_is_accepted(
         "The form of party has changed since 2026-11-20, and does not fit what is sent to it."
         f" Run: form {form.page_url} --for party",
         "    party.toml: results, fields, colour: entry.3 is not in the form: the question was"
-        ' deleted or made anew. Map one of: entry.33 "Colour".',
+        ' deleted or made anew. Map one of: "Colour" (entry.33).',
         "Everything is delivered.",
     ]
     assert "entry.3 is not in the form" in outbox(settings, "form", form.page_url, "--for=party")

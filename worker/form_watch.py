@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from threading import Thread
+from threading import Event, Thread
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from models import Catalog, InvalidQuestionnaire
 from models.receiver_form import Named, ReceiverForm, form_url, group_by_form
 from storage import Clock, Database
 from worker.form_page import Look, look
-from worker.worker import Job
+from worker.worker import FINISH_SECONDS, Job
 
 DAY = timedelta(days=1)  # from one look to the next
 AFTER_REFUSAL = timedelta(minutes=1)  # the same if the form has refused a result since
@@ -45,6 +45,7 @@ class WatchForms(Job):
         self._refused: set[str] = set()  # URLs; other threads add to it, in one step each
         self._scan_at = 0.0  # by time.monotonic()
         self._looking: Thread | None = None
+        self._finished = Event()
 
     def note_failure(self, url: str, cause: str) -> None:
         """Know that a result for this URL failed for this cause; any thread may say so."""
@@ -61,51 +62,54 @@ class WatchForms(Job):
             self._looking.start()
         return False
 
+    def finish(self) -> None:
+        """Wait a moment for a look; one that takes longer ends without a trace."""
+        self._finished.set()
+        if self._looking:
+            self._looking.join(FINISH_SECONDS)
+
     def _look_at_all(self) -> None:
         with suppress(InvalidQuestionnaire):  # whoever edits it is told; the next scan may do
             for url, named in group_by_form(self._find_catalog()).items():
-                self._look_at(url, named)
+                if not self._finished.is_set():
+                    self._look_at(url, named)
 
     def _look_at(self, url: str, named: Sequence[Named]) -> None:
         """No failure at one form keeps the others from being looked at."""
         interval = AFTER_REFUSAL if url in self._refused else DAY
-        where = self._database, url, named, interval, self._allow_private, self._clock
         try:
-            if look_again(*where):
+            if self.look_again(url, named, interval):
                 self._refused.discard(url)
         except Exception as error:
             log_event("worker", logging.ERROR, outcome=f"cannot look: {error_location(error)}")
 
+    def look_again(self, url: str, questionnaires: Sequence[Named], interval: timedelta) -> bool:
+        """Look at a form, unless somebody has within `interval`; whether it was looked at.
 
-def look_again(
-    database: Database,
-    url: str,
-    questionnaires: Sequence[Named],
-    interval: timedelta,
-    allow_private: bool,
-    clock: Clock,
-) -> bool:
-    """Look at a form, unless somebody has within `interval`; whether it was looked at.
-
-    In either case it is compared with what these questionnaires send now.
-    """
-    now = clock()
-    with database.read() as db:
-        form = ReceiverForm.find(db, url)
-    is_due = form is None or form.is_due(now, interval)
-    if is_due:
-        if not database.write(partial(ReceiverForm.claim, url=url, now=now, interval=interval)):
+        In either case it is compared with what these questionnaires send now.
+        """
+        now = self._clock()
+        with self._database.read() as db:
+            form = ReceiverForm.find(db, url)
+        if form and not form.is_due(now, interval):
+            if form.compared(questionnaires) != form.problem:
+                self._save(url, None, questionnaires, now)
             return False
-        found = look(url, allow_private=allow_private)
-    elif form.compared(questionnaires) != form.problem:
-        found = None
-    else:
-        return False
-    save = partial(save_look, url=url, found=found, questionnaires=questionnaires, now=now)
-    if outcome := database.write(save):
-        names = [name for name, _ in questionnaires]
-        log_event("form", logging.WARNING, questionnaires=names, outcome=outcome)
-    return is_due
+        claim = partial(ReceiverForm.claim, url=url, now=now, interval=interval)
+        if not self._database.write(claim):
+            return False
+        found = look(url, allow_private=self._allow_private)
+        if not self._finished.is_set():
+            self._save(url, found, questionnaires, now)
+        return True
+
+    def _save(
+        self, url: str, found: Look | None, questionnaires: Sequence[Named], now: datetime
+    ) -> None:
+        save = partial(save_look, url=url, found=found, questionnaires=questionnaires, now=now)
+        if outcome := self._database.write(save):
+            names = [name for name, _ in questionnaires]
+            log_event("form", logging.WARNING, questionnaires=names, outcome=outcome)
 
 
 def save_look(
