@@ -47,7 +47,7 @@ CAUSES: dict[str, Cause] = {
         "HTTP {status}: it redirects to {detail}, and redirects are not followed. It may have"
         " taken the result: look for it there. If it has, confirm the result. If not, set the"
         " address that it redirects to, and retry.",
-        "retry",
+        "confirm",
     ),
     "http": Cause("HTTP {status}", "retry"),
     "gone": Cause(
@@ -65,14 +65,14 @@ CAUSES: dict[str, Cause] = {
         "fail",
     ),
     "sign_in": Cause(
-        "The form wants to know who responds. Open it to anybody who has the link, without"
-        " verified e-mail addresses and a limit to one response, then retry. Until then nothing"
-        " is sent there.",
+        "Google wants a sign-in. Open a form to anybody who has the link, without verified e-mail"
+        " addresses and a limit to one response; give access to a script to Anyone. Then retry."
+        " Until then nothing is sent there.",
         "pause",
     ),
     "restricted": Cause(
-        "HTTP {status}: the form is not open to everybody. Publish it, for anybody who has the"
-        " link, then retry. Until then nothing is sent there.",
+        "HTTP {status}: it is not open to everybody. Publish a form, for anybody who has the link;"
+        " give access to a script to Anyone. Then retry. Until then nothing is sent there.",
         "pause",
     ),
     "closed": Cause(

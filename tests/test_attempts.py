@@ -19,7 +19,7 @@ from models.failures import CAUSES, MAX_DETAIL, effect_of
 from models.outbox import confirm, redeliver
 from storage.sqlite import sqlite3
 from worker import receivers
-from worker.http_client import Response
+from worker.http_client import RequestFailed, Response
 from worker.receivers import Outcome, Sent
 from worker.results import claim_due, release, run_attempt
 
@@ -342,12 +342,26 @@ def test_a_last_attempt_that_may_have_arrived_is_left_to_the_operator(owing, for
     assert states(owing) == ["unconfirmed"]
 
 
-def test_an_answer_that_nobody_can_judge_may_be_one_of_success(owing, patch, form, caplog):
-    patch(Form, "judge", lambda *_: 1 / 0)
+@pytest.mark.parametrize("error", [ZeroDivisionError(), RequestFailed("read_timeout", "15")])
+def test_an_answer_that_nobody_can_judge_may_be_one_of_success(owing, patch, form, caplog, error):
+    def fail(*_: object) -> None:
+        raise error
+
+    patch(Form, "judge", fail)
     attempt(owing)
     assert (owed(owing).state, owed(owing).cause) == ("pending", "unconfirmed")
     (record,) = [record for record in caplog.records if record.message == "worker"]
-    assert record.fields["outcome"].startswith("cannot judge: ZeroDivisionError")
+    assert record.fields["outcome"].startswith(f"cannot judge: {type(error).__name__}")
+
+
+def test_a_receiver_that_redirects_gets_a_result_twice_at_most(owing, receiver, clock):
+    receiver.answers = [(302, {"Location": "https://elsewhere.example/thanks"})] * 9
+    for _ in range(9):
+        attempt(owing)
+        clock.pass_(days=2)
+    assert len(receiver.requests) == 2
+    assert (owed(owing).state, owed(owing).cause) == ("unconfirmed", "redirect")
+    assert "If it has, confirm the result." in outbox(owing).stdout
 
 
 # What strangers say ##########################################################
