@@ -403,6 +403,22 @@ def test_a_fault_is_named_with_its_cure(smsconvo, form, party, fault):
     assert found[0].endswith(".")
 
 
+def test_parts_of_a_date_can_be_answers_of_their_own(smsconvo, form, party):
+    parts = {"year": 9999, "month": 12, "day": 31}
+    lines = '[[questions]]\nkey = "{}"\nask = "?"\nkind = "number"\nwhole = true\n'
+    lines += 'min = 1\nmax = {}\ngive_up = "end"\n'
+    asked = "".join(lines.format(*part) for part in parts.items())
+    edit(party, '[[questions]]\nkey = "arrival"\nask = "When will you arrive?"\nkind = "date"\n'
+         'give_up = "end"\n', asked)  # fmt: skip
+    mapped = "".join(f'{part} = "entry.7_{part}"\n' for part in parts)
+    edit(party, 'arrival = { name = "entry.7", as = "date" }\n', mapped)
+    ended = smsconvo("form", form.page_url, "--for", "party")
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    edit(party, "max = 12\n", "max = 12\noptional = true\n")
+    ended = smsconvo("form", form.page_url, "--for", "party")
+    assert 'month: is required in the form ("Arrival" (entry.7))' in ended.stderr
+
+
 def test_each_way_to_have_no_form_is_told_from_the_others(smsconvo, form, party):
     for state, says in {
         "closed": "takes no more responses. Let it accept responses again",

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.google_form.answer import AnswerPage
-from worker import google_forms
 from worker.form_page import Look
 from worker.google_forms import GoogleForm as Judge
 from worker.http_client import RequestFailed, Response, post
@@ -309,7 +308,7 @@ WEAKENED = {
     "a class name": (Judge, "judge", by_text("vHW8K", "ResponseConfirmationMessage")),
     "an English sentence": (Judge, "judge", by_text("Your response has been recorded")),
     "the link anywhere": (Judge, "judge", by_text("form_confirm")),
-    "no look at the form": (google_forms, "look", lambda *_, **__: Look(is_open=True)),
+    "no look at the form": ("worker.form_page", "look", lambda *_, **__: Look(is_open=True)),
     "the text anywhere": (
         AnswerPage,
         "says",

@@ -6,11 +6,9 @@ EMAIL = "emailAddress"  # the address that a form collects itself
 OTHER = "__other_option__"  # the value for what is no option; its text has a field of its own
 OTHER_TEXT = ".other_option_response"
 ENTRY = re.compile(r"entry\.[0-9]+")
-# With the entry that a part belongs to, or none.
-FIELD = re.compile(
-    rf"(?P<entry>{ENTRY.pattern})(?:_(?:year|month|day|hour|minute|second)|{re.escape(OTHER_TEXT)})?"
-    rf"|{EMAIL}"
-)
+PART = rf"_(?:year|month|day|hour|minute|second)|{re.escape(OTHER_TEXT)}"
+# With the entry that it is, or belongs to, or none.
+FIELD = re.compile(rf"(?P<entry>{ENTRY.pattern})(?:{PART})?|{EMAIL}")
 OF_PAGE = ("fvv", "pageHistory")  # what its own page adds
 
 

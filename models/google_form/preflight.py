@@ -6,7 +6,7 @@ drops the field; or it answers 200, shows the form again, and drops all of the r
 
 from collections.abc import Iterator
 
-from models.google_form.fields import EMAIL, ENTRY
+from models.google_form.fields import EMAIL, entry_of
 from models.google_form.options import (
     inline_table,
     list_options,
@@ -16,8 +16,7 @@ from models.google_form.options import (
 )
 from models.google_form.page import FormPage, FormQuestion, one_line
 from models.questionnaire.answers import KINDS
-from models.questionnaire.answers.kind import PARTS
-from models.questionnaire.form_fields import TIMES, sent_names
+from models.questionnaire.form_fields import sent_names, split_ways
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import Field, Question, Questionnaire
 
@@ -74,7 +73,8 @@ def wrong_pages(page: FormPage, questionnaire: Questionnaire) -> Iterator[Proble
 def unknown_entries(page: FormPage, fields: dict[str, Field]) -> Iterator[Problem]:
     """Entries that the form has not got, and so drops."""
     for name, field in fields.items():
-        if ENTRY.match(field.name) and field.name not in page.by_entry:
+        is_entry = field.name.startswith("entry.")
+        if is_entry and entry_of(field.name) not in page.by_entry:
             sentence = f"{field.name} is not in the form: the question was deleted or made anew."
             sentence = f"{sentence} {_suggest_entry(page, fields)}"
             yield Problem(f"results, fields, {name}", sentence)
@@ -105,17 +105,18 @@ def missing_answers(
     page: FormPage, questionnaire: Questionnaire, fields: dict[str, Field]
 ) -> Iterator[Problem]:
     """What the form requires, and would not always get."""
-    names = {field.name: name for name, field in fields.items()}
-    if page.email_rule == "typed" and EMAIL not in names:
+    entries = {name: entry_of(field.name) or field.name for name, field in fields.items()}
+    sent = set(entries.values())
+    if page.email_rule == "typed" and EMAIL not in sent:
         sentence = f'the form requires an e-mail address. Map one: a question = "{EMAIL}",'
         sentence = f'{sentence} or set "Collect email addresses" to "Do not collect".'
         yield Problem("results, fields", sentence)
     for question in page.questions:
-        if question.required and question.entry not in names and question.kind != "upload":
+        if question.required and question.entry not in sent and question.kind != "upload":
             sentence = "is required, and nothing is sent for it. Map a question to"
             sentence = f"{sentence} {question.entry}, or make it optional in the form."
             yield Problem(_locate(question), sentence)
-    for entry, name in names.items():
+    for name, entry in entries.items():
         question = page.by_entry.get(entry)
         if (question and question.required) or (entry == EMAIL and page.email_rule == "typed"):
             title = str(question) if question else "the e-mail address"
@@ -157,7 +158,7 @@ def unfit_field(
     """What the question of the form would not take of what we send; without places."""
     own_question = questionnaire.by_key.get(name)
     if question.kind in SPLIT_KINDS:
-        yield from _unfit_parts(name, own_question, field, question)
+        yield from _unfit_parts(questionnaire, name, field, question)
     elif field.as_:
         sentence = f"{question} takes no date or time in parts."
         yield Problem("", f"{sentence} Write {name} = {quote(field.name)}.")
@@ -179,11 +180,9 @@ def unfit_field(
 
 
 def _unfit_parts(
-    name: str, own_question: Question | None, field: Field, question: FormQuestion
+    questionnaire: Questionnaire, name: str, field: Field, question: FormQuestion
 ) -> Iterator[Problem]:
-    ways = (
-        KINDS[own_question.kind].split_as if own_question else tuple(PARTS) if name in TIMES else ()
-    )
+    own_question, ways = questionnaire.by_key.get(name), split_ways(questionnaire, name)
     needed = needed_parts(question)
     if needed not in ways and "date" in ways and needed == "datetime":
         sentence = f'{question} takes a time, too. Turn off "Include time" in the form.'

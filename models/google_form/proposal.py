@@ -18,7 +18,7 @@ from models.google_form.options import (
 from models.google_form.page import FormPage, FormQuestion, one_line
 from models.google_form.preflight import FREE_KINDS, needed_parts
 from models.questionnaire.answers import KINDS
-from models.questionnaire.form_fields import TIMES, known_names
+from models.questionnaire.form_fields import has_options, known_names, split_ways
 from models.questionnaire.schema import Field, Question, Questionnaire, Results
 from models.text import comparable
 
@@ -93,21 +93,14 @@ def _field(
     if question is None:
         return entry
     parts = needed_parts(question)
-    if parts and (name in TIMES or _is_split_as(questionnaire, name, parts)):
+    if parts and parts in split_ways(questionnaire, name):
         return Field(entry, as_=parts)
     own_question = questionnaire.by_key.get(name)
-    if question.has_other and (
-        KINDS[own_question.kind].has_options if own_question else name not in TIMES
-    ):
+    if question.has_other and has_options(questionnaire, name):
         values = own_values(own_question) if own_question else None
         if values is None or any(words.get(each, each) not in question.options for each in values):
             return Field(entry, options=question.options)
     return entry
-
-
-def _is_split_as(questionnaire: Questionnaire, name: str, parts: str) -> bool:
-    question = questionnaire.by_key.get(name)
-    return question is not None and parts in KINDS[question.kind].split_as
 
 
 # Which question of the form is which of ours #################################

@@ -47,6 +47,19 @@ def field_names(field: Field) -> list[str]:
     return [field.name, field.name + OTHER_TEXT] if field.options else [field.name]
 
 
+def split_ways(questionnaire: Questionnaire, name: str) -> tuple[str, ...]:
+    """How a value of this name can go out in parts: some of PARTS."""
+    if question := questionnaire.by_key.get(name):
+        return KINDS[question.kind].split_as
+    return tuple(PARTS) if name in TIMES else ()
+
+
+def has_options(questionnaire: Questionnaire, name: str) -> bool:
+    """Whether a value of this name can be an option of a question, or the text of its Other."""
+    question = questionnaire.by_key.get(name)
+    return KINDS[question.kind].has_options if question else name not in TIMES
+
+
 def encode(questionnaire: Questionnaire, values: Mapping[str, Value]) -> Form:
     """The fields of a form for these values, by our names; ValueError for a date that is none."""
     form: Form = {}

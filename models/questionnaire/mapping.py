@@ -14,7 +14,13 @@ from models.google_form.address import (
 from models.google_form.fields import ENTRY, FIELD, OF_PAGE
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import PARTS
-from models.questionnaire.form_fields import TIMES, field_names, known_names, sent_names
+from models.questionnaire.form_fields import (
+    field_names,
+    has_options,
+    known_names,
+    sent_names,
+    split_ways,
+)
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import Field, Question, Questionnaire
 from models.text import fold_case
@@ -127,16 +133,15 @@ def lost_names(questionnaire: Questionnaire) -> Iterator[Problem]:
 def bad_field(questionnaire: Questionnaire, name: str) -> Iterator[Problem]:
     """What is wrong with the way that a value goes out."""
     field, question = questionnaire.results.field(name), questionnaire.by_key.get(name)
-    kind = question and KINDS[question.kind]
-    split_as = kind.split_as if kind else tuple(PARTS) if name in TIMES else ()
-    if field.as_ and field.as_ not in split_as:
-        ways = " or ".join(f'as = "{way}"' for way in split_as)
-        cure = f"Write {ways}." if ways else "Remove as."
+    ways = split_ways(questionnaire, name)
+    if field.as_ and field.as_ not in ways:
+        cure = " or ".join(f'as = "{way}"' for way in ways)
+        cure = f"Write {cure}." if cure else "Remove as."
         yield Problem("results, fields", f"{name} cannot go out as {field.as_}. {cure}")
     elif field.as_ and question and question.give_up == "keep":
         sentence = f'{name} can be any text that give_up = "keep" keeps, so no {field.as_}.'
         yield Problem("results, fields", f"{sentence} Remove one of the two.")
-    if field.options and not (kind.has_options if kind else name not in TIMES):
+    if field.options and not has_options(questionnaire, name):
         sentence = f"{name} is no text or choice, which could go into Other. Remove the options."
         yield Problem("results, fields", sentence)
     elif field.options and question:
