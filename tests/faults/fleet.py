@@ -15,6 +15,7 @@ import psutil
 import psycopg
 from conftest import Receiver, new_database
 from rig import START_SECONDS, Server, Text, compare
+from warm import WarmProcess
 
 from phone import Exchange, Phone
 from storage.versions import migrate
@@ -107,7 +108,7 @@ class Fleet:
 
     def __init__(self, servers: list[Server]) -> None:
         self.servers = servers
-        self.senders: list[subprocess.Popen] = []
+        self.senders: list[WarmProcess] = []
         self._turns = count()
 
     def phone(self, sender: str) -> Wanderer:
@@ -160,7 +161,7 @@ def sailing(
 
 def serve(folder: Path, url: str, receiver: str, weakness: str) -> Server:
     folder.mkdir()
-    server = Server(folder, receiver, weakness, settings={"DATABASE_URL": url})
+    server = Server(folder, receiver, weakness, settings={"DATABASE_URL": url}, warm=True)
     server.start()
     return server
 

@@ -29,7 +29,7 @@ class Rounds:
     def __init__(self, folder: Path, rounds: int, end: Callable[[Server], object], **options):
         self.starts: list[float] = []  # seconds from a start to the first acknowledgement
         self.stops: list[float] = []
-        with serving(folder, **options) as server:
+        with serving(folder, warm=True, **options) as server:
             with Guests(server, GUESTS) as guests:
                 self.rate_before = measure_rate(guests)
                 self._one(server, guests, Server.stop)
