@@ -38,6 +38,7 @@ REPLIES = (*QUESTIONS, THANKS)
 WEAKENED = Path(__file__).with_name("weakened.py")
 NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
 START_SECONDS = 20
+TMPFS = Path("/dev/shm")  # where syncs cost nothing
 Connection = sqlite3.Connection | psycopg.Connection
 
 

@@ -116,6 +116,10 @@ def accept(handler: BaseHTTPRequestHandler) -> None:
     handler.end_headers()
 
 
+def accept_any(handler: BaseHTTPRequestHandler, _: str) -> None:
+    accept(handler)
+
+
 # Killed between the POST and the mark ########################################
 
 
@@ -369,7 +373,7 @@ def suffer(database: Database, url: str, results: int, limits: dict[str, float])
     timestamp = PROCESSES.Value("d", NOW.timestamp())
     hear, told = PROCESSES.Pipe(duplex=False)
     chaos, attempts = Chaos(), []
-    with many_receiving(lambda handler, _: accept(handler)) as kind, many_receiving(chaos) as unkind:
+    with many_receiving(accept_any) as kind, many_receiving(chaos) as unkind:
         owe(database, [f"{kind[n % HOSTS]}/{n}" for n in range(48)])
         sender = start(send_and_tell, url, timestamp, told, limits)
         until(lambda: states(database) == {"delivered": 48})

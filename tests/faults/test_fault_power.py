@@ -13,9 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from recording import Call, File, read_calls, strace
-from rig import Guests, Server, Text, audit, running
-
-TMPFS = Path("/dev/shm")
+from rig import TMPFS, Guests, Server, Text, audit, running
 
 
 class Recording(NamedTuple):

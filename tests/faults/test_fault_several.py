@@ -19,7 +19,6 @@ from storage.psycopg_connection import RESPONSE_TIMEOUT_SECONDS
 SERVERS, SENDERS, GUESTS = 3, 2, 12
 TRIES = 10  # for a weakened server to be noticed
 DELIVERY_SECONDS = 30  # for the last result to arrive, though its sender was killed
-BACK_SECONDS = 2  # from PostgreSQL's return to the first acknowledgement
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +66,8 @@ class Restarts:
     """PostgreSQL goes down under load, and comes back, again and again."""
 
     def __init__(self, own: Cluster, guests: Guests, rounds: int) -> None:
+        guests.wait_for(5 * GUESTS)
+        self.slowest = max(text.at - text.sent_at for text in list(guests.acknowledged))
         self.back: list[float] = []  # seconds until the first acknowledgement
         self._own, self._guests = own, guests
         for n in range(rounds):
@@ -95,17 +96,19 @@ def restart(folder, own: Cluster, url: str, receiver: Receiver, rounds: int) -> 
     return restarts, guests, processes
 
 
-@pytest.mark.alone
 def test_postgresql_is_restarted(tmp_path, own, database_url, receiver, size):
     restarts, guests, processes = restart(tmp_path, own, database_url, receiver, size(2, 12))
     print(
         f"{len(restarts.back)} restarts, {len(guests.acknowledged)} texts,"
         f" {len(guests.refusals)} refused; first answer after"
-        f" {statistics.median(restarts.back):.2f} s, at most {max(restarts.back):.2f} s"
+        f" {statistics.median(restarts.back):.2f} s, at most {max(restarts.back):.2f} s;"
+        f" slowest text before {restarts.slowest:.2f} s"
     )
     assert guests.surprises + audit(database_url, guests.acknowledged, receiver) == []
     assert set(guests.refusals) == {503}
-    assert max(restarts.back) < BACK_SECONDS
+    # The shortest that anybody would wait who took PostgreSQL to be still away; on top, some texts
+    # on a machine that is as busy as before.
+    assert max(restarts.back) < CONNECT_TIMEOUT_SECONDS + 4 * restarts.slowest
     assert set(processes) == {None}  # all are the ones that were started
 
 
