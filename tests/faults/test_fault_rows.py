@@ -24,6 +24,7 @@ from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Clock, Handset, Receiver
 from direct import Direct
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from rig import TMPFS
 
 from models import outbox
 from models.plan import find_plans
@@ -37,7 +38,6 @@ from storage.unreadable import UnreadableRow
 from worker.expiry import ExpireSilent
 from worker.results import claim_due, run_attempt
 
-TMPFS = Path("/dev/shm")
 CHANCE = 11
 # Of each example. Only rows of the first ones are edited. Two have a questionnaire together.
 SENDERS, VICTIMS = 8, 4
