@@ -24,8 +24,9 @@ class Column:
         # What is computed, such as an EXISTS, is as it should be.
         of_a_number = int if isinstance(type, sa.Integer) else str
         self._stored_type = object if table is None else of_a_number
-        self._name = column.name if table is not None else "(computed)"
-        self._table = getattr(getattr(table, "element", table), "name", "(computed)")
+        # SQLAlchemy's names are a subclass of str, which encoders of JSON refuse.
+        self._name = str(column.name) if table is not None else "(computed)"
+        self._table = str(getattr(getattr(table, "element", table), "name", "(computed)"))
         self.is_no = getattr(type, "is_no", "number" if of_a_number is int else "text")
         self._id_index = next(
             (n for n, other in enumerate(others) if _is_id_beside(other, table)), None

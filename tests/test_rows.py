@@ -1,7 +1,6 @@
 """Rows as operators leave them: what cannot be read concerns its own sender only."""
 
 import json
-import logging
 from collections.abc import Callable
 from contextlib import closing
 
@@ -12,6 +11,7 @@ from click.testing import CliRunner
 from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, Handset, Webhook
 
 from commands import cli
+from logs import JsonFormatter
 from models import Conversation
 from models.dialog import DialogStep
 from models.set_aside import MAX_SORRY, SORRY
@@ -74,13 +74,16 @@ def open_conversation(phone: Handset, answers: int = 0) -> None:
         assert phone.text(body) != []
 
 
+def logged(caplog) -> list[dict]:
+    """The lines of the log, as they are on stderr."""
+    return [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+
+
 def unreadable(caplog) -> list[str]:
     """What the log says of such rows."""
-    records = [record for record in caplog.records if record.message == "unreadable"]
-    for record in records:
-        assert record.levelno == logging.ERROR
-    fields = [record.fields for record in records]
-    return [f"{each['table']} {each['id']}: {each['column']} {each['why']}" for each in fields]
+    lines = [line for line in logged(caplog) if line["event"] in ("unreadable", "log")]
+    assert all((line["event"], line["level"]) == ("unreadable", "error") for line in lines), lines
+    return [f"{each['table']} {each['id']}: {each['column']} {each['why']}" for each in lines]
 
 
 def health(webhook: Webhook) -> tuple[int, dict]:
