@@ -12,10 +12,11 @@ from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, Handset
 
 from commands import cli
 from logs import JsonFormatter
-from models import Conversation
+from models import Conversation, Message
 from models.dialog import DialogStep
 from models.set_aside import MAX_SORRY, SORRY
 from phone import new_sid
+from storage.base import Base
 from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
 from worker.expiry import EXPIRED_AT_ONCE, ExpireSilent, expire_silent
 from worker.results import claim_due, run_attempt
@@ -233,6 +234,58 @@ def test_stop_counts_whatever_cannot_be_read(webhook, edit, clock):
     assert phone.text("Pizza") == [QUESTIONS[2]]
 
 
+# What was said before, where that cannot be read ##############################
+
+NOT_UTF8 = ["x'c3'", "CAST(x'c3' AS TEXT)"]
+LIKED = f"Liked “{QUESTIONS[1]}”"
+
+
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+@pytest.mark.parametrize(
+    ("column", "id", "body", "reply"),
+    [
+        ("read_as", 3, "BACK", QUESTIONS[0]),
+        ("read_as", 3, "RESTART", QUESTIONS[0]),
+        ("body", 2, "Spaghetti with tomatoes", QUESTIONS[2]),
+    ],
+)
+def test_a_text_is_answered_without_earlier_ones_that_cannot_be_read(
+    webhook, edit_before, caplog, cell, column, id, body, reply
+):
+    phone = webhook.phone()
+    open_conversation(phone, 1)
+    edit_before(f"UPDATE messages SET {column} = {cell} WHERE id = {id}")
+    assert phone.text(body) == [reply]
+    assert unreadable(caplog) == [f"messages {id}: {column} is no text"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+def test_a_text_is_set_aside_whatever_earlier_ones_were_read_as(webhook, edit_before, caplog, cell):
+    phone = webhook.phone()
+    open_conversation(phone, 1)
+    edit_before(NO_QUESTION)
+    edit_before(f"UPDATE messages SET read_as = {cell} WHERE id = 3")
+    replies = [phone.text(body) for body in ("Pizza", "BACK", "Pizza", "Pizza", LIKED)]
+    assert replies == [[SORRY]] * MAX_SORRY + [[]] * 2
+    assert set(unreadable(caplog)) == {
+        "conversations 1: asking names no question of its questionnaire",
+        "messages 3: read_as is no text",
+    }
+
+
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+def test_a_reply_goes_out_though_its_token_cannot_be_read(webhook, edit_before, caplog, cell):
+    phone, sid = webhook.phone(), new_sid()
+    open_conversation(phone, 1)
+    edit_before(f"UPDATE conversations SET token = {cell}")
+    answers = [phone.text("Pizza", sid=sid) for _ in range(2)]
+    assert answers == [[SORRY]] * 2
+    assert unreadable(caplog) == ["conversations 1: token is no text"]
+
+
 # A contact that cannot be read ###############################################
 
 
@@ -307,6 +360,33 @@ def test_a_text_whose_changes_cannot_be_saved_is_set_aside(webhook, patch):
     patch(Conversation, "touch", lambda self, now: setattr(self, "message_count", 2**70))
     assert phone.text("Blue") == [SORRY]
     patch.undo()
+    assert phone.text("Blue") == [QUESTIONS[1]]
+
+
+def test_machines_that_have_no_conversation_do_not_talk_for_ever_either(webhook, patch):
+    phone, sid = webhook.phone(), new_sid()
+    patch(DialogStep, "advance", divide_by_zero)
+    assert phone.text("Mats BBQ", sid=sid) == phone.text("Mats BBQ", sid=sid) == [SORRY]
+    assert [phone.text("Mats BBQ") for _ in range(MAX_SORRY)] == [[]] * MAX_SORRY
+    patch.undo()
+    assert phone.text("Mats BBQ") == [QUESTIONS[0]]
+
+
+def test_a_text_that_cannot_be_set_aside_either_is_recorded(webhook, patch, caplog):
+    phone, sid = webhook.phone(), new_sid()
+    open_conversation(phone)
+    patch(DialogStep, "advance", divide_by_zero)
+    patch(Message, "find_recent_readings", divide_by_zero)
+    assert phone.text("Blue", sid=sid) == phone.text("Blue", sid=sid) == []
+    said = webhook.rows("SELECT body, read_as FROM messages WHERE direction = 'inbound'")
+    assert said == [("Mats BBQ", "opening"), ("Blue", "set aside")]
+    assert [line["event"] for line in logged(caplog)].count("undecided") > 0
+    patch(Base, "copy", divide_by_zero)
+    assert phone.text("STOP") == []
+    assert webhook.rows("SELECT count(opted_out_at) FROM contacts") == [(1,)]
+    patch.undo()
+    assert phone.text("Blue") == []
+    phone.text("START")
     assert phone.text("Blue") == [QUESTIONS[1]]
 
 
