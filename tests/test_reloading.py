@@ -132,7 +132,10 @@ def test_an_edit_is_refused_once_with_all_that_is_wrong(webhook, phone, party, t
         (b'["+14158675308"]\nx = 1\n[["+14158675308"]]', "(at line 3, "),
         (b'x = {"+14158675308" = 1, "+14158675308" = 2}', "(at line 1, "),
         (b'x = {"+14158675308" = {}}\n["x"."+14158675308"]', "(at line 2, "),
-        (b'"(at +14158675308)" = "Rey"\n"(at +14158675308)".x = 1', "is not TOML (at end of document)"),
+        (
+            b'"(at +14158675308)" = "Rey"\n"(at +14158675308)".x = 1',
+            "is not TOML (at end of document)",
+        ),
         (b'+14158675308 = "Rey"', "(at line 1, "),
         (b'"+14158675308" = ', "(at end of document)"),
         (b'"+14158675308" = "Re\xff"', "can't decode byte 0xff in position 20"),
