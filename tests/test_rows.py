@@ -1,12 +1,14 @@
 """Rows as operators leave them: what cannot be read concerns its own sender only."""
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import closing
 
 import psycopg
 import pytest
 import requests
+import sqlalchemy as sa
 from click.testing import CliRunner
 from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, Handset, Webhook
 
@@ -16,7 +18,7 @@ from models import Conversation, Message
 from models.dialog import DialogStep
 from models.set_aside import MAX_SORRY, SORRY
 from phone import new_sid
-from storage.base import Base
+from storage.base import Base, Statement
 from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
 from worker.expiry import EXPIRED_AT_ONCE, ExpireSilent, expire_silent
 from worker.results import claim_due, run_attempt
@@ -573,6 +575,41 @@ def test_outbox_names_what_it_cannot_read_and_lists_the_rest(owing, edit_before)
     assert ended.stdout.startswith("2  pending, 0 attempts")
 
 
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+def test_outbox_lists_the_rest_when_a_url_cannot_be_read(owing, edit_before, cell):
+    for sender in (REY, STRANGER):
+        open_conversation(owing.phone(sender), 4)
+    edit_before(f"UPDATE outbox SET url = {cell}, state = 'failed', last_status = 410 WHERE id = 1")
+    ended = command(owing, "outbox")
+    assert ended.exit_code == 0
+    assert "outbox 1: url is no text. This row was left out" in ended.stderr
+    assert ended.stdout.startswith("2  pending, 0 attempts")
+
+
+def selected(statement: Statement) -> list[sa.Column]:
+    """The columns of tables that a statement selects; one that is read without a type is none."""
+    columns = getattr(statement._statement, "selected_columns", ())
+    return [column for column in columns if getattr(column, "table", None) is not None]
+
+
+def test_whatever_is_selected_has_the_id_of_its_row_beside_it():
+    """Or no line could name the row."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("models.")]
+    values = [value for module in modules for value in vars(module).values()]
+    statements = [
+        each
+        for value in values
+        for each in (value if isinstance(value, list) else [value])
+        if isinstance(each, Statement)
+    ]
+    assert len(statements) > 20
+    for statement in statements:
+        columns = selected(statement)
+        named = {column.table for column in columns if column.key == "id"}
+        assert {column.table for column in columns} == named, statement._statement
+
+
 def test_plan_names_what_it_cannot_read_and_goes_on(webhook, edit):
     open_conversation(webhook.phone())
     webhook.phone(STRANGER).text("count")
@@ -581,6 +618,27 @@ def test_plan_names_what_it_cannot_read_and_goes_on(webhook, edit):
     assert ended.exit_code == 0, ended.output
     assert "questionnaires 1: definition is no questionnaire. This row was left" in ended.stderr
     assert "counter: as it is in use" in ended.stdout
+
+
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+def test_plan_and_replay_name_each_row_that_they_leave_out(webhook, edit_before, cell):
+    open_conversation(webhook.phone())
+    webhook.phone(STRANGER).text("count")
+    edit_before(f"UPDATE conversations SET asking = {cell} WHERE id = 1")
+    ended = command(webhook, "plan")
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    edit_before(f"UPDATE questionnaires SET name = {cell} WHERE id = 1")
+    edit_before(f"UPDATE messages SET body = {cell} WHERE id = 4")
+    ended = command(webhook, "plan")
+    assert ended.exit_code == 0
+    assert set(ended.stderr.splitlines()) == {
+        "questionnaires 1: name is no text. This row was left out; correct it,"
+        " or see docs/operating.md."
+    }
+    ended = command(webhook, "replay")
+    assert "conversations 1: asking is no text" in ended.stderr
+    assert "messages 4: body is no text" in ended.stderr
 
 
 def test_replay_names_what_it_cannot_read_and_goes_on(webhook, edit):
