@@ -21,7 +21,7 @@ from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from logs import dropped_lines, error_location, log_event
 from models import Delivery, IncomingText, Message, respond
 from models.delivery import Undelivered
-from models.set_aside import set_aside
+from models.set_aside import record_only, set_aside
 from models.turn import Reply, load, save
 from reloading import WatchedFiles
 from resources import open_database
@@ -123,16 +123,25 @@ def receive_text() -> str:
 
 
 def record_text(app: App, text: IncomingText) -> Reply:
-    """Process a text in a transaction; if what it leads to cannot be saved, set it aside."""
+    """Process a text in a transaction; if what it leads to cannot be saved, set it aside.
+
+    If not even that can be done, the text is recorded, and gets no reply.
+    """
     now = app.clock()
-    try:
-        return app.database.write(partial(process_text, app=app, text=text, now=now))
-    except Exception as error:
-        if not is_deterministic(error):
-            raise
-        reason = error
-    files = app.files.current
-    return app.database.write(lambda db: set_aside(db, text, now, reason, *files))
+    attempts = (
+        lambda db, error: process_text(db, app=app, text=text, now=now),
+        lambda db, error: set_aside(db, text, now, error, *app.files.current),
+        lambda db, error: record_only(db, text, now, error),
+    )
+    reason: Exception | None = None
+    for attempt in attempts:
+        try:
+            return app.database.write(partial(attempt, error=reason))
+        except Exception as error:
+            if not is_deterministic(error):
+                raise
+            reason = error
+    raise reason
 
 
 def process_text(db: Session, *, app: App, text: IncomingText, now: datetime) -> Reply:

@@ -12,6 +12,8 @@ from storage import Database
 from storage.unreadable import UnreadableRow
 from storage.versions import check_writable, known_versions, read_version
 
+ROW_ID = click.IntRange(1, 2**63 - 1)  # and every other number that a statement gets
+
 
 @contextmanager
 def ready_database() -> Iterator[Database]:

@@ -10,7 +10,7 @@ from operator import attrgetter
 
 import click
 
-from commands.database import ready_database
+from commands.database import ROW_ID, ready_database
 from models import Delivery
 from models import outbox as results
 from models.outbox import PAGE_SIZE
@@ -80,7 +80,7 @@ def find_pages(database: Database, state: str) -> Iterator[list[int]]:
 
 
 @outbox.command()
-@click.argument("ids", metavar="ID", type=int, nargs=-1)
+@click.argument("ids", metavar="ID", type=ROW_ID, nargs=-1)
 @click.option("--all", "retry_all", is_flag=True, help="Retry all that are not delivered.")
 def retry(ids: tuple[int, ...], retry_all: bool) -> None:
     """Try again now to deliver results: those with an ID, or --all.

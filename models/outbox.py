@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NULLTYPE
 
 from models.delivery import IS_410, IS_UNDELIVERED, LEASE, TABLE, Delivery
 from storage.base import Statement
@@ -64,7 +65,8 @@ IDS = Statement(
 DELIVERIES = Statement(
     sa.select(TABLE).where(*BEHIND, TABLE.c.id <= sa.bindparam("last")).order_by(TABLE.c.id)
 )
-PAUSED_URLS = Statement(sa.select(TABLE.c.url).where(sa.text(IS_410)).distinct())
+RAW_URL = sa.type_coerce(TABLE.c.url, NULLTYPE)  # one that cannot be read must not hide the others
+PAUSED_URLS = Statement(sa.select(RAW_URL).where(sa.text(IS_410)).distinct())
 IS_FAILED = TABLE.c.state == "failed"
 NOW = sa.bindparam("now")
 # A lease that is longer than any is from a clock that was wrong.
