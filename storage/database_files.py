@@ -6,6 +6,7 @@ to close it again would release the locks that SQLite holds on it in this proces
 """
 
 import os
+import sys
 from contextlib import suppress
 from glob import escape, glob
 from shlex import quote
@@ -38,6 +39,7 @@ class OpenFile(NamedTuple):
 
     path: str
     size: int
+    handle: int | None = None
 
 
 class DatabaseFiles:
@@ -117,6 +119,10 @@ class DatabaseFiles:
         before, self._size = self._size, os.stat(self.path).st_size
         return self._size < before
 
+    def look_again(self) -> None:
+        """Have the next look find it smaller once more: why it is was not to be found out."""
+        self._size = sys.maxsize
+
     def expect(self) -> None:
         """Take the database that has the name now for the one that must be there from now on."""
         self._expected = id_of(look_at(self.path))
@@ -180,7 +186,7 @@ def find_open_files() -> dict[FileId, OpenFile]:
             link = f"{OPEN_FILES}/{handle}"
             with suppress(OSError):  # it was closed meanwhile
                 if file := look_at(link, follow=True):
-                    files[id_of(file)] = OpenFile(os.readlink(link), file.st_size)
+                    files[id_of(file)] = OpenFile(os.readlink(link), file.st_size, int(handle))
     return files
 
 

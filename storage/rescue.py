@@ -60,7 +60,7 @@ def save(files: DatabaseFiles, connection: Any) -> str:
 def find_complete(files: DatabaseFiles) -> str | None:
     """Where the opened database lies with its log beside it; None if it lies nowhere so."""
     open_files = find_open_files()
-    path, _ = open_files.get(files.opened.database, OpenFile(files.path, 0))
+    path = open_files.get(files.opened.database, OpenFile(files.path, 0)).path
     if find_id(path) != files.opened.database:
         return None  # it was deleted
     if find_id(path + WAL) == files.opened.wal:
@@ -113,7 +113,9 @@ def set_log_aside(files: DatabaseFiles) -> None:
     """
     log = files.path + WAL
     if find_id(log) == files.opened.wal:
-        shutil.copy(log, f"{files.path}{OVERWRITTEN}{time_suffix()}")
+        copy = f"{files.path}{OVERWRITTEN}{time_suffix()}"
+        shutil.copy(log, copy)
+        sync(copy)
         os.truncate(log, 0)
     remove_log(files)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import QUESTIONS, THANKS, Webhook, free_address, run
+from conftest import QUESTIONS, STRANGER, THANKS, Webhook, free_address, run
 from sqlalchemy import text
 from test_cli import assert_refused, phone_of, serving
 
@@ -172,9 +172,10 @@ def test_the_log_of_a_database_is_not_applied_to_the_one_in_its_place(texted, pa
     assert path.read_bytes() == before
 
 
-def change(path: Path, statement: str) -> None:
+def change(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(statement)
+        for statement in statements:
+            connection.execute(statement)
 
 
 @pytest.fixture
@@ -208,11 +209,72 @@ def test_a_backup_that_is_written_over_the_database_is_noticed(
 
 
 def test_a_vacuum_is_no_harm(texted, path, grown):
-    change(path, "DROP TABLE photos")
-    change(path, "VACUUM")
-    change(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    change(path, "DROP TABLE photos", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
     assert path.stat().st_size < 1e6
     assert texted.phone().text("Yes") == [THANKS]
+    assert health(texted) == 200
+
+
+def small_again(path: Path) -> None:
+    """As VACUUM leaves a database, and what is recorded until somebody looks: it grows anew."""
+    change(path, "DROP TABLE photos", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+    change(path, "CREATE TABLE more AS SELECT zeroblob(50000) AS photo")
+
+
+def test_a_database_that_became_smaller_and_grew_since_is_no_harm(texted, path, grown):
+    small_again(path)
+    assert 1e6 > path.stat().st_size
+    assert texted.phone().text("Yes") == [THANKS]
+    assert health(texted) == 200
+
+
+@pytest.fixture
+def vacuuming(serve, path) -> Webhook:
+    """A database that SQLite makes smaller by itself, in use."""
+    change(path, "PRAGMA auto_vacuum = full", "VACUUM")
+    change(path, "CREATE TABLE photos AS SELECT zeroblob(1e6) AS photo")
+    webhook = serve()
+    for body in BODIES:
+        webhook.phone().text(body)
+    change(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    assert health(webhook) == 200
+    return webhook
+
+
+def test_a_database_that_sqlite_makes_smaller_by_itself_is_no_harm(vacuuming, path):
+    change(path, "DELETE FROM photos")
+    change(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    assert path.stat().st_size < 1e6
+    assert vacuuming.phone().text("Cola") == [QUESTIONS[3]]
+    assert health(vacuuming) == 200
+
+
+def test_one_that_is_written_over_is_noticed_where_sqlite_makes_files_smaller(vacuuming, path):
+    os.truncate(path, 3 * 4096)
+    with pytest.raises(TwilioError, match="HTTP 503"):
+        vacuuming.phone().text("Cola")
+    why, is_safe = vacuuming.app.database.rescue()
+    assert is_safe
+    assert f"{path} was overwritten while it was in use. What it held is lost. " in why
+
+
+def test_a_look_that_fails_proves_nothing_and_is_tried_again(texted, path, grown, patch):
+    log = path.with_name("smsconvo.db-wal")
+    change(path, "DROP TABLE photos", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+    looks = []
+
+    def fail(*_: object) -> None:
+        looks.append(1)
+        raise sqlite3.OperationalError("database is locked")
+
+    undo = patch("storage.lost_pages", "find_lost_pages", fail)
+    for sender in (STRANGER, "+14158675310"):
+        assert texted.phone(sender).text("Mats BBQ") == [QUESTIONS[0]]
+    assert health(texted) == 200
+    assert len(looks) > 2
+    assert log.stat().st_size
+    undo()
+    assert texted.phone(STRANGER).text("Blue") == [QUESTIONS[1]]
     assert health(texted) == 200
 
 
