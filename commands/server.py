@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from ctypes import Array
-from functools import partial
+from functools import cache, partial
 from multiprocessing import RawArray, active_children
 from threading import Event, Lock, Thread, main_thread
-from typing import Any
+from typing import Any, NoReturn
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from logs import LOGGING, log_event
 from reloading import Edit, WatchedFiles
@@ -200,23 +200,35 @@ def exit_on_storage_failure(database: Database) -> None:
         if not main_thread().is_alive():
             return
         main_thread().join(CHECK_SECONDS)
-        with suppress(OSError, DBAPIError):  # what cannot be looked at now is neither lost nor won
-            database.check()
+        look_at_files(database)
     time.sleep(LAST_ANSWERS_SECONDS)  # by then the operator may have done all that is to be done
     save_data(database)
-    if database.find_obstacle() and (server := multiprocessing.parent_process()):
-        os.kill(server.pid, signal.SIGTERM)
+    with suppress(OSError):  # a disk that failed cannot even be looked at
+        if database.find_obstacle() and (server := multiprocessing.parent_process()):
+            os.kill(server.pid, signal.SIGTERM)
     os._exit(os.EX_SOFTWARE)
 
 
 def save_data(database: Database) -> None:
-    """Return when this process may end without a loss; say in the log what happened."""
-    reported = None
+    end_process(database)
+
+
+def look_at_files(database: Database) -> None:
+    """Set `broken` if the files of the database were taken away."""
+    with suppress(OSError, SQLAlchemyError):  # what cannot be seen now is neither lost nor won
+        database.check()
+
+
+def end_process(database: Database) -> NoReturn:
+    """End this process, whose database is broken, once nothing is lost with it.
+
+    Closing the database would write to it.
+    """
+    """Return when this process may end without a loss; say in the log what happens."""
+    report = cache(lambda event, why: log_event(event, logging.CRITICAL, why=why))  # each once
     while True:
-        why, is_safe = database.rescue()
-        if why != reported:
-            log_event("broken", logging.CRITICAL, why=why)
+        why, is_safe = database.rescue(partial(report, "saving"))
+        report("broken", why)
         if is_safe:
             return
-        reported = why
         time.sleep(RESCUE_SECONDS)

@@ -39,6 +39,10 @@ class Rescue(NamedTuple):
     is_safe: bool
 
 
+def ignore(*_: object) -> None:
+    """Do nothing."""
+
+
 class Database:
     """The database behind a URL.
 
@@ -78,8 +82,11 @@ class Database:
     def check(self) -> None:
         """Raise DatabaseBroken, and set `broken`, if the files were moved, replaced or deleted."""
 
-    def rescue(self) -> Rescue:
-        """Save what only this process can reach of a broken database; it takes no more writes."""
+    def rescue(self, announce: Callable[[str], object] = ignore) -> Rescue:
+        """Save what only this process can reach of a broken database; it takes no more writes.
+
+        If that may take minutes, `announce` gets a sentence for the operator before.
+        """
         return Rescue(DISK_FAILED, True)
 
     def back_up(self, suffix: str) -> str:

@@ -30,6 +30,7 @@ from storage.database import (
     Rescue,
     T,
     Transaction,
+    ignore,
 )
 from storage.database_files import DatabaseFiles
 from storage.file_lock import FileLock
@@ -140,7 +141,7 @@ class SQLite(Database):
             self.broken.set()
             raise
 
-    def rescue(self) -> Rescue:
+    def rescue(self, announce: Callable[[str], object] = ignore) -> Rescue:
         self.broken.set()
         self._writer.end(WRITE_TIMEOUT_SECONDS)  # nobody waits for what it commits later
         if self._anchor is None:
@@ -153,7 +154,8 @@ class SQLite(Database):
             pass  # they cannot even be looked at
         if self._reason == DISK_FAILED:
             return Rescue(self._reason, True)
-        return rescue(self._files, self._anchor.connection.dbapi_connection, self._reason)
+        connection = self._anchor.connection.dbapi_connection
+        return rescue(self._files, connection, self._reason, announce)
 
     def wal_size(self) -> int | None:
         with suppress(FileNotFoundError):

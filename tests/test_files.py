@@ -13,8 +13,10 @@ from conftest import QUESTIONS, STRANGER, THANKS, Webhook, free_address, run
 from sqlalchemy import text
 from test_cli import assert_refused, phone_of, serving
 
+from commands.server import save_data
 from phone import TwilioError
 from storage import DatabaseBroken, connect, maintenance_transaction
+from storage.database_files import DatabaseFiles
 from storage.file_lock import FileLock
 from storage.sqlite import sqlite3
 
@@ -161,6 +163,66 @@ def test_the_rescued_copy_is_put_in_place_as_it_says(texted, path, harm, folder,
     os.system(command)
     assert run(folder, environ, "outbox").stdout == "Everything is delivered.\n"
     assert bodies(path) == list(BODIES)
+
+
+def obey(path: Path) -> None:
+    """Do what is said about the rescued copies of a database."""
+    obstacle = DatabaseFiles(str(path)).find_obstacle()
+    command = obstacle.partition(": ")[2].partition(". To go on")[0]
+    assert os.system(command) == 0
+
+
+@pytest.mark.parametrize("harm", [move, delete_all, replace, replace_wal])
+def test_copies_of_several_processes_are_put_in_place_at_once(
+    texted, path, harm, database_url, tmp_path
+):
+    with connect(database_url) as other:
+        other.write(lambda db: db.execute(text("INSERT INTO contacts (phone) VALUES ('+1')")))
+        harm(path)
+        for database in (texted.app.database, other):
+            with pytest.raises(DatabaseBroken):
+                database.check()
+            why, is_safe = database.rescue()
+            assert is_safe
+    older, newest = sorted(tmp_path.glob("smsconvo.db.rescued-*"))
+    assert f"{older} and {newest} hold what was recorded" in why
+    assert "To go on with the newest: " in why
+    obey(path)
+    assert DatabaseFiles(str(path)).find_obstacle() is None
+    assert bodies(path) == list(BODIES)
+    (folder,) = tmp_path.glob("smsconvo.db.aside-*")
+    assert bodies(folder / older.name) == list(BODIES)
+
+
+def test_no_database_is_overwritten_by_a_rescued_copy(texted, path):
+    replace(path)
+    assert health(texted) == 503
+    why, _ = texted.app.database.rescue()
+    texted.app.database.close()
+    change(path, "CREATE TABLE kept (x)", "PRAGMA journal_mode = wal", "DROP TABLE answers")
+    before = path.read_bytes()
+    assert "To go on with the database that is there now, only move this copy to another" in why
+    obey(path)
+    assert bodies(path) == list(BODIES)
+    (folder,) = path.parent.glob("smsconvo.db.aside-*")
+    assert (folder / path.name).read_bytes() == before
+
+
+def test_what_may_take_minutes_is_announced_before(texted, path, patch):
+    lines = []
+
+    def log_event(event: str, _: int, why: str) -> None:
+        lines.append((event, why, len(list(path.parent.glob("smsconvo.db.*")))))
+
+    patch("logs", "log_event", log_event)
+    move(path)
+    assert health(texted) == 503
+    save_data(texted.app.database)
+    (saving, announced, copies), (broken, why, _) = lines
+    assert (saving, broken, copies) == ("saving", "broken", 0)
+    assert announced.startswith(f"{path} was moved or deleted while it was in use. ")
+    assert f"Process {os.getpid()} is saving what was recorded: do not stop it." in announced
+    assert f"All that was recorded is in {path}.rescued-" in why
 
 
 def test_the_log_of_a_database_is_not_applied_to_the_one_in_its_place(texted, path):
@@ -372,6 +434,13 @@ def test_a_process_makes_no_database_where_there_was_one(tmp_path, migrated):
     with connect(f"sqlite:///{path}") as database, suppress(Exception):
         database.engine.connect()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/null")])
+def test_what_is_no_file_is_refused_as_such(path, kind):
+    kind(path)
+    what = DatabaseFiles(str(path)).find_obstacle()
+    assert what.endswith("is no file. Let DATABASE_URL name one in which to keep a database.")
 
 
 def test_a_database_with_a_hard_link_is_refused(folder, environ, database_url, path):
