@@ -69,6 +69,13 @@ class Database:
         """
         raise NotImplementedError
 
+    def try_out(self, transaction: Transaction[object]) -> None:
+        """Run `transaction(db)` as `write` would, and take back all that it did.
+
+        It waits for others who write as long as they like to.
+        """
+        raise NotImplementedError
+
     def acquire_server_lock(self) -> None:
         """Keep other servers off a database that serves only one; ValueError if one has it.
 

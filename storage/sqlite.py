@@ -88,6 +88,7 @@ class SQLite(Database):
             event.listen(engine, "handle_error", self._classify_error)
             event.listen(engine, "connect", self._check_connected)
         info = {UNREADABLE: self.unreadable, WRITES: True}
+        self._trial = writer  # whose pool has a second connection for it
         self._writer = Writer(writer, self._files.write_lock(), self.check, info)
         self._server_lock = self._files.server_lock()
         self._anchor: Connection | None = None
@@ -110,6 +111,13 @@ class SQLite(Database):
         except TimeoutError:
             future.cancel()  # if it has not begun, it must not begin when nobody waits for it
             raise
+
+    def try_out(self, transaction: Transaction[object]) -> None:
+        """Beside the writer's thread: what shares its commit would be written to the log."""
+        with self._files.write_lock():
+            self.check()
+            with Session(self._trial, info={UNREADABLE: self.unreadable, WRITES: True}) as db:
+                transaction(db)  # closing the session takes it back
 
     def now(self) -> datetime:
         return datetime.now(UTC)
