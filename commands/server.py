@@ -21,6 +21,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from sqlalchemy.exc import SQLAlchemyError
 
+from commands.admission import limit_requests
 from logs import LOGGING, log_event
 from reloading import Edit, WatchedFiles
 from settings import Settings
@@ -30,7 +31,8 @@ from worker import create_worker
 
 # Requests at a time in a process. On SQLite as many as share one commit; on PostgreSQL few have a
 # connection at a time, and the others may wait for the rest of their request.
-THREADS = 16
+REQUESTS = 16
+SPARE_THREADS = 16  # for `/healthz`, and for those that wait for a place
 STOP_SECONDS = 20
 LAST_ANSWERS_SECONDS = 0.5  # for the texts in flight to get their 503
 CHECK_SECONDS = 0.25  # between looks at the files of the database
@@ -62,7 +64,7 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=settings.processes,
-        blocking_threads=MAX_BATCH if settings.on_sqlite else THREADS,
+        blocking_threads=requests_at_once(settings) + SPARE_THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
         http1_settings=HTTP1Settings(
@@ -89,7 +91,12 @@ def load_app(create_app: Callable, settings: Settings, files: WatchedFiles, exam
     create_worker(app.database, settings, app.clock, app.result_written).start()
     # No daemon: when the server stops, it takes a last look before this process ends.
     Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()
-    return app
+    return limit_requests(app, requests_at_once(settings))
+
+
+def requests_at_once(settings: Settings) -> int:
+    """How many requests a process works on at a time."""
+    return MAX_BATCH if settings.on_sqlite else REQUESTS
 
 
 def block_reload_signal() -> None:
@@ -202,14 +209,6 @@ def exit_on_storage_failure(database: Database) -> None:
         main_thread().join(CHECK_SECONDS)
         look_at_files(database)
     time.sleep(LAST_ANSWERS_SECONDS)  # by then the operator may have done all that is to be done
-    save_data(database)
-    with suppress(OSError):  # a disk that failed cannot even be looked at
-        if database.find_obstacle() and (server := multiprocessing.parent_process()):
-            os.kill(server.pid, signal.SIGTERM)
-    os._exit(os.EX_SOFTWARE)
-
-
-def save_data(database: Database) -> None:
     end_process(database)
 
 
@@ -224,6 +223,14 @@ def end_process(database: Database) -> NoReturn:
 
     Closing the database would write to it.
     """
+    save_data(database)
+    with suppress(OSError):  # a disk that failed cannot even be looked at
+        if database.find_obstacle() and (server := multiprocessing.parent_process()):
+            os.kill(server.pid, signal.SIGTERM)
+    os._exit(os.EX_SOFTWARE)
+
+
+def save_data(database: Database) -> None:
     """Return when this process may end without a loss; say in the log what happens."""
     report = cache(lambda event, why: log_event(event, logging.CRITICAL, why=why))  # each once
     while True:
