@@ -102,7 +102,9 @@ class Statement:
         """Run an INSERT of one row and return its id."""
         compiled, connection = self._compile(db)
         cursor, rows = compiled.execute(connection, values)
-        return cursor.lastrowid if compiled.gives_lastrowid else rows[0][0]
+        if compiled.gives_lastrowid:
+            return cursor.lastrowid
+        return rows[0][0] if rows else values["id"]  # PostgreSQL returns none that it was given
 
     def execute(self, db: Session, **values: Any) -> None:
         """Run an UPDATE or DELETE with these parameters."""
