@@ -25,6 +25,7 @@ from conftest import NUMBER, Clock, Handset, Receiver, Webhook
 from direct import Direct
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
 from rig import TMPFS
 
 from logs import JsonFormatter
@@ -307,9 +308,13 @@ class Example:
         return is_taken
 
     def _note_edit(self, owners: set[str], table: str, id: int, what: str) -> None:
+        rows = {(table, id)}
+        if table == "conversations":  # which may use another questionnaire from now on
+            used = f"SELECT questionnaire_id FROM conversations WHERE id = {id}"
+            rows |= {("questionnaires", each) for (each,) in self.operator.select(used)}
         for owner in owners:
             self.edits[owner].append(what)
-            self.edited_rows[owner].add((table, id))
+            self.edited_rows[owner] |= rows
             if table == "messages":
                 self.lost_messages.add(owner)
 
@@ -511,7 +516,7 @@ def test_only_those_notice_whose_rows_were_edited(world, size):
     assert world.seen["apologies"] and world.seen["results"] and world.log.named
 
 
-CELLS = [(table, name) for table, names in TABLES.items() for name in names]
+CELLS = [(table, name) for table in TABLES for name in TABLES[table] if name not in CHECKED_ONLY]
 UNUSUAL = [*NO_TEXT, "\x01\ufffeé🎉\n", 2**63 - 1]
 
 
@@ -547,10 +552,12 @@ def read_all_or_none(patch) -> None:
     patch(Base, "all", classmethod(all_rows))
 
 
-def set_nothing_aside(patch) -> None:
-    def raise_again(*arguments: object) -> None:
-        raise arguments[3]
+def raise_again(*arguments: object) -> None:
+    """Instead of what sets a text aside: the error that it was called for."""
+    raise arguments[3]
 
+
+def set_nothing_aside(patch) -> None:
     patch("models.set_aside", "set_aside", raise_again)
     patch("models.set_aside", "record_only", raise_again)
 
@@ -561,9 +568,6 @@ def read_earlier_texts_or_none(patch) -> None:
     def read_all(db, statement, conversation_id, limit):
         rows = statement.fetch_all(db, conversation=conversation_id, limit=limit)
         return [value for _, value in rows]
-
-    def raise_again(*arguments: object) -> None:
-        raise arguments[3]
 
     patch("models.message", "_read_latest", read_all)
     patch("models.set_aside", "record_only", raise_again)
@@ -593,6 +597,7 @@ WEAKENED += [read_earlier_texts_or_none]
 @pytest.mark.parametrize("weaken", WEAKENED)
 def test_the_twin_notices(world, patch, weaken: Callable):
     weaken(patch)
-    with pytest.raises((AssertionError, UnreadableRow)):
+    # Flaky: when the same steps are taken again, the databases hold other rows.
+    with pytest.raises((AssertionError, UnreadableRow, FlakyFailure)):
         edit_at_random(world, 1000, CHANCE)
     print(f"noticed within {world.seen['edits']} edits")
