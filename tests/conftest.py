@@ -58,6 +58,7 @@ PROGRAM = [
     HERE / "alembic.ini",
     *(path for path in HERE.iterdir() if path.name not in APART and any(path.glob("*.py"))),
 ]
+IS_LONG = False  # whether this is `make faults`
 THANKS = "Thanks for your time. Hope you have a fun day!"
 
 
@@ -71,6 +72,11 @@ def size(request) -> Callable[[int, int], int]:
     return lambda short, long: long if request.config.getoption("--long") else short
 
 
+def examples(quick: int, long: int) -> int:
+    """How many examples hypothesis makes for a test; in `make faults` it runs, too, with more."""
+    return long if IS_LONG else quick
+
+
 def pytest_collection_modifyitems(items) -> None:
     """What does harm is long, and so is starting the program for PostgreSQL, too."""
     for item in items:
@@ -79,9 +85,13 @@ def pytest_collection_modifyitems(items) -> None:
             "environ" in item.fixturenames and "postgresql" in params
         ):
             item.add_marker(pytest.mark.long)
+        if IS_LONG and getattr(item.obj, "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.long)
 
 
 def pytest_configure(config) -> None:
+    global IS_LONG
+    IS_LONG = config.getoption("--long")
     config.pluginmanager.register(FailuresAtOnce(config))
 
 
@@ -214,7 +224,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def migrations(database_url: str) -> Config:
-    """What Alembic's own commands need: to go down, to check, to stamp."""
+    """What Alembic's own functions need: to go down, to check, to stamp."""
     config = Config(HERE / "alembic.ini")
     config.attributes["url"] = database_url
     return config
@@ -277,20 +287,29 @@ def empty_url(request, tmp_path) -> Iterator[str]:
 def temporary_database(server_url: str, template: str = "template1") -> Iterator[str]:
     url = new_database(server_url, template)
     yield url
-    name = conninfo_to_dict(url)["dbname"]
-    execute(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    execute(url, f"DROP DATABASE IF EXISTS {database_name(url)} WITH (FORCE)")
 
 
 def new_database(server_url: str, template: str = "template1") -> str:
-    name = f"test_{uuid.uuid4().hex}"
+    url = server_url.format(f"test_{uuid.uuid4().hex}")
+    create_database(url, template)
+    return url
+
+
+def create_database(url: str, template: str) -> None:
     # Half the work of WAL_LOG, as nothing is synced.
-    execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    return server_url.format(name)
+    how = f"TEMPLATE {template} STRATEGY FILE_COPY"
+    execute(url, f"CREATE DATABASE {database_name(url)} {how}")
 
 
-def execute(server_url: str, statement: str) -> None:
-    with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
+def execute(url: str, statement: str) -> None:
+    """Run what can be run in no transaction, and beside the database of the URL."""
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
         connection.execute(statement)
+
+
+def database_name(url: str) -> str:
+    return conninfo_to_dict(url)["dbname"]
 
 
 @pytest.fixture
@@ -443,3 +462,9 @@ def run(
         encoding="utf-8",
         timeout=60,
     )
+
+
+def alembic(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess:
+    """What `subprocess.run` returns for the command `alembic`."""
+    command = ("-m", "alembic", "-c", str(HERE / "alembic.ini"), *arguments)
+    return preloaded.python(folder, environ, *command)

@@ -148,6 +148,7 @@ def run_arguments() -> None:
 if __name__ == "__main__":
     for name in LIBRARIES.split():
         import_module(name)
+    sys.modules["dateparser"].parse("1 May")  # at its first date it compiles what it needs
     gc.freeze()  # else a collection in a fork copies all that it shares with this process
     fork_for_each(socket.socket(fileno=int(sys.argv[1])))
     run_arguments()
