@@ -1,5 +1,6 @@
 """The log: JSON lines on stderr, without anything that a stranger sent."""
 
+import json
 import logging
 import os
 import socket
@@ -71,14 +72,23 @@ class JsonFormatter(logging.Formatter):
         }
         try:
             fields = {"event": record.getMessage()} | getattr(record, "fields", {})
-            line = msgspec.json.encode(common | fields)
+            line = encode(common | fields)
             if len(line) > MAX_LINE:
                 fields = {"event": fields["event"][:MAX_LONG_EVENT], "cut_bytes": len(line)}
-                line = msgspec.json.encode(common | fields)
+                line = encode(common | fields)
             return line.decode()
         except Exception as error:  # whatever cannot be logged of a text, the text is answered
             fields = {"event": "log", "outcome": f"cannot be logged: {type(error).__name__}"}
-            return msgspec.json.encode(common | fields).decode()
+            return encode(common | fields).decode()
+
+
+def encode(fields: dict[str, object]) -> bytes:
+    """The fields as JSON; what that does not know, such as a subclass of str, as text."""
+    try:
+        return msgspec.json.encode(fields, enc_hook=str)
+    except UnicodeEncodeError:  # the name of a file can hold bytes that are not UTF-8
+        text = json.dumps(fields, default=str, ensure_ascii=False)
+        return text.encode("utf-8", "replace")
 
 
 class StderrHandler(logging.Handler):

@@ -23,7 +23,8 @@ from logs import dropped_lines, error_location, log_event
 from models import Delivery, IncomingText, Message, ReceiverForm, respond
 from models.delivery import Undelivered
 from models.receiver_form import group_by_form
-from models.set_aside import set_aside
+from models.set_aside import record_only, set_aside
+from models.trial import try_recording
 from models.turn import Reply, load, save
 from reloading import WatchedFiles
 from resources import open_database
@@ -31,7 +32,7 @@ from settings import Settings
 from storage import describe, is_deterministic
 from storage.probe import Probe
 from storage.unreadable import UnreadableRow
-from storage.versions import SELECT_VERSION, check_writable, known_versions
+from storage.versions import SELECT_VERSION, known_versions
 from worker.wal import LARGE_WAL, is_wal_large
 
 Clock = Callable[[], datetime]
@@ -39,6 +40,7 @@ Clock = Callable[[], datetime]
 ESSENTIAL = {"database", "migration", "disk"}  # without which texts get a 503, or may soon
 BROKEN_DATABASE = "The disk failed, or the files are damaged or were taken away. The log says more."
 WRONG_VERSION = "The database and this program are not of the same version. See: upgrade --help"
+UNKNOWN_VERSION = "The version cannot be read while the database cannot be used."
 LITTLE_ROOM = "The disk is nearly full, and texts that find no room get a 503. Make room."
 FAILED_RESULTS = "Results have failed, and stay until you retry them. See: outbox --help"
 UNCONFIRMED_RESULTS = (
@@ -49,7 +51,12 @@ CHANGED_FORMS = (
     "A Google Form that gets results has changed, or takes none as they are sent. See: outbox"
 )
 FILE_PROBLEMS = "The files have mistakes, so those from before are in use. See: check --help"
-UNREADABLE_ROWS = "Rows cannot be read: their senders are not answered until you correct them."
+UNREADABLE_ROWS = "Rows cannot be read. Until you correct them, {}."
+UNANSWERED = "their senders are not answered"
+HARMS = {  # of rows that keep no sender from an answer, by their table
+    "outbox": "their results are not delivered",
+    "receiver_forms": "their forms are not looked at",
+}
 DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
 
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
@@ -78,7 +85,7 @@ class App(Bottle):
         self.needed_version = known_versions()[-1]
         self.result_written = Event()
         self.read_probe = Probe(partial(read_state, self))
-        self.write_probe = Probe(partial(check_writable, self.database))
+        self.write_probe = Probe(lambda: try_recording(self.database, self.clock()))
 
     def default_error_handler(self, error: HTTPError) -> str:
         """Tell the log, and tell the outside nothing: an error page could be texted to somebody."""
@@ -140,16 +147,25 @@ def receive_text() -> str:
 
 
 def record_text(app: App, text: IncomingText) -> Reply:
-    """Process a text in a transaction; if what it leads to cannot be saved, set it aside."""
+    """Process a text in a transaction; if what it leads to cannot be saved, set it aside.
+
+    If not even that can be done, the text is recorded, and gets no reply.
+    """
     now = app.clock()
-    try:
-        return app.database.write(partial(process_text, app=app, text=text, now=now))
-    except Exception as error:
-        if not is_deterministic(error):
-            raise
-        reason = error
-    files = app.files.current
-    return app.database.write(lambda db: set_aside(db, text, now, reason, *files))
+    attempts = (
+        lambda db, error: process_text(db, app=app, text=text, now=now),
+        lambda db, error: set_aside(db, text, now, error, *app.files.current),
+        lambda db, error: record_only(db, text, now, error),
+    )
+    reason: Exception | None = None
+    for attempt in attempts:
+        try:
+            return app.database.write(partial(attempt, error=reason))
+        except Exception as error:
+            if not is_deterministic(error):
+                raise
+            reason = error
+    raise reason
 
 
 def process_text(db: Session, *, app: App, text: IncomingText, now: datetime) -> Reply:
@@ -225,15 +241,16 @@ def health_checks(app: App) -> dict[str, dict]:
     (version, undelivered, forms), trouble = probe_database(app)
     free, wal = measure(app.database.free_space), measure(app.database.wal_size)
     dropped, needed = dropped_lines.count, app.needed_version
-    problems, rows = app.files.problems, list(map(str, app.database.unreadable))
+    problems, rows = app.files.problems, list(app.database.unreadable)
+    wrong_version = UNKNOWN_VERSION if trouble and version is None else WRONG_VERSION
     return {
         "database": check(not trouble, trouble),
-        "migration": check(version == needed, WRONG_VERSION, found=version, needed=needed),
+        "migration": check(version == needed, wrong_version, found=version, needed=needed),
         "disk": check(free is None or free >= MIN_FREE_DISK, LITTLE_ROOM, free_bytes=free),
         "wal": check(not is_wal_large(wal), LARGE_WAL, bytes=wal),
         "outbox": check_outbox(undelivered),
         "forms": check(not forms, CHANGED_FORMS, questionnaires=forms),
-        "rows": check(not rows, UNREADABLE_ROWS, unreadable=rows[:MAX_ROWS], count=len(rows)),
+        "rows": check_rows(rows),
         "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
         "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
     }
@@ -249,6 +266,14 @@ def check_outbox(undelivered: Undelivered) -> dict[str, object]:
 def check(ok: bool, why: str, **facts: object) -> dict[str, object]:
     """A part of what `/healthz` shows: whether it is right, else why not, and what is known."""
     return {"ok": ok} | ({} if ok else {"why": why}) | facts
+
+
+def check_rows(rows: list[UnreadableRow]) -> dict[str, object]:
+    """Which rows cannot be read, and whom that harms."""
+    found = {HARMS.get(row.table, UNANSWERED) for row in rows}
+    harms = [harm for harm in (UNANSWERED, *HARMS.values()) if harm in found]
+    why = UNREADABLE_ROWS.format(" and ".join(harms))
+    return check(not rows, why, unreadable=list(map(str, rows[:MAX_ROWS])), count=len(rows))
 
 
 def probe_database(app: App) -> tuple[DatabaseState, str]:

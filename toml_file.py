@@ -2,16 +2,21 @@
 
 import errno
 import os
+import re
 import stat
 import tomllib
 from pathlib import Path
 from typing import Any
 
+POSITION = re.compile(r"\(at [^()]*\)\Z")  # the end of tomllib's errors
 MAX_BYTES = 4 * 1024 * 1024  # a hundred thousand people; tomllib takes seconds for as much
 
 
-def load_toml(path: Path, missing_ok: bool = False) -> dict[str, Any]:
-    """What the file says; ValueError has what is wrong and the cure, without the path."""
+def load_toml(path: Path, missing_ok: bool = False, is_private: bool = False) -> dict[str, Any]:
+    """What the file says; ValueError has what is wrong and the cure, without the path.
+
+    Of a file that `is_private` it quotes nothing, only the place.
+    """
     try:
         return tomllib.loads(read_bytes(path).decode())
     except OSError as error:
@@ -21,8 +26,16 @@ def load_toml(path: Path, missing_ok: bool = False) -> dict[str, Any]:
     except RecursionError:
         sentence = "is nested too deeply. Correct it there."
     except ValueError as error:
-        sentence = f"is not TOML: {error}. Correct it there."
+        sentence = f"is not TOML{_reason(error, is_private)}. Correct it there."
     raise ValueError(sentence)
+
+
+def _reason(error: ValueError, is_private: bool) -> str:
+    """What the error says, to go behind a sentence; a byte that is not UTF-8 tells nothing."""
+    if not is_private or isinstance(error, UnicodeDecodeError):
+        return f": {error}"
+    position = POSITION.search(str(error))
+    return f" {position[0]}" if position else ""
 
 
 def read_bytes(path: Path) -> bytes:

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 
 import click
 
+from models.trial import try_recording
 from resources import migrate_database, open_database
 from settings import Settings, SettingsError
 from storage import Database
 from storage.unreadable import UnreadableRow
 from storage.versions import check_writable, known_versions, read_version
+
+ROW_ID = click.IntRange(1, 2**63 - 1)  # and every other number that a statement gets
 
 
 @contextmanager
@@ -39,7 +42,10 @@ def check_database(settings: Settings, create: bool = False) -> None:
     found, needed = read_versions(settings)
     if found == needed:
         with open_database(settings) as database:
-            check_writable(database)
+            if create:
+                try_recording(database, database.now())
+            else:
+                check_writable(database)
     elif found or not create:
         raise SettingsError(
             f"The database is at version {found or 'none'} and this program needs {needed}."

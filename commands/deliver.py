@@ -1,6 +1,5 @@
 """`deliver`: the worker alone, without a server."""
 
-import logging
 import logging.config
 import os
 import signal
@@ -9,6 +8,7 @@ from threading import Event
 import click
 
 from commands.database import check_database
+from commands.server import end_process, look_at_files
 from logs import LOGGING, log_event
 from resources import open_database
 from settings import Settings, __version__
@@ -27,6 +27,6 @@ def deliver() -> None:
             signal.signal(stop, lambda *_: worker.stop())
         log_event("delivering", version=__version__)
         worker.run()
+        look_at_files(database)  # a last time
         if database.broken.is_set():
-            log_event("broken", logging.CRITICAL, why=database.rescue().why)
-            os._exit(os.EX_SOFTWARE)  # closing the database would write to it
+            end_process(database)

@@ -14,7 +14,7 @@ from operator import attrgetter
 import click
 import msgspec
 
-from commands.database import ready_database
+from commands.database import ROW_ID, ready_database
 from commands.terminal import escape
 from models import Attempt, Delivery, ReceiverForm
 from models import outbox as results
@@ -148,7 +148,7 @@ def find_pages(database: Database, state: str) -> Iterator[list[int]]:
 
 
 @outbox.command()
-@click.argument("id", metavar="ID", type=int)
+@click.argument("id", metavar="ID", type=ROW_ID)
 @AS_JSON
 def show(id: int, as_json: bool) -> None:
     """Show a result: its payload, all attempts, and what of an answer was kept.
@@ -208,7 +208,7 @@ def print_block(title: str, text: str) -> None:
 
 
 @outbox.command()
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=ROW_ID, nargs=-1, required=True)
 def confirm(ids: tuple[int, ...]) -> None:
     """Say that results have arrived.
 
@@ -227,7 +227,7 @@ def refuse_missing(ids: set[int]) -> None:
 
 
 @outbox.command()
-@click.argument("ids", metavar="ID", type=int, nargs=-1)
+@click.argument("ids", metavar="ID", type=ROW_ID, nargs=-1)
 @click.option("--all", "retry_all", is_flag=True, help="Retry all that are pending or failed.")
 def retry(ids: tuple[int, ...], retry_all: bool) -> None:
     """Try again now to deliver results: those with an ID, or --all.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import click
 
-from commands.database import ready_database
+from commands.database import ROW_ID, ready_database
 from commands.terminal import echo, pluralize
 from models import Catalog, Conversation
 from models.replay import Recording, find_ids, find_recordings
@@ -22,8 +22,14 @@ SILENCE = "(silence)"
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--last", default=1000, show_default=True, help="How many of the newest to repeat.")
-@click.option("--conversation", "ids", type=int, multiple=True, help="Repeat only this id.")
+@click.option(
+    "--last",
+    type=ROW_ID,
+    default=1000,
+    show_default=True,
+    help="How many of the newest to repeat.",
+)
+@click.option("--conversation", "ids", type=ROW_ID, multiple=True, help="Repeat only this id.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write that one to a file, masked.")
 def replay(files: tuple[Path, ...], last: int, ids: tuple[int, ...], save: Path | None) -> None:
     """Repeat recorded conversations, and show which replies differ.

@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from ctypes import Array
-from functools import partial
+from functools import cache, partial
 from multiprocessing import RawArray, active_children
 from operator import attrgetter
 from threading import Event, Lock, Thread, main_thread
-from typing import Any
+from typing import Any, NoReturn
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
+from commands.admission import limit_requests
 from logs import LOGGING, log_event
 from reloading import Edit, WatchedFiles
 from settings import Settings
@@ -31,7 +32,8 @@ from worker import create_worker
 
 # Requests at a time in a process. On SQLite as many as share one commit; on PostgreSQL few have a
 # connection at a time, and the others may wait for the rest of their request.
-THREADS = 16
+REQUESTS = 16
+SPARE_THREADS = 16  # for `/healthz`, and for those that wait for a place
 STOP_SECONDS = 20
 LAST_ANSWERS_SECONDS = 0.5  # for the texts in flight to get their 503
 CHECK_SECONDS = 0.25  # between looks at the files of the database
@@ -63,7 +65,7 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=settings.processes,
-        blocking_threads=MAX_BATCH if settings.on_sqlite else THREADS,
+        blocking_threads=requests_at_once(settings) + SPARE_THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
         http1_settings=HTTP1Settings(
@@ -91,7 +93,12 @@ def load_app(create_app: Callable, settings: Settings, files: WatchedFiles, exam
     create_worker(app.database, settings, app.clock, app.result_written, find_catalog).start()
     # No daemon: when the server stops, it takes a last look before this process ends.
     Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()
-    return app
+    return limit_requests(app, requests_at_once(settings))
+
+
+def requests_at_once(settings: Settings) -> int:
+    """How many requests a process works on at a time."""
+    return MAX_BATCH if settings.on_sqlite else REQUESTS
 
 
 def block_reload_signal() -> None:
@@ -202,23 +209,35 @@ def exit_on_storage_failure(database: Database) -> None:
         if not main_thread().is_alive():
             return
         main_thread().join(CHECK_SECONDS)
-        with suppress(OSError, DBAPIError):  # what cannot be looked at now is neither lost nor won
-            database.check()
+        look_at_files(database)
     time.sleep(LAST_ANSWERS_SECONDS)  # by then the operator may have done all that is to be done
+    end_process(database)
+
+
+def look_at_files(database: Database) -> None:
+    """Set `broken` if the files of the database were taken away."""
+    with suppress(OSError, SQLAlchemyError):  # what cannot be seen now is neither lost nor won
+        database.check()
+
+
+def end_process(database: Database) -> NoReturn:
+    """End this process, whose database is broken, once nothing is lost with it.
+
+    Closing the database would write to it.
+    """
     save_data(database)
-    if database.find_obstacle() and (server := multiprocessing.parent_process()):
-        os.kill(server.pid, signal.SIGTERM)
+    with suppress(OSError):  # a disk that failed cannot even be looked at
+        if database.find_obstacle() and (server := multiprocessing.parent_process()):
+            os.kill(server.pid, signal.SIGTERM)
     os._exit(os.EX_SOFTWARE)
 
 
 def save_data(database: Database) -> None:
-    """Return when this process may end without a loss; say in the log what happened."""
-    reported = None
+    """Return when this process may end without a loss; say in the log what happens."""
+    report = cache(lambda event, why: log_event(event, logging.CRITICAL, why=why))  # each once
     while True:
-        why, is_safe = database.rescue()
-        if why != reported:
-            log_event("broken", logging.CRITICAL, why=why)
+        why, is_safe = database.rescue(partial(report, "saving"))
+        report("broken", why)
         if is_safe:
             return
-        reported = why
         time.sleep(RESCUE_SECONDS)

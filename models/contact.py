@@ -73,7 +73,7 @@ class People(dict[str, str]):
     def load(cls, path: Path) -> Self:
         """Read the file, if there is one; ValueError names the place and the cure."""
         try:
-            entries = load_toml(path, missing_ok=True)
+            entries = load_toml(path, missing_ok=True, is_private=True)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         for phone, name in entries.items():

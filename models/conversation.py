@@ -269,7 +269,7 @@ class Conversation(Base):
         if not TOKEN.fullmatch(token):
             return None
         found = PAIR.fetch_readable(db, unreadable_rows(db).add, token=token)
-        return tuple(found[0]) if found else None
+        return tuple(found[0][1:]) if found else None
 
     @classmethod
     def find_stoppable(cls, db: Session, sender: str) -> list[Self]:
@@ -334,7 +334,9 @@ RELATED = TABLE.outerjoin(Version.__table__).outerjoin(Contact.__table__)
 WITH_RELATED = sa.select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)
 BY_ID = Statement(WITH_RELATED.where(TABLE.c.id == sa.bindparam("id")))
 PAIR = Statement(
-    sa.select(TABLE.c.sender, TABLE.c.number).where(TABLE.c.token == sa.bindparam("token"))
+    sa.select(TABLE.c.id, TABLE.c.sender, TABLE.c.number).where(
+        TABLE.c.token == sa.bindparam("token")
+    )
 )
 STOPPABLE_IDS = Statement(
     sa.select(TABLE.c.id)

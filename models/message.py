@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any, Optional
 
-from sqlalchemy import CheckConstraint, ForeignKey, and_, bindparam, exists, or_, select
+from sqlalchemy import CheckConstraint, Column, ForeignKey, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base, Statement
+from storage.unreadable import unreadable_rows
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.
 FINALITY = {"accepted": 1, "queued": 2, "sending": 3, "sent": 4, "read": 6}
@@ -50,24 +51,15 @@ class Message(Base):
 
     @classmethod
     def find_recent_bodies(cls, db: Session, conversation_id: int, limit: int) -> list[str]:
-        """What we texted last in a conversation, the newest first."""
-        return cls._find_latest(db, cls.body, conversation_id, "outbound", limit)
+        """What we texted last in a conversation, the newest first, as far as it can be read."""
+        return _read_latest(db, BODIES, conversation_id, limit)
 
     @classmethod
     def find_recent_readings(
         cls, db: Session, conversation_id: int, limit: int
     ) -> list[str | None]:
-        """What the last texts in a conversation were read as, the newest first."""
-        return cls._find_latest(db, cls.read_as, conversation_id, "inbound", limit)
-
-    @classmethod
-    def _find_latest(
-        cls, db: Session, column: Any, conversation_id: int, direction: str, limit: int
-    ) -> list:
-        some = select(column).where(
-            cls.conversation_id == conversation_id, cls.direction == direction
-        )
-        return list(db.scalars(some.order_by(cls.id.desc()).limit(limit)))
+        """What the last texts in a conversation were read as, in the same way."""
+        return _read_latest(db, READINGS, conversation_id, limit)
 
     def report(self, status: str, sid: str, error_code: str | None) -> None:
         """Note what became of an outbound message, unless something as final is known already."""
@@ -76,8 +68,25 @@ class Message(Base):
             self.status, self.error_code = status, error_code
 
 
+def _read_latest(db: Session, statement: Statement, conversation_id: int, limit: int) -> list[Any]:
+    leave_out = unreadable_rows(db).add
+    rows = statement.fetch_readable(db, leave_out, conversation=conversation_id, limit=limit)
+    return [value for _, value in rows]
+
+
+def _select_latest(column: Column[Any], direction: str) -> Statement:
+    return Statement(
+        select(TABLE.c.id, column)
+        .where(TABLE.c.conversation_id == bindparam("conversation"), TABLE.c.direction == direction)
+        .order_by(TABLE.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+
+
 # Built once: building a statement costs as much as running it.
 TABLE = Message.__table__
+BODIES = _select_latest(TABLE.c.body, "outbound")
+READINGS = _select_latest(TABLE.c.read_as, "inbound")
 NAMED = TABLE.alias()
 REPORTED = Statement(
     select(TABLE)

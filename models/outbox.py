@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NULLTYPE
 
 from models.conversation import Conversation
 from models.delivery import IS_PAUSING, IS_UNDELIVERED, LEASE, TABLE, Delivery
@@ -90,7 +91,8 @@ QUESTIONNAIRE = Statement(
     .join(VERSIONS)
     .where(TABLE.c.webhook_id == sa.bindparam("webhook_id"))
 )
-PAUSED_URLS = Statement(sa.select(TABLE.c.url).where(sa.text(IS_PAUSING)).distinct())
+RAW_URL = sa.type_coerce(TABLE.c.url, NULLTYPE)  # one that cannot be read must not hide the others
+PAUSED_URLS = Statement(sa.select(RAW_URL).where(sa.text(IS_PAUSING)).distinct())
 IS_PENDING = TABLE.c.state == "pending"
 NOW = sa.bindparam("now")
 # A lease that is longer than any is from a clock that was wrong.

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, type_coerce
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NULLTYPE
 
 from models.conversation import IS_OPEN, Conversation
 from models.questionnaire.catalog import Catalog
@@ -53,8 +54,8 @@ def find_plans(db: Session, catalog: Catalog) -> Iterator[Plan]:
 def _count_open(db: Session) -> dict[str, list[tuple[str, str, int]]]:
     """By the name of the questionnaire: digest, key of the question that waits, conversations."""
     found: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
-    for name, digest, key, count in COUNT_OPEN.fetch_readable(db, unreadable_rows(db).add):
-        found[name].append((digest, key or "", count))
+    for _, name, digest, key, count in COUNT_OPEN.fetch_readable(db, unreadable_rows(db).add):
+        found[name].append((digest, key if isinstance(key, str) else "", count))
     return found
 
 
@@ -104,7 +105,9 @@ def _differing_fields(
 # Built once: building a statement costs as much as running it.
 VERSION, CONVERSATION = Version.__table__, Conversation.__table__
 VERSIONS = Statement(select(VERSION).order_by(VERSION.c.created_at, VERSION.c.id))
-ASKED = (VERSION.c.name, VERSION.c.digest, CONVERSATION.c.current_key)
+# The key without its type: of a group, no row could be named.
+KEY = type_coerce(CONVERSATION.c.current_key, NULLTYPE)
+ASKED = (VERSION.c.id, VERSION.c.name, VERSION.c.digest, KEY)
 COUNT_OPEN = Statement(
     select(*ASKED, func.count())
     .select_from(VERSION.join(CONVERSATION))

@@ -123,7 +123,13 @@ def _recording(db: Session, conversation: Conversation) -> Recording:
 
 
 def _exchange(
-    id: int, at: datetime, text: str, media: str | None, params: str | None, reply: str | None
+    id: int,
+    at: datetime,
+    text: str,
+    media: str | None,
+    params: str | None,
+    reply_id: int | None,
+    reply: str | None,
 ) -> Exchange:
     try:
         fields = msgspec.json.decode(params, type=dict) if params else {}
@@ -203,7 +209,15 @@ def load(path: Path) -> Recording:
 TEXT = Message.__table__
 REPLY = TEXT.alias()
 EXCHANGES = Statement(
-    select(TEXT.c.id, TEXT.c.created_at, TEXT.c.body, TEXT.c.media, TEXT.c.params, REPLY.c.body)
+    select(
+        TEXT.c.id,
+        TEXT.c.created_at,
+        TEXT.c.body,
+        TEXT.c.media,
+        TEXT.c.params,
+        REPLY.c.id,
+        REPLY.c.body,
+    )
     .select_from(TEXT.outerjoin(REPLY, REPLY.c.reply_to_id == TEXT.c.id))
     .where(
         TEXT.c.conversation_id == bindparam("conversation"),

@@ -43,7 +43,7 @@ def set_aside(
     if recorded := find_recorded(db, text.sid):
         return recorded
     newest = NEWEST.fetch_all(db, sender=text.sender, number=text.number)
-    id, newest_state = newest[0] if newest else (None, None)
+    id, is_open = newest[0] if newest else (None, False)
     _note(db, error, id)
     name = people.name_of(text.sender)
     contact = _find_contact(db, text.sender, name)
@@ -53,13 +53,25 @@ def set_aside(
     states = [State(contact, None, name=name, stoppable=(), recent_bodies=())]
     if isinstance(error, UnreadableRow):
         more = load_what_few_need(db, text, None)
-        if newest_state != "open":
+        if not is_open:
             more["opening"] = catalog.opens(text.folded, text.number)
         states.insert(0, states[0]._replace(**more))
     decision = _respond(states, text, now)
     if decision.conversation is None:
         decision.unreadable_id = id
         _say_sorry(db, decision)
+    return save(db, decision)
+
+
+def record_only(db: Session, text: IncomingText, now: datetime, error: Exception) -> Reply:
+    """Record a text that could not be set aside either, because of this error, without a reply."""
+    if recorded := find_recorded(db, text.sid):
+        return recorded
+    _note(db, error, None)
+    decision = Decision(text, now, _find_contact(db, text.sender, None), read_as=SET_ASIDE)
+    if opt_keyword(text.word, text.opt_out_type) == "stop":
+        decision.read_as = "stop"
+        decision.contact.opt_out(now)
     return save(db, decision)
 
 
@@ -92,24 +104,24 @@ def _say_sorry(db: Session, decision: Decision) -> None:
         decision.read_as = SET_ASIDE
     elif decision.read_as is None:
         decision.read_as = SET_ASIDE
-        latest = LATEST.fetch_all(db, conversation=decision.unreadable_id, limit=MAX_SORRY)
-        if latest != [[SET_ASIDE]] * MAX_SORRY:
+        if not _is_looping(db, decision):
             decision.reply = SORRY
 
 
+def _is_looping(db: Session, decision: Decision) -> bool:
+    """Whether it may well be a machine that texts; without a conversation, after its first text."""
+    if decision.unreadable_id is None:
+        return decision.contact.id is not None
+    latest = Message.find_recent_readings(db, decision.unreadable_id, MAX_SORRY)
+    return latest == [SET_ASIDE] * MAX_SORRY
+
+
 # Built once: building a statement costs as much as running it.
-CONVERSATION, MESSAGE = Conversation.__table__, Message.__table__
+TABLE = Conversation.__table__
+# Whether it is open is computed there: a state that cannot be read must not raise here.
 NEWEST = Statement(
-    select(CONVERSATION.c.id, CONVERSATION.c.state)
-    .where(
-        CONVERSATION.c.sender == bindparam("sender"), CONVERSATION.c.number == bindparam("number")
-    )
-    .order_by(CONVERSATION.c.id.desc())
+    select(TABLE.c.id, TABLE.c.state == "open")
+    .where(TABLE.c.sender == bindparam("sender"), TABLE.c.number == bindparam("number"))
+    .order_by(TABLE.c.id.desc())
     .limit(LITERAL_1)
-)
-LATEST = Statement(
-    select(MESSAGE.c.read_as)
-    .where(MESSAGE.c.conversation_id == bindparam("conversation"), MESSAGE.c.direction == "inbound")
-    .order_by(MESSAGE.c.id.desc())
-    .limit(bindparam("limit"))
 )

@@ -6,8 +6,9 @@
 import secrets
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, literal_column, select
+from sqlalchemy import bindparam, delete, literal_column, select, type_coerce
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NULLTYPE
 
 from models.answer import Answer
 from models.contact import Contact, People
@@ -68,10 +69,11 @@ def find_recorded(db: Session, sid: str) -> Reply | None:
 
 
 def _find_reply(db: Session, message_id: int) -> Reply:
-    """What went out for a message, and the cookie that went with it; silence if that is lost."""
+    """What went out for a message, and the cookie that went with it, as far as that is there."""
     found = REPLY.fetch_readable(db, unreadable_rows(db).add, id=message_id)
     token, reply_id, status_token, body = found[0] if found else (None, None, None, None)
-    return Reply(body, reply_id, status_token, token, "repeated")
+    cookie = token if isinstance(token, str) else None
+    return Reply(body, reply_id, status_token, cookie, "repeated")
 
 
 def load_what_few_need(
@@ -185,8 +187,10 @@ DELETE_ANSWER = Statement(
     delete(Answer.__table__).where(Answer.__table__.c.id == bindparam("this"))
 )
 OUTBOUND = MESSAGE.alias()
+# A token that cannot be read keeps no reply from going out.
+RAW_TOKEN = type_coerce(CONVERSATION.c.token, NULLTYPE)
 REPLY = Statement(
-    select(CONVERSATION.c.token, OUTBOUND.c.id, OUTBOUND.c.status_token, OUTBOUND.c.body)
+    select(RAW_TOKEN, OUTBOUND.c.id, OUTBOUND.c.status_token, OUTBOUND.c.body)
     .select_from(
         MESSAGE.outerjoin(CONVERSATION).outerjoin(OUTBOUND, OUTBOUND.c.reply_to_id == MESSAGE.c.id)
     )

@@ -4,7 +4,7 @@ Every text runs through all three, which is why they share a file. The ORM's uni
 used: finding out at each flush what depends on what takes several times as long as the statements.
 """
 
-from collections.abc import Callable, Iterable, KeysView, Sequence
+from collections.abc import Callable, Iterable, KeysView
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from storage.cells import Column, decode_or_keep, is_undecodable, read_time
+from storage.cells import Column, RowReader, decode_or_keep, is_undecodable, read_time
 from storage.driver_errors import raise_as_sqlalchemy
 from storage.unreadable import UnreadableRow, unreadable_rows
 
@@ -102,7 +102,9 @@ class Statement:
         """Run an INSERT of one row and return its id."""
         compiled, connection = self._compile(db)
         cursor, rows = compiled.execute(connection, values)
-        return cursor.lastrowid if compiled.gives_lastrowid else rows[0][0]
+        if compiled.gives_lastrowid:
+            return cursor.lastrowid
+        return rows[0][0] if rows else values["id"]  # PostgreSQL returns none that it was given
 
     def execute(self, db: Session, **values: Any) -> None:
         """Run an UPDATE or DELETE with these parameters."""
@@ -133,13 +135,9 @@ class Compiled:
             for parameter, name in compiled.bind_names.items()
             if (encode := parameter.type.dialect_impl(dialect).bind_processor(dialect))
         ]
-        self._columns = [Column(column, columns, dialect) for column in columns]
-        self._decoders = [
-            (index, column.decode) for index, column in enumerate(self._columns) if column.decode
-        ]
-        # The types of rows that are as they should be; SQLite lets a column hold any type.
-        self._seen_types: set[tuple[type, ...]] = set()
-        self._is_typed = dialect.name != "sqlite"
+        described = [Column(column, columns, dialect) for column in columns]
+        decoders = [column.decode for column in described]
+        self.read = RowReader(described, decoders, is_typed=dialect.name != "sqlite").read
 
     def execute(self, connection: sa.Connection, values: dict[str, Any]) -> tuple[Any, list[Any]]:
         """The driver's cursor and all rows; the driver's errors become SQLAlchemy's."""
@@ -171,24 +169,6 @@ class Compiled:
         for name, encode in self._encoders:
             parameters[name] = encode(parameters[name])
         return parameters if self._order is None else tuple([parameters[n] for n in self._order])
-
-    def read(self, row: Sequence[Any]) -> list[Any]:
-        """The values of a row as the models know them; UnreadableRow if a cell has none."""
-        if not self._is_typed and (types := tuple(map(type, row))) not in self._seen_types:
-            self._check_types(row)
-            self._seen_types.add(types)
-        values = list(row)
-        try:
-            for index, decode in self._decoders:
-                values[index] = decode(values[index])
-        except Exception:  # whatever a decoder makes of what somebody has written
-            # Its own words may quote the cell.
-            raise self._columns[index].unreadable(row) from None
-        return values
-
-    def _check_types(self, row: Sequence[Any]) -> None:
-        for column, value in zip(self._columns, row, strict=True):
-            column.check_type(value, row)
 
 
 class Base(DeclarativeBase):

@@ -3,7 +3,7 @@
 SQLite lets a column hold anything, and whoever edits a row by hand may write anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,8 +24,9 @@ class Column:
         # What is computed, such as an EXISTS, is as it should be.
         of_a_number = int if isinstance(type, sa.Integer) else str
         self._stored_type = object if table is None else of_a_number
-        self._name = column.name if table is not None else "(computed)"
-        self._table = getattr(getattr(table, "element", table), "name", "(computed)")
+        # SQLAlchemy's names are a subclass of str, which encoders of JSON refuse.
+        self._name = str(column.name) if table is not None else "(computed)"
+        self._table = str(getattr(getattr(table, "element", table), "name", "(computed)"))
         self.is_no = getattr(type, "is_no", "number" if of_a_number is int else "text")
         self._id_index = next(
             (n for n, other in enumerate(others) if _is_id_beside(other, table)), None
@@ -40,6 +41,36 @@ class Column:
         """The error for a row with such a cell that cannot be read."""
         id = None if self._id_index is None else row[self._id_index]
         return UnreadableRow(self._table, id, self._name, f"is no {self.is_no}")
+
+
+class RowReader:
+    """Reads the rows of a result, whose columns have these decoders, or None."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        decoders: Sequence[Callable[[Any], Any] | None],
+        is_typed: bool = False,
+    ) -> None:
+        self._columns, self._is_typed = columns, is_typed
+        self._decoders = [(index, decode) for index, decode in enumerate(decoders) if decode]
+        # The types of rows that are as they should be; SQLite lets a column hold any type.
+        self._seen_types: set[tuple[type, ...]] = set()
+
+    def read(self, row: Sequence[Any]) -> list[Any]:
+        """The values of a row, decoded; UnreadableRow if a cell has none."""
+        if not self._is_typed and (types := tuple(map(type, row))) not in self._seen_types:
+            for column, value in zip(self._columns, row, strict=True):
+                column.check_type(value, row)
+            self._seen_types.add(types)
+        values = list(row)
+        try:
+            for index, decode in self._decoders:
+                values[index] = decode(values[index])
+        except Exception:  # whatever a decoder makes of what somebody has written
+            # Its own words may quote the cell.
+            raise self._columns[index].unreadable(row) from None
+        return values
 
 
 def _is_id_beside(column: sa.ColumnElement[Any], table: Any) -> bool:

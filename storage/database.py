@@ -39,6 +39,10 @@ class Rescue(NamedTuple):
     is_safe: bool
 
 
+def ignore(*_: object) -> None:
+    """Do nothing."""
+
+
 class Database:
     """The database behind a URL.
 
@@ -65,6 +69,13 @@ class Database:
         """
         raise NotImplementedError
 
+    def try_out(self, transaction: Transaction[object]) -> None:
+        """Run `transaction(db)` as `write` would, and take back all that it did.
+
+        It waits for others who write as long as they like to.
+        """
+        raise NotImplementedError
+
     def acquire_server_lock(self) -> None:
         """Keep other servers off a database that serves only one; ValueError if one has it.
 
@@ -78,8 +89,11 @@ class Database:
     def check(self) -> None:
         """Raise DatabaseBroken, and set `broken`, if the files were moved, replaced or deleted."""
 
-    def rescue(self) -> Rescue:
-        """Save what only this process can reach of a broken database; it takes no more writes."""
+    def rescue(self, announce: Callable[[str], object] = ignore) -> Rescue:
+        """Save what only this process can reach of a broken database; it takes no more writes.
+
+        If that may take minutes, `announce` gets a sentence for the operator before.
+        """
         return Rescue(DISK_FAILED, True)
 
     def back_up(self, suffix: str) -> str:

@@ -6,9 +6,12 @@ to close it again would release the locks that SQLite holds on it in this proces
 """
 
 import os
+import stat
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from glob import escape, glob
-from shlex import quote
+from shlex import join, quote
 from typing import NamedTuple
 
 from storage.database import DatabaseBroken
@@ -19,6 +22,7 @@ WRITE_LOCK, SERVER_LOCK = "-gate", "-server"
 RESCUED = ".rescued-"  # and a time: a copy of a database whose files were taken away
 OVERWRITTEN = ".overwritten-"  # and a time: the log of a database that was written over
 OPEN_FILES = "/proc/self/fd"
+MANY_COPIES = ("hold", "the newest", "these copies")  # what is said of more than one
 
 FileId = tuple[int, int]  # device and inode
 
@@ -38,6 +42,7 @@ class OpenFile(NamedTuple):
 
     path: str
     size: int
+    handle: int | None = None
 
 
 class DatabaseFiles:
@@ -117,6 +122,10 @@ class DatabaseFiles:
         before, self._size = self._size, os.stat(self.path).st_size
         return self._size < before
 
+    def look_again(self) -> None:
+        """Have the next look find it smaller once more: why it is was not to be found out."""
+        self._size = sys.maxsize
+
     def expect(self) -> None:
         """Take the database that has the name now for the one that must be there from now on."""
         self._expected = id_of(look_at(self.path))
@@ -124,11 +133,12 @@ class DatabaseFiles:
     def find_obstacle(self) -> str | None:
         """Why nobody may go on with this database before the operator has acted: a sentence."""
         database = look_at(self.path)
-        for path in self._names:
-            if rescued := sorted(glob(f"{escape(path + RESCUED)}*")):
-                return describe_rescued(path, rescued[-1])
-            if logs := glob(f"{escape(path + OVERWRITTEN)}*"):
-                return describe_overwritten(path, logs[-1])
+        if database and not stat.S_ISREG(database.st_mode):
+            return f"{self.path} is no file. Let DATABASE_URL name one in which to keep a database."
+        if copies := self._find(RESCUED):
+            return describe_rescued(copies)
+        if logs := self._find(OVERWRITTEN):
+            return describe_overwritten(logs[-1])
         if (self._expected or self.had_database()) and not (database and database.st_size):
             return describe_missing(self.path)
         if os.path.realpath(self.name) != self.path or self._expected not in (
@@ -140,17 +150,42 @@ class DatabaseFiles:
             )
         return describe_links(self.path) if database and database.st_nlink > 1 else None
 
+    def _find(self, kind: str) -> list[str]:
+        """The files that were put beside the database, the oldest first."""
+        found = [copy for path in self._names for copy in glob(f"{escape(path + kind)}*")]
+        return sorted(found, key=lambda copy: copy.rpartition(kind)[2])
 
-def describe_rescued(path: str, rescued: str) -> str:
-    source, database, log, index = map(quote, (rescued, path, path + WAL, path + SHM))
+
+def describe_rescued(copies: Sequence[str]) -> str:
+    """What rescued copies are, and the command that puts the newest in place."""
+    path, _, time = copies[-1].rpartition(RESCUED)
+    hold, it, them = ("holds", "it", "this copy") if not copies[1:] else MANY_COPIES
+    another = "another database, put that in place in the same way, and"
+    if (database := look_at(path, follow=True)) and database.st_size:
+        another = "the database that is there now, only"
     return (
-        f"{rescued} holds what was recorded when the files of {path} were taken away. To go on"
-        f" with it: mv {source} {database} && rm -f {log} {index}. To go on with another database,"
-        " put that in place in the same way, and move this copy to another folder."
+        f"{' and '.join(copies)} {hold} what was recorded when the files of {path} were taken away."
+        f" To go on with {it}: {put_in_place(copies, path, f'{path}.aside-{time}')}."
+        f" To go on with {another} move {them} to another folder."
     )
 
 
-def describe_overwritten(path: str, log: str) -> str:
+def put_in_place(copies: Sequence[str], path: str, folder: str) -> str:
+    """The command that makes the newest copy the database, and overwrites or deletes nothing.
+
+    All that is in its way goes to a folder: another database, which may be newer, and its log.
+    """
+    *older, newest = copies
+    in_way = [file for file in (path, path + WAL, path + SHM) if os.path.lexists(file)]
+    if aside := in_way + older:
+        moves = (["mkdir", folder], ["mv", *aside, folder], ["mv", newest, path])
+    else:
+        moves = (["mv", newest, path],)
+    return " && ".join(map(join, moves))
+
+
+def describe_overwritten(log: str) -> str:
+    path = log.rpartition(OVERWRITTEN)[0]
     return (
         f"{log} is what was recorded last when another file was written over {path}, and of no use"
         f" without the rest. Put a whole backup in the place of {path}, and delete {log}."
@@ -180,7 +215,7 @@ def find_open_files() -> dict[FileId, OpenFile]:
             link = f"{OPEN_FILES}/{handle}"
             with suppress(OSError):  # it was closed meanwhile
                 if file := look_at(link, follow=True):
-                    files[id_of(file)] = OpenFile(os.readlink(link), file.st_size)
+                    files[id_of(file)] = OpenFile(os.readlink(link), file.st_size, int(handle))
     return files
 
 

@@ -62,6 +62,7 @@ SESSION_SETTINGS = COMMON_SETTINGS | {
     "idle_in_transaction_session_timeout": f"{WRITE_TIMEOUT_SECONDS}s",
 }
 
+CHECK_DEFERRED = text("SET CONSTRAINTS ALL IMMEDIATE")  # as a commit would
 READ_CLOCK = text("SELECT clock_timestamp()")
 RETRYABLE_SQLSTATES = ("40001", "40P01")  # serialization_failure, deadlock_detected
 
@@ -85,6 +86,9 @@ class PostgreSQL(Database):
 
     def write(self, transaction: Transaction[T]) -> T:
         return self._retry(self._commit, transaction)
+
+    def try_out(self, transaction: Transaction[object]) -> None:
+        self._retry(self._take_back, transaction)
 
     def now(self) -> datetime:
         """PostgreSQL's time, read within the last second, plus what has passed since.
@@ -117,6 +121,12 @@ class PostgreSQL(Database):
         with Session(self._writer, expire_on_commit=False, info=info) as db, db.begin():
             with self._semaphore.slot(SLOT_TIMEOUT_SECONDS):
                 return transaction(db)
+
+    def _take_back(self, transaction: Transaction[object]) -> None:
+        info = {UNREADABLE: self.unreadable, WRITES: True}
+        with Session(self._writer, info=info) as db, self._semaphore.slot(SLOT_TIMEOUT_SECONDS):
+            transaction(db)
+            db.execute(CHECK_DEFERRED)
 
     def _read_clock(self) -> tuple[float, datetime]:
         with self.read() as db:

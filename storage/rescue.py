@@ -2,8 +2,10 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from storage.backup import copy_database, sync
@@ -22,14 +24,18 @@ from storage.database_files import (
 )
 
 
-def rescue(files: DatabaseFiles, connection: Any, reason: str) -> Rescue:
+def rescue(
+    files: DatabaseFiles, connection: Any, reason: str, announce: Callable[[str], object]
+) -> Rescue:
     """Bring all that `connection`, of the driver, can see into a file that has a name.
 
     The connection is on the files that were opened, wherever they are now, and nobody in this
-    process writes to them any more. `reason`: what happened to them, a sentence.
+    process writes to them any more. `reason`: what happened to them, a sentence. `announce` gets
+    one before what may take minutes.
     """
+    saving = f"{reason} Process {os.getpid()} is saving what was recorded: do not stop it."
     try:
-        sentences = (reason, save(files, connection), files.find_obstacle())
+        location = save(files, connection, partial(announce, saving))
     except (connection.Error, OSError, ValueError) as error:
         warning = (
             f"What was recorded cannot be saved: {short_reason(error)}. Only process"
@@ -37,7 +43,10 @@ def rescue(files: DatabaseFiles, connection: Any, reason: str) -> Rescue:
             " everything is."
         )
         return Rescue(f"{reason} {warning}", False)
-    return Rescue(" ".join(filter(None, sentences)), True)
+    obstacle = None
+    with suppress(OSError):  # all is safe, whatever cannot be looked at now
+        obstacle = files.find_obstacle()
+    return Rescue(" ".join(filter(None, (reason, location, obstacle))), True)
 
 
 def short_reason(error: Exception) -> str:
@@ -45,13 +54,14 @@ def short_reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def save(files: DatabaseFiles, connection: Any) -> str:
+def save(files: DatabaseFiles, connection: Any, announce: Callable[[], object]) -> str:
     """Do it, in the way that changes least; a sentence that says where everything is."""
     if files.is_overwritten:
         set_log_aside(files)
         return "What it held is lost."
     if location := find_complete(files):
         return f"All that was recorded is in {location}."
+    announce()
     if is_log_free(files) and checkpoint(connection):
         return f"All that was recorded is in {files.path}."
     return f"All that was recorded is in {copy_beside(files, connection)}."
@@ -60,7 +70,7 @@ def save(files: DatabaseFiles, connection: Any) -> str:
 def find_complete(files: DatabaseFiles) -> str | None:
     """Where the opened database lies with its log beside it; None if it lies nowhere so."""
     open_files = find_open_files()
-    path, _ = open_files.get(files.opened.database, OpenFile(files.path, 0))
+    path = open_files.get(files.opened.database, OpenFile(files.path, 0)).path
     if find_id(path) != files.opened.database:
         return None  # it was deleted
     if find_id(path + WAL) == files.opened.wal:
@@ -113,7 +123,9 @@ def set_log_aside(files: DatabaseFiles) -> None:
     """
     log = files.path + WAL
     if find_id(log) == files.opened.wal:
-        shutil.copy(log, f"{files.path}{OVERWRITTEN}{time_suffix()}")
+        copy = f"{files.path}{OVERWRITTEN}{time_suffix()}"
+        shutil.copy(log, copy)
+        sync(copy)
         os.truncate(log, 0)
     remove_log(files)
 

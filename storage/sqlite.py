@@ -4,7 +4,6 @@ Processes share a file lock around each write, so writers wait in fair queues. T
 SQLite's own back-off, which starves those that have waited longest.
 """
 
-import math
 import os
 import shutil
 import time
@@ -31,9 +30,11 @@ from storage.database import (
     Rescue,
     T,
     Transaction,
+    ignore,
 )
 from storage.database_files import DatabaseFiles
 from storage.file_lock import FileLock
+from storage.lost_pages import has_lost_pages
 from storage.rescue import rescue
 from storage.unreadable import UNREADABLE, WRITES
 
@@ -87,10 +88,10 @@ class SQLite(Database):
             event.listen(engine, "handle_error", self._classify_error)
             event.listen(engine, "connect", self._check_connected)
         info = {UNREADABLE: self.unreadable, WRITES: True}
+        self._trial = writer  # whose pool has a second connection for it
         self._writer = Writer(writer, self._files.write_lock(), self.check, info)
         self._server_lock = self._files.server_lock()
         self._anchor: Connection | None = None
-        self._schema: float = 0  # as the anchor saw it last
         self._reason = DISK_FAILED
         self._is_read_only = False
         self._checking = RLock()
@@ -110,6 +111,13 @@ class SQLite(Database):
         except TimeoutError:
             future.cancel()  # if it has not begun, it must not begin when nobody waits for it
             raise
+
+    def try_out(self, transaction: Transaction[object]) -> None:
+        """Beside the writer's thread: what shares its commit would be written to the log."""
+        with self._files.write_lock():
+            self.check()
+            with Session(self._trial, info={UNREADABLE: self.unreadable, WRITES: True}) as db:
+                transaction(db)  # closing the session takes it back
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -141,7 +149,7 @@ class SQLite(Database):
             self.broken.set()
             raise
 
-    def rescue(self) -> Rescue:
+    def rescue(self, announce: Callable[[str], object] = ignore) -> Rescue:
         self.broken.set()
         self._writer.end(WRITE_TIMEOUT_SECONDS)  # nobody waits for what it commits later
         if self._anchor is None:
@@ -154,7 +162,8 @@ class SQLite(Database):
             pass  # they cannot even be looked at
         if self._reason == DISK_FAILED:
             return Rescue(self._reason, True)
-        return rescue(self._files, self._anchor.connection.dbapi_connection, self._reason)
+        connection = self._anchor.connection.dbapi_connection
+        return rescue(self._files, connection, self._reason, announce)
 
     def wal_size(self) -> int | None:
         with suppress(FileNotFoundError):
@@ -184,7 +193,7 @@ class SQLite(Database):
         except OSError:
             anchor.close()
             raise
-        self._anchor, self._schema = anchor, read_schema(anchor)
+        self._anchor = anchor
 
     def _open_again(self) -> None:
         """Let go of files that could only be opened to be read: SQLite shares them in a process."""
@@ -195,9 +204,11 @@ class SQLite(Database):
 
     def _check_files(self) -> None:
         self._files.check()
-        if self._files.is_smaller():  # `cp` does that; SQLite does it for VACUUM and the like only
-            before, self._schema = self._schema, read_schema(self._anchor)
-            if self._schema <= before:
+        if self._files.is_smaller():
+            is_lost = has_lost_pages(self._files, self._anchor.connection.dbapi_connection)
+            if is_lost is None:
+                self._files.look_again()
+            elif is_lost:  # as `cp` does it; SQLite itself does it for VACUUM and the like
                 self._files.is_overwritten = True
                 self._files.check()
 
@@ -332,19 +343,6 @@ def connect_to_file(files: DatabaseFiles) -> Any:
     mode = "rw" if files.had_database() else "rwc"
     uri = f"{Path(files.path).as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, check_same_thread=False)
-
-
-def read_schema(anchor: Connection) -> float:
-    """The version of the schema, which VACUUM increases, and so does a restore by SQLite itself.
-
-    It is infinite where SQLite may make the file smaller at any time, and 0 if there is no telling.
-    """
-    select = "SELECT schema_version, auto_vacuum FROM pragma_schema_version, pragma_auto_vacuum"
-    try:
-        version, shrinks = anchor.connection.dbapi_connection.execute(select).fetchone()
-    except sqlite3.Error:
-        return 0
-    return math.inf if shrinks else version
 
 
 @contextmanager

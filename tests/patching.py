@@ -102,8 +102,13 @@ def _loaded() -> list[ModuleType]:
 
 
 def _is_ours(module: ModuleType) -> bool:
-    path = Path(getattr(module, "__file__", None) or "/")
-    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] not in APART
+    return _is_program_file(getattr(module, "__file__", None) or "/", ROOT)
+
+
+@cache  # there are two thousand modules, and each patch looks at all of them several times
+def _is_program_file(file: str, root: Path) -> bool:
+    path = Path(file)
+    return path.is_relative_to(root) and path.relative_to(root).parts[0] not in APART
 
 
 def _imports(module: ModuleType) -> dict[str, tuple[str, str]]:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import hypothesis
 import phonenumbers
 import pytest
-from conftest import context_of
+from conftest import context_of, examples
 from hypothesis import strategies as st
 
 from models import load_catalog
@@ -553,7 +553,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-@hypothesis.settings(max_examples=200, deadline=None, database=None)
+@hypothesis.settings(max_examples=examples(40, 200), deadline=None, database=None)
 @hypothesis.given(data=st.data())
 def test_any_text_is_read_in_the_shape_of_its_kind_or_not_at_all(read, name, data):
     text = data.draw(TEXTS | nearly_read(name))

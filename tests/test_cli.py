@@ -730,3 +730,41 @@ def test_every_command_has_help(path):
     shown = CliRunner().invoke(cli, [*path, "--help"])
     assert shown.exit_code == 0
     assert re.search(r"\n\n  [A-Z].+\.\n", shown.output)
+
+
+# Numbers #####################################################################
+
+
+def find_parameters(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple]:
+    for parameter in command.params:
+        yield (*path, command.name), parameter
+    for each in getattr(command, "commands", {}).values():
+        yield from find_parameters(each, (*path, command.name))
+
+
+def test_no_number_that_a_command_takes_is_without_bounds():
+    """A database takes no larger id, and raises what no operator understands."""
+    assert [
+        (path, each.name) for path, each in find_parameters(cli) if each.type is click.INT
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("outbox", "retry", "--"),
+        ("replay", "--conversation"),
+        ("replay", "--save", "saved.json", "--conversation"),
+        ("replay", "--last"),
+    ],
+)
+def test_a_number_that_no_row_can_have_is_refused_in_a_sentence(
+    database_url, questionnaires, arguments
+):
+    environ = {"DATABASE_URL": database_url, "SMSCONVO_QUESTIONNAIRES": str(questionnaires)}
+    for number in (0, -1, 2**63, 10**20):
+        ended = CliRunner().invoke(cli, [*arguments, str(number)], env=environ)
+        assert ended.exit_code == 2, ended.output
+        assert ended.output.endswith(f": {number} is not in the range 1<=x<={2**63 - 1}.\n")
+    ended = CliRunner().invoke(cli, [*arguments, str(2**63 - 1)], env=environ)
+    assert isinstance(ended.exception, SystemExit | None), ended.output

@@ -5,7 +5,7 @@ from itertools import count
 
 import hypothesis
 import pytest
-from conftest import NUMBER, REY, STRANGER
+from conftest import NUMBER, REY, STRANGER, examples
 from hypothesis import strategies as st
 
 from worker.expiry import expire_silent
@@ -701,7 +701,7 @@ numbers = count(1)
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 @hypothesis.settings(
-    max_examples=30,
+    max_examples=examples(10, 30),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(hypothesis.HealthCheck),

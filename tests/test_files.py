@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import QUESTIONS, THANKS, Webhook, free_address, run
+from conftest import QUESTIONS, STRANGER, THANKS, Webhook, free_address, run
 from sqlalchemy import text
 from test_cli import assert_refused, phone_of, serving
 
+from commands.server import save_data
 from phone import TwilioError
 from storage import DatabaseBroken, connect, maintenance_transaction
+from storage.database_files import DatabaseFiles
 from storage.file_lock import FileLock
 from storage.sqlite import sqlite3
 
@@ -163,6 +165,66 @@ def test_the_rescued_copy_is_put_in_place_as_it_says(texted, path, harm, folder,
     assert bodies(path) == list(BODIES)
 
 
+def obey(path: Path) -> None:
+    """Do what is said about the rescued copies of a database."""
+    obstacle = DatabaseFiles(str(path)).find_obstacle()
+    command = obstacle.partition(": ")[2].partition(". To go on")[0]
+    assert os.system(command) == 0
+
+
+@pytest.mark.parametrize("harm", [move, delete_all, replace, replace_wal])
+def test_copies_of_several_processes_are_put_in_place_at_once(
+    texted, path, harm, database_url, tmp_path
+):
+    with connect(database_url) as other:
+        other.write(lambda db: db.execute(text("INSERT INTO contacts (phone) VALUES ('+1')")))
+        harm(path)
+        for database in (texted.app.database, other):
+            with pytest.raises(DatabaseBroken):
+                database.check()
+            why, is_safe = database.rescue()
+            assert is_safe
+    older, newest = sorted(tmp_path.glob("smsconvo.db.rescued-*"))
+    assert f"{older} and {newest} hold what was recorded" in why
+    assert "To go on with the newest: " in why
+    obey(path)
+    assert DatabaseFiles(str(path)).find_obstacle() is None
+    assert bodies(path) == list(BODIES)
+    (folder,) = tmp_path.glob("smsconvo.db.aside-*")
+    assert bodies(folder / older.name) == list(BODIES)
+
+
+def test_no_database_is_overwritten_by_a_rescued_copy(texted, path):
+    replace(path)
+    assert health(texted) == 503
+    why, _ = texted.app.database.rescue()
+    texted.app.database.close()
+    change(path, "CREATE TABLE kept (x)", "PRAGMA journal_mode = wal", "DROP TABLE answers")
+    before = path.read_bytes()
+    assert "To go on with the database that is there now, only move this copy to another" in why
+    obey(path)
+    assert bodies(path) == list(BODIES)
+    (folder,) = path.parent.glob("smsconvo.db.aside-*")
+    assert (folder / path.name).read_bytes() == before
+
+
+def test_what_may_take_minutes_is_announced_before(texted, path, patch):
+    lines = []
+
+    def log_event(event: str, _: int, why: str) -> None:
+        lines.append((event, why, len(list(path.parent.glob("smsconvo.db.*")))))
+
+    patch("logs", "log_event", log_event)
+    move(path)
+    assert health(texted) == 503
+    save_data(texted.app.database)
+    (saving, announced, copies), (broken, why, _) = lines
+    assert (saving, broken, copies) == ("saving", "broken", 0)
+    assert announced.startswith(f"{path} was moved or deleted while it was in use. ")
+    assert f"Process {os.getpid()} is saving what was recorded: do not stop it." in announced
+    assert f"All that was recorded is in {path}.rescued-" in why
+
+
 def test_the_log_of_a_database_is_not_applied_to_the_one_in_its_place(texted, path):
     replace(path)
     before = path.read_bytes()
@@ -172,9 +234,10 @@ def test_the_log_of_a_database_is_not_applied_to_the_one_in_its_place(texted, pa
     assert path.read_bytes() == before
 
 
-def change(path: Path, statement: str) -> None:
+def change(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(statement)
+        for statement in statements:
+            connection.execute(statement)
 
 
 @pytest.fixture
@@ -208,11 +271,72 @@ def test_a_backup_that_is_written_over_the_database_is_noticed(
 
 
 def test_a_vacuum_is_no_harm(texted, path, grown):
-    change(path, "DROP TABLE photos")
-    change(path, "VACUUM")
-    change(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    change(path, "DROP TABLE photos", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
     assert path.stat().st_size < 1e6
     assert texted.phone().text("Yes") == [THANKS]
+    assert health(texted) == 200
+
+
+def small_again(path: Path) -> None:
+    """As VACUUM leaves a database, and what is recorded until somebody looks: it grows anew."""
+    change(path, "DROP TABLE photos", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+    change(path, "CREATE TABLE more AS SELECT zeroblob(50000) AS photo")
+
+
+def test_a_database_that_became_smaller_and_grew_since_is_no_harm(texted, path, grown):
+    small_again(path)
+    assert 1e6 > path.stat().st_size
+    assert texted.phone().text("Yes") == [THANKS]
+    assert health(texted) == 200
+
+
+@pytest.fixture
+def vacuuming(serve, path) -> Webhook:
+    """A database that SQLite makes smaller by itself, in use."""
+    change(path, "PRAGMA auto_vacuum = full", "VACUUM")
+    change(path, "CREATE TABLE photos AS SELECT zeroblob(1e6) AS photo")
+    webhook = serve()
+    for body in BODIES:
+        webhook.phone().text(body)
+    change(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    assert health(webhook) == 200
+    return webhook
+
+
+def test_a_database_that_sqlite_makes_smaller_by_itself_is_no_harm(vacuuming, path):
+    change(path, "DELETE FROM photos")
+    change(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    assert path.stat().st_size < 1e6
+    assert vacuuming.phone().text("Cola") == [QUESTIONS[3]]
+    assert health(vacuuming) == 200
+
+
+def test_one_that_is_written_over_is_noticed_where_sqlite_makes_files_smaller(vacuuming, path):
+    os.truncate(path, 3 * 4096)
+    with pytest.raises(TwilioError, match="HTTP 503"):
+        vacuuming.phone().text("Cola")
+    why, is_safe = vacuuming.app.database.rescue()
+    assert is_safe
+    assert f"{path} was overwritten while it was in use. What it held is lost. " in why
+
+
+def test_a_look_that_fails_proves_nothing_and_is_tried_again(texted, path, grown, patch):
+    log = path.with_name("smsconvo.db-wal")
+    change(path, "DROP TABLE photos", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+    looks = []
+
+    def fail(*_: object) -> None:
+        looks.append(1)
+        raise sqlite3.OperationalError("database is locked")
+
+    undo = patch("storage.lost_pages", "find_lost_pages", fail)
+    for sender in (STRANGER, "+14158675310"):
+        assert texted.phone(sender).text("Mats BBQ") == [QUESTIONS[0]]
+    assert health(texted) == 200
+    assert len(looks) > 2
+    assert log.stat().st_size
+    undo()
+    assert texted.phone(STRANGER).text("Blue") == [QUESTIONS[1]]
     assert health(texted) == 200
 
 
@@ -310,6 +434,13 @@ def test_a_process_makes_no_database_where_there_was_one(tmp_path, migrated):
     with connect(f"sqlite:///{path}") as database, suppress(Exception):
         database.engine.connect()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/null")])
+def test_what_is_no_file_is_refused_as_such(path, kind):
+    kind(path)
+    what = DatabaseFiles(str(path)).find_obstacle()
+    assert what.endswith("is no file. Let DATABASE_URL name one in which to keep a database.")
 
 
 def test_a_database_with_a_hard_link_is_refused(folder, environ, database_url, path):

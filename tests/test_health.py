@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from commands.server import exit_on_storage_failure
 from models.delivery import COUNT_UNDELIVERED
 from phone import TwilioError
 from storage import Database
+from storage.base import Base
 from storage.database import DatabaseBroken
 from storage.postgresql import SESSION_SETTINGS
 from storage.sqlite import (
@@ -23,6 +25,7 @@ from storage.sqlite import (
     FileLock,
     sqlite3,  # two copies of SQLite in a process share no locks
 )
+from storage.unreadable import UnreadableRow
 from worker.results import claim_due, run_attempt
 from worker.wal import WatchWal
 
@@ -190,6 +193,21 @@ def test_a_worker_whose_database_broke_makes_way_for_another(webhook, monkeypatc
     assert ended == [os.EX_SOFTWARE]
 
 
+@one_database
+def test_it_makes_way_even_if_its_files_cannot_be_looked_at(webhook, monkeypatch, patch):
+    ended = []
+
+    def fail(*_: object, **options: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    patch("commands.server", "LAST_ANSWERS_SECONDS", 0)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    webhook.app.database.broken.set()
+    patch("storage.database_files", "look_at", fail)
+    exit_on_storage_failure(webhook.app.database)
+    assert ended == [os.EX_SOFTWARE]
+
+
 # When texts get a 503 #########################################################
 
 
@@ -303,8 +321,109 @@ def test_it_is_unwell_while_no_text_can_be_recorded(serve, patch, hindrance, why
         assert (status, told["status"], told["database"]["ok"]) == (503, "failing", False)
         assert told["database"]["why"].startswith("No text can be recorded: ")
         assert why in told["database"]["why"]
+        assert "upgrade" not in told["migration"].get("why", "")
     until(lambda: ask(webhook)[0] == 200)
     assert webhook.phone().text("Mats BBQ")
+
+
+# What makes a text fail where a transaction that changes nothing succeeds, and what undoes it.
+FAIL_OF_SQLITE = "CREATE TRIGGER fail AFTER {what} BEGIN INSERT INTO audit VALUES (NEW.id); END"
+BROKEN = {
+    "a table has another name": (
+        "sqlite",
+        ["DROP VIEW transcript", "DROP VIEW results", "ALTER TABLE messages RENAME TO m"],
+        "no such table",
+    ),
+    "a column has another name": (
+        "sqlite",
+        ["ALTER TABLE conversations RENAME COLUMN asked TO prompt"],
+        "asked",
+    ),
+    "a trigger refuses": (
+        "sqlite",
+        ["CREATE TRIGGER fail BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'frozen'); END"],
+        "frozen",
+    ),
+    "a trigger lacks its table": ("sqlite", [FAIL_OF_SQLITE.format(what="INSERT ON messages")], ""),
+    "a trigger of an update lacks its table": (
+        "sqlite",
+        [FAIL_OF_SQLITE.format(what="UPDATE ON conversations")],
+        "audit",
+    ),
+    "a trigger of PostgreSQL lacks its table": (
+        "postgresql",
+        ["CREATE TRIGGER fail AFTER INSERT ON messages FOR EACH ROW EXECUTE FUNCTION fail()"],
+        "audit",
+    ),
+    "a trigger at the commit lacks its table": (
+        "postgresql",
+        [
+            "CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON messages INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION fail()"
+        ],
+        "audit",
+    ),
+}
+FUNCTION = """CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
+AS $$ BEGIN INSERT INTO audit VALUES (NEW.id); RETURN NEW; END $$"""
+
+
+@pytest.mark.parametrize(
+    ("database_url", "statements", "why"), BROKEN.values(), ids=BROKEN, indirect=["database_url"]
+)
+def test_it_is_unwell_while_the_tables_take_no_text(webhook, statements, why):
+    webhook.phone().text("Mats BBQ")
+    on_sqlite = webhook.app.settings.on_sqlite
+    for statement in [] if on_sqlite else [FUNCTION]:
+        change(webhook, statement)
+    for statement in statements:
+        change(webhook, statement)
+    with pytest.raises(TwilioError, match="HTTP 5"):
+        webhook.phone().text("Blue")
+    status, told = ask(webhook)
+    assert (status, told["status"]) == (503, "failing")
+    assert told["database"]["why"].startswith("No text can be recorded: ")
+    assert why in told["database"]["why"]
+
+
+@one_database
+def test_it_is_not_unwell_while_texts_are_set_aside(webhook):
+    webhook.phone().text("Mats BBQ")
+    refuse = "BEGIN SELECT RAISE(ABORT, 'frozen'); END"
+    change(webhook, f"CREATE TRIGGER fail BEFORE INSERT ON answers {refuse}")
+    assert webhook.phone().text("Blue")
+    assert ask(webhook)[0] == 200
+
+
+ALL_ROWS = " UNION ALL ".join(
+    f"SELECT '{table}', id FROM {table}" for table in Base.metadata.tables
+)
+
+
+def test_nothing_of_a_trial_stays(webhook):
+    on_sqlite = webhook.app.settings.on_sqlite
+    change(webhook, "CREATE TABLE audit (id bigint)")
+    trigger = FAIL_OF_SQLITE.format(what="INSERT ON messages")
+    if not on_sqlite:
+        change(webhook, FUNCTION)
+        trigger = "CREATE TRIGGER a AFTER INSERT ON messages FOR EACH ROW EXECUTE FUNCTION fail()"
+    change(webhook, trigger)
+    before = webhook.app.database.wal_size()
+    assert {ask(webhook)[0] for _ in range(5)} == {200}
+    assert not on_sqlite or webhook.app.database.wal_size() < before + 6 * 4200
+    assert webhook.rows(ALL_ROWS) == webhook.rows("SELECT * FROM audit") == []
+    webhook.phone().text("Mats BBQ")
+    ids = {id for _, id in webhook.rows(ALL_ROWS)}
+    assert ids == {1, 2}  # there are two messages
+
+
+def test_trials_of_several_processes_do_not_meet(serve):
+    webhooks = [serve() for _ in range(3)]
+    with ThreadPoolExecutor(6) as watchers:
+        answers = list(watchers.map(ask, webhooks * 10))
+        texts = [webhook.phone(f"+1415866{n:04}").text for n, webhook in enumerate(webhooks * 3)]
+        assert all(watchers.map(lambda text: text("Mats BBQ"), texts))
+    assert {status for status, _ in answers} == {200}
 
 
 @one_database
@@ -388,6 +507,27 @@ def test_it_answers_whatever_the_rows_hold(owing, statement):
     assert told["outbox"]["pending"] in (1, None)
     age = told["outbox"]["oldest_pending_seconds"]
     assert age is None or age >= 0
+
+
+@one_database
+@pytest.mark.parametrize(
+    ("tables", "harm"),
+    [
+        (["messages"], "their senders are not answered."),
+        (["outbox"], "their results are not delivered."),
+        (["receiver_forms"], "their forms are not looked at."),
+        (
+            ["outbox", "contacts"],
+            "their senders are not answered and their results are not delivered.",
+        ),
+    ],
+)
+def test_it_says_whom_a_row_that_cannot_be_read_concerns(webhook, tables, harm):
+    for table in tables:
+        webhook.app.database.unreadable.add(UnreadableRow(table, 1, "created_at", "is no time"))
+    status, told = ask(webhook)
+    assert (status, told["status"], told["rows"]["count"]) == (200, "degraded", len(tables))
+    assert told["rows"]["why"] == f"Rows cannot be read. Until you correct them, {harm}"
 
 
 # What it costs ################################################################

@@ -3,21 +3,25 @@ import json
 import logging
 import os
 import pty
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from select import PIPE_BUF, select
 
 import pytest
 import requests
-from conftest import ACCOUNT_SID, AUTH_TOKEN, HERE, NUMBER, QUESTIONS, until
+from conftest import ACCOUNT_SID, AUTH_TOKEN, HERE, NUMBER, QUESTIONS, REY, until
+from sqlalchemy.sql.elements import quoted_name
 
 from logs import JsonFormatter, StderrHandler
+from models.set_aside import SORRY
 from phone import Phone
+from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
 
 # Root may open anything, unless it gives that right away.
 BOUND = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
@@ -42,14 +46,33 @@ def line_of(**fields: object) -> bytes:
     return JsonFormatter().format(record).encode()
 
 
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ValueError("a secret")
+
+
 def test_a_line_that_cannot_be_made_is_logged_as_that_and_raises_nothing(capfd):
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter())
     record = logging.LogRecord("smsconvo", logging.INFO, "", 0, "text", None, None)
-    record.fields = {"outcome": object()}
+    record.fields = {"outcome": Unspeakable()}
     handler.handle(record)
     (line,) = capfd.readouterr().err.splitlines()
-    assert json.loads(line)["outcome"] == "cannot be logged: TypeError"
+    assert json.loads(line)["outcome"] == "cannot be logged: ValueError"
+
+
+@pytest.mark.parametrize(
+    ("value", "logged"),
+    [
+        (quoted_name("answers", None), "answers"),
+        (Path("/var/lib/smsconvo.db"), "/var/lib/smsconvo.db"),
+        (os.fsdecode(b"/var/lib/\xff.db"), "/var/lib/?.db"),
+        (2**70, 2**70),
+        ({"at": os.fsdecode(b"\xff"), "id": 2**70}, {"at": "?", "id": 2**70}),
+    ],
+)
+def test_a_value_that_json_does_not_know_keeps_no_line_from_the_log(value, logged):
+    assert json.loads(line_of(why=value))["why"] == logged
 
 
 @pytest.mark.parametrize("character", ["x", "é", "🙂", "\n", "\0", '"'])
@@ -242,6 +265,36 @@ def serving(folder: Path, environ: dict[str, str], stderr: int) -> Iterator[None
     finally:
         process.terminate()
         process.wait(30)
+
+
+def text(environ: dict[str, str], body: str) -> list[str]:
+    url = f"{environ['SMSCONVO_PUBLIC_URL']}/sms"
+    return Phone(
+        url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, sender=REY, number=NUMBER
+    ).text(body)
+
+
+def test_a_row_that_cannot_be_read_is_named_on_stderr(folder, environ, migrated):
+    """Where the driver finds it, where we do, and where it only shows beside other rows."""
+    path = shutil.copy(migrated, folder / "smsconvo.db")
+    cells = ("answers SET value = x'c3'", "answers SET value = CAST(x'c3' AS TEXT)")
+    cells += ("conversations SET asking = 'colour'",)
+    log = folder / "log"
+    with open(log, "wb") as stderr, serving(folder, environ, stderr.fileno()):
+        assert text(environ, "Mats BBQ") == [QUESTIONS[0]]
+        assert text(environ, "Blue") == [QUESTIONS[1]]
+        for cell in cells:
+            with closing(sqlite3.connect(path)) as connection, connection:
+                connection.execute("UPDATE answers SET value = 'Blue'")
+                connection.execute(f"UPDATE {cell}")
+            assert text(environ, "Pizza") == [SORRY]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    named = [line for line in lines if line["level"] == "error"]
+    assert [(line["event"], line["table"], line["id"], line["column"]) for line in named] == [
+        ("unreadable", "answers", 1, "value"),
+        ("unreadable", "conversations", 1, "asking"),
+    ]
+    assert not [line for line in lines if line["event"] == "log"]
 
 
 def health_of(environ: dict[str, str]) -> dict | None:

@@ -1,9 +1,6 @@
 import ast
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 
@@ -14,7 +11,7 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from conftest import FEEDBACK, HERE, migrations
+from conftest import FEEDBACK, HERE, alembic, migrations
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
@@ -453,17 +450,6 @@ def test_a_table_that_is_rebuilt_keeps_its_rows_and_those_that_refer_to_it(
 
 
 # On the command line #########################################################
-
-
-def alembic(folder, *arguments: str, **environ: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", str(HERE / "alembic.ini"), *arguments],
-        cwd=folder,
-        env={"PATH": os.defpath, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def test_alembic_takes_the_database_from_the_environment(tmp_path, empty_url):

@@ -6,7 +6,7 @@ from pathlib import Path
 import hypothesis
 import msgspec
 import pytest
-from conftest import HERE, context_of
+from conftest import HERE, context_of, examples
 from hypothesis import strategies as st
 
 from models import Catalog, InvalidQuestionnaire, People, Questionnaire, load_catalog
@@ -303,7 +303,7 @@ def odd_files(draw) -> str:
 
 
 @hypothesis.settings(
-    max_examples=400,
+    max_examples=examples(100, 400),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(hypothesis.HealthCheck),

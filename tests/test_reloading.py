@@ -124,6 +124,39 @@ def test_an_edit_is_refused_once_with_all_that_is_wrong(webhook, phone, party, t
     assert look(webhook) == [Edit([], problems)]
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'"+14158675308" = "Rey"\n"+14158675308" = "Ray"', "is not TOML (at end of document)"),
+        (b'["+14158675308"]\nx = 1\n["+14158675308"]', "(at line 3, "),
+        (b'["+14158675308"]\nx = 1\n[["+14158675308"]]', "(at line 3, "),
+        (b'x = {"+14158675308" = 1, "+14158675308" = 2}', "(at line 1, "),
+        (b'x = {"+14158675308" = {}}\n["x"."+14158675308"]', "(at line 2, "),
+        (
+            b'"(at +14158675308)" = "Rey"\n"(at +14158675308)".x = 1',
+            "is not TOML (at end of document)",
+        ),
+        (b'+14158675308 = "Rey"', "(at line 1, "),
+        (b'"+14158675308" = ', "(at end of document)"),
+        (b'"+14158675308" = "Re\xff"', "can't decode byte 0xff in position 20"),
+        (b'"+14158675308" = 1' + b"0" * 9999, "is not TOML. Correct it there."),
+        (b'"+14158675308" = 2026-13-41', "(at line 1, "),
+        (b'"+14158675308" = "\\u+14158675308"', "(at line 1, "),
+        (b"x = " + b"[" * 9999, "is nested too deeply"),
+        (b'"+14158675308" = 7', "line 1: write each line as"),
+    ],
+)
+def test_nothing_of_the_people_is_quoted(webhook, tmp_path, content, problem):
+    path = tmp_path / "people.toml"
+    path.write_bytes(content)
+    ((_, (told,)),) = look(webhook)
+    assert told.startswith(f"SMSCONVO_PEOPLE: {path}: ")
+    assert problem in told
+    example = '"+14158675308" = "Rey"'
+    assert "8675308" not in told.replace(example, "")
+    assert health(webhook) == (200, "degraded", [told])
+
+
 def test_an_edit_that_is_undone_is_well_again(webhook, party):
     party.write_text("title = ", "utf-8")
     look(webhook)

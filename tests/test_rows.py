@@ -1,21 +1,24 @@
 """Rows as operators leave them: what cannot be read concerns its own sender only."""
 
 import json
-import logging
+import sys
 from collections.abc import Callable
 from contextlib import closing
 
 import psycopg
 import pytest
 import requests
+import sqlalchemy as sa
 from click.testing import CliRunner
 from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, Handset, Webhook
 
 from commands import cli
-from models import Conversation
+from logs import JsonFormatter
+from models import Conversation, Message
 from models.dialog import DialogStep
 from models.set_aside import MAX_SORRY, SORRY
 from phone import new_sid
+from storage.base import Base, Statement
 from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
 from worker.expiry import EXPIRED_AT_ONCE, ExpireSilent, expire_silent
 from worker.results import claim_due, run_attempt
@@ -74,13 +77,16 @@ def open_conversation(phone: Handset, answers: int = 0) -> None:
         assert phone.text(body) != []
 
 
+def logged(caplog) -> list[dict]:
+    """The lines of the log, as they are on stderr."""
+    return [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+
+
 def unreadable(caplog) -> list[str]:
     """What the log says of such rows."""
-    records = [record for record in caplog.records if record.message == "unreadable"]
-    for record in records:
-        assert record.levelno == logging.ERROR
-    fields = [record.fields for record in records]
-    return [f"{each['table']} {each['id']}: {each['column']} {each['why']}" for each in fields]
+    lines = [line for line in logged(caplog) if line["event"] in ("unreadable", "log")]
+    assert all((line["event"], line["level"]) == ("unreadable", "error") for line in lines), lines
+    return [f"{each['table']} {each['id']}: {each['column']} {each['why']}" for each in lines]
 
 
 def health(webhook: Webhook) -> tuple[int, dict]:
@@ -230,6 +236,58 @@ def test_stop_counts_whatever_cannot_be_read(webhook, edit, clock):
     assert phone.text("Pizza") == [QUESTIONS[2]]
 
 
+# What was said before, where that cannot be read ##############################
+
+NOT_UTF8 = ["x'c3'", "CAST(x'c3' AS TEXT)"]
+LIKED = f"Liked “{QUESTIONS[1]}”"
+
+
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+@pytest.mark.parametrize(
+    ("column", "id", "body", "reply"),
+    [
+        ("read_as", 3, "BACK", QUESTIONS[0]),
+        ("read_as", 3, "RESTART", QUESTIONS[0]),
+        ("body", 2, "Spaghetti with tomatoes", QUESTIONS[2]),
+    ],
+)
+def test_a_text_is_answered_without_earlier_ones_that_cannot_be_read(
+    webhook, edit_before, caplog, cell, column, id, body, reply
+):
+    phone = webhook.phone()
+    open_conversation(phone, 1)
+    edit_before(f"UPDATE messages SET {column} = {cell} WHERE id = {id}")
+    assert phone.text(body) == [reply]
+    assert unreadable(caplog) == [f"messages {id}: {column} is no text"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+def test_a_text_is_set_aside_whatever_earlier_ones_were_read_as(webhook, edit_before, caplog, cell):
+    phone = webhook.phone()
+    open_conversation(phone, 1)
+    edit_before(NO_QUESTION)
+    edit_before(f"UPDATE messages SET read_as = {cell} WHERE id = 3")
+    replies = [phone.text(body) for body in ("Pizza", "BACK", "Pizza", "Pizza", LIKED)]
+    assert replies == [[SORRY]] * MAX_SORRY + [[]] * 2
+    assert set(unreadable(caplog)) == {
+        "conversations 1: asking names no question of its questionnaire",
+        "messages 3: read_as is no text",
+    }
+
+
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+def test_a_reply_goes_out_though_its_token_cannot_be_read(webhook, edit_before, caplog, cell):
+    phone, sid = webhook.phone(), new_sid()
+    open_conversation(phone, 1)
+    edit_before(f"UPDATE conversations SET token = {cell}")
+    answers = [phone.text("Pizza", sid=sid) for _ in range(2)]
+    assert answers == [[SORRY]] * 2
+    assert unreadable(caplog) == ["conversations 1: token is no text"]
+
+
 # A contact that cannot be read ###############################################
 
 
@@ -304,6 +362,33 @@ def test_a_text_whose_changes_cannot_be_saved_is_set_aside(webhook, patch):
     patch(Conversation, "touch", lambda self, now: setattr(self, "message_count", 2**70))
     assert phone.text("Blue") == [SORRY]
     patch.undo()
+    assert phone.text("Blue") == [QUESTIONS[1]]
+
+
+def test_machines_that_have_no_conversation_do_not_talk_for_ever_either(webhook, patch):
+    phone, sid = webhook.phone(), new_sid()
+    patch(DialogStep, "advance", divide_by_zero)
+    assert phone.text("Mats BBQ", sid=sid) == phone.text("Mats BBQ", sid=sid) == [SORRY]
+    assert [phone.text("Mats BBQ") for _ in range(MAX_SORRY)] == [[]] * MAX_SORRY
+    patch.undo()
+    assert phone.text("Mats BBQ") == [QUESTIONS[0]]
+
+
+def test_a_text_that_cannot_be_set_aside_either_is_recorded(webhook, patch, caplog):
+    phone, sid = webhook.phone(), new_sid()
+    open_conversation(phone)
+    patch(DialogStep, "advance", divide_by_zero)
+    patch(Message, "find_recent_readings", divide_by_zero)
+    assert phone.text("Blue", sid=sid) == phone.text("Blue", sid=sid) == []
+    said = webhook.rows("SELECT body, read_as FROM messages WHERE direction = 'inbound'")
+    assert said == [("Mats BBQ", "opening"), ("Blue", "set aside")]
+    assert [line["event"] for line in logged(caplog)].count("undecided") > 0
+    patch(Base, "copy", divide_by_zero)
+    assert phone.text("STOP") == []
+    assert webhook.rows("SELECT count(opted_out_at) FROM contacts") == [(1,)]
+    patch.undo()
+    assert phone.text("Blue") == []
+    phone.text("START")
     assert phone.text("Blue") == [QUESTIONS[1]]
 
 
@@ -490,6 +575,41 @@ def test_outbox_names_what_it_cannot_read_and_lists_the_rest(owing, edit_before)
     assert ended.stdout.startswith("2  pending, 0 attempts")
 
 
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+def test_outbox_lists_the_rest_when_a_url_cannot_be_read(owing, edit_before, cell):
+    for sender in (REY, STRANGER):
+        open_conversation(owing.phone(sender), 4)
+    edit_before(f"UPDATE outbox SET url = {cell}, state = 'failed', last_status = 410 WHERE id = 1")
+    ended = command(owing, "outbox")
+    assert ended.exit_code == 0
+    assert "outbox 1: url is no text. This row was left out" in ended.stderr
+    assert ended.stdout.startswith("2  pending, 0 attempts")
+
+
+def selected(statement: Statement) -> list[sa.Column]:
+    """The columns of tables that a statement selects; one that is read without a type is none."""
+    columns = getattr(statement._statement, "selected_columns", ())
+    return [column for column in columns if getattr(column, "table", None) is not None]
+
+
+def test_whatever_is_selected_has_the_id_of_its_row_beside_it():
+    """Or no line could name the row."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("models.")]
+    values = [value for module in modules for value in vars(module).values()]
+    statements = [
+        each
+        for value in values
+        for each in (value if isinstance(value, list) else [value])
+        if isinstance(each, Statement)
+    ]
+    assert len(statements) > 20
+    for statement in statements:
+        columns = selected(statement)
+        named = {column.table for column in columns if column.key == "id"}
+        assert {column.table for column in columns} == named, statement._statement
+
+
 def test_plan_names_what_it_cannot_read_and_goes_on(webhook, edit):
     open_conversation(webhook.phone())
     webhook.phone(STRANGER).text("count")
@@ -498,6 +618,27 @@ def test_plan_names_what_it_cannot_read_and_goes_on(webhook, edit):
     assert ended.exit_code == 0, ended.output
     assert "questionnaires 1: definition is no questionnaire. This row was left" in ended.stderr
     assert "counter: as it is in use" in ended.stdout
+
+
+@on_sqlite
+@pytest.mark.parametrize("cell", NOT_UTF8)
+def test_plan_and_replay_name_each_row_that_they_leave_out(webhook, edit_before, cell):
+    open_conversation(webhook.phone())
+    webhook.phone(STRANGER).text("count")
+    edit_before(f"UPDATE conversations SET asking = {cell} WHERE id = 1")
+    ended = command(webhook, "plan")
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    edit_before(f"UPDATE questionnaires SET name = {cell} WHERE id = 1")
+    edit_before(f"UPDATE messages SET body = {cell} WHERE id = 4")
+    ended = command(webhook, "plan")
+    assert ended.exit_code == 0
+    assert set(ended.stderr.splitlines()) == {
+        "questionnaires 1: name is no text. This row was left out; correct it,"
+        " or see docs/operating.md."
+    }
+    ended = command(webhook, "replay")
+    assert "conversations 1: asking is no text" in ended.stderr
+    assert "messages 4: body is no text" in ended.stderr
 
 
 def test_replay_names_what_it_cannot_read_and_goes_on(webhook, edit):

@@ -271,6 +271,7 @@ def test_what_nobody_expected_gives_500_and_its_kind_and_place_only(webhook, log
     log.clear()
     broken = '{"title": "x", "nonsense": 1}'
     patch("models.set_aside", "set_aside", fail_too)
+    patch("models.set_aside", "record_only", fail_too)
     change(webhook, f"UPDATE questionnaires SET definition = '{broken}'")
     before = count_rows(webhook)
     assert post(webhook, having(("MessageSid", new_sid()), ("Body", "Blue"))) == (500, b"")

@@ -1,9 +1,8 @@
 """A migration, and what operators did to the database before: erased rows, own views, and so on."""
 
 import os
+import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +12,16 @@ import pytest
 from alembic import command
 from alembic.util import CommandError
 from click.testing import CliRunner, Result
-from conftest import FEEDBACK, HEAD, HERE, migrations, run
+from conftest import (
+    FEEDBACK,
+    HEAD,
+    alembic,
+    create_database,
+    database_name,
+    execute,
+    migrations,
+    run,
+)
 
 from commands import cli
 from storage.base import Base
@@ -43,9 +51,50 @@ def by_hand(database_url) -> ByHand:
     return execute
 
 
+@pytest.fixture(scope="module")
+def originals() -> dict[tuple[str, bool], str]:
+    """The URLs of databases that tests get copies of."""
+    return {}
+
+
+# `make_once(name, make)`: the database of the test becomes what `make` makes of it. That is called
+# for the first test; the others get a copy.
+@pytest.fixture
+def make_once(request, database_url, originals, tmp_path_factory) -> Callable:
+    on_sqlite = database_url.startswith("sqlite")
+
+    def make_once(name: str, make: Callable[[], object]) -> None:
+        if original := originals.get((name, on_sqlite)):
+            copy_database(original, database_url)
+            return
+        make()
+        if on_sqlite:
+            original = f"sqlite:///{tmp_path_factory.mktemp(name)}/{name}.db"
+        else:
+            original = request.getfixturevalue("postgresql").format(name)
+        copy_database(database_url, original)
+        originals[name, on_sqlite] = original
+
+    return make_once
+
+
+def copy_database(source: str, target: str) -> None:
+    if source.startswith("sqlite"):
+        shutil.copy(source.removeprefix("sqlite:///"), target.removeprefix("sqlite:///"))
+    else:
+        execute(target, f"DROP DATABASE IF EXISTS {database_name(target)}")
+        create_database(target, database_name(source))
+
+
 # A database with conversations, replies and results in every state.
 @pytest.fixture
-def filled(serve, questionnaires, by_hand) -> ByHand:
+def filled(request, by_hand, make_once) -> ByHand:
+    fixtures = ("serve", "questionnaires")
+    make_once("filled", lambda: fill(*map(request.getfixturevalue, fixtures), by_hand))
+    return by_hand
+
+
+def fill(serve: Callable, questionnaires: Path, by_hand: ByHand) -> None:
     (questionnaires / "feedback.toml").write_text(FEEDBACK + RESULTS, "utf-8")
     webhook = serve()
     for guest, texts in enumerate(
@@ -63,13 +112,12 @@ def filled(serve, questionnaires, by_hand) -> ByHand:
         "UPDATE conversations SET state = 'expired' WHERE id = 1",
         "UPDATE answers SET value = NULL WHERE id = 2",
     )
-    return by_hand
 
 
 # The same at the version before a table is rebuilt.
 @pytest.fixture
-def old(filled, database_url) -> ByHand:
-    command.downgrade(migrations(database_url), "0002")
+def old(filled, database_url, make_once) -> ByHand:
+    make_once("old", lambda: command.downgrade(migrations(database_url), "0002"))
     return filled
 
 
@@ -193,6 +241,7 @@ def kinds(by_hand: ByHand) -> list[tuple]:
     return by_hand(f"SELECT type, name FROM sqlite_master WHERE name IN {tuple(ADDED)}")
 
 
+@pytest.mark.long
 @on_sqlite
 @pytest.mark.parametrize("name", ADDED)
 def test_each_of_them_alone_lets_a_migration_pass(old, database_url, name):
@@ -230,10 +279,11 @@ COLUMNS = [
     '"an ""odd"", name" BLOB',
     "[another one] DATETIME",
 ]
+EACH_ALONE = [pytest.param([column], marks=pytest.mark.long) for column in COLUMNS]
 
 
 @on_sqlite
-@pytest.mark.parametrize("columns", [*([column] for column in COLUMNS), COLUMNS])
+@pytest.mark.parametrize("columns", [*EACH_ALONE, COLUMNS])
 def test_columns_that_operators_add_are_kept_as_they_are(old, database_url, columns):
     old("CREATE TABLE staff (id INTEGER PRIMARY KEY)", "INSERT INTO staff VALUES (7)")
     ours = set(old(NAMES))
@@ -470,14 +520,3 @@ def test_alembic_itself_keeps_and_names_the_same(old, database_url, tmp_path):
     assert refused.returncode != 0
     assert "Your own view lost does not fit" in refused.stdout + refused.stderr
     assert "Traceback" not in refused.stderr
-
-
-def alembic(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", str(HERE / "alembic.ini"), *arguments],
-        cwd=folder,
-        env={"PATH": os.defpath, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )

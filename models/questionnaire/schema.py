@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -34,8 +34,14 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     def changed(self, names: Iterable[str]) -> list[str]:
         """Those of these fields that have another value than the default."""
-        defaults = {field.name: _default(field) for field in msgspec.structs.fields(self)}
+        defaults = defaults_of(type(self))
         return [name for name in names if getattr(self, name) != defaults[name]]
+
+
+@cache  # to find them takes as long as to read a small file
+def defaults_of(kind: type[Part]) -> dict[str, object]:
+    """The value that each field of this kind of part has without a line in the file."""
+    return {field.name: _default(field) for field in msgspec.structs.fields(kind)}
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

@@ -6,15 +6,16 @@ import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count, cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
 import psycopg
-from conftest import Receiver, new_database
+from conftest import Receiver, new_database, until
 from rig import START_SECONDS, Server, Text, compare
+from warm import WarmProcess
 
 from phone import Exchange, Phone
 from storage.versions import migrate
@@ -45,7 +46,17 @@ class Cluster:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **user)
 
     def start(self) -> None:
-        self._server.ensure_postgres_running()
+        """Return when it takes connections; the library has ten seconds of patience."""
+        with suppress(subprocess.TimeoutExpired):
+            self._server.ensure_postgres_running()
+        until(self._takes_connections, START_SECONDS * 3)
+        self._server.ensure_postgres_running()  # so that the library knows its process
+
+    def _takes_connections(self) -> bool:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(self._url.format("postgres")).close()
+            return True
+        return False
 
     def become_standby(self) -> None:
         """At the next start, and until it is promoted."""
@@ -107,7 +118,7 @@ class Fleet:
 
     def __init__(self, servers: list[Server]) -> None:
         self.servers = servers
-        self.senders: list[subprocess.Popen] = []
+        self.senders: list[WarmProcess] = []
         self._turns = count()
 
     def phone(self, sender: str) -> Wanderer:
@@ -160,7 +171,7 @@ def sailing(
 
 def serve(folder: Path, url: str, receiver: str, weakness: str) -> Server:
     folder.mkdir()
-    server = Server(folder, receiver, weakness, settings={"DATABASE_URL": url})
+    server = Server(folder, receiver, weakness, settings={"DATABASE_URL": url}, warm=True)
     server.start()
     return server
 

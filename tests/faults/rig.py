@@ -28,6 +28,7 @@ from conftest import (
     THANKS,
     free_address,
 )
+from warm import WarmProcess
 
 from phone import Phone, TwilioError, new_sid
 from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
@@ -37,6 +38,7 @@ REPLIES = (*QUESTIONS, THANKS)
 WEAKENED = Path(__file__).with_name("weakened.py")
 NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
 START_SECONDS = 20
+TMPFS = Path("/dev/shm")  # where syncs cost nothing
 Connection = sqlite3.Connection | psycopg.Connection
 
 
@@ -45,7 +47,7 @@ class Server:
     """`smsconvo.py serve` in a folder of its own, as an operator would run it.
 
     `weakness` takes one protection out (see weakened.py), to show that a test notices. `under` is
-    a command to run it under, such as strace.
+    a command to run it under, such as strace. `warm`: for many starts (see warm.py).
     """
 
     folder: Path
@@ -54,7 +56,8 @@ class Server:
     under: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
-    process: subprocess.Popen | None = None
+    warm: bool = False
+    process: subprocess.Popen | WarmProcess | None = None
 
     def __post_init__(self) -> None:
         questionnaires = self.folder / "questionnaires"
@@ -81,8 +84,10 @@ class Server:
     def start(self, *options: str) -> None:
         self.process = self.run("serve", *self.options, *options)
 
-    def run(self, *command: str) -> subprocess.Popen:
+    def run(self, *command: str) -> subprocess.Popen | WarmProcess:
         """A command of the same program, in the same folder."""
+        if self.warm and not self.under:
+            return WarmProcess(command, self.folder, self.environ(), self.log, self.weakness)
         program = [str(HERE / "smsconvo.py")]
         if self.weakness:
             program = [str(WEAKENED), self.weakness]
@@ -111,6 +116,7 @@ class Server:
 
     def kill(self) -> None:
         """As a power cut ends it: all its processes at once, with nothing said."""
+        self.process.kill()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -21,12 +21,13 @@ from worker import create_worker
 from worker.receivers import Outcome
 from worker.results import attempt, claim_due
 
+GAP_SECONDS = 0.05  # of a weakened sender, in which others read the same
 SETTINGS = Settings(allow_private_receivers=True)
 
 
 # Its processes have smsconvo imported already, and start within milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["smsconvo", "psycopg", "senders"])
+PROCESSES.set_forkserver_preload(["smsconvo", "commands", "psycopg", "senders"])
 
 
 def start(work: Callable, *arguments: object) -> ForkServerProcess:
@@ -83,6 +84,7 @@ def claim_unlocked(url: str, now: datetime, most: int, told: Connection) -> None
                 ids = due.fetchmany(most)
             if not ids:
                 break
+            time.sleep(GAP_SECONDS)
             lease = update(Delivery).where(Delivery.id.in_(ids)).values(leased_until=now)
             database.write(lambda db, lease=lease: db.execute(lease))
             told.send(ids)

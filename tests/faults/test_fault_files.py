@@ -33,7 +33,7 @@ def serve_files(folder: Path, weakness: str | None = None) -> Server:
     database = folder / "data" / "smsconvo.db"
     database.parent.mkdir(parents=True)
     settings = {"DATABASE_URL": f"sqlite:///{database}"}
-    server = Server(folder, weakness=weakness, settings=settings)
+    server = Server(folder, weakness=weakness, settings=settings, warm=True)
     server.database = database
     return server
 
@@ -273,7 +273,7 @@ def run_lane(folder: Path, seed: int, harms: int) -> Lane:
 
 
 def test_nothing_acknowledged_is_lost_whatever_is_done_to_the_files(tmp_path, size):
-    each, started = size(3, 40), time.monotonic()
+    each, started = size(3, 75), time.monotonic()
     with ThreadPoolExecutor(LANES) as pool:
         lanes = list(pool.map(lambda n: run_lane(tmp_path / str(n), n, each), range(LANES)))
     done = sum((lane.done for lane in lanes), Counter())

@@ -17,40 +17,42 @@ from commands.server import STOP_SECONDS
 GUESTS = 16
 # The shortest time for which a text waits for a lock, on SQLite and on PostgreSQL.
 TIMEOUT_SECONDS = 5
+TRIES = 10  # for a weakened server to be noticed
 
 
 class Rounds:
     """Guests text, and after some texts the server ends and begins anew, again and again.
 
     How fast that is depends on the machine, and on what else that has to do. So it is compared with
-    what the same server did before: some texts, and a start after a stop.
+    what the same server does undisturbed: some texts before and after, and a start after a stop.
     """
 
     def __init__(self, folder: Path, rounds: int, end: Callable[[Server], object], **options):
         self.starts: list[float] = []  # seconds from a start to the first acknowledgement
         self.stops: list[float] = []
-        with serving(folder, **options) as server:
+        with serving(folder, warm=True, **options) as server:
             with Guests(server, GUESTS) as guests:
-                self.rate_before = measure_rate(guests)
+                self.rate = measure_rate(guests)
                 self._one(server, guests, Server.stop)
-                self.start_before, _ = self.starts.pop(), self.stops.pop()
+                self.start, _ = self.starts.pop(), self.stops.pop()
                 began, before = time.monotonic(), len(guests.acknowledged)
                 for _ in range(rounds):
                     self._one(server, guests, end)
                 self.seconds = time.monotonic() - began - sum(self.starts) - sum(self.stops)
                 self.texts = len(guests.acknowledged) - before
+                self.rate = min(self.rate, measure_rate(guests))
             self.acknowledged = guests.acknowledged
             self.complaints = guests.surprises + server.audit(guests.acknowledged)
 
     def find_slow(self) -> list[str]:
         """What took so long that it waited for something that a server left behind.
 
-        Four times as long as before is left to a machine that has got busier; one timeout on top,
-        because a short run has no mean.
+        Four times as long as undisturbed is left to a machine that is busier meanwhile; one timeout
+        on top, because a short run has no mean.
         """
-        limit = 4 * self.start_before + TIMEOUT_SECONDS
+        limit = 4 * self.start + TIMEOUT_SECONDS
         slow = [f"a start took {seconds:.1f} s" for seconds in self.starts if seconds > limit]
-        if self.seconds > 4 * self.texts / self.rate_before + TIMEOUT_SECONDS:
+        if self.seconds > 4 * self.texts / self.rate + TIMEOUT_SECONDS:
             slow.append(f"{self.texts} texts took {self.seconds:.1f} s")
         return slow
 
@@ -70,9 +72,9 @@ class Rounds:
     def __str__(self) -> str:
         return (
             f"{len(self.starts)} rounds, {len(self.acknowledged)} texts,"
-            f" {self.texts / self.seconds:.0f} a second, before {self.rate_before:.0f};"
+            f" {self.texts / self.seconds:.0f} a second, undisturbed {self.rate:.0f};"
             f" first answer after {statistics.median(self.starts):.2f} s, at most"
-            f" {max(self.starts):.2f} s, before {self.start_before:.2f} s;"
+            f" {max(self.starts):.2f} s, undisturbed {self.start:.2f} s;"
             f" stopped within {max(self.stops):.2f} s"
         )
 
@@ -95,7 +97,6 @@ def rounds_on(settings: dict[str, str], most: int) -> int:
     return most if settings["DATABASE_URL"].startswith("sqlite") else most // 5
 
 
-@pytest.mark.alone
 def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size):
     rounds = Rounds(tmp_path, size(2, rounds_on(settings, 200)), Server.kill, settings=settings)
     print(rounds)
@@ -103,7 +104,6 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size):
     assert rounds.find_slow() == []
 
 
-@pytest.mark.alone
 def test_a_stop_finishes_what_is_under_way(tmp_path, settings, size):
     statuses = []
 
@@ -118,8 +118,14 @@ def test_a_stop_finishes_what_is_under_way(tmp_path, settings, size):
 
 
 def test_the_check_notices_texts_that_are_acknowledged_before_their_commit(tmp_path):
-    rounds = Rounds(tmp_path, 2, Server.kill, weakness="commit_later")
-    assert any(" is None" in complaint for complaint in rounds.complaints)
+    """As a rule at once; but a kill may come when nothing is about to be committed."""
+
+    def complaints(n: int) -> list[str]:
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        return Rounds(folder, 2, Server.kill, weakness="commit_later").complaints
+
+    assert any(" is None" in complaint for n in range(TRIES) for complaint in complaints(n))
 
 
 def test_the_check_notices_texts_that_count_as_often_as_they_come(tmp_path, settings):

@@ -9,7 +9,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import wait
@@ -38,6 +38,7 @@ from storage import Database
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MIB = 1024 * 1024
 PATIENCE_SECONDS = 60
+HOSTS = 4
 
 
 def owe(database: Database, urls: list[str]) -> None:
@@ -103,9 +104,20 @@ def receiving(answer: Callable) -> Iterator[str]:
         server.shutdown()
 
 
+@contextmanager
+def many_receiving(answer: Callable) -> Iterator[list[str]]:
+    """As many hosts as it takes to have all attempts of a sender in flight: most of them wait."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(receiving(answer)) for _ in range(HOSTS)]
+
+
 def accept(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(204)
     handler.end_headers()
+
+
+def accept_any(handler: BaseHTTPRequestHandler, _: str) -> None:
+    accept(handler)
 
 
 # Killed between the POST and the mark ########################################
@@ -330,7 +342,7 @@ QUICK = [
 ]
 SLOW = [hang, drip, drip_headers]
 GOOD = [accept, large_200, bomb_200]
-# All results are one host's here. Its circuit would be open, with one attempt at a time.
+# The circuits of these hosts would be open, with one attempt at a time.
 HASTE = {"worker.worker.POLL_SECONDS": 0.05, "worker.hosts.OPEN_AFTER": 1_000_000}
 
 
@@ -361,12 +373,12 @@ def suffer(database: Database, url: str, results: int, limits: dict[str, float])
     timestamp = PROCESSES.Value("d", NOW.timestamp())
     hear, told = PROCESSES.Pipe(duplex=False)
     chaos, attempts = Chaos(), []
-    with receiving(lambda handler, _: accept(handler)) as kind, receiving(chaos) as unkind:
-        owe(database, [f"{kind}/{n}" for n in range(48)])
+    with many_receiving(accept_any) as kind, many_receiving(chaos) as unkind:
+        owe(database, [f"{kind[n % HOSTS]}/{n}" for n in range(48)])
         sender = start(send_and_tell, url, timestamp, told, limits)
         until(lambda: states(database) == {"delivered": 48})
         before = most = resident(sender.pid)
-        again = [f"{unkind}/{n}" for n in range(results)]
+        again = [f"{unkind[n % HOSTS]}/{n}" for n in range(results)]
         database.write(lambda db: db.execute(insert(Delivery), owed_again(db, again)))
         deadline = time.monotonic() + 4 * PATIENCE_SECONDS
         while states(database)["delivered"] < 48 + results:
@@ -403,7 +415,7 @@ def owed_again(db, urls: list[str]) -> list[dict]:
 
 def test_every_result_outlives_a_receiver_in_chaos(database, database_url, size):
     random.seed(9)
-    results, seconds = size(6, 16), size(1, 30)
+    results, seconds = size(6, 32), size(1, 30)
     limits = HASTE | {
         "worker.http_client.ATTEMPT_SECONDS": seconds,
         "worker.http_client.READ_SECONDS": seconds / 2,

@@ -18,6 +18,7 @@ from conftest import COUNTER, FEEDBACK, HERE, QUESTIONS, REY, STRANGER, until
 from rig import Guests, Server, serving, text_until_acknowledged
 
 GUESTS = 8
+PAUSE_SECONDS = 0.05  # after each text, where they text for a minute and more
 PARTY = 'title = "Party"\nevent = "Party"\nreply = "Hello {name}"\n'
 # Root may read anything, unless it gives that right away.
 BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
@@ -265,8 +266,9 @@ def edit_at_random(folder: Path) -> None:
 
 def test_processes_are_replaced_in_the_midst_of_edits(folder, size):
     """Between two deaths lies what the server takes for no loop of crashes."""
-    with serving(folder, weakness="look_often") as server, Guests(server, GUESTS) as guests:
-        for _ in range(size(2, 4)):
+    weak = {"weakness": "look_often"}
+    with serving(folder, **weak) as server, Guests(server, GUESTS, PAUSE_SECONDS) as guests:
+        for _ in range(size(2, 15)):
             deadline = time.monotonic() + 6
             while time.monotonic() < deadline:
                 edit_at_random(folder)

@@ -6,6 +6,7 @@ edited must get the same replies there, and have the same results delivered.
 
 import json
 import logging
+import secrets
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -20,25 +21,27 @@ from typing import NamedTuple
 
 import psycopg
 import pytest
-from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Clock, Handset, Receiver
+from conftest import NUMBER, Clock, Handset, Receiver, Webhook
 from direct import Direct
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
+from rig import TMPFS
 
+from logs import JsonFormatter
 from models import Attempt, outbox
 from models.plan import find_plans
 from models.replay import find_recordings
 from models.set_aside import SET_ASIDE, SORRY
 from phone import CookieJar, TwilioError, new_sid
-from smsconvo import App, create_app
+from smsconvo import create_app
 from storage.base import Base
 from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
 from storage.unreadable import UnreadableRow
 from worker.expiry import ExpireSilent
 from worker.results import claim_due, run_attempt
 
-TMPFS = Path("/dev/shm")
-CHANCE = 11
+CHANCE = 11  # of short runs; a long one takes another each time, and prints it
 # Of each example. Only rows of the first ones are edited. Two have a questionnaire together.
 SENDERS, VICTIMS = 8, 4
 QUESTIONNAIRE = """
@@ -64,6 +67,7 @@ format = "json"
 partial = true
 """
 BODIES = ["Ann", "Blue", "3", "three", "BACK", "SKIP", "OK", "FIX 1", "STOP", "START", ""]
+BODIES += ["RESTART", "Liked “Who are you?”", "A text that is long enough for an echo"]
 NOT_UTF8 = object()
 TIMES = ["2026-11-20 13:00:00", "2026-11-20", "2026-11-26T23:00+02:00", "9999-12-31", "infinity"]
 TIMES += ["now", "soon", "12:30", "0000-00-00", "20.11.2026"]
@@ -71,9 +75,13 @@ NUMBERS = ["0", "1", "-1", "7", "three", "3.5", "9223372036854775807", "99999999
 WORDS = ["", "yes", "none", "(review)", "who", "colour", "Zoë", "{}", '{"title": 7}', "form"]
 STATES = ["open", "completed", "stopped", "expired", "pending", "delivered", "failed"]
 STATES += ["unconfirmed"]
-VALUES = [*TIMES, *NUMBERS, *WORDS, *STATES, None, b"\xff\x00", NOT_UTF8]
+OPENING = len(BODIES)  # and whatever is behind: the text that opens the sender's questionnaire
+NO_TEXT = [b"\xff\x00", NOT_UTF8]
+VALUES = [*TIMES, *NUMBERS, *WORDS, *STATES, None, *NO_TEXT * 4]
 TABLES = {
-    table.name: [column.name for column in table.columns] for table in Base.metadata.sorted_tables
+    table.name: [column.name for column in table.columns]
+    for table in Base.metadata.sorted_tables
+    if table.name != "receiver_forms"  # whose rows are of no sender
 }
 # Rows from before the database checked them have none that could be another's.
 CHECKED_ONLY = {"id", "conversation_id", "message_id", "reply_to_id", "outbox_id"}
@@ -161,19 +169,13 @@ class Operator:
 class Side:
     """One of the two apps, with phones that text it, and what it has delivered."""
 
-    def __init__(self, settings, clock: Clock, receiver: Receiver) -> None:
-        self.app: App = create_app(settings, clock)
-        self.clock, self.receiver = clock, receiver
+    def __init__(self, webhook: Webhook, receiver: Receiver, direct: Direct | None = None) -> None:
+        self.app, self.clock, self.receiver = webhook.app, webhook.clock, receiver
         self.results: dict[str, list[str]] = defaultdict(list)  # by sender
-        direct = Direct()
-        direct.app = self.app
-        self._handset = Handset(
-            f"{settings.public_url}/sms",
-            account_sid=ACCOUNT_SID,
-            auth_token=AUTH_TOKEN,
-            clock=clock,
-        )
-        self._handset._http.mount("http://", direct)
+        self._handset = webhook.phone()
+        if direct:
+            direct.app = self.app
+            self._handset._http.mount("http://", direct)
 
     def phone(self, sender: str) -> Handset:
         phone = copy(self._handset)
@@ -203,21 +205,31 @@ class Side:
         self.results[data.get("from")].append(json.dumps(event, sort_keys=True))
 
 
+class Log(logging.Handler):
+    """What the log says, line by line as it is on stderr."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter())
+        self.named: set[Row] = set()
+        self.faults: list[dict] = []  # lines that do not say what they should
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = json.loads(self.format(record))
+        if line["event"] == "unreadable":
+            self.named.add((line["table"], line["id"]))
+        if line["event"] == "log" or line.get("id", 1) is None:
+            self.faults.append(line)
+
+
 class World:
     """Both apps, and the operator; kept over all examples, each of which has its own senders."""
 
-    def __init__(self, edited: Side, twin: Side, operator: Operator, clock: Clock) -> None:
-        self.edited, self.twin, self.operator, self.clock = edited, twin, operator, clock
+    def __init__(self, edited: Side, twin: Side, operator: Operator, log: Log) -> None:
+        self.edited, self.twin, self.operator, self.log = edited, twin, operator, log
+        self.clock: Clock = edited.clock
         self.seen: Counter[str] = Counter()
-        self.named: set[Row] = set()
         self.senders = count()
-        log = edited.app.database.unreadable.on_new
-
-        def note(error: UnreadableRow) -> None:
-            self.named.add((error.table, error.id))
-            log(error)
-
-        edited.app.database.unreadable.on_new = note
 
 
 class Sender(NamedTuple):
@@ -225,14 +237,15 @@ class Sender(NamedTuple):
 
     number: str
     opening: str
-    phones: tuple[Handset, Handset]
+    phones: list[Handset]
 
 
 class Example:
     """A few senders, whose rows are edited while they text."""
 
-    def __init__(self, world: World, is_checked: bool) -> None:
+    def __init__(self, world: World, is_checked: bool, has_twin: bool = True) -> None:
         self.world, self.is_checked = world, is_checked
+        self.sides = (world.edited, world.twin) if has_twin else (world.edited,)
         self.operator = world.operator
         first = next(world.senders) * SENDERS
         self.senders = [self._sender(f"+1888{first + n:07}", n // 2) for n in range(SENDERS)]
@@ -244,7 +257,7 @@ class Example:
         self.acknowledged: dict[str, tuple[str, list[str]]] = {}  # sender and replies, by sid
 
     def _sender(self, number: str, group: int) -> Sender:
-        phones = (self.world.edited.phone(number), self.world.twin.phone(number))
+        phones = [side.phone(number) for side in self.sides]
         return Sender(number, f"Party {group}", phones)
 
     def text(self, which: int, said: int, is_repeated: bool) -> None:
@@ -253,11 +266,11 @@ class Example:
         body = BODIES[said] if said < len(BODIES) else sender.opening
         sid = new_sid()
         for _ in range(1 + is_repeated):
-            replies, expected = [self._send(phone, body, sid) for phone in sender.phones]
+            replies, *expected = [self._send(phone, body, sid) for phone in sender.phones]
             before = self.acknowledged.setdefault(sid, (sender.number, replies))
             assert replies == before[1] or self.edits[sender.number], (body, replies, before)
         if not self.edits[sender.number]:
-            assert replies == expected, (sender.number, body, replies, expected)
+            assert expected in ([], [replies]), (sender.number, body, replies, expected)
         elif replies == [SORRY]:
             self.world.seen["apologies"] += 1
             self._explain(sender.number)
@@ -270,29 +283,46 @@ class Example:
             raise AssertionError(f"{error}, after {self.edits[phone.sender]}") from error
 
     def edit(self, table: str, column: int, row: int, value: int, is_deleted: bool) -> None:
-        """Edit a cell of somebody's row, or delete the row."""
+        """Delete somebody's row, or edit a cell to the first value from here that is taken."""
+        ids = self._find_ids(table)
+        name = TABLES[table][column % len(TABLES[table])]
+        if not ids or (not self.is_checked and name in CHECKED_ONLY):
+            return
+        id = ids[row % len(ids)]
+        owners = self._owners(table, id)
+        if is_deleted and self._execute(f"DELETE FROM {table} WHERE id = ?", id):
+            self._note_edit(owners, table, id, f"{table} {id} deleted")
+            return
+        for written in VALUES[value:] + VALUES[:value]:
+            if self._write(table, name, id, written):
+                owners |= self._owners(table, id)
+                self._note_edit(owners, table, id, f"{table} {id}: {name} = {written!r}")
+                return
+
+    def _find_ids(self, table: str) -> list[int]:
         rows = self.operator.select(
             f"SELECT id FROM {table} WHERE {OURS[table].format(senders=self.victims)} ORDER BY id"
         )
-        name = TABLES[table][column % len(TABLES[table])]
-        if not rows or (not self.is_checked and name in CHECKED_ONLY):
-            return
-        (id,) = rows[row % len(rows)]
-        owners = self._owners(table, id)
-        if is_deleted:
-            done = self.operator.edit(f"DELETE FROM {table} WHERE id = ?", id)
-            what = f"{table} {id} deleted"
-        else:
-            written = "CAST(x'c3' AS TEXT)" if VALUES[value] is NOT_UTF8 else "?"
-            values = [VALUES[value]] if written == "?" else []
-            statement = f"UPDATE {table} SET {name} = {written} WHERE id = ?"
-            done = self.operator.edit(statement, *values, id)
-            what = f"{table} {id}: {name} = {VALUES[value]!r}"
-        self.world.seen["edits"] += 1
-        self.world.seen["refused"] += not done
-        for owner in (owners | self._owners(table, id)) if done else ():
+        return [id for (id,) in rows]
+
+    def _write(self, table: str, name: str, id: int, value: object) -> bool:
+        written = "CAST(x'c3' AS TEXT)" if value is NOT_UTF8 else "?"
+        values = [value] if written == "?" else []
+        return self._execute(f"UPDATE {table} SET {name} = {written} WHERE id = ?", *values, id)
+
+    def _execute(self, statement: str, *values: object) -> bool:
+        is_taken = self.operator.edit(statement, *values)
+        self.world.seen["edits" if is_taken else "refused"] += 1
+        return is_taken
+
+    def _note_edit(self, owners: set[str], table: str, id: int, what: str) -> None:
+        rows = {(table, id)}
+        if table == "conversations":  # which may use another questionnaire from now on
+            used = f"SELECT questionnaire_id FROM conversations WHERE id = {id}"
+            rows |= {("questionnaires", each) for (each,) in self.operator.select(used)}
+        for owner in owners:
             self.edits[owner].append(what)
-            self.edited_rows[owner].add((table, id))
+            self.edited_rows[owner] |= rows
             if table == "messages":
                 self.lost_messages.add(owner)
 
@@ -302,8 +332,8 @@ class Example:
     def work(self, hours: int) -> None:
         """Some time later, the jobs of both workers."""
         self.world.clock.pass_(hours=hours)
-        self.world.edited.work()
-        self.world.twin.work()
+        for side in self.sides:
+            side.work()
 
     def end(self) -> None:
         """Look at all that is left after everybody has been silent for long."""
@@ -315,6 +345,7 @@ class Example:
         self._look_for_texts()
         self._look_for_what_is_left()
         self._run_commands()
+        assert self.world.log.faults == []
 
     def _compare_results(self, number: str) -> None:
         delivered = [sorted(side.results[number]) for side in (self.world.edited, self.world.twin)]
@@ -354,6 +385,13 @@ class Example:
             assert self.edits[sender], (id, sender)
             assert is_later(planned, now) if state == "pending" else True, (id, planned, error)
 
+    def break_cell(self, table: str, name: str, value: object) -> None:
+        """Write this into a cell of each row of those whose rows may be edited, where it fits."""
+        for id in self._find_ids(table):
+            owners = self._owners(table, id)
+            if self._write(table, name, id, value):
+                self._note_edit(owners, table, id, f"{table} {id}: {name} = {value!r}")
+
     def _run_commands(self) -> None:
         app = self.world.edited.app
         database, catalog = app.database, app.files.current.catalog
@@ -374,7 +412,7 @@ class Example:
             for (id,) in self.operator.select(statement.format(sender=number))
         }
         mine = owned | self.edited_rows[number]
-        assert mine & self.world.named, (number, self.edits[number])
+        assert mine & self.world.log.named, (number, self.edits[number])
 
     def leave(self) -> None:
         """What is left of this example does not concern the next one."""
@@ -407,21 +445,33 @@ def tmp_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def world(settings, receiver, clock, migrated, tmp_path, monkeypatch) -> Iterator[World]:
-    monkeypatch.setattr(logging.getLogger("smsconvo"), "disabled", True)  # it would fill a file
+def log(monkeypatch) -> Log:
+    """Instead of the log that the tests' runner keeps, which would fill its memory."""
+    log = Log()
+    logger = logging.getLogger("smsconvo")
+    monkeypatch.setattr(logger, "handlers", [log])
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    return log
+
+
+@pytest.fixture
+def world(serve, settings, receiver, clock, migrated, tmp_path, log) -> Iterator[World]:
+    """The app that is edited is behind HTTP; its twin answers directly, in less time."""
     directory = tmp_path / "parties"
     directory.mkdir()
     for n in range(SENDERS // 2):
         review = str(n == 1).lower()
         party = QUESTIONNAIRE.format(n=n, review=review, url=receiver.url)
         (directory / f"party{n}.toml").write_text(party, "utf-8")
-    common = replace(settings, questionnaires=directory, public_url="http://sms.example")
+    edited = Side(serve(questionnaires=directory), receiver)
     twin_url = f"sqlite:///{shutil.copy(migrated, tmp_path / 'twin.db')}"
-    edited = Side(common, clock, receiver)
-    twin = Side(replace(common, database_url=twin_url), clock, receiver)
-    operator = Operator(common.database_url)
-    with edited.app.database, twin.app.database, closing(operator.connection):
-        yield World(edited, twin, operator, clock)
+    twin_settings = replace(edited.app.settings, database_url=twin_url)
+    twin_app = create_app(twin_settings, clock)
+    twin = Side(Webhook(twin_app, clock, ""), receiver, Direct())
+    operator = Operator(settings.database_url)
+    with twin_app.database, closing(operator.connection):
+        yield World(edited, twin, operator, log)
 
 
 which = st.integers(0, SENDERS - 1)
@@ -469,11 +519,35 @@ def edit_at_random(world: World, wanted: int, chance: int) -> None:
 
 
 def test_only_those_notice_whose_rows_were_edited(world, size):
-    edit_at_random(world, size(200, 2000), CHANCE)
-    seen = world.seen
-    share = seen["refused"] / seen["edits"]
-    print(f"{dict(seen)}, {share:.0%} of the edits refused, {len(world.named)} rows named")
-    assert seen["apologies"] and seen["results"] and world.named
+    chance = size(CHANCE, secrets.randbelow(2**32))
+    print(f"seed {chance}")
+    edit_at_random(world, size(200, 2000), chance)
+    print(f"{dict(world.seen)}, {len(world.log.named)} rows named")
+    assert world.seen["apologies"] and world.seen["results"] and world.log.named
+
+
+CELLS = [(table, name) for table in TABLES for name in TABLES[table] if name not in CHECKED_ONLY]
+UNUSUAL = [*NO_TEXT, "\x01\ufffeé🎉\n", 2**63 - 1]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("asking", ["who", "nothing"])
+def test_whatever_is_in_a_cell_its_senders_get_no_5xx(world, size, asking):
+    """Every cell, in a conversation that can be read otherwise and in one that cannot."""
+    for value in size(UNUSUAL[:2], UNUSUAL):
+        for table, name in CELLS:
+            example = Example(world, is_checked=False, has_twin=False)
+            for said in (OPENING, 0):
+                example.text(0, said, False)
+            world.operator.stop_checking()
+            example.break_cell("conversations", "asking", asking)
+            example.break_cell(table, name, value)
+            for said in (*range(len(BODIES)), OPENING):
+                example.text(0, said, is_repeated=said % 4 == 0)
+            example.end()
+            world.operator.check()
+            example.leave()
+    print(f"{dict(world.seen)}, {len(world.log.named)} rows named")
 
 
 # Weakened ####################################################################
@@ -488,11 +562,25 @@ def read_all_or_none(patch) -> None:
     patch(Base, "all", classmethod(all_rows))
 
 
-def set_nothing_aside(patch) -> None:
-    def raise_again(*arguments: object) -> None:
-        raise arguments[3]
+def raise_again(*arguments: object) -> None:
+    """Instead of what sets a text aside: the error that it was called for."""
+    raise arguments[3]
 
+
+def set_nothing_aside(patch) -> None:
     patch("models.set_aside", "set_aside", raise_again)
+    patch("models.set_aside", "record_only", raise_again)
+
+
+def read_earlier_texts_or_none(patch) -> None:
+    """One that cannot be read hides what they were read as, also where texts are set aside."""
+
+    def read_all(db, statement, conversation_id, limit):
+        rows = statement.fetch_all(db, conversation=conversation_id, limit=limit)
+        return [value for _, value in rows]
+
+    patch("models.message", "_read_latest", read_all)
+    patch("models.set_aside", "record_only", raise_again)
 
 
 def name_nothing(patch) -> None:
@@ -512,12 +600,14 @@ def end_all_or_none(patch) -> None:
 
 
 WEAKENED = [read_all_or_none, set_nothing_aside, name_nothing, end_all_or_none]
+WEAKENED += [read_earlier_texts_or_none]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("weaken", WEAKENED)
 def test_the_twin_notices(world, patch, weaken: Callable):
     weaken(patch)
-    with pytest.raises((AssertionError, UnreadableRow)):
+    # Flaky: when the same steps are taken again, the databases hold other rows.
+    with pytest.raises((AssertionError, UnreadableRow, FlakyFailure)):
         edit_at_random(world, 1000, CHANCE)
     print(f"noticed within {world.seen['edits']} edits")

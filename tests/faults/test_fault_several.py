@@ -17,8 +17,8 @@ from storage.postgresql import CONNECT_TIMEOUT_SECONDS
 from storage.psycopg_connection import RESPONSE_TIMEOUT_SECONDS
 
 SERVERS, SENDERS, GUESTS = 3, 2, 12
+TRIES = 10  # for a weakened server to be noticed
 DELIVERY_SECONDS = 30  # for the last result to arrive, though its sender was killed
-BACK_SECONDS = 2  # from PostgreSQL's return to the first acknowledgement
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,8 @@ class Restarts:
     """PostgreSQL goes down under load, and comes back, again and again."""
 
     def __init__(self, own: Cluster, guests: Guests, rounds: int) -> None:
+        guests.wait_for(5 * GUESTS)
+        self.slowest = max(text.at - text.sent_at for text in list(guests.acknowledged))
         self.back: list[float] = []  # seconds until the first acknowledgement
         self._own, self._guests = own, guests
         for n in range(rounds):
@@ -94,17 +96,19 @@ def restart(folder, own: Cluster, url: str, receiver: Receiver, rounds: int) -> 
     return restarts, guests, processes
 
 
-@pytest.mark.alone
 def test_postgresql_is_restarted(tmp_path, own, database_url, receiver, size):
     restarts, guests, processes = restart(tmp_path, own, database_url, receiver, size(2, 12))
     print(
         f"{len(restarts.back)} restarts, {len(guests.acknowledged)} texts,"
         f" {len(guests.refusals)} refused; first answer after"
-        f" {statistics.median(restarts.back):.2f} s, at most {max(restarts.back):.2f} s"
+        f" {statistics.median(restarts.back):.2f} s, at most {max(restarts.back):.2f} s;"
+        f" slowest text before {restarts.slowest:.2f} s"
     )
     assert guests.surprises + audit(database_url, guests.acknowledged, receiver) == []
     assert set(guests.refusals) == {503}
-    assert max(restarts.back) < BACK_SECONDS
+    # The shortest that anybody would wait who took PostgreSQL to be still away; on top, some texts
+    # on a machine that is as busy as before.
+    assert max(restarts.back) < CONNECT_TIMEOUT_SECONDS + 4 * restarts.slowest
     assert set(processes) == {None}  # all are the ones that were started
 
 
@@ -134,16 +138,21 @@ def test_there_is_time_for_an_answer_and_another_connection():
 # The checks
 
 
-def test_the_check_notices_a_postgresql_that_commits_later(tmp_path, own, database_url, receiver):
-    careless = f"{database_url}&options=-c%20synchronous_commit%3Doff"
-    with sailing(tmp_path, careless, receiver.url, SERVERS) as fleet:
-        with Guests(fleet, GUESTS) as guests:
-            for _ in range(2):
+def test_the_check_notices_a_postgresql_that_commits_later(tmp_path, own, receiver):
+    """As a rule at once; but a crash may come when everything has just been written."""
+
+    def complaints(n: int) -> list[str]:
+        url, folder = own.make_database(), tmp_path / str(n)
+        folder.mkdir()
+        careless = f"{url}&options=-c%20synchronous_commit%3Doff"
+        with sailing(folder, careless, receiver.url, SERVERS) as fleet:
+            with Guests(fleet, GUESTS) as guests:
                 guests.wait_for(len(guests.acknowledged) + 40)
                 own.stop("immediate")
                 own.start()
-    found = guests.surprises + audit(database_url, guests.acknowledged, receiver)
-    assert any(" is None" in complaint for complaint in found)
+        return guests.surprises + audit(url, guests.acknowledged, receiver)
+
+    assert any(" is None" in complaint for n in range(TRIES) for complaint in complaints(n))
 
 
 def test_the_check_notices_texts_that_count_at_each_server(tmp_path, database_url, receiver):

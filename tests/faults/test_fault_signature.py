@@ -625,6 +625,9 @@ def test_a_server_that_trusts_too_much_is_noticed(app, monkeypatch, patch, weakn
     else:
         patch("gateway.webhook", "SINGLE_FIELDS", ())
         patch("gateway.webhook", "is_sender", lambda _: True)
-    verdict = try_mutants(partial(call, app), mutants(600))
+    for seed in range(20):
+        verdict = try_mutants(partial(call, app), mutants(600, seed))
+        if verdict.escaped:
+            break
     print(f"{weakness}: {len(verdict.escaped)} of {verdict.tried} escaped")
     assert verdict.escaped

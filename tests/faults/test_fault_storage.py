@@ -19,13 +19,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count, product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 import pytest
 from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, HERE, NUMBER
-from rig import NOWHERE, REPLIES, TEXTS, Guests, Text, audit, serving
+from rig import NOWHERE, REPLIES, TEXTS, TMPFS, Guests, Text, audit, serving
 
 from phone import Phone, TwilioError, new_sid
+from storage.sqlite import PRAGMAS
 
 BARE = Path(__file__).with_name("bare.py")
 CALLS = ("pwrite64", "fsync,fdatasync", "ftruncate", "openat")
@@ -206,10 +208,12 @@ def copy_of(database: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def nursery(tmp_path_factory, migrated) -> Iterator[Nursery]:
-    nursery = Nursery(tmp_path_factory.mktemp("nursery"), migrated)
-    yield nursery
-    nursery.close()
+def nursery(migrated) -> Iterator[Nursery]:
+    """In memory: which call fails is strace's business, and how long a sync takes is nobody's."""
+    with TemporaryDirectory(dir=TMPFS if TMPFS.is_dir() else None) as folder:
+        nursery = Nursery(Path(folder), migrated)
+        yield nursery
+        nursery.close()
 
 
 def sweep(nursery: Nursery, fault: Fault, step: int) -> tuple[int, Counter, list[str]]:
@@ -273,7 +277,7 @@ def meet_in_earnest(folder: Path, fault: Fault) -> tuple[Guest, list[str]]:
         phone, all_of_it = server.phone(SENDER), processes(server.process.pid)
         traced = all_of_it if fault.lasting else all_of_it - {server.process.pid}
         strace = attach(fault.strace(database, trace), *traced)
-        guest.text(phone, tries=12 if fault.lasting else 50, pause=0.2)
+        guest.text(phone, tries=12 if fault.lasting else 200, pause=0.2)
         if fault.lasting:
             server.kill()
         else:
@@ -323,6 +327,7 @@ class Fullness:
     """How it went on a disk that is filled and freed, again and again."""
 
     refusals: Counter = field(default_factory=Counter)
+    before: float = 0  # seconds that as many answers took at first
     waits: list[float] = field(default_factory=list)  # from room to the first answers, in seconds
     misses: list[str] = field(default_factory=list)
 
@@ -335,7 +340,8 @@ def text_on_a_full_disk(folder: Path, rounds: int, weakness: str | None = None) 
         settings = {"DATABASE_URL": f"sqlite:///{database}"}
         with serving(folder, weakness=weakness, settings=settings) as server:
             with Guests(server, GUESTS) as guests:
-                guests.wait_for(20)
+                guests.wait_for(GUESTS)
+                fullness.before = time_answers(guests)
                 before = processes(server.process.pid)
                 for n in range(rounds):
                     filler = fill(disk, but=ROOM * (n % 2))
@@ -344,14 +350,19 @@ def text_on_a_full_disk(folder: Path, rounds: int, weakness: str | None = None) 
                     else:
                         wait_until_refused(guests)
                     filler.unlink()
-                    freed = time.monotonic()
-                    guests.wait_for(len(guests.acknowledged) + 5 * GUESTS)
-                    fullness.waits.append(time.monotonic() - freed)
+                    fullness.waits.append(time_answers(guests))
             if processes(server.process.pid) != before:
                 fullness.misses.append("another process answers")
         fullness.refusals.update(guests.refusals)
         fullness.misses += audit(database, guests.acknowledged) + guests.surprises
     return fullness
+
+
+def time_answers(guests: Guests) -> float:
+    """How many seconds some texts of each guest take from now on."""
+    began = time.monotonic()
+    guests.wait_for(len(guests.acknowledged) + 5 * GUESTS)
+    return time.monotonic() - began
 
 
 def wait_until_refused(guests: Guests) -> None:
@@ -371,10 +382,14 @@ def processes(pid: int) -> set[int]:
 
 def test_a_full_disk_is_refused_and_needs_no_restart(tmp_path, size):
     fullness = text_on_a_full_disk(tmp_path, size(2, 10))
-    print(f"{fullness.refusals}, answered again after {max(fullness.waits):.2f} s at most")
+    print(
+        f"{fullness.refusals}, answered again after {max(fullness.waits):.2f} s at most,"
+        f" {fullness.before:.2f} s at first"
+    )
     assert fullness.misses == []
     assert set(fullness.refusals) == {503}
-    assert max(fullness.waits) < 5
+    # As long as SQLite waits for a lock; the machine may have become busier.
+    assert max(fullness.waits) < 4 * fullness.before + PRAGMAS["busy_timeout"] / 1000
 
 
 def test_guard_an_answer_before_the_commit_is_noticed_on_a_full_disk(tmp_path):

@@ -1,0 +1,154 @@
+"""Processes of Python that have the libraries of the program from the start.
+
+To load them takes most of the time of a command. So one process loads them, and none of the
+program; what a test runs is forked from it, loads the program itself, and ends as always.
+"""
+
+import atexit
+import gc
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+LIBRARIES = """
+alembic.command bottle click dateparser email_validator granian msgspec phonenumbers psycopg
+pysqlite3 regex requests sqlalchemy.dialects.postgresql sqlalchemy.dialects.sqlite sqlalchemy.orm
+twilio.request_validator twilio.twiml.messaging_response
+"""
+LONGEST_REQUEST = 100_000  # bytes; most have some hundred, and few a thousand arguments
+TIMEOUT_SECONDS = 60
+
+
+def python(
+    folder: Path, environ: dict[str, str], *arguments: str, said: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """What `subprocess.run` returns for Python with these arguments."""
+    (stdin, input), (output, stdout), (errors, stderr) = (os.pipe() for _ in range(3))
+    process = Process(folder, environ, arguments, [stdin, stdout, stderr])
+    for stream in (stdin, stdout, stderr):
+        os.close(stream)
+    with ThreadPoolExecutor() as pool:
+        printed = [pool.submit(read, stream) for stream in (output, errors)]
+        pool.submit(write, input, said)
+        status = process.wait(TIMEOUT_SECONDS)
+    return subprocess.CompletedProcess(arguments, status, *(text.result() for text in printed))
+
+
+def read(stream: int) -> str:
+    with open(stream, encoding="utf-8") as file:
+        return file.read()
+
+
+def write(stream: int, text: str) -> None:
+    with suppress(BrokenPipeError), open(stream, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+class Process:
+    """A process of Python, with some of what `subprocess.Popen` has."""
+
+    def __init__(
+        self, folder: Path, environ: dict[str, str], arguments: Sequence[str], streams: list[int]
+    ) -> None:
+        self._reports, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        request = json.dumps([str(folder), environ, arguments]).encode()
+        with theirs:
+            socket.send_fds(requests(), [request], [*streams, theirs.fileno()])
+        self.pid = int(self._reports.recv(20))
+
+    def wait(self, seconds: float) -> int:
+        """The exit status, or minus the signal that ended it."""
+        self._reports.settimeout(seconds)
+        with self._reports:
+            try:
+                return int(self._reports.recv(20))
+            except TimeoutError:
+                os.kill(self.pid, signal.SIGKILL)
+                raise
+
+
+@cache
+def requests() -> socket.socket:
+    """Where the process takes requests that has the libraries; it ends with this one."""
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(theirs.fileno())],
+            env={"PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
+    atexit.register(process.wait)
+    atexit.register(ours.close)  # before that
+    return ours
+
+
+# In the process that has the libraries ########################################
+
+
+def fork_for_each(requests: socket.socket) -> None:
+    """Fork until there are no more requests; return in the processes that are to run something."""
+    while True:
+        request, files, *_ = socket.recv_fds(requests, LONGEST_REQUEST, 4)
+        if not request:
+            os._exit(0)
+        if not os.fork():
+            break
+        for file in files:
+            os.close(file)
+        while os.waitpid(-1, os.WNOHANG)[0]:  # those that have reported
+            pass
+    requests.close()
+    *streams, reports = files
+    if pid := os.fork():
+        report(pid, reports)
+    os.close(reports)
+    prepare(streams, *json.loads(request))
+
+
+def report(pid: int, reports: int) -> NoReturn:
+    """Say which process it is, and how it ended."""
+    os.write(reports, str(pid).encode())
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.write(reports, str(status).encode())
+    os._exit(0)
+
+
+def prepare(streams: list[int], folder: str, environ: dict[str, str], arguments: list[str]) -> None:
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(folder)
+    os.environ.update(environ)
+    sys.argv = arguments
+
+
+def run_arguments() -> None:
+    """As Python does."""
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        sys.path[0] = os.getcwd()
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(sys.argv[0])
+        runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    for name in LIBRARIES.split():
+        import_module(name)
+    sys.modules["dateparser"].parse("1 May")  # at its first date it compiles what it needs
+    gc.freeze()  # else a collection in a fork copies all that it shares with this process
+    fork_for_each(socket.socket(fileno=int(sys.argv[1])))
+    run_arguments()
