@@ -22,7 +22,7 @@ from models.google_form.address import (
 )
 from models.google_form.answer import AnswerPage
 from models.google_form.markup import read_document
-from models.google_form.page import FormPage, FormQuestion, parse_page, read_form
+from models.google_form.page import FormPage, FormQuestion, read_form
 
 FORM = "https://docs.google.com/forms/d/e/1FAIpQLSdEXAMPLE"
 OTHER = ["", None, None, None, 1]
@@ -65,6 +65,10 @@ MANY = settings(max_examples=100, deadline=None, database=None)
 def page_of(data: object, before: str = "", after: str = ";") -> str:
     text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e")
     return f"<html>{before}<script>var FB_PUBLIC_LOAD_DATA_ = {text}{after}</script></html>"
+
+
+def parse_page(html: str) -> FormPage | None:
+    return AnswerPage(html, FORM).form
 
 
 def with_items(*items: list) -> list:

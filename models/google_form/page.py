@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from models.google_form.markup import normalize, read_document
+from models.google_form.markup import normalize
 
 # The list that follows ends where JSON says: titles may hold "]" and ";".
 DATA = re.compile(r"FB_PUBLIC_LOAD_DATA_\s*=\s*(?=\[)")
@@ -92,11 +92,6 @@ class FormPage(Struct, frozen=True, dict=True):
 def one_line(text: str) -> str:
     """A text on one line, without what a terminal or a comment of TOML could not hold."""
     return "".join(filter(str.isprintable, normalize(text)))
-
-
-def parse_page(html: str) -> FormPage | None:
-    """The form of a page; None if the page carries no data, or none that can be read."""
-    return read_form(find_data(read_document(html).scripts))
 
 
 def find_data(scripts: list[str]) -> Any:
