@@ -7,11 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from click.testing import CliRunner
 from conftest import FEEDBACK, REY, Webhook
 from google_form import OTHER, SUBMIT, GoogleForm, Question
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from commands import cli
 from models.google_form.answer import AnswerPage
 from worker.form_page import Look
 from worker.google_forms import GoogleForm as Judge
@@ -711,6 +713,19 @@ def test_a_result_that_is_refused_tells_the_question_in_outbox_and_log(finished,
     assert f'"Meal" ({form.questions[2].entry}) was sent what is none of its options' in error
     (record,) = [record for record in caplog.records if record.message == "delivery"]
     assert record.fields["outcome"] == error
+
+
+def test_a_required_question_without_an_answer_is_named_in_outbox_and_log(finished, caplog):
+    caplog.set_level(logging.INFO)
+    with feedback_form(Question("Meal")) as form:
+        form.questions.append(Question("Table", required=True))
+        webhook = finished(form)
+        assert deliver(webhook)[0][0] == "failed"
+    missing = f'"Table" ({form.questions[-1].entry}) needs an answer'
+    environ = {"DATABASE_URL": webhook.app.settings.database_url}
+    assert missing in CliRunner().invoke(cli, ["outbox"], env=environ).stdout
+    (record,) = [record for record in caplog.records if record.message == "delivery"]
+    assert missing in record.fields["outcome"]
 
 
 def test_a_result_that_nobody_can_confirm_waits(finished):
