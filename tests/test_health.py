@@ -395,7 +395,8 @@ def test_nothing_of_a_trial_stays(webhook):
     change(webhook, trigger)
     before = webhook.app.database.wal_size()
     assert {ask(webhook)[0] for _ in range(5)} == {200}
-    assert not on_sqlite or webhook.app.database.wal_size() < before + 6 * 4200
+    # A page for each commit, at most two each time; the rows would be dozens of pages.
+    assert not on_sqlite or webhook.app.database.wal_size() <= before + 2 * 5 * 4120
     assert webhook.rows(ALL_ROWS) == webhook.rows("SELECT * FROM audit") == []
     webhook.phone().text("Mats BBQ")
     ids = {id for _, id in webhook.rows(ALL_ROWS)}
