@@ -415,11 +415,11 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-# Below what the kernel gives to those who ask for any port, and apart from what the other processes
-# of `make faults` take: a server that restarts here must find its port free.
-PORTS = 3000
+# Below what the kernel gives to those who ask for any port, and apart from what other processes of
+# the same tests take: a server that restarts here must find its port free.
+PORTS = 12_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-FIRST_PORT = 20_000 + PORTS * (WORKER % 4)
+FIRST_PORT = 20_000 + PORTS * WORKER
 
 
 def free_address() -> str:
