@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -93,6 +94,8 @@ def pytest_configure(config) -> None:
     global IS_LONG
     IS_LONG = config.getoption("--long")
     config.pluginmanager.register(FailuresAtOnce(config))
+    # A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class FailuresAtOnce:

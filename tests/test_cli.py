@@ -649,19 +649,11 @@ def test_rehearse_in_a_terminal_prompts_shows_results_and_ends(folder, environ, 
             if end == "Ctrl-D":
                 os.write(terminal, b"\x04")
             else:
-                interrupt(process, terminal)
+                process.send_signal(signal.SIGINT)
             assert "Every message is in rehearsal.db" in read_until(terminal, "transcript'\n")
         assert process.returncode == 0
     finally:
         os.close(terminal)
-
-
-def interrupt(process: subprocess.Popen, terminal: int) -> None:
-    """Python hears a signal that comes just before it waits for a line only with the next one."""
-    for _ in range(4):
-        process.send_signal(signal.SIGINT)
-        if select([terminal], [], [], 5)[0]:
-            return
 
 
 def read_until(terminal: int, words: str) -> str:
