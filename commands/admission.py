@@ -9,26 +9,29 @@ from typing import Any
 
 from logs import log_event
 
-# A request waits so long for a place while none gets one. Whoever waits needs a thread, too, so
+# A request waits so long for a slot while nobody gets one. Whoever waits needs a thread, too, so
 # this is what `/healthz` waits at most. Then whatever comes is refused at once.
-PATIENCE_SECONDS = 2
+STALL_SECONDS = 2
 HEALTH = "/healthz"
 REASON = "as many requests as may be are in flight, and none has ended lately"
 
 WsgiApp = Callable[[dict[str, Any], Callable], Iterable[bytes]]
 
 
-class Places:
-    """So many places, which those get that have waited longest."""
+class Slots:
+    """So many slots, which those get that have waited longest.
+
+    Unlike a FairSemaphore it lets nobody in beyond the limit, however long the wait.
+    """
 
     def __init__(self, count: int) -> None:
         self._free = count
         self._waiting: deque[Lock] = deque()  # a ticket is the lock that a thread waits for
         self._lock = Lock()
-        self._moved_at = 0.0  # when a place was taken or given back last, by time.monotonic()
+        self._moved_at = 0.0  # when a slot was taken or given back last, by time.monotonic()
 
     def take(self) -> bool:
-        """Whether there is a place, perhaps after a while; not if nothing has moved for long."""
+        """Whether it got a slot, perhaps after a while; not if nothing has moved for long."""
         ticket = Lock()
         ticket.acquire()
         with self._lock:
@@ -36,11 +39,11 @@ class Places:
                 self._take()
                 return True
             self._waiting.append(ticket)
-            patience = self._moved_at + PATIENCE_SECONDS - time.monotonic()
-        return ticket.acquire(timeout=max(patience, 0)) or self._was_called(ticket)
+            timeout = self._moved_at + STALL_SECONDS - time.monotonic()
+        return ticket.acquire(timeout=max(timeout, 0)) or self._was_called(ticket)
 
     def give_back(self) -> None:
-        """Leave the place to the one that has waited longest."""
+        """Leave the slot to the one that has waited longest."""
         with self._lock:
             self._free += 1
             if self._waiting:
@@ -53,7 +56,7 @@ class Places:
         self._moved_at = time.monotonic()
 
     def _was_called(self, ticket: Lock) -> bool:
-        """Whether it got a place at the last moment; else it no longer waits for one."""
+        """Whether it got a slot at the last moment; else it no longer waits for one."""
         with self._lock:
             if ticket not in self._waiting:
                 return True
@@ -66,18 +69,18 @@ def limit_requests(app: WsgiApp, count: int) -> WsgiApp:
 
     Others get a 503, which Twilio repeats, where they would wait until it hangs up.
     """
-    places = Places(count)
+    slots = Slots(count)
 
     def limited(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
         if environ["PATH_INFO"] == HEALTH:
             return app(environ, start_response)
-        if not places.take():
+        if not slots.take():
             log_event("refused", logging.WARNING, status=503, why=REASON)
             start_response("503 Service Unavailable", [("Content-Length", "0")])
             return [b""]
         try:
             return app(environ, start_response)
         finally:
-            places.give_back()
+            slots.give_back()
 
     return limited

@@ -12,6 +12,7 @@ from contextlib import suppress
 from ctypes import Array
 from functools import cache, partial
 from multiprocessing import RawArray, active_children
+from multiprocessing.process import BaseProcess
 from operator import attrgetter
 from threading import Event, Lock, Thread, main_thread
 from typing import Any, NoReturn
@@ -33,7 +34,7 @@ from worker import create_worker
 # Requests at a time in a process. On SQLite as many as share one commit; on PostgreSQL few have a
 # connection at a time, and the others may wait for the rest of their request.
 REQUESTS = 16
-SPARE_THREADS = 16  # for `/healthz`, and for those that wait for a place
+SPARE_THREADS = 16  # for `/healthz`, and for those that wait for a slot
 STOP_SECONDS = 20
 LAST_ANSWERS_SECONDS = 0.5  # for the texts in flight to get their 503
 CHECK_SECONDS = 0.25  # between looks at the files of the database
@@ -211,7 +212,7 @@ def exit_on_storage_failure(database: Database) -> None:
         main_thread().join(CHECK_SECONDS)
         look_at_files(database)
     time.sleep(LAST_ANSWERS_SECONDS)  # by then the operator may have done all that is to be done
-    end_process(database)
+    end_process(database, multiprocessing.parent_process())
 
 
 def look_at_files(database: Database) -> None:
@@ -220,14 +221,15 @@ def look_at_files(database: Database) -> None:
         database.check()
 
 
-def end_process(database: Database) -> NoReturn:
+def end_process(database: Database, server: BaseProcess | None = None) -> NoReturn:
     """End this process, whose database is broken, once nothing is lost with it.
 
-    Closing the database would write to it.
+    The server ends as well where the operator must act first. Closing the database would write to
+    it.
     """
     save_data(database)
     with suppress(OSError):  # a disk that failed cannot even be looked at
-        if database.find_obstacle() and (server := multiprocessing.parent_process()):
+        if server and database.find_obstacle():
             os.kill(server.pid, signal.SIGTERM)
     os._exit(os.EX_SOFTWARE)
 

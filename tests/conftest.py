@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -93,6 +94,8 @@ def pytest_configure(config) -> None:
     global IS_LONG
     IS_LONG = config.getoption("--long")
     config.pluginmanager.register(FailuresAtOnce(config))
+    # A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class FailuresAtOnce:
@@ -415,11 +418,11 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-# Below what the kernel gives to those who ask for any port, and apart from what the other processes
-# of `make faults` take: a server that restarts here must find its port free.
-PORTS = 3000
+# Below what the kernel gives to those who ask for any port, and apart from what other processes of
+# the same tests take: a server that restarts here must find its port free.
+PORTS = 12_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-FIRST_PORT = 20_000 + PORTS * (WORKER % 4)
+FIRST_PORT = 20_000 + PORTS * WORKER
 
 
 def free_address() -> str:

@@ -48,7 +48,7 @@ def test_a_text_waits_for_a_place_while_others_end(app):
 
 
 def test_once_nothing_moves_texts_are_refused_at_once_and_health_is_answered(app, patch):
-    patch("commands.admission", "PATIENCE_SECONDS", 0.2)
+    patch("commands.admission", "STALL_SECONDS", 0.2)
     limited = limit_requests(app, 2)
     with ThreadPoolExecutor(2) as threads:
         held = [threads.submit(ask, limited) for _ in range(2)]

@@ -373,7 +373,7 @@ def test_serve_refuses_a_directory_that_may_not_be_written(folder, environ):
 
 def test_serve_refuses_a_database_that_may_not_be_written(folder, environ, database_file):
     database_file.chmod(0o444)
-    ended = run(folder, environ, "serve", under=("timeout", "5", *BOUND))
+    ended = run(folder, environ, "serve", under=BOUND)
     assert_refused(ended, "The database cannot be used: ", "Check DATABASE_URL")
 
 

@@ -3,8 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
-from threading import Timer
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +14,7 @@ from owing import count, owe, owe_many
 from commands import cli
 from models.outbox import PAGE_SIZE
 from storage.file_lock import FileLock
+from storage.sqlite import SQLite
 
 GONE = "https://gone.example/"
 MANY = 3 * PAGE_SIZE
@@ -121,12 +122,19 @@ def test_a_retry_that_was_interrupted_keeps_what_it_did_and_can_be_run_again(
 def test_a_database_that_takes_nothing_in_time_is_told_so(
     folder, environ, database, monkeypatch, patch
 ):
-    patch("storage.database", "WRITE_TIMEOUT_SECONDS", 0.2)
     monkeypatch.chdir(folder)
     owe(database, [GONE])
-    lock = FileLock(f"{database.engine.url.database}-gate")
+    lock, write = FileLock(f"{database.engine.url.database}-gate"), SQLite.write
     lock.acquire()
-    Timer(2, lock.close).start()  # the command ends when its own write has
+
+    def write_in_vain(self: SQLite, transaction: Callable) -> None:
+        try:
+            write(self, transaction)
+        finally:
+            lock.close()  # the command ends when what it gave up has ended, too
+
+    patch("storage.database", "WRITE_TIMEOUT_SECONDS", 0.2)
+    patch(SQLite, "write", write_in_vain)
     result = CliRunner(env=environ).invoke(cli, ["outbox", "retry", "--all"])
     assert result.exit_code == os.EX_UNAVAILABLE
     assert "None" not in result.stderr

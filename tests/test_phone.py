@@ -562,14 +562,14 @@ def test_refused_connection_is_an_error():
     assert phone.last.status is None
 
 
-@pytest.mark.parametrize("content, drip", [("", 2), (message("Hello") * 9, 0.05)])
+@pytest.mark.parametrize("content, drip", [("", 9), (message("Hello") * 9, 0.05)])
 def test_answer_that_comes_too_slowly_is_an_error(phone, webhook, content, drip):
     assert phone.patience == 15
     phone.patience = 0.3
     webhook.say(content, drip=drip)
     start = time.monotonic()
     assert code_of(phone) == 11205
-    assert 0.3 <= time.monotonic() - start < 1
+    assert 0.3 <= time.monotonic() - start < 9  # both would take longer, even undisturbed
 
 
 def test_answer_that_breaks_off_is_an_error(phone, webhook):

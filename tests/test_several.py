@@ -128,8 +128,10 @@ def losing_commits(url: str) -> Iterator[str]:
         server.daemon_threads = True
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         port = server.server_address[1]
-        yield f"postgresql://postgres@127.0.0.1:{port}/{make_url(url).database}?sslmode=disable"
-        server.shutdown()
+        try:
+            yield f"postgresql://postgres@127.0.0.1:{port}/{make_url(url).database}?sslmode=disable"
+        finally:
+            server.shutdown()
 
 
 @on_postgresql

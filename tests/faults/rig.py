@@ -133,8 +133,9 @@ class Server:
         return int(children.read_text().split()[0]) if self.under else pid
 
     def logged(self) -> list[dict]:
-        lines = self.log.read_text("utf-8", "replace").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        lines = self.log.read_text("utf-8", "replace").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]  # one may be written right now
+        return [json.loads(line) for line in whole if line.startswith("{")]
 
     @property
     def on_postgresql(self) -> bool:

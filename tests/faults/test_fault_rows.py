@@ -160,6 +160,13 @@ class Operator:
         for name, _ in self._triggers:
             self.connection.execute(f"DROP TRIGGER {name}")
 
+    def plan_results(self) -> None:
+        """As the migration does that makes the database check: what is pending is due some time."""
+        self.connection.execute(
+            "UPDATE outbox SET next_attempt_at = created_at"
+            " WHERE state = 'pending' AND next_attempt_at IS NULL"
+        )
+
     def check(self) -> None:
         for _, sql in self._triggers:
             self.connection.execute(sql)
@@ -308,7 +315,10 @@ class Example:
     def _write(self, table: str, name: str, id: int, value: object) -> bool:
         written = "CAST(x'c3' AS TEXT)" if value is NOT_UTF8 else "?"
         values = [value] if written == "?" else []
-        return self._execute(f"UPDATE {table} SET {name} = {written} WHERE id = ?", *values, id)
+        is_taken = self._execute(f"UPDATE {table} SET {name} = {written} WHERE id = ?", *values, id)
+        if is_taken and table == "outbox":
+            self.operator.plan_results()
+        return is_taken
 
     def _execute(self, statement: str, *values: object) -> bool:
         is_taken = self.operator.edit(statement, *values)
