@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -365,7 +366,15 @@ def serve(settings, clock) -> Iterator:
         server.shutdown()
         thread.join()
         server.server_close()
+        wait_for_requests()
         app.database.close()
+
+
+def wait_for_requests() -> None:
+    """What still uses the database would open a connection that nobody closes."""
+    for thread in threading.enumerate():
+        if thread.name == "probe" or "process_request" in thread.name:
+            thread.join(5)
 
 
 @pytest.fixture
