@@ -45,7 +45,7 @@ def find_pausing_ids(db: Session, ids: Collection[int]) -> list[int]:
 
 def find_questionnaire(db: Session, webhook_id: str) -> Questionnaire:
     """The questionnaire, as it was then, that the result with this id answers."""
-    return QUESTIONNAIRE.fetch_all(db, webhook_id=webhook_id)[0][0]
+    return QUESTIONNAIRE.fetch_all(db, webhook_id=webhook_id)[0][1]
 
 
 def redeliver(db: Session, ids: Collection[int], now: datetime) -> list[int]:
@@ -86,7 +86,7 @@ DELIVERIES = Statement(
 )
 CONVERSATIONS, VERSIONS = Conversation.__table__, Version.__table__
 QUESTIONNAIRE = Statement(
-    sa.select(VERSIONS.c.definition)
+    sa.select(VERSIONS.c.id, VERSIONS.c.definition)
     .join_from(TABLE, CONVERSATIONS)
     .join(VERSIONS)
     .where(TABLE.c.webhook_id == sa.bindparam("webhook_id"))

@@ -73,7 +73,7 @@ class ReceiverForm(Base):
     def find_confirmation(cls, db: Session, url: str) -> str:
         """What the form with this address says when it has recorded a result; "" if unknown."""
         rows = CONFIRMATION.fetch_all(db, url=form_url(url))
-        return (rows[0][0] or "") if rows else ""
+        return (rows[0][1] or "") if rows else ""
 
     @classmethod
     def claim(cls, db: Session, url: str, now: datetime, interval: timedelta) -> bool:
@@ -169,7 +169,7 @@ TABLE = ReceiverForm.__table__
 IS_URL = TABLE.c.url == sa.bindparam("url")
 BY_URL = Statement(sa.select(TABLE).where(IS_URL))
 BY_URL_LOCKED = Statement(sa.select(TABLE).where(IS_URL).with_for_update())
-CONFIRMATION = Statement(sa.select(TABLE.c.confirmation).where(IS_URL))
+CONFIRMATION = Statement(sa.select(TABLE.c.id, TABLE.c.confirmation).where(IS_URL))
 CHANGED = Statement(
     sa.select(TABLE).where(sa.or_(TABLE.c.changed_at.is_not(None), TABLE.c.problem.is_not(None)))
 )

@@ -1226,7 +1226,7 @@ def test_the_sender_claims_no_more_than_it_can_send_and_in_the_end_sends_all(
 
 
 def test_a_stop_waits_a_moment_for_the_attempt_in_flight(serve, questionnaires, answering, patch):
-    patch("worker.results", "FINISH_SECONDS", PATIENCE_SECONDS)
+    patch("worker.worker", "FINISH_SECONDS", PATIENCE_SECONDS)
     reached, go_on = Event(), Event()
     send_results(questionnaires, answering(slow(reached, go_on)))
     webhook = serve()
