@@ -67,7 +67,7 @@ def load(tmp_path):
         ),
         (ONE + "[results]\nurl = 'example.org'", "results, url", "https://"),
         (ONE + "[results]\nurl = 'http://[::1'", "results, url", "https://"),
-        (ONE + "[results]\nurl = 'http://a'\ntrial_url = 'b'", "results, trial_url", "Remove it."),
+        ("trial_url = 'http://a'\n" + ONE, "unknown field `trial_url`", "Remove it"),
         (
             ONE + "[results]\nurl = 'http://a'\nformat = 'xml'",
             "results, format",

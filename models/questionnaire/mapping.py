@@ -34,9 +34,6 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
     if results is None:
         return
     yield from bad_address(questionnaire)
-    if results.trial_url:
-        sentence = "is only for serve --results-to. Remove it."
-        yield Problem("results, trial_url", sentence)
     if results.format == "json":
         for name in results.changed(OF_FORMS):
             sentence = 'belongs to format = "form". Remove it, or the format.'
