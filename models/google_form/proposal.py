@@ -9,6 +9,7 @@ import msgspec
 
 from models.google_form.address import response_url
 from models.google_form.fields import EMAIL, FIELD, entry_of
+from models.google_form.misfits import FREE_KINDS, needed_parts
 from models.google_form.options import (
     inline_table,
     match_values,
@@ -16,7 +17,6 @@ from models.google_form.options import (
     quote,
 )
 from models.google_form.page import FormPage, FormQuestion, one_line
-from models.google_form.preflight import FREE_KINDS, needed_parts
 from models.questionnaire.answers import KINDS
 from models.questionnaire.form_fields import has_options, known_names, split_ways
 from models.questionnaire.schema import Field, Question, Questionnaire, Results
