@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 from gateway import twiml
 from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from logs import dropped_lines, error_location, log_event
-from models import Delivery, IncomingText, Message, ReceiverForm, respond
-from models.delivery import Undelivered
+from models import IncomingText, Message, ReceiverForm, respond
 from models.receiver_form import group_by_form
 from models.set_aside import record_only, set_aside
 from models.trial import try_recording
 from models.turn import Reply, load, save
+from models.undelivered import Undelivered
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
@@ -291,7 +291,7 @@ def probe_database(app: App) -> tuple[DatabaseState, str]:
 def read_state(app: App) -> DatabaseState:
     now, forms = app.clock(), group_by_form(app.files.current.catalog)
     with app.database.read() as db:
-        version, undelivered = db.scalar(SELECT_VERSION), Delivery.count_undelivered(db, now)
+        version, undelivered = db.scalar(SELECT_VERSION), Undelivered.find(db, now)
         changed = ReceiverForm.find_changed(db, forms)
     names = sorted(name for form in changed for name, _ in forms[form.url])
     return DatabaseState(version, undelivered, names)
