@@ -292,8 +292,8 @@ def read_state(app: App) -> DatabaseState:
     now, forms = app.clock(), group_by_form(app.files.current.catalog)
     with app.database.read() as db:
         version, undelivered = db.scalar(SELECT_VERSION), Undelivered.find(db, now)
-        changed = ReceiverForm.find_changed(db, forms)
-    names = sorted(name for form in changed for name, _ in forms[form.url])
+        changed = ReceiverForm.find_changed_urls(db, forms)
+    names = sorted(name for url in changed for name, _ in forms[url])
     return DatabaseState(version, undelivered, names)
 
 
