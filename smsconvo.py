@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 from gateway import twiml
 from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from logs import dropped_lines, error_location, log_event
-from models import Delivery, Message, ReceiverForm
-from models.delivery import Undelivered
+from models import Message, ReceiverForm
 from models.receiver_form import group_by_form
 from models.set_aside import record_only, set_aside, take
 from models.trial import try_recording
 from models.turn import Reply
+from models.undelivered import Undelivered
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
@@ -271,9 +271,9 @@ def probe_database(app: App) -> tuple[DatabaseState, str]:
 def read_state(app: App) -> DatabaseState:
     now, forms = app.clock(), group_by_form(app.files.current.catalog)
     with app.database.read() as db:
-        version, undelivered = db.scalar(SELECT_VERSION), Delivery.count_undelivered(db, now)
-        changed = ReceiverForm.find_changed(db, forms)
-    names = sorted(name for form in changed for name, _ in forms[form.url])
+        version, undelivered = db.scalar(SELECT_VERSION), Undelivered.find(db, now)
+        changed = ReceiverForm.find_changed_urls(db, forms)
+    names = sorted(name for url in changed for name, _ in forms[url])
     return DatabaseState(version, undelivered, names)
 
 

@@ -18,7 +18,7 @@ from commands.terminal import MAX_LINES, describe_more, escape, print_json
 from models import Attempt, Delivery, ReceiverForm
 from models import outbox as results
 from models.google_form.address import page_url
-from models.outbox import PAGE_SIZE
+from models.outbox import CONFIRMED, PAGE_SIZE
 from models.questionnaire import loader
 from models.receiver_form import group_by_form
 from settings import Settings
@@ -31,12 +31,13 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each, forms too.")
 @click.pass_context
 def outbox(ctx: click.Context, as_json: bool) -> None:
     """List the results that are not delivered, and why.
 
-    pending: it is tried again. paused: not until you retry it, or another one for its address.
+    pending: it is tried again. paused: not until you retry it, or another one for its address, or
+    confirm the one that says why.
     failed: it is not tried again until you retry it. unconfirmed: it may have arrived; look for it
     at the receiver, then confirm or retry it.
     """
@@ -52,13 +53,12 @@ def outbox(ctx: click.Context, as_json: bool) -> None:
                 print_json(as_dict(delivery, paused))
             else:
                 print_state(delivery, paused)
-        if not as_json:
-            print_forms(database)
+        print_forms(database, as_json)
     if is_empty and not as_json:
         click.echo("Everything is delivered.")
 
 
-def print_forms(database: Database) -> None:
+def print_forms(database: Database, as_json: bool) -> None:
     """Print which Google Forms have changed, or take nothing as it is sent; and what to do."""
     catalog, _ = loader.examine(Settings.from_env(os.environ).questionnaires)
     forms = group_by_form(catalog)
@@ -66,13 +66,23 @@ def print_forms(database: Database) -> None:
         changed = ReceiverForm.find_changed(db, forms)
     for form in changed:
         names = [name for name, _ in forms[form.url]]
+        misfits = form.find_misfits(forms[form.url])
+        problems = [str(problem._replace(file=f"{name}.toml")) for name, problem in misfits]
+        if as_json:
+            print_json(form_as_dict(form, names, problems))
+            continue
         command = f"form {page_url(form.url)} --for {names[0]}"
         click.echo(f"The form of {', '.join(names)} {form.describe()}. Run: {command}")
-        misfits = list(form.find_misfits(forms[form.url]))
-        for name, problem in misfits[:MAX_LINES]:
-            click.echo(f"    {escape(str(problem._replace(file=f'{name}.toml')))}")
-        if more := describe_more(len(misfits)):
+        for problem in problems[:MAX_LINES]:
+            click.echo(f"    {escape(problem)}")
+        if more := describe_more(len(problems)):
             click.echo(f"    {more}")
+
+
+def form_as_dict(form: ReceiverForm, names: list[str], problems: list[str]) -> dict[str, object]:
+    """The same for machines: of all lines, those of forms have a `form`, and those only."""
+    found = {"form": form.url, "questionnaires": names, "changed_at": form.changed_at}
+    return found | {"problem": form.problem, "problems": problems}
 
 
 def print_state(delivery: Delivery, paused: set[str]) -> None:
@@ -87,7 +97,7 @@ def print_state(delivery: Delivery, paused: set[str]) -> None:
 def describe_time(delivery: Delivery, paused: set[str]) -> str:
     """When it is tried again, or was delivered, to go behind its state."""
     if delivery.state == "delivered" and delivery.delivered_at:
-        how = "confirmed" if delivery.cause else "at"
+        how = "confirmed" if delivery.cause == CONFIRMED else "at"
         return f", {how} {format_time(delivery.delivered_at)}"
     if delivery.next_attempt_at is None:
         return ""
@@ -209,12 +219,24 @@ def print_block(title: str, text: str) -> None:
 def confirm(ids: tuple[int, ...]) -> None:
     """Say that results have arrived.
 
-    They count as delivered, and are not sent again.
+    They count as delivered, and are not sent again. A receiver that got nothing only because of one
+    of these gets results again.
     """
     with ready_database() as database:
+        paused = find_pausing_urls(database, ids)
         count, missing = change(database, results.confirm, split(ids), len(ids))
-    refuse_missing(missing)
+        with database.read() as db:
+            paused -= results.find_paused_urls(db)
     click.echo(f"Confirmed: {count}.")
+    for url in sorted(map(str, paused)):
+        click.echo(f"Results for {escape(url)} are sent again.")
+    refuse_missing(missing)
+
+
+def find_pausing_urls(database: Database, ids: Sequence[int]) -> set[str]:
+    """The URLs that get nothing because of one of these results."""
+    with database.read() as db:
+        return set().union(*(results.find_pausing_urls(db, page) for page in split(ids)))
 
 
 def refuse_missing(ids: set[int]) -> None:
@@ -229,36 +251,52 @@ def refuse_missing(ids: set[int]) -> None:
 def retry(ids: tuple[int, ...], retry_all: bool) -> None:
     """Try again now to deliver results: those with an ID, or --all.
 
-    It may be interrupted, and run again. What is unconfirmed may have arrived, so --all leaves it.
+    It may be interrupted, and run again. --all leaves what may have arrived: what is unconfirmed,
+    and what is tried again by itself though an attempt may have arrived.
     """
     if bool(ids) == retry_all:
         raise click.UsageError("Name the results by ID, or say --all.")
     with ready_database() as database:
-        count, missing = redeliver_all(database) if retry_all else redeliver_ids(database, ids)
-        left = sum(map(len, find_pages(database, "unconfirmed"))) if retry_all else 0
-    refuse_missing(missing)
+        if retry_all:
+            count, missing, left = redeliver_all(database)
+        else:
+            count, missing, left = redeliver_ids(database, ids)
     click.echo(f"To be tried again now: {count}.")
     if left:
-        click.echo(f"Left as they are: {left}, unconfirmed. Look for them, then name them by ID.")
+        click.echo(
+            f"Left as they are, because they may have arrived: {left}. Look for them at the"
+            " receiver, then confirm or retry them by ID."
+        )
+    refuse_missing(missing)
 
 
-def redeliver_all(database: Database) -> tuple[int, set[int]]:
+Redelivered = tuple[int, set[int], int]  # how many, which are not there, and how many were left
+
+
+def redeliver_all(database: Database) -> Redelivered:
     with database.read() as db:
         total = results.count_undelivered(db)
-    pages = chain.from_iterable(find_pages(database, state) for state in RETRIED)
-    count, _ = change(
-        database, results.redeliver, pages, total
-    )  # what is missing was delivered meanwhile
-    return count, set()
+    pages = chain.from_iterable(find_pages(database, state) for state in STATES)
+    count, left = change(database, results.redeliver_certain, pages, total)
+    return count, set(), count_undelivered(database, left)
 
 
-def redeliver_ids(database: Database, ids: Sequence[int]) -> tuple[int, set[int]]:
-    """Redeliver these, and what keeps others from the same URLs: a failure of theirs."""
+def redeliver_ids(database: Database, ids: Sequence[int]) -> Redelivered:
+    """Redeliver these, and what keeps others from the same URLs and has certainly failed."""
+    left: set[int] = set()
     for page in split(ids):
         with database.read() as db:
             blocking = results.find_pausing_ids(db, page)
-        change(database, results.redeliver, split(blocking), len(blocking))
-    return change(database, results.redeliver, split(ids), len(ids))
+        left |= change(database, results.redeliver_certain, split(blocking), len(blocking))[1]
+    count, missing = change(database, results.redeliver, split(ids), len(ids))
+    return count, missing, count_undelivered(database, left - set(ids))
+
+
+def count_undelivered(database: Database, ids: set[int]) -> int:
+    """How many of these have not been delivered meanwhile."""
+    with database.read() as db:
+        pages = split(sorted(ids))
+        return sum(len(results.find_undelivered_ids(db, page)) for page in pages)
 
 
 def split(ids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -19,7 +19,8 @@ import click
 from commands.serve import acquire_server_lock
 from commands.server import STOP_SECONDS
 from commands.terminal import PROMPT, echo, from_option, text_lines, to_option
-from models import Delivery, Questionnaire, outbox
+from models import Questionnaire, outbox
+from models.undelivered import Undelivered
 from resources import open_database
 from settings import Settings, SettingsError
 from storage import connect
@@ -161,7 +162,7 @@ def wait_for_results(settings: Settings) -> int:
     with open_database(settings) as database:
         while True:
             with database.read() as db:
-                pending = Delivery.count_undelivered(db, database.now()).pending
+                pending = Undelivered.find(db, database.now()).pending
             if not pending or time.monotonic() > deadline:
                 return pending
             time.sleep(0.05)

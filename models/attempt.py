@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.delivery import Delivery
 from models.failures import clean, describe
-from storage.base import Base, Statement
+from storage.base import LITERAL_1, Base, Statement
 
 MAX_ANSWER = 64 * 1024  # bytes of an answer, in UTF-8, that are kept
 MAX_DURATION = timedelta(days=1)  # by clocks that may have been set meanwhile
@@ -19,7 +19,8 @@ class Attempt(Base):
 
     `answer` is what of the receiver's answer tells why, where somebody may have to look. It and
     `detail` are a stranger's words, and may quote what guests answered. Like all of this, they are
-    erased with the result. An attempt that its worker did not survive has no row.
+    erased with the result. An attempt that its worker did not survive has no row. `started_at` is
+    when it was claimed.
     """
 
     __tablename__ = "delivery_attempts"
@@ -69,14 +70,20 @@ class Attempt(Base):
         return describe(self.cause, self.status, self.detail) if self.cause else "delivered"
 
     def record(self, db: Session) -> None:
-        """Insert its row, unless the result was erased meanwhile.
+        """Write its row, unless the result was erased meanwhile.
 
-        The transaction may run twice, and may have been committed the first time.
+        It has one by now if its transaction runs twice, or if a stop has recorded it as interrupted
+        and it ended after all.
         """
-        found = EXISTING.fetch_all(db, result=self.outbox_id, this=self.id or 0)
-        if found and not found[0][0]:
-            self.id = None  # that of a transaction that was rolled back may be another's by now
+        found = EXISTING.fetch_all(db, result=self.outbox_id, claimed_at=self.started_at)
+        if not found:
+            return
+        ((self.id,),) = found
+        if self.id is None:
             self.insert(db)
+        else:
+            outcome = {name: getattr(self, name) for name in OUTCOME}
+            ENDED_AFTER_ALL.execute(db, this=self.id, **outcome)
 
 
 def truncate(answer: str) -> str:
@@ -91,10 +98,18 @@ OF_RESULT = Statement(
     sa.select(TABLE).where(TABLE.c.outbox_id == sa.bindparam("result")).order_by(TABLE.c.id)
 )
 OUTBOX = Delivery.__table__
-IS_THIS = sa.and_(TABLE.c.id == sa.bindparam("this"), TABLE.c.outbox_id == OUTBOX.c.id)
+# No two claims of a result are of the same moment.
+IS_THIS = (TABLE.c.outbox_id == OUTBOX.c.id) & (TABLE.c.started_at == sa.bindparam("claimed_at"))
 # A row if the result is there, with the id of the attempt if that is there, too.
 EXISTING = Statement(
     sa.select(TABLE.c.id)
     .select_from(OUTBOX.outerjoin(TABLE, IS_THIS))
     .where(OUTBOX.c.id == sa.bindparam("result"))
+    .limit(LITERAL_1)
+)
+OUTCOME = ("duration_ms", "status", "cause", "detail", "answer")
+ENDED_AFTER_ALL = Statement(
+    sa.update(TABLE)
+    .where(TABLE.c.id == sa.bindparam("this"))
+    .values({name: sa.bindparam(name) for name in OUTCOME})
 )

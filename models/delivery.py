@@ -5,8 +5,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from math import isfinite, nan
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -30,37 +29,23 @@ MAX_IN_FLIGHT = 16  # attempts of one worker
 # Of these at one URL, so that one that hangs holds up no other. Workers do not know of each
 # other's, so two may have twice as many in flight there.
 MAX_PER_RECEIVER = 4
-MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery is `failed`
+MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery is given up
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
-MAX_COUNT = 1000  # of what is not delivered, in `/healthz`
+MAY_HAVE_ARRIVED = (
+    "The result may have arrived: look for it at the receiver. If it is there, confirm it; if not,"
+    " retry."
+)
 MAX_UNCONFIRMED = 2  # attempts that may have been recorded, after which the operator decides
 UNCONFIRMED_DELAY = timedelta(minutes=5)  # between these
 IS_PENDING = "state = 'pending'"
 PAUSING = [cause for cause in CAUSES if effect_of(cause) == "pause"]
-IS_PAUSING = f"state = 'failed' AND cause IN ({', '.join(map(repr, PAUSING))})"
+IS_PAUSING = f"state IN ('failed', 'unconfirmed') AND cause IN ({', '.join(map(repr, PAUSING))})"
 IS_UNDELIVERED = "state <> 'delivered'"
 
 
 def new_webhook_id() -> str:
     """An id that a receiver can tell a result by, however often it comes."""
     return f"msg_{uuid.uuid4().hex}"
-
-
-class Undelivered(NamedTuple):
-    """Counts of what is not delivered; None for what is not known."""
-
-    pending: int | None = None
-    failed: int | None = None
-    unconfirmed: int | None = None
-    oldest_seconds: int | None = None  # the age of the oldest that is pending
-
-    def summary(self) -> dict[str, object]:
-        """For `/healthz`: the counts go up to MAX_COUNT, and `more` names those that are higher."""
-        names = ("pending", "failed", "unconfirmed")
-        counts = {name: getattr(self, name) for name in names}
-        more = [name for name, count in counts.items() if count and count > MAX_COUNT]
-        counts |= dict.fromkeys(more, MAX_COUNT)
-        return counts | {"more": more, "oldest_pending_seconds": self.oldest_seconds}
 
 
 class Delivery(Base):
@@ -70,8 +55,9 @@ class Delivery(Base):
     whose lease ran out finds another one in the row if the delivery was claimed again.
 
     A receiver that wants no more, such as one that answered 410, gets nothing until the operator
-    retries: a failed result keeps all others for its URL from being claimed. What may have arrived
-    is `unconfirmed` after two attempts, and waits for the operator, too.
+    retries: that result keeps all others for its URL from being claimed. What may have arrived
+    is `unconfirmed` after two attempts. So is whatever is given up after such an attempt, or after
+    one that a stop or a crash has ended. Operators may send again all that is `failed`.
     """
 
     __tablename__ = "outbox"
@@ -103,8 +89,10 @@ class Delivery(Base):
     last_error: Mapped[str | None]
     created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
-    cause: Mapped[str | None]  # of the last failure; also when the operator confirmed the result
-    unconfirmed: Mapped[int] = mapped_column(default=0)  # attempts that may have been recorded
+    cause: Mapped[str | None]  # of the last failure, or CONFIRMED
+    # Attempts that may have been recorded, those without an outcome included, since the operator
+    # last retried.
+    unconfirmed: Mapped[int] = mapped_column(default=0)
 
     @classmethod
     def find_due(cls, db: Session, now: datetime) -> list[str]:
@@ -165,18 +153,15 @@ class Delivery(Base):
         """The latest result of a conversation."""
         return cls.first(db, NEWEST, conversation=conversation_id)
 
-    @classmethod
-    def count_undelivered(cls, db: Session, now: datetime) -> "Undelivered":
-        """How many are in each state; that takes no longer if many are."""
-        ((pending, failed, unconfirmed, oldest),) = COUNT_UNDELIVERED.fetch_all(db)
-        age = now.timestamp() - float(nan if oldest is None else oldest)
-        oldest_seconds = max(int(age), 0) if isfinite(age) else None if pending else 0
-        return Undelivered(pending, failed, unconfirmed, oldest_seconds)
-
     @property
     def is_quarantined(self) -> bool:
         """Whether nothing else should be sent beside this one, which is in flight."""
         return self.crashed_claims > QUARANTINE_AFTER
+
+    @property
+    def claimed_at(self) -> datetime:
+        """When the attempt in flight was claimed: no other one has the same time."""
+        return self.stored["leased_until"] - LEASE
 
     def succeed(self, status: int, now: datetime) -> None:
         """Note that the receiver has it; `status` is the HTTP status of its response."""
@@ -205,8 +190,7 @@ class Delivery(Base):
             self.unconfirmed += 1
             is_last = is_last or self.unconfirmed >= MAX_UNCONFIRMED
         if is_last or effect in ("fail", "pause"):
-            self.state = "unconfirmed" if effect == "confirm" else "failed"
-            self.next_attempt_at = None
+            self._end()
         else:
             delay = UNCONFIRMED_DELAY if effect == "confirm" else DELAYS[self.attempts - 1]
             delay *= random.uniform(1, JITTER)
@@ -215,34 +199,41 @@ class Delivery(Base):
     def save_outcome(self, db: Session) -> None:
         """Write how an attempt ended, unless its lease ran out and it was claimed again since.
 
-        It may be `failed` by now, because the lease ran out and no further claim was allowed. The
-        outcome replaces that: the worker was only slow.
+        It may be given up by now, because the lease ran out and no further claim was allowed. The
+        outcome replaces that: the worker was only slow. That the receiver has it counts always.
         """
         outcome = {name: getattr(self, name) for name in OUTCOME}
-        SAVE_OUTCOME.execute(db, this=self.id, lease=self.stored["leased_until"], **outcome)
+        if self.state == "delivered":
+            SAVE_DELIVERED.execute(db, this=self.id, **outcome)
+        else:
+            SAVE_OUTCOME.execute(db, this=self.id, lease=self.stored["leased_until"], **outcome)
 
-    def has_lease(self, db: Session) -> bool:
-        """Whether this claim still holds: nobody has claimed it since, or saved an outcome."""
+    def lock_lease(self, db: Session) -> bool:
+        """Whether this claim still holds, and keeps others from ending it until this commits."""
         return bool(HELD.fetch_all(db, this=self.id, lease=self.stored["leased_until"]))
 
     def release(self, db: Session, now: datetime) -> None:
         """Give back a lease whose attempt the worker cuts short, because it is stopped.
 
         That says nothing about the result or its receiver, so it counts neither as an attempt nor
-        as a crash. The attempt itself may be changing this object in another thread.
+        as a crash; but what it sent may arrive. The attempt itself may be changing this object in
+        another thread.
         """
         released = self.from_row(self.stored.values())
         released.attempts -= 1
         released.crashed_claims -= 1
+        released.unconfirmed += 1
         released.next_attempt_at, released.leased_until = now + DELAYS[0], None
         released._note("interrupted")
         released.save_outcome(db)
 
     def _lease(self, now: datetime) -> bool:
-        """Take the lease; False where that was done too often, and the delivery has failed.
+        """Take the lease; False where that was done too often, and the delivery is given up.
 
-        A failed delivery keeps its last lease: whoever holds it may only be slow.
+        It keeps its last lease then: whoever holds that may only be slow.
         """
+        if self.crashed_claims:
+            self.unconfirmed += 1  # nobody knows what the last claim has led to
         if self.attempts > len(DELAYS):
             return self._give_up("the last attempt")
         if self.crashed_claims >= MAX_CRASHED_CLAIMS:
@@ -254,9 +245,15 @@ class Delivery(Base):
         return True
 
     def _give_up(self, crashes: str) -> bool:
-        self.state, self.next_attempt_at = "failed", None
         self._note("crashed", detail=crashes)
+        self._end()
         return False
+
+    def _end(self) -> None:
+        self.next_attempt_at = None
+        self.state = "unconfirmed" if self.unconfirmed else "failed"
+        if self.unconfirmed and effect_of(self.cause) != "confirm":
+            self.last_error = f"{self.last_error.removesuffix('.')}. {MAY_HAVE_ARRIVED}"
 
     def _note(self, cause: str, status: int | None = None, detail: str = "") -> None:
         self.last_status, self.cause = status, cause
@@ -264,15 +261,18 @@ class Delivery(Base):
 
 
 def _set_aside(error: UnreadableRow) -> sa.Update:
-    """Fail a result whose row cannot be read, and put what can be read where that loses nothing."""
-    repairs = {"attempts": 0, "unfinished": 0, "unconfirmed": 0}
+    """Give up a result whose row cannot be read, and put what can be where that loses nothing."""
+    repairs = {"attempts": 0, "unfinished": 0, "unconfirmed": 1}
     repairs |= {"created_at": sa.func.current_timestamp(), "cause": "unreadable"}
     repairs |= dict.fromkeys(("last_status", "delivered_at", "next_attempt_at", "leased_until"))
-    values = {"state": "failed", "cause": "unreadable"}
+    may_have_arrived = sa.or_(TABLE.c.unconfirmed > 0, TABLE.c.crashed_claims > 0)
+    values = {"state": sa.case((may_have_arrived, "unconfirmed"), else_="failed")}
+    values |= {"cause": "unreadable"}
     values |= dict.fromkeys(("last_status", "next_attempt_at", "leased_until"))
     cure = "Look at it" if error.column in repairs else "Correct that"
     detail = f"{error.column} {error.reason}. {cure}"
-    values["last_error"] = describe("unreadable", None, detail)
+    why = describe("unreadable", None, detail)
+    values["last_error"] = sa.case((may_have_arrived, f"{why} {MAY_HAVE_ARRIVED}"), else_=why)
     if error.column in repairs:
         values[error.column] = repairs[error.column]
     columns = {column.name: column for column in TABLE.columns}
@@ -347,37 +347,20 @@ OUTCOME += ("last_status", "cause", "last_error", "unconfirmed", "delivered_at")
 # The lease is the fence: no two claims of a delivery have the same one, while the number of
 # attempts begins anew when the operator retries.
 IS_HELD = (TABLE.c.id == sa.bindparam("this"), TABLE.c.leased_until == sa.bindparam("lease"))
-HELD = Statement(sa.select(TABLE.c.id).where(*IS_HELD))
-SAVE_OUTCOME = Statement(
-    sa.update(TABLE).where(*IS_HELD).values({name: sa.bindparam(name) for name in OUTCOME})
+HELD = Statement(sa.select(TABLE.c.id).where(*IS_HELD).with_for_update())
+VALUES = {name: sa.bindparam(name) for name in OUTCOME}
+SAVE_OUTCOME = Statement(sa.update(TABLE).where(*IS_HELD).values(VALUES))
+# Whoever else has an attempt in flight finds no lease, and what that leads to changes nothing.
+MORE_ATTEMPTS = sa.case(
+    (TABLE.c.attempts < VALUES["attempts"], VALUES["attempts"]), else_=TABLE.c.attempts
+)
+SAVE_DELIVERED = Statement(
+    sa.update(TABLE)
+    .where(TABLE.c.id == sa.bindparam("this"), sa.text(IS_UNDELIVERED))
+    .values(VALUES | {"attempts": MORE_ATTEMPTS, "unconfirmed": TABLE.c.unconfirmed})
 )
 
 
-def _undelivered(column: sa.ColumnElement, state: str) -> sa.Select:
-    """By the index, which has these in the order of their age."""
-    rows = sa.select(column).select_from(TABLE)
-    rows = rows.where(sa.text(IS_UNDELIVERED), sa.text(f"state = '{state}'"))
-    return rows.order_by(TABLE.c.created_at)
-
-
-def _count(state: str) -> sa.ScalarSelect:
-    rows = _undelivered(LITERAL_1, state).limit(sa.literal_column(str(MAX_COUNT + 1)))
-    return sa.select(sa.func.count()).select_from(rows.subquery()).scalar_subquery()
-
-
-# How many are pending, have failed and are unconfirmed, up to one more than MAX_COUNT each, and
-# the Unix time of the oldest pending one. It is computed there, for a time that cannot be read must
-# not raise here.
-COUNT_UNDELIVERED = Statement(
-    sa.select(
-        _count("pending"),
-        _count("failed"),
-        _count("unconfirmed"),
-        _undelivered(sa.extract("epoch", TABLE.c.created_at), "pending")
-        .limit(LITERAL_1)
-        .scalar_subquery(),
-    )
-)
 NEWEST = Statement(
     sa.select(TABLE)
     .where(TABLE.c.conversation_id == sa.bindparam("conversation"))

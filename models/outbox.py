@@ -8,11 +8,19 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import NULLTYPE
 
 from models.conversation import Conversation
-from models.delivery import IS_PAUSING, IS_UNDELIVERED, LEASE, TABLE, Delivery
+from models.delivery import (
+    IS_PAUSING,
+    IS_UNDELIVERED,
+    LEASE,
+    MAY_HAVE_ARRIVED,
+    TABLE,
+    Delivery,
+)
 from models.questionnaire.schema import Questionnaire
 from models.version import Version
 from storage.base import Statement
 
+CONFIRMED = "confirmed"  # the cause of what is delivered by the operator's word
 PAGE_SIZE = 250  # texts wait for some milliseconds while so many are written
 
 
@@ -43,6 +51,18 @@ def find_pausing_ids(db: Session, ids: Collection[int]) -> list[int]:
     return list(db.scalars(found.order_by(TABLE.c.id)))
 
 
+def find_pausing_urls(db: Session, ids: Collection[int]) -> set[str]:
+    """The URLs that get nothing because of one of these."""
+    found = sa.select(RAW_URL).where(sa.text(IS_PAUSING), TABLE.c.id.in_(ids))
+    return set(db.scalars(found))
+
+
+def find_undelivered_ids(db: Session, ids: Collection[int]) -> list[int]:
+    """Those of these that are not delivered."""
+    found = sa.select(TABLE.c.id).where(sa.text(IS_UNDELIVERED), TABLE.c.id.in_(ids))
+    return list(db.scalars(found))
+
+
 def find_questionnaire(db: Session, webhook_id: str) -> Questionnaire:
     """The questionnaire, as it was then, that the result with this id answers."""
     return QUESTIONNAIRE.fetch_all(db, webhook_id=webhook_id)[0][1]
@@ -55,6 +75,14 @@ def redeliver(db: Session, ids: Collection[int], now: datetime) -> list[int]:
     """
     values = {"now": now, "latest_lease": now + LEASE}
     return list(db.scalars(REDELIVER.where(TABLE.c.id.in_(ids)), values))
+
+
+def redeliver_certain(db: Session, ids: Collection[int], now: datetime) -> list[int]:
+    """The same, without those that may have arrived; but none of these pauses its URL any more."""
+    values = {"now": now, "latest_lease": now + LEASE}
+    changed = list(db.scalars(REDELIVER.where(HAS_NOT_ARRIVED, TABLE.c.id.in_(ids)), values))
+    db.execute(LIFT_PAUSE.where(TABLE.c.id.in_(ids)))
+    return changed
 
 
 def confirm(db: Session, ids: Collection[int], now: datetime) -> list[int]:
@@ -97,6 +125,8 @@ IS_PENDING = TABLE.c.state == "pending"
 NOW = sa.bindparam("now")
 # A lease that is longer than any is from a clock that was wrong.
 IS_LEASED = TABLE.c.leased_until.between(NOW, sa.bindparam("latest_lease"))
+LAST_FAILURE = ("cause", "last_status", "last_error")
+HAS_NOT_ARRIVED = (TABLE.c.state != "unconfirmed") & (TABLE.c.unconfirmed == 0)
 REDELIVER = (
     sa.update(TABLE)
     .where(sa.text(IS_UNDELIVERED))
@@ -105,10 +135,17 @@ REDELIVER = (
         attempts=sa.case((IS_PENDING, TABLE.c.attempts), else_=0),
         crashed_claims=sa.case((IS_PENDING, TABLE.c.crashed_claims), else_=0),
         unconfirmed=sa.case((IS_PENDING, TABLE.c.unconfirmed), else_=0),
+        # What these say of one that had ended, such as that its URL gets nothing, is over.
+        **{name: sa.case((IS_PENDING, TABLE.c[name])) for name in LAST_FAILURE},
         next_attempt_at=sa.case((IS_PENDING & IS_LEASED, TABLE.c.leased_until), else_=NOW),
         leased_until=sa.case((IS_PENDING, TABLE.c.leased_until)),
     )
     .returning(TABLE.c.id)
+)
+LIFT_PAUSE = (
+    sa.update(TABLE)
+    .where(sa.text(IS_PAUSING))
+    .values(state="unconfirmed", cause="unconfirmed", last_error=MAY_HAVE_ARRIVED)
 )
 # Whoever has an attempt in flight finds its lease gone, and saves no other outcome.
 CONFIRM = (
@@ -117,6 +154,8 @@ CONFIRM = (
     .values(
         state="delivered",
         delivered_at=NOW,
+        cause=CONFIRMED,
+        last_error=None,
         crashed_claims=0,
         next_attempt_at=None,
         leased_until=None,

@@ -16,6 +16,8 @@ from models.questionnaire.schema import Questionnaire
 from storage.base import Base, Statement
 
 Named = tuple[str, Questionnaire]
+# From a look to the next one if it found nothing out, or ended with its worker; longer than a look.
+RETRY_DELAY = timedelta(minutes=10)
 MAPPING = "mapping"  # the problem of a form that does not fit what questionnaires send
 PROBLEMS = {
     MAPPING: "does not fit what is sent to it",
@@ -56,7 +58,8 @@ class ReceiverForm(Base):
     confirmation: Mapped[str | None]
     problem: Mapped[str | None]  # why it would not take results: MAPPING or a cause of failures
     accepted_at: Mapped[datetime | None]
-    checked_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]  # when a look last found out what it is like
+    tried_at: Mapped[datetime | None]  # when a look began that has found out nothing so far
     changed_at: Mapped[datetime | None]  # when a look first found it other than it was accepted
 
     @classmethod
@@ -67,7 +70,13 @@ class ReceiverForm(Base):
     @classmethod
     def find_changed(cls, db: Session, urls: Collection[str]) -> list["ReceiverForm"]:
         """Those of these forms that have changed since, or that would not take results."""
-        return [form for form in cls.all(db, CHANGED) if form.url in urls]
+        found = (cls.find(db, url) for url in cls.find_changed_urls(db, urls))
+        return [form for form in found if form]
+
+    @classmethod
+    def find_changed_urls(cls, db: Session, urls: Collection[str]) -> list[str]:
+        """Their addresses alone: to read a page takes a thousand times as long."""
+        return list(db.scalars(CHANGED_URLS.where(TABLE.c.url.in_(urls)))) if urls else []
 
     @classmethod
     def find_confirmation(cls, db: Session, url: str) -> str:
@@ -77,12 +86,15 @@ class ReceiverForm(Base):
 
     @classmethod
     def claim(cls, db: Session, url: str, now: datetime, interval: timedelta) -> bool:
-        """Take the next look at a form, if it `is_due`; of several processes, one gets it."""
+        """Take the next look at a form, if it `is_due`; of several processes, one gets it.
+
+        It counts as failed until something is saved, so that none is lost with its worker.
+        """
         db.execute(INSERT, {"url": url})
         form = next(iter(cls.all(db, BY_URL_LOCKED, url=url)), None)
         if form is None or not form.is_due(now, interval):
             return False
-        form.checked_at = now
+        form.tried_at = now
         form.update(db)
         return True
 
@@ -104,15 +116,17 @@ class ReceiverForm(Base):
         form.update(db)
 
     def is_due(self, now: datetime, interval: timedelta) -> bool:
-        """Whether nobody has looked for so long; a time that is ahead comes from a wrong clock."""
-        return self.checked_at is None or abs(now - self.checked_at) >= interval
+        """Whether nobody has seen it for so long, and no look is under way or has just failed."""
+        return _is_over(self.checked_at, now, interval) and _is_over(
+            self.tried_at, now, RETRY_DELAY
+        )
 
     def see(self, page: FormPage | None, cause: str | None, now: datetime) -> None:
         """Note what a look has found: a page, or why there is none to see.
 
         The first page is accepted.
         """
-        self.checked_at, self.problem = now, cause
+        self.checked_at, self.tried_at, self.problem = now, None, cause
         if page is None:
             return
         self.page, self.confirmation = page, page.confirmation
@@ -146,6 +160,11 @@ class ReceiverForm(Base):
         return ", and ".join(changed + problem) or "is as it was accepted"
 
 
+def _is_over(since: datetime | None, now: datetime, duration: timedelta) -> bool:
+    """Whether so long has passed; a time that is ahead comes from a wrong clock."""
+    return since is None or abs(now - since) >= duration
+
+
 def form_url(url: str) -> str:
     """The address that takes answers, of a form's address; any other as it is."""
     try:
@@ -170,7 +189,9 @@ IS_URL = TABLE.c.url == sa.bindparam("url")
 BY_URL = Statement(sa.select(TABLE).where(IS_URL))
 BY_URL_LOCKED = Statement(sa.select(TABLE).where(IS_URL).with_for_update())
 CONFIRMATION = Statement(sa.select(TABLE.c.id, TABLE.c.confirmation).where(IS_URL))
-CHANGED = Statement(
-    sa.select(TABLE).where(sa.or_(TABLE.c.changed_at.is_not(None), TABLE.c.problem.is_not(None)))
+CHANGED_URLS = (
+    sa.select(TABLE.c.url)
+    .where(TABLE.c.changed_at.is_not(None) | TABLE.c.problem.is_not(None))
+    .order_by(TABLE.c.id)
 )
 INSERT = sa.text("INSERT INTO receiver_forms (url) VALUES (:url) ON CONFLICT (url) DO NOTHING")

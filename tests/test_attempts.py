@@ -3,8 +3,10 @@
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,7 +16,7 @@ from sqlalchemy import select
 from commands import cli
 from models import Attempt, Delivery
 from models.attempt import MAX_ANSWER
-from models.delivery import PAUSING
+from models.delivery import MAY_HAVE_ARRIVED, PAUSING
 from models.failures import CAUSES, MAX_DETAIL, effect_of
 from models.outbox import confirm, redeliver
 from storage.sqlite import sqlite3
@@ -25,6 +27,10 @@ from worker.results import claim_due, release, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 FIVE_MINUTES = timedelta(minutes=5)
+LEFT = (
+    "Left as they are, because they may have arrived: {}. Look for them at the receiver, then"
+    " confirm or retry them by ID."
+)
 NASTY = "\x1b[2J\x9b31m\0\u202e\r\nWhat is\tyour name? "
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -65,8 +71,22 @@ def owe(webhook: Webhook, sender: str | None = None) -> None:
 def attempt(webhook: Webhook) -> int:
     claimed = claim_due(webhook.app.database, webhook.clock(), 8)
     for delivery in claimed:
-        run_attempt(webhook.app.database, webhook.app.settings, delivery, webhook.clock)
+        run(webhook, delivery)
     return len(claimed)
+
+
+def claim(webhook: Webhook) -> Delivery:
+    (claimed,) = claim_due(webhook.app.database, webhook.clock(), 8)
+    return claimed
+
+
+def run(webhook: Webhook, claimed: Delivery) -> None:
+    run_attempt(webhook.app.database, webhook.app.settings, claimed, webhook.clock)
+
+
+def stop(webhook: Webhook, claimed: Delivery) -> None:
+    """What the worker does about an attempt that takes too long when it is stopped."""
+    write(webhook, lambda db: release(db, deliveries=[claimed], now=webhook.clock()))
 
 
 def attempts(webhook: Webhook, id: int = 1) -> list[Attempt]:
@@ -121,7 +141,7 @@ def test_each_attempt_that_has_ended_is_kept(owing, receiver, clock):
     ]
     assert [each.outcome for each in kept][::2] == ["HTTP 503", "delivered"]
     assert kept[1].outcome.startswith("HTTP 302: it redirects to elsewhere.example, and redirects")
-    assert "It may have taken the result: look for it there." in kept[1].outcome
+    assert "It may have taken the result" in kept[1].outcome
     assert all(0 <= each.duration_ms < 60_000 for each in kept)
     assert (owed(owing).state, owed(owing).cause, owed(owing).last_error) == (
         "delivered",
@@ -149,8 +169,9 @@ def test_an_attempt_whose_lease_ran_out_is_kept_and_changes_nothing_else(owing, 
     (late,) = claim_due(owing.app.database, clock(), 8)
     clock.pass_(seconds=61)
     (newer,) = claim_due(owing.app.database, clock(), 8)
-    run_attempt(owing.app.database, owing.app.settings, late, clock)
-    assert [each.outcome for each in attempts(owing)] == ["delivered"]
+    receiver.answers = [(500, {})]
+    run(owing, late)
+    assert [each.outcome for each in attempts(owing)] == ["HTTP 500"]
     assert (owed(owing).state, owed(owing).leased_until) == ("pending", newer.leased_until)
 
 
@@ -170,6 +191,7 @@ def test_an_attempt_is_kept_once_though_its_transaction_runs_twice(owing, clock)
     write(owing, ended.record)
     write(owing, ended.record)
     assert len(attempts(owing)) == 1
+    clock.pass_(seconds=6)
     another = Attempt.ended(1, clock(), timedelta(seconds=1), 500, "http")
     write(owing, another.record)
     assert len(attempts(owing)) == 2
@@ -361,7 +383,219 @@ def test_a_receiver_that_redirects_gets_a_result_twice_at_most(owing, receiver, 
         clock.pass_(days=2)
     assert len(receiver.requests) == 2
     assert (owed(owing).state, owed(owing).cause) == ("unconfirmed", "redirect")
-    assert "If it has, confirm the result." in outbox(owing).stdout
+    assert "set the address that it redirects to" in outbox(owing).stdout
+
+
+# What may have arrived is not forgotten #######################################
+
+MAYBE = Outcome(200, "unconfirmed")
+
+
+def crash(owing: Webhook, *_: object) -> None:
+    claim(owing)
+    owing.clock.pass_(minutes=2)
+
+
+def cut_short(owing: Webhook, *_: object) -> None:
+    stop(owing, claim(owing))
+    owing.clock.pass_(minutes=2)
+
+
+def leave_open(owing: Webhook, form: Form) -> None:
+    form.outcomes = [MAYBE, *form.outcomes]
+    attempt(owing)
+    owing.clock.pass_(minutes=6)
+
+
+def leaves_it(owing: Webhook) -> bool:
+    """Whether a retry of all, and time, send nothing again."""
+    before, sent = states(owing), len(owing.rows("SELECT id FROM delivery_attempts"))
+    assert outbox(owing, "retry", "--all").stdout.splitlines()[-1] == LEFT.format(1)
+    owing.clock.pass_(days=9)
+    assert attempt(owing) == 0
+    return (states(owing), len(owing.rows("SELECT id FROM delivery_attempts"))) == (before, sent)
+
+
+@pytest.mark.parametrize("cause", ["shown_again", "closed"])
+@pytest.mark.parametrize("first", [leave_open, crash, cut_short])
+def test_what_may_have_arrived_once_never_fails(owing, form, first, cause):
+    form.outcomes = [Outcome(200, cause)]
+    first(owing, form)
+    attempt(owing)
+    assert (owed(owing).state, owed(owing).cause) == ("unconfirmed", cause)
+    assert outbox(owing).stdout.endswith(f". {MAY_HAVE_ARRIVED}\n")
+    assert leaves_it(owing)
+
+
+@pytest.mark.parametrize("first", [leave_open, crash])
+def test_it_never_fails_either_when_all_attempts_are_used_up(owing, form, first):
+    form.outcomes = [Outcome(500, "http")] * 9
+    first(owing, form)
+    while attempt(owing):
+        owing.clock.pass_(days=2)
+    assert (owed(owing).state, owed(owing).cause, owed(owing).attempts) == (
+        "unconfirmed",
+        "http",
+        10,
+    )
+    assert leaves_it(owing)
+
+
+@pytest.mark.parametrize("first", [leave_open, lambda *_: None])
+def test_it_never_fails_either_when_workers_stop_during_its_attempts(owing, form, first):
+    first(owing, form)
+    for _ in range(5):
+        crash(owing)
+    assert attempt(owing) == 0
+    assert (owed(owing).state, owed(owing).cause) == ("unconfirmed", "crashed")
+    assert leaves_it(owing)
+
+
+def test_stops_never_make_a_result_wait_for_the_operator(owing, form):
+    for _ in range(20):
+        cut_short(owing)
+    assert attempt(owing) == 1
+    assert states(owing) == ["delivered"]
+
+
+def test_what_waits_for_its_second_attempt_is_left_by_a_retry_of_all(owing, form, clock):
+    form.outcomes = [MAYBE]
+    attempt(owing)
+    due = owed(owing).next_attempt_at
+    owe(owing, STRANGER)
+    said = outbox(owing, "retry", "--all").stdout.splitlines()
+    assert said == ["To be tried again now: 1.", LEFT.format(1)]
+    assert (owed(owing).next_attempt_at, owed(owing).state) == (due, "pending")
+    assert outbox(owing, "retry", "1").stdout == "To be tried again now: 1.\n"
+    assert owed(owing).next_attempt_at != due
+
+
+@pytest.fixture
+def paused(owing, receiver, form) -> Webhook:
+    """A result may have arrived, and then its receiver took nothing more: two others are paused."""
+    form.outcomes = [MAYBE, Outcome(200, "closed")]
+    for _ in range(2):
+        attempt(owing)
+        owing.clock.pass_(minutes=6)
+    for sender in (STRANGER, "+14155550177"):
+        owe(owing, sender)
+    assert attempt(owing) == 0
+    assert outbox(owing).stdout.count(", paused, ") == 2
+    return owing
+
+
+@pytest.mark.parametrize("arguments", [["--all"], ["2", "3"]])
+def test_a_retry_lifts_the_pause_and_leaves_what_may_have_arrived(paused, form, arguments):
+    said = outbox(paused, "retry", *arguments).stdout.splitlines()
+    assert said == ["To be tried again now: 2.", LEFT.format(1)]
+    assert "takes no more" not in outbox(paused).stdout
+    paused.clock.now = max(owed(paused, id).next_attempt_at for id in (2, 3))
+    assert attempt(paused) == 2
+    assert states(paused) == ["unconfirmed", "delivered", "delivered"]
+    assert [each.cause for each in attempts(paused)] == ["unconfirmed", "closed"]
+
+
+def test_a_retry_of_it_by_its_id_lifts_the_pause_too(paused, form):
+    assert outbox(paused, "retry", "1").stdout == "To be tried again now: 1.\n"
+    paused.clock.now = owed(paused).next_attempt_at
+    assert attempt(paused) == 3
+    assert states(paused) == ["delivered"] * 3
+
+
+def test_confirm_says_that_a_receiver_gets_results_again(paused, receiver):
+    lines = ["Confirmed: 1.", f"Results for {receiver.url} are sent again."]
+    assert outbox(paused, "confirm", "1").stdout.splitlines() == lines
+    assert attempt(paused) == 2
+
+
+def test_confirm_says_nothing_while_another_result_pauses_its_receiver(paused, receiver):
+    change(paused, "UPDATE outbox SET state = 'failed', cause = 'gone', next_attempt_at = NULL"
+                   " WHERE id = 2")  # fmt: skip
+    assert outbox(paused, "confirm", "1").stdout == "Confirmed: 1.\n"
+    assert attempt(paused) == 0
+
+
+# What has arrived ############################################################
+
+
+def test_what_arrives_after_a_stop_is_delivered_and_one_attempt(owing, receiver, clock):
+    claimed = claim(owing)
+    clock.pass_(seconds=2)
+    stop(owing, claimed)
+    assert (owed(owing).state, owed(owing).attempts) == ("pending", 0)
+    run(owing, claimed)
+    (kept,) = attempts(owing)
+    assert (kept.status, kept.cause, kept.outcome) == (204, None, "delivered")
+    assert (owed(owing).state, owed(owing).attempts) == ("delivered", 1)
+    clock.pass_(days=9)
+    assert attempt(owing) == 0
+    assert len(receiver.requests) == 1
+
+
+def test_what_fails_after_a_stop_is_one_attempt_too_and_is_sent_again(owing, receiver, clock):
+    claimed = claim(owing)
+    stop(owing, claimed)
+    receiver.answers = [(500, {})]
+    run(owing, claimed)
+    assert [each.cause for each in attempts(owing)] == ["http"]
+    clock.pass_(minutes=1)
+    assert attempt(owing) == 1
+    assert [each.cause for each in attempts(owing)] == ["http", None]
+    assert states(owing) == ["delivered"]
+
+
+def test_what_arrives_after_it_was_claimed_again_is_delivered_whatever_comes_then(
+    owing, receiver, clock
+):
+    late = claim(owing)
+    clock.pass_(seconds=61)
+    newer = claim(owing)
+    run(owing, late)
+    assert (owed(owing).state, owed(owing).attempts) == ("delivered", 2)
+    receiver.answers = [(500, {})]
+    run(owing, newer)
+    assert (owed(owing).state, owed(owing).last_status) == ("delivered", 204)
+    assert [each.cause for each in attempts(owing)] == [None, "http"]
+    clock.pass_(days=9)
+    assert attempt(owing) == 0
+
+
+def give_up(owing: Webhook) -> None:
+    for _ in range(4):
+        crash(owing)
+    assert attempt(owing) == 0
+
+
+def retry_it(owing: Webhook) -> None:
+    give_up(owing)
+    write(owing, lambda db: redeliver(db, (1,), owing.clock()))
+
+
+@pytest.mark.parametrize("meanwhile", [give_up, retry_it])
+def test_what_arrives_after_the_result_was_given_up_is_delivered(owing, receiver, meanwhile):
+    late = claim(owing)
+    owing.clock.pass_(minutes=2)
+    meanwhile(owing)
+    run(owing, late)
+    assert (owed(owing).state, owed(owing).last_error) == ("delivered", None)
+    owing.clock.pass_(days=9)
+    assert attempt(owing) == 0
+
+
+def test_a_stop_at_the_moment_when_it_arrives_loses_nothing(owing, receiver, clock):
+    for n in range(15):
+        claimed = claim(owing)
+        together = Barrier(2)
+
+        def at_once(work: Callable, claimed=claimed, together=together) -> None:
+            together.wait(20)
+            work(owing, claimed)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(at_once, (stop, run)))
+        assert [each.cause for each in attempts(owing, n + 1)] == [None]
+        assert owed(owing, n + 1).state == "delivered"
+        owe(owing, f"+1415555{n:04}")
 
 
 # What strangers say ##########################################################
@@ -480,6 +714,31 @@ def test_show_of_what_is_not_there_says_so(owing):
     assert "No result has the ID 7." in ended.stderr
 
 
+def test_the_log_tells_what_to_do_as_outbox_does(owing, form, clock, caplog):
+    caplog.set_level(logging.INFO)
+    form.outcomes = [MAYBE, Outcome(500, "http")] + [Outcome(200, "shown_again")]
+    while attempt(owing):
+        clock.pass_(hours=1)
+    told = [record.fields for record in caplog.records if record.message == "delivery"]
+    assert [MAY_HAVE_ARRIVED in each["outcome"] for each in told] == [False, False, True]
+    assert told[-1]["outcome"] == owed(owing).last_error
+
+
+def test_what_was_said_of_a_result_is_over_when_it_is_retried(owing, receiver, clock):
+    receiver.answers = [(410, {})]
+    attempt(owing)
+    assert "Nothing is sent there" in outbox(owing).stdout
+    outbox(owing, "retry", "1")
+    assert "Nothing is sent there" not in outbox(owing).stdout
+    assert "Nothing is sent there" in outbox(owing, "show", "1").stdout
+
+
+def test_what_is_confirmed_before_any_attempt_says_so(owing):
+    outbox(owing, "confirm", "1")
+    assert "1  delivered, 0 attempts, confirmed " in outbox(owing, "show", "1").stdout
+    assert as_json(owing, "show", "1")["cause"] == "confirmed"
+
+
 def test_a_result_that_the_operator_has_found_is_delivered(owing, form):
     fail_twice(owing, form)
     assert outbox(owing, "confirm", "1").stdout == "Confirmed: 1.\n"
@@ -530,8 +789,7 @@ def test_retry_of_all_leaves_what_may_have_arrived(owing, form, clock):
     fail_twice(owing, form)
     owe(owing, STRANGER)
     said = outbox(owing, "retry", "--all").stdout.splitlines()
-    assert said[0] == "To be tried again now: 1."
-    assert said[1].startswith("Left as they are: 1, unconfirmed.")
+    assert said == ["To be tried again now: 1.", LEFT.format(1)]
     assert states(owing) == ["unconfirmed", "pending"]
 
 
@@ -574,9 +832,10 @@ def test_a_cell_that_cannot_be_read_fails_its_result_only(owing, cell):
     change(owing, "DROP TRIGGER check_outbox")
     change(owing, f"UPDATE outbox SET {cell} WHERE id = 1")
     assert attempt(owing) == 1
-    assert states(owing) == ["failed", "delivered"]
+    # A count that is none may have been of attempts that have arrived.
+    assert states(owing) == ["unconfirmed" if "two" in cell else "failed", "delivered"]
     assert owed(owing).cause == "unreadable"
-    assert owed(owing).last_error.endswith("Look at it, then retry.")
+    assert "Look at it, then retry." in owed(owing).last_error
     assert outbox(owing, "retry", "1").exit_code == 0
     assert owed(owing).state == "pending"
 

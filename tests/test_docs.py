@@ -3,7 +3,7 @@ from dataclasses import fields
 
 import click
 import pytest
-from conftest import HERE, PROGRAM
+from conftest import HEAD, HERE, PROGRAM
 
 from commands import cli
 from models.questionnaire.answers import KINDS
@@ -131,6 +131,10 @@ def read_as_systemd(block):
     """A line of an environment file is a value to its end, or a comment from its beginning."""
     lines = [line for line in block.splitlines() if line and line[0] not in "#;"]
     return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_version_in_the_example_of_healthz_is_the_newest():
+    assert f'"migration": {{"ok": true, "found": "{HEAD}", "needed": "{HEAD}"}}' in OPERATING
 
 
 def test_the_settings_that_operators_are_told_are_taken():

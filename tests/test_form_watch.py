@@ -79,6 +79,16 @@ def seen(form: GoogleForm) -> int:
     return sum(method == "GET" for method, *_ in form.requests)
 
 
+def wait_for_looks() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "forms":
+            thread.join()
+
+
+def known(webhook: Webhook) -> bool:
+    return bool(webhook.rows("SELECT * FROM receiver_forms WHERE digest IS NOT NULL"))
+
+
 def state(webhook: Webhook) -> tuple:
     ((changed_at, problem),) = webhook.rows("SELECT changed_at, problem FROM receiver_forms")
     return bool(changed_at), problem
@@ -156,8 +166,40 @@ def test_what_hides_a_form_for_a_while_is_no_change(webhook, form, look):
     for hidden in ("busy", "captcha"):
         form.state = hidden
         webhook.clock.pass_(days=1)
-        assert look()
+        look()
         assert state(webhook) == (False, None)
+
+
+def test_a_look_that_finds_nothing_out_is_repeated_within_minutes_and_logged(
+    webhook, form, look, caplog
+):
+    form.state = "busy"
+    assert not look()
+    (record,) = [record for record in caplog.records if record.message == "form"]
+    assert record.fields["questionnaires"] == ["party"]
+    assert record.fields["outcome"] == "cannot be looked at: HTTP 429"
+    webhook.clock.pass_(minutes=9)
+    assert not look()
+    assert seen(form) == 1
+    webhook.clock.pass_(minutes=1)
+    form.state = "open"
+    assert look()
+    assert known(webhook)
+    webhook.clock.pass_(hours=23)
+    assert not look()
+    assert seen(form) == 2
+
+
+def test_a_daily_look_that_finds_nothing_out_is_repeated_too(webhook, form, look):
+    look()
+    form.state = "busy"
+    webhook.clock.pass_(days=1)
+    look()
+    remake(form)
+    form.state = "open"
+    webhook.clock.pass_(minutes=10)
+    assert look()
+    assert state(webhook) == (True, "mapping")
 
 
 def test_an_edit_of_the_file_is_compared_without_another_look(webhook, form, look, party):
@@ -208,7 +250,7 @@ def working(webhook, settings) -> Iterator[Callable]:
 
 def test_a_refused_result_leads_to_a_look_at_the_form(webhook, form, working):
     working()
-    until(lambda: webhook.rows("SELECT * FROM receiver_forms WHERE digest IS NOT NULL"))
+    until(lambda: known(webhook))
     form.questions[2] = Question("Colour", required=True, entries=[33])
     webhook.clock.pass_(minutes=10)
     for said in ("Party", "Blue"):
@@ -224,11 +266,37 @@ def test_a_look_that_outlasts_its_worker_leaves_no_trace(webhook, form, working,
     until(lambda: seen(form))
     before = webhook.rows("SELECT * FROM receiver_forms")
     stop()
-    for thread in threading.enumerate():
-        if thread.name == "forms":
-            thread.join()
+    wait_for_looks()
     assert webhook.rows("SELECT * FROM receiver_forms") == before
     assert state(webhook) == (False, None)
+    form.delay = 0
+    webhook.clock.pass_(minutes=10)
+    working()
+    until(lambda: known(webhook))
+
+
+def test_the_same_failure_is_logged_once(webhook, form, party, caplog):
+    catalog = load_catalog(party.parent)
+    ((url, named),) = group_by_form(catalog).items()
+    job = WatchForms(webhook.app.database, True, lambda: catalog, webhook.clock)
+    for form.state in ("busy", "busy", "open", "busy", "busy"):
+        job.look_again(url, named, timedelta(0))
+        webhook.clock.pass_(minutes=10)
+    logged = [record for record in caplog.records if record.message == "form"]
+    assert [each.fields["outcome"] for each in logged] == ["cannot be looked at: HTTP 429"] * 2
+
+
+def test_a_failure_elsewhere_leads_to_no_look(webhook, form, party):
+    scans = []
+    catalog = load_catalog(party.parent)
+    job = WatchForms(webhook.app.database, True, lambda: scans.append(1) or catalog, webhook.clock)
+    for url in ("https://elsewhere.example/", form.url):
+        job.run(webhook.clock())
+        wait_for_looks()
+        job.note_failure(url, "unconfirmed")
+        job.run(webhook.clock())
+        wait_for_looks()
+    assert len(scans) == 2
 
 
 def test_a_form_that_does_not_answer_holds_up_no_result(
@@ -306,6 +374,34 @@ def test_health_and_outbox_say_that_a_form_has_changed_until_it_is_accepted(
     assert state(webhook) == (False, None)
     assert outbox(settings) == "Everything is delivered.\n"
     until(lambda: health(webhook)["forms"]["ok"])
+
+
+def test_machines_read_that_a_form_has_changed_in_a_line_of_its_own(webhook, form, look, settings):
+    look()
+    remake(form)
+    webhook.clock.pass_(days=1)
+    look()
+    text_and_deliver(webhook, settings)
+    (line,) = outbox(settings, "outbox", "--json").splitlines()
+    told = json.loads(line)
+    assert told.pop("problems")[0].startswith("party.toml: results, fields, colour: entry.3 is not")
+    assert told == {
+        "form": form.url,
+        "questionnaires": ["party"],
+        "changed_at": "2026-11-21T12:00:00Z",
+        "problem": "mapping",
+    }
+
+
+def test_health_names_a_changed_form_whatever_is_in_its_page(webhook, form, look):
+    look()
+    form.state = "closed"
+    webhook.clock.pass_(days=1)
+    look()
+    webhook.app.database.write(
+        lambda db: db.connection().exec_driver_sql("UPDATE receiver_forms SET page = '[]'")
+    )
+    until(lambda: health(webhook)["forms"]["questionnaires"] == ["party"])
 
 
 def test_forms_that_nothing_goes_to_any_more_are_not_told_of(webhook, form, look, settings, party):

@@ -13,7 +13,7 @@ from conftest import FEEDBACK, HEAD, NUMBER, REY, Webhook, until
 from sqlalchemy import make_url
 
 from commands.server import exit_on_storage_failure
-from models.delivery import COUNT_UNDELIVERED
+from models.undelivered import COUNT_UNDELIVERED
 from phone import TwilioError
 from storage import Database
 from storage.base import Base

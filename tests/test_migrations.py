@@ -15,7 +15,7 @@ from conftest import FEEDBACK, HERE, alembic, migrations
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from models.delivery import IS_PAUSING
+from models.delivery import IS_PAUSING, MAY_HAVE_ARRIVED
 from storage import Database, connect, maintenance_transaction
 from storage.sqlite_connection import sqlite3
 
@@ -289,20 +289,26 @@ FROM outbox WHERE id = 1
 """
 
 
+KNOWN = [("pending", 500), ("failed", 500), ("failed", 410), ("delivered", 204)]
+KNOWN += [("pending", 302), ("failed", 303), ("failed", 0)]  # 0 for a worker that has stopped
+
+
 @pytest.fixture
 def in_every_state(filled, database_url) -> Database:
     """Results in every state that version 0007 knows."""
     command.downgrade(migrations(database_url), BEFORE_UNCONFIRMED)
-    for state, status in (("pending", 500), ("failed", 500), ("failed", 410), ("delivered", 204)):
+    for state, status in KNOWN:
         time = "next_attempt_at" if state == "pending" else "NULL"
         delivered = "created_at" if state == "delivered" else "NULL"
         values = {"state": state, "status": status, "time": time, "delivered": delivered}
         run(filled, COPY.format(**values).replace('": "', '"\\: "'))
+    stopped = "last_error = 'The worker stopped during the last attempt.', last_status = NULL"
+    run(filled, f"UPDATE outbox SET {stopped} WHERE last_status = 0")
     return filled
 
 
 def test_results_in_every_state_are_as_they_were_after_an_upgrade(in_every_state, database_url):
-    known = {"outbox": columns_of(in_every_state)["outbox"]}
+    known = {"outbox": columns_of(in_every_state)["outbox"] - {"state", "last_error"}}
     before = values_of(in_every_state, known)["outbox"]
     command.upgrade(migrations(database_url), "head")
     after = values_of(in_every_state, known)["outbox"]
@@ -315,7 +321,19 @@ def test_results_in_every_state_are_as_they_were_after_an_upgrade(in_every_state
             ("failed", 500, None, 0),
             ("failed", 410, "gone", 0),
             ("delivered", 204, None, 0),
+            ("pending", 302, "redirect", 1),
+            ("unconfirmed", 303, "redirect", 2),
+            ("unconfirmed", None, "crashed", 1),
         ]
+        errors = text("SELECT last_error FROM outbox ORDER BY id")
+        *old, pending, redirected, crashed = connection.scalars(errors)
+    assert old == [None, *["Said before."] * 4]
+    redirect = "HTTP {}: it redirects, and redirects are not followed. "
+    assert pending == redirect.format(302) + "It may have taken the result."
+    assert redirected == redirect.format(303) + MAY_HAVE_ARRIVED.replace(
+        "not,", "not, set the address that it redirects to, and"
+    )
+    assert crashed == f"The worker stopped during the last attempt. {MAY_HAVE_ARRIVED}"
 
 
 def test_a_step_down_fails_what_is_unconfirmed_and_up_again_it_stays_so(

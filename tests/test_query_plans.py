@@ -211,11 +211,13 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
             outbox.find(db, state, 0, 500)
         outbox.find_paused_urls(db)
         outbox.find_pausing_ids(db, [1, 2])
+        outbox.find_pausing_urls(db, [1, 2])
+        outbox.find_undelivered_ids(db, [1, 2])
         outbox.count_undelivered(db)
         outbox.find_one(db, 1)
         Attempt.find_all(db, 1)
         assert list(find_plans(db, party.app.files.current.catalog))
-    for change in (outbox.redeliver, outbox.confirm):
+    for change in (outbox.redeliver, outbox.redeliver_certain, outbox.confirm):
         party.app.database.write(lambda db, change=change: change(db, [1, 2], party.clock()))
     statements = recorded | dict.fromkeys(OPERATORS)
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))

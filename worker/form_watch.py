@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from logs import error_location, log_event
 from models import Catalog, InvalidQuestionnaire
+from models.failures import clean, describe
+from models.google_form.address import is_google_form
 from models.receiver_form import Named, ReceiverForm, form_url, group_by_form
 from storage import Clock, Database
 from worker.form_page import Look, look
@@ -43,13 +45,14 @@ class WatchForms(Job):
         self._database, self._clock = database, clock
         self._allow_private, self._find_catalog = allow_private, find_catalog
         self._refused: set[str] = set()  # URLs; other threads add to it, in one step each
+        self._failures: dict[str, str] = {}  # causes, by URL, of looks that found nothing out
         self._scan_at = 0.0  # by time.monotonic()
         self._looking: Thread | None = None
         self._finished = Event()
 
     def note_failure(self, url: str, cause: str) -> None:
         """Know that a result for this URL failed for this cause; any thread may say so."""
-        if cause in LIKELY_CHANGED:
+        if cause in LIKELY_CHANGED and is_google_form(url):
             self._refused.add(form_url(url))
             self._scan_at = 0.0
 
@@ -70,7 +73,10 @@ class WatchForms(Job):
 
     def _look_at_all(self) -> None:
         with suppress(InvalidQuestionnaire):  # whoever edits it is told; the next scan may do
-            for url, named in group_by_form(self._find_catalog()).items():
+            forms = group_by_form(self._find_catalog())
+            for url in self._refused.difference(forms):
+                self._refused.discard(url)
+            for url, named in forms.items():
                 if not self._finished.is_set():
                     self._look_at(url, named)
 
@@ -84,9 +90,9 @@ class WatchForms(Job):
             log_event("worker", logging.ERROR, outcome=f"cannot look: {error_location(error)}")
 
     def look_again(self, url: str, questionnaires: Sequence[Named], interval: timedelta) -> bool:
-        """Look at a form, unless somebody has within `interval`; whether it was looked at.
+        """Look at a form, unless somebody has within `interval`; whether that found out about it.
 
-        In either case it is compared with what these questionnaires send now.
+        In any case it is compared with what these questionnaires send now.
         """
         now = self._clock()
         with self._database.read() as db:
@@ -99,17 +105,38 @@ class WatchForms(Job):
         if not self._database.write(claim):
             return False
         found = look(url, allow_private=self._allow_private)
-        if not self._finished.is_set():
+        if self._finished.is_set():
+            return False
+        self._note(url, found, questionnaires)
+        if found.is_certain:
             self._save(url, found, questionnaires, now)
-        return True
+        return found.is_certain
+
+    def _note(self, url: str, found: Look, questionnaires: Sequence[Named]) -> None:
+        """Log why a look has found nothing out, unless the last one failed for the same cause."""
+        cause = "" if found.is_certain else found.cause
+        if cause and cause != self._failures.get(url):
+            log_form(questionnaires, f"cannot be looked at: {describe_failure(found)}")
+        self._failures[url] = cause
 
     def _save(
         self, url: str, found: Look | None, questionnaires: Sequence[Named], now: datetime
     ) -> None:
         save = partial(save_look, url=url, found=found, questionnaires=questionnaires, now=now)
         if outcome := self._database.write(save):
-            names = [name for name, _ in questionnaires]
-            log_event("form", logging.WARNING, questionnaires=names, outcome=outcome)
+            log_form(questionnaires, outcome)
+
+
+def log_form(questionnaires: Sequence[Named], outcome: str) -> None:
+    names = [name for name, _ in questionnaires]
+    log_event("form", logging.WARNING, questionnaires=names, outcome=outcome)
+
+
+def describe_failure(found: Look) -> str:
+    """Why a look has found nothing out: its sentence, or that the page says nothing."""
+    if found.cause == "no_data":
+        return "Its page holds nothing about its questions."
+    return describe(found.cause, found.status, clean(found.detail))
 
 
 def save_look(
@@ -122,7 +149,7 @@ def save_look(
     """Keep what a look has found; what to log if the form is not what it was before."""
     form = ReceiverForm.find(db, url)
     before = form.describe()
-    if found and found.is_certain:
+    if found:
         form.see(found.page, found.cause, now)
     form.problem = form.compared(questionnaires)
     form.update(db)

@@ -20,7 +20,7 @@ from addresses import is_web_address
 from gateway.webhook import FORM_TYPE
 from logs import error_location, log_event
 from models import Attempt, Delivery, ReceiverForm
-from models.delivery import LEASE, MAX_IN_FLIGHT
+from models.delivery import MAX_IN_FLIGHT
 from models.google_form.address import is_google_form
 from settings import Settings
 from storage import Clock, Database
@@ -116,9 +116,9 @@ class DeliverResults(Job):
 def release(db: Session, *, deliveries: Collection[Delivery], now: datetime) -> None:
     """Give leases back, and record the attempts, for a receiver may have got what they sent."""
     for delivery in deliveries:
-        if delivery.has_lease(db):
-            claimed_at = delivery.stored["leased_until"] - LEASE
-            attempt = Attempt.ended(delivery.id, claimed_at, now - claimed_at, cause="interrupted")
+        if delivery.lock_lease(db):
+            started_at = delivery.claimed_at
+            attempt = Attempt.ended(delivery.id, started_at, now - started_at, cause="interrupted")
             attempt.insert(db)
             delivery.release(db, now)
 
@@ -152,11 +152,11 @@ def run_attempt(
     database: Database, settings: Settings, delivery: Delivery, clock: Clock
 ) -> Outcome:
     """Send a claimed delivery once, save how that ended, and return it."""
-    started_at, began = clock(), time.monotonic()
-    outcome = attempt(delivery, settings, started_at, find_confirmation(database, delivery.url))
+    began = time.monotonic()
+    outcome = attempt(delivery, settings, clock(), find_confirmation(database, delivery.url))
     ended = Attempt.ended(
         delivery.id,
-        started_at,
+        delivery.claimed_at,
         timedelta(seconds=time.monotonic() - began),
         outcome.status,
         outcome.cause,
@@ -174,15 +174,18 @@ def run_attempt(
 
 
 def save_outcome(db: Session, *, delivery: Delivery, attempt: Attempt) -> None:
-    """Record an attempt that has ended, and what becomes of its delivery if the lease is ours."""
-    attempt.record(db)
+    """Record an attempt that has ended, and what becomes of its delivery.
+
+    In this order: on PostgreSQL the first waits for a stop that is recording what the second finds.
+    """
     delivery.save_outcome(db)
+    attempt.record(db)
 
 
 def log_outcome(delivery: Delivery, outcome: Outcome) -> None:
     """The sentence and its symbol; nothing else of what a receiver says."""
     fields = {"cause": outcome.cause} if outcome.cause else {}
-    line = outcome.error or "delivered"
+    line = delivery.last_error if outcome.cause else "delivered"
     log_event("delivery", id=delivery.id, attempt=delivery.attempts, outcome=line, **fields)
 
 

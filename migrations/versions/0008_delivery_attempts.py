@@ -13,7 +13,25 @@ moment = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 
 STATES = "'pending', 'delivered', 'failed'"
 IS_GONE = "state = 'failed' AND last_status = 410"
-IS_PAUSING = "state = 'failed' AND cause IN ('gone', 'sign_in', 'restricted', 'closed', 'no_form')"
+IS_PAUSING = (
+    "state IN ('failed', 'unconfirmed')"
+    " AND cause IN ('gone', 'sign_in', 'restricted', 'closed', 'no_form')"
+)
+MAY_HAVE_ARRIVED = (
+    "The result may have arrived: look for it at the receiver. If it is there, confirm it; if not,"
+)
+# Some receivers take what is POSTed, and redirect to a page that says so. Each such result was sent
+# ten times; what is pending has one attempt left, as any that may have arrived once.
+WAS_REDIRECTED = """
+UPDATE outbox SET state = {state}, unconfirmed = {count}, cause = 'redirect',
+  last_error = 'HTTP ' || last_status || ': it redirects, and redirects are not followed. {advice}'
+WHERE state = {before} AND last_status BETWEEN 300 AND 399
+"""
+CRASHED = f"""
+UPDATE outbox SET state = 'unconfirmed', unconfirmed = 1, cause = 'crashed',
+  last_error = last_error || ' {MAY_HAVE_ARRIVED} retry.'
+WHERE state = 'failed' AND substr(last_error, 1, 25) = 'The worker stopped during'
+"""
 OUTBOX_TIMES = ["next_attempt_at", "leased_until", "created_at", "delivered_at"]
 OUTBOX_COUNTS = ["attempts", "unfinished", "last_status"]
 MAX_COUNT = 10**9
@@ -31,6 +49,7 @@ def upgrade() -> None:
     op.drop_index("ix_outbox_gone", "outbox", if_exists=True)
     change_outbox(f"{STATES}, 'unconfirmed'", add_columns, has_used_ids=True)
     run(f"UPDATE outbox SET cause = 'gone' WHERE {IS_GONE}")
+    set_apart_what_may_have_arrived()
     create_index("ix_outbox_pausing", IS_PAUSING)
     create_attempts()
     if is_sqlite():
@@ -54,6 +73,16 @@ def downgrade() -> None:
     create_index("ix_outbox_gone", IS_GONE)
     if is_sqlite():
         run(trigger("outbox", OUTBOX_TIMES, OUTBOX_COUNTS))
+
+
+def set_apart_what_may_have_arrived() -> None:
+    advice = f"{MAY_HAVE_ARRIVED} set the address that it redirects to, and retry."
+    failed = {"before": "'failed'", "state": "'unconfirmed'", "count": 2, "advice": advice}
+    advice = "It may have taken the result."
+    pending = {"before": "'pending'", "state": "'pending'", "count": 1, "advice": advice}
+    for values in (failed, pending):
+        run(WAS_REDIRECTED.format(**values))
+    run(CRASHED)
 
 
 def is_sqlite() -> bool:
