@@ -16,7 +16,7 @@ from commands.check import print_problems, problem_as_dict
 from commands.terminal import echo, pluralize
 from models import Delivery, InvalidQuestionnaire, Questionnaire
 from models.delivery import new_webhook_id
-from models.failures import describe
+from models.failures import describe_event
 from models.google_form.address import is_edit_url, response_url
 from models.google_form.options import list_options
 from models.google_form.page import FormPage, one_line
@@ -125,7 +125,7 @@ def describe_absence(found: Look) -> str:
     """Why there is no form to see, and what to do."""
     if found.cause == "no_data":
         return NO_DATA
-    return describe(found.cause, found.status, found.detail)
+    return describe_event(found.cause, found.status, found.detail)
 
 
 def check_questionnaires(
@@ -274,7 +274,7 @@ def send_test_row(
     payload = build_test_row(checked.questionnaire, page, webhook_id, now)
     format = checked.questionnaire.results.format
     row = Delivery(url=url, format=format, webhook_id=webhook_id, payload=payload)
-    outcome = attempt(row, settings, now, page.confirmation if page else "")
+    outcome = attempt(row, settings, now)
     if outcome.error:
         raise click.ClickException(f"The row for {checked.name} was not recorded. {outcome.error}")
     text = f"{checked.name}: the form has recorded a row marked {TEST}. Delete it there."
