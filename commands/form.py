@@ -16,7 +16,7 @@ from commands.group import short_message
 from commands.terminal import MAX_LINES, describe_more, echo, escape, pluralize, print_json
 from models import Delivery
 from models.delivery import new_webhook_id
-from models.failures import describe
+from models.failures import describe_event
 from models.google_form.address import form_id, is_public, response_url
 from models.google_form.options import list_options
 from models.google_form.page import FormPage, one_line
@@ -138,7 +138,7 @@ def describe_absence(found: Look) -> str:
     """Why there is no form to see, and what to do."""
     if sentence := ABSENCES.get(found.cause):
         return sentence.format(status=found.status, detail=escape(found.detail))
-    return escape(describe(found.cause, found.status, found.detail))
+    return escape(describe_event(found.cause, found.status, found.detail))
 
 
 def accept(settings: Settings, named: NamedForm, checked: list[Checked]) -> str:
@@ -274,7 +274,7 @@ def send_test_row(
     if not is_agreed:
         click.confirm(f"Send to {results.url} one row {what}?", abort=True, err=True)
     row = Delivery(url=results.url, format=results.format, webhook_id=webhook_id, payload=payload)
-    outcome = attempt(row, settings, now, page.confirmation if page else "")
+    outcome = attempt(row, settings, now)
     if outcome.error:
         sentence = f"The row for {checked.name} was not recorded. {escape(outcome.error)}"
         raise click.ClickException(sentence)

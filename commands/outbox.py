@@ -163,7 +163,7 @@ def show(id: int, as_json: bool) -> None:
     It shows what a guest has answered.
     """
     with ready_database() as database, database.read() as db:
-        delivery = results.find_one(db, id)
+        delivery = results.find_result(db, id)
         if delivery is None:
             raise click.ClickException(f"No result has the ID {id}.")
         attempts, paused = Attempt.find_all(db, id), results.find_paused_urls(db)

@@ -90,7 +90,7 @@ def confirm(db: Session, ids: Collection[int], now: datetime) -> list[int]:
     return list(db.scalars(CONFIRM.where(TABLE.c.id.in_(ids)), {"now": now}))
 
 
-def find_one(db: Session, id: int) -> Delivery | None:
+def find_result(db: Session, id: int) -> Delivery | None:
     """A result, delivered or not; UnreadableRow if it cannot be read."""
     return Delivery.first(db, ONE, this=id)
 

@@ -46,7 +46,7 @@ class ReceiverForm(Base):
     """A Google Form by the address that takes its answers.
 
     It is accepted when it is first seen, and whenever the operator looks at it with `form`.
-    `digest` is of the page as it was accepted; `page` and `confirmation` are of the latest look.
+    `digest` is of the page as it was accepted; `page` is that of the latest look.
     """
 
     __tablename__ = "receiver_forms"
@@ -55,7 +55,6 @@ class ReceiverForm(Base):
     url: Mapped[str] = mapped_column(unique=True)
     page: Mapped[FormPage | None] = mapped_column(StoredPage())
     digest: Mapped[str | None]
-    confirmation: Mapped[str | None]
     problem: Mapped[str | None]  # why it would not take results: MAPPING or a cause of failures
     accepted_at: Mapped[datetime | None]
     checked_at: Mapped[datetime | None]  # when a look last found out what it is like
@@ -77,12 +76,6 @@ class ReceiverForm(Base):
     def find_changed_urls(cls, db: Session, urls: Collection[str]) -> list[str]:
         """Their addresses alone: to read a page takes a thousand times as long."""
         return list(db.scalars(CHANGED_URLS.where(TABLE.c.url.in_(urls)))) if urls else []
-
-    @classmethod
-    def find_confirmation(cls, db: Session, url: str) -> str:
-        """What the form with this address says when it has recorded a result; "" if unknown."""
-        rows = CONFIRMATION.fetch_all(db, url=form_url(url))
-        return (rows[0][1] or "") if rows else ""
 
     @classmethod
     def claim(cls, db: Session, url: str, now: datetime, interval: timedelta) -> bool:
@@ -112,7 +105,7 @@ class ReceiverForm(Base):
         form = cls.first(db, BY_URL_LOCKED, url=url)
         form.see(page, None, now)
         form.accept(now)
-        form.problem = form.compared(questionnaires)
+        form.problem = form.current_problem(questionnaires)
         form.update(db)
 
     def is_due(self, now: datetime, interval: timedelta) -> bool:
@@ -129,7 +122,7 @@ class ReceiverForm(Base):
         self.checked_at, self.tried_at, self.problem = now, None, cause
         if page is None:
             return
-        self.page, self.confirmation = page, page.confirmation
+        self.page = page
         if self.digest is None:
             self.accept(now)
         is_other = page.digest != self.digest
@@ -139,7 +132,7 @@ class ReceiverForm(Base):
         """From now on it counts as unchanged while it is what it is now."""
         self.digest, self.accepted_at, self.changed_at = self.page.digest, now, None
 
-    def compared(self, questionnaires: Iterable[Named]) -> str | None:
+    def current_problem(self, questionnaires: Iterable[Named]) -> str | None:
         """What its `problem` is, given what these send."""
         if self.page is None or self.problem not in (None, MAPPING):
             return self.problem
@@ -188,7 +181,6 @@ TABLE = ReceiverForm.__table__
 IS_URL = TABLE.c.url == sa.bindparam("url")
 BY_URL = Statement(sa.select(TABLE).where(IS_URL))
 BY_URL_LOCKED = Statement(sa.select(TABLE).where(IS_URL).with_for_update())
-CONFIRMATION = Statement(sa.select(TABLE.c.id, TABLE.c.confirmation).where(IS_URL))
 CHANGED_URLS = (
     sa.select(TABLE.c.url)
     .where(TABLE.c.changed_at.is_not(None) | TABLE.c.problem.is_not(None))

@@ -19,6 +19,8 @@ from form_questions import FIRST, NEXT, SUBMIT, WITHOUT_ANSWER, Malformed, Quest
 
 OTHER = "__other_option__"
 SIGN_IN = "https://accounts.google.com/v3/signin/identifier?continue="
+REPORT = '<div>Google. <a href="{base}/reportabuse?source={base}/viewform">!</a></div>'
+ADDRESS = re.compile(r"https?://[^\s<]+")
 PARTS = re.compile(r"_(year|month|day|hour|minute|second|sentinel)$|\.other_option_response$")
 
 
@@ -52,9 +54,10 @@ class GoogleForm:
     markup: Literal["plain", "today", "older"] = "today"
     padding: int = 300_000  # bytes before what matters
     id: str = "1FAIpQLSd" + "x" * 8
-    edit_id: str = "1kjl7hDg"  # of the editor; a published form is found by it, too
+    editor_id: str = "1editor" + "y" * 8  # a published form is found by it, too
     # What the form is like today.
     state: Literal["open", "closed", "sign_in", "restricted", "captcha", "deleted", "busy"] = "open"
+    state_after_row: str = ""  # what it becomes by itself once it has recorded a row
     # Where observations differ.
     unknown_option: Literal["again", 400] = "again"
     missing: Literal["again", 400] = "again"
@@ -63,7 +66,7 @@ class GoogleForm:
     sign_in: Literal["redirect", 401] = "redirect"
     closed_by: Literal["redirect", "page"] = "redirect"
     closed_message: str = ""  # the owner's; "" is Google's own
-    closed_names_form: bool = True  # whether that page has the id of the form anywhere
+    closed_has_report: bool = True  # a link to report abuse of the form
     captcha_with_form: bool = False  # shown above the form again
     has_inputs: bool = True  # whose names are those of the entries
     data_when_recorded: bool = True
@@ -72,6 +75,7 @@ class GoogleForm:
     faulty: tuple[str, ...] = ("GET", "POST")
     delay: float = 0
     is_cut_off: bool = False
+    is_dropped: bool = False  # instead of an answer
 
     def __post_init__(self) -> None:
         self.rows: list[dict[str, str]] = []
@@ -108,7 +112,12 @@ class GoogleForm:
     @property
     def edit_url(self) -> str:
         """Where its owner changes it."""
-        return f"{self.base.removesuffix(f'e/{self.id}')}{self.edit_id}/edit"
+        return f"{self.base.replace(f'e/{self.id}', self.editor_id)}/edit"
+
+    @property
+    def editor_url(self) -> str:
+        """Where it takes answers, too."""
+        return f"{self.base.replace(f'e/{self.id}', self.editor_id)}/formResponse"
 
     @property
     def sections(self) -> list[list[Question]]:
@@ -130,9 +139,11 @@ class GoogleForm:
         with self._lock:
             self.requests.append((method, url.path, fields or {}))
         name = url.path.rpartition("/")[2]
-        if url.path == f"/forms/d/{self.edit_id}/viewform" and self.state != "deleted":
+        is_there = self.state != "deleted"
+        if is_there and (method, url.path) == ("GET", f"/forms/d/{self.editor_id}/viewform"):
             return 302, self.page_url, ""
-        if not url.path.startswith(f"/forms/d/e/{self.id}/") or self.state == "deleted":
+        own = (f"/forms/d/e/{self.id}/", f"/forms/d/{self.editor_id}/")
+        if not url.path.startswith(own) or not is_there:
             return 404, "", self._page("404", "")
         if self.state == "busy":
             return 429, "", ""
@@ -163,6 +174,7 @@ class GoogleForm:
             return 200, "", self._form_page(errors)
         with self._lock:
             self.rows.append(row)
+            self.state = self.state_after_row or self.state
         return 200, "", self._confirmation_page()
 
     def _needs_account(self) -> bool:
@@ -309,6 +321,7 @@ class GoogleForm:
             f'continue={quote(self.page_url, safe="")}">Google</a></div>{body}',
             '<div><a href="https://policies.google.com/terms">Google</a></div>',
         ]
+        lines = [line.replace("{base}", self.base) for line in lines]
         if data:
             text = json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e")
             lines.append(f"<script nonce=x>var FB_PUBLIC_LOAD_DATA_ = {text};</script>")
@@ -330,7 +343,7 @@ class GoogleForm:
         form += captcha if self.state == "captcha" else ""
         form += f"<div role=button>{self._said.submit}</div></form>"
         is_shown = self.data_when_again or not errors
-        return self._page(self.title, head + form, self.data() if is_shown else None)
+        return self._page(self.title, head + form + REPORT, self.data() if is_shown else None)
 
     def _item(self, question: Question, errors: Errors) -> str:
         inputs = "".join(
@@ -348,20 +361,18 @@ class GoogleForm:
         return self._element("question", content)
 
     def _confirmation_page(self) -> str:
-        said = escape(self.confirmation or self._said.recorded).replace("\n", "<br>")
+        said = show_message(self.confirmation or self._said.recorded)
         body = self._element("title", escape(self.title)) + self._element("message", said)
         if self.has_link:
             link = f"{self.page_url}?usp=form_confirm"
             body += self._element("links", f'<a href="{escape(link)}">{self._said.another}</a>')
         data = self.data(has_items=False) if self.data_when_recorded else None
-        return self._page(self.title, body, data)
+        return self._page(self.title, body + REPORT, data)
 
     def _closed_page(self) -> str:
-        said = self.closed_message or self._said.closed.format(self.title)
-        body = self._element("title", escape(self.title)) + f"<div>{escape(said)}</div>"
-        if self.closed_names_form:
-            body += f'<a href="{self.base}/reportabuse">!</a>'
-        return self._page(self.title, body).replace("" if self.closed_names_form else self.id, "")
+        said = show_message(self.closed_message or self._said.closed.format(self.title))
+        body = self._element("title", escape(self.title)) + self._element("message", said)
+        return self._page(self.title, body + REPORT * self.closed_has_report)
 
     def _captcha_page(self) -> str:
         if self.captcha_with_form:
@@ -388,6 +399,8 @@ class GoogleForm:
                 status, location, page = form.answer(method, self.path, body, kind)
                 is_faulty = method in form.faulty
                 form._closing.wait(form.delay if is_faulty else 0)
+                if form.is_dropped and is_faulty:
+                    return
                 content = page.encode()
                 sent = content[: len(content) // 2] if form.is_cut_off and is_faulty else content
                 self.send_response(status)
@@ -403,6 +416,11 @@ class GoogleForm:
                 pass
 
         return Handler
+
+
+def show_message(text: str) -> str:
+    """What the owner says, as a page has it: addresses are links."""
+    return ADDRESS.sub(r"<a href='\g<0>'>\g<0></a>", escape(text)).replace("\n", "<br>")
 
 
 def parse_fields(query: str, body: bytes, kind: str) -> dict[str, list[str]] | None:

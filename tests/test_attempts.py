@@ -42,7 +42,7 @@ class Form(receivers.Receiver):
         self.outcomes: list[Outcome] = []
         self.sent: list[Sent] = []
 
-    def judge(self, request: Sent, response: Response) -> Outcome:
+    def classify_response(self, request: Sent, response: Response) -> Outcome:
         self.sent.append(request)
         return self.outcomes.pop(0) if self.outcomes else Outcome(response.status)
 
@@ -141,7 +141,8 @@ def test_each_attempt_that_has_ended_is_kept(owing, receiver, clock):
     ]
     assert [each.outcome for each in kept][::2] == ["HTTP 503", "delivered"]
     assert kept[1].outcome.startswith("HTTP 302: it redirects to elsewhere.example, and redirects")
-    assert "It may have taken the result" in kept[1].outcome
+    assert "It may have taken the result. Once it is `unconfirmed`, look for it" in kept[1].outcome
+    assert kept[1].answer == "Location: https://elsewhere.example/thanks?name=Rey"
     assert all(0 <= each.duration_ms < 60_000 for each in kept)
     assert (owed(owing).state, owed(owing).cause, owed(owing).last_error) == (
         "delivered",
@@ -225,7 +226,7 @@ def test_a_result_that_is_erased_while_it_is_sent_leaves_nothing(owing, receiver
 
 
 def test_attempts_are_erased_with_their_result(owing, receiver, form, clock):
-    form.outcomes = [Outcome(200, "unconfirmed", evidence="what a guest said")]
+    form.outcomes = [Outcome(200, "unconfirmed", answer="what a guest said")]
     attempt(owing)
     delete = "DELETE FROM outbox WHERE conversation_id = 1"
     if owing.app.database.engine.dialect.name == "sqlite":  # by hand, without foreign keys
@@ -298,7 +299,7 @@ def test_each_cause_has_a_sentence_and_an_effect(owing, form, cause):
 def test_a_kind_of_receiver_gets_what_was_sent(owing, receiver, form):
     attempt(owing)
     (sent,) = form.sent
-    assert (sent.url, sent.allow_private, sent.confirmation) == (receiver.url, True, "")
+    assert (sent.url, sent.allow_private) == (receiver.url, True)
     assert sent.payload["Question1"] == "Blue"
 
 
@@ -313,7 +314,7 @@ def test_retry_after_counts_for_every_kind_of_receiver(owing, receiver, form, cl
 
 
 def test_what_may_have_arrived_is_tried_once_more_and_then_waits(owing, receiver, form, clock):
-    form.outcomes = [Outcome(200, "unconfirmed", evidence=f"<p>{n}") for n in range(2)]
+    form.outcomes = [Outcome(200, "unconfirmed", answer=f"<p>{n}") for n in range(2)]
     attempt(owing)
     due = owed(owing).next_attempt_at
     assert FIVE_MINUTES <= due - clock() <= FIVE_MINUTES * 1.1
@@ -365,15 +366,17 @@ def test_a_last_attempt_that_may_have_arrived_is_left_to_the_operator(owing, for
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), RequestFailed("read_timeout", "15")])
-def test_an_answer_that_nobody_can_judge_may_be_one_of_success(owing, patch, form, caplog, error):
+def test_an_answer_that_cannot_be_classified_may_be_one_of_success(
+    owing, patch, form, caplog, error
+):
     def fail(*_: object) -> None:
         raise error
 
-    patch(Form, "judge", fail)
+    patch(Form, "classify_response", fail)
     attempt(owing)
     assert (owed(owing).state, owed(owing).cause) == ("pending", "unconfirmed")
     (record,) = [record for record in caplog.records if record.message == "worker"]
-    assert record.fields["outcome"].startswith(f"cannot judge: {type(error).__name__}")
+    assert record.fields["outcome"].startswith(f"cannot classify: {type(error).__name__}")
 
 
 def test_a_receiver_that_redirects_gets_a_result_twice_at_most(owing, receiver, clock):
@@ -383,7 +386,9 @@ def test_a_receiver_that_redirects_gets_a_result_twice_at_most(owing, receiver, 
         clock.pass_(days=2)
     assert len(receiver.requests) == 2
     assert (owed(owing).state, owed(owing).cause) == ("unconfirmed", "redirect")
-    assert "set the address that it redirects to" in outbox(owing).stdout
+    assert "If it is there, confirm it; if not, set the address" in outbox(owing).stdout
+    assert "elsewhere.example/thanks" in outbox(owing, "show", "1").stdout
+    assert "elsewhere.example/thanks" not in outbox(owing).stdout
 
 
 # What may have arrived is not forgotten #######################################
@@ -603,7 +608,7 @@ def test_a_stop_at_the_moment_when_it_arrives_loses_nothing(owing, receiver, clo
 
 def test_of_an_answer_a_part_is_kept_that_every_database_takes(owing, form):
     said = "a\0" + "🍕" * MAX_ANSWER
-    form.outcomes = [Outcome(200, "unconfirmed", evidence=said)]
+    form.outcomes = [Outcome(200, "unconfirmed", answer=said)]
     attempt(owing)
     (kept,) = attempts(owing)
     assert kept.answer.startswith("a\ufffd🍕")
@@ -613,7 +618,7 @@ def test_of_an_answer_a_part_is_kept_that_every_database_takes(owing, form):
 
 def test_what_a_receiver_says_is_one_short_line_wherever_it_is_shown(owing, form, caplog):
     caplog.set_level(logging.INFO)
-    form.outcomes = [Outcome(200, "shown_again", NASTY * 1000, evidence=NASTY * 1000)]
+    form.outcomes = [Outcome(200, "shown_again", NASTY * 1000, answer=NASTY * 1000)]
     attempt(owing)
     (record,) = [record for record in caplog.records if record.message == "delivery"]
     told = record.fields["outcome"]
@@ -625,7 +630,7 @@ def test_what_a_receiver_says_is_one_short_line_wherever_it_is_shown(owing, form
 
 
 def test_what_was_kept_of_an_answer_moves_no_cursor(owing, form):
-    form.outcomes = [Outcome(200, "unconfirmed", evidence=f"<p>\n{NASTY}")]
+    form.outcomes = [Outcome(200, "unconfirmed", answer=f"<p>\n{NASTY}")]
     attempt(owing)
     change(owing, "UPDATE outbox SET last_error = 'a' || chr(27)" if is_pg(owing) else BELL)
     for arguments in ((), ("show", "1"), ("--json",), ("show", "1", "--json")):
@@ -648,7 +653,7 @@ def is_pg(webhook: Webhook) -> bool:
 
 
 def fail_twice(owing: Webhook, form: Form) -> None:
-    form.outcomes = [Outcome(200, "unconfirmed", evidence="<b>Thanks?</b>\n<p>")] * 2
+    form.outcomes = [Outcome(200, "unconfirmed", answer="<b>Thanks?</b>\n<p>")] * 2
     for _ in range(2):
         attempt(owing)
         owing.clock.pass_(minutes=6)

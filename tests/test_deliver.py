@@ -64,7 +64,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 NO_ADDRESSES = ("", "http://", "example.org", "ftp://example.org/", "http://[::1")
 NO_PAYLOADS = ("", "Blue", "[]", "null", '{"From": ')
 BAD_TLS = "The certificate or the TLS connection is not valid."
-BROKEN = "The connection was refused or broke off."
+BROKEN = "The connection was refused, or broke off before all was sent."
+MAY_HAVE_IT = " The receiver may have it all the same. Each attempt has the same webhook-id."
 UNREACHED = Outcome(None, "refused_connection")
 MICROSECOND = timedelta(microseconds=1)
 # So long that whoever waits in vain is told apart from whoever was only slow on a busy machine.
@@ -559,7 +560,7 @@ def test_one_receiver_that_is_gone_stops_no_other(
 def test_a_redirect_is_not_followed_and_not_a_delivery(receiver, status):
     receiver.answers = [(status, {"Location": receiver.url})]
     outcome = post(a_delivery(receiver.url))
-    assert outcome == Outcome(status, "redirect", "127.0.0.1")
+    assert outcome == Outcome(status, "redirect", "127.0.0.1", answer=f"Location: {receiver.url}")
     assert outcome.error.startswith(
         f"HTTP {status}: it redirects to 127.0.0.1, and redirects are not followed. It may have"
         " taken the result"
@@ -948,7 +949,7 @@ def test_a_receiver_that_drips_is_left_at_the_limit(answering, patch, beginning)
     began = time.monotonic()
     outcome = post(a_delivery(answering(drip(beginning))))
     assert outcome == Outcome(None, "total_timeout", "0.3")
-    assert outcome.error == "Not done within 0.3 s in all."
+    assert outcome.error == "Not done within 0.3 s in all." + MAY_HAVE_IT
     assert 0.3 <= time.monotonic() - began < DRIP_SECONDS / 2
 
 
@@ -958,8 +959,45 @@ def test_tls_that_hangs_is_left_at_the_limit(patch):
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         outcome = post(a_delivery(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
-    assert outcome.error == "Not done within 0.3 s in all."
+    assert outcome.error == "No connection within 0.3 s."
     assert time.monotonic() - began < PATIENCE_SECONDS / 2
+
+
+def test_tls_that_hangs_is_left_after_the_time_for_a_connection(patch):
+    patch("worker.http_client", "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        outcome = post(a_delivery(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
+    assert outcome == Outcome(None, "connect_timeout", "0.2")
+
+
+def test_addresses_that_take_no_connection_are_left_at_the_limit(patch, monkeypatch):
+    patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
+    patch("worker.http_client", "CONNECT_SECONDS", PATIENCE_SECONDS)
+    look_up = socket.getaddrinfo
+
+    def answer(name, port, *args, **kwargs):
+        addresses = ["127.0.0.1"] * 4 if name == "results.example" else [name]
+        return [one for each in addresses for one in look_up(each, port, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    began = time.monotonic()
+    with full_server() as port:
+        outcome = post(a_delivery(f"http://results.example:{port}/"))
+    assert outcome.error == "No connection within 0.3 s."
+    assert time.monotonic() - began < PATIENCE_SECONDS / 2
+
+
+def test_nothing_is_sent_once_a_name_has_taken_all_of_the_time(receiver, patch, monkeypatch):
+    patch("worker.http_client", "ATTEMPT_SECONDS", 0.1)
+    look_up = socket.getaddrinfo
+
+    def answer(*args, **kwargs):
+        time.sleep(0.2)
+        return look_up(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    assert post(a_delivery(receiver.url)).error == "No connection within 0.1 s."
+    assert receiver.requests == []
 
 
 def test_an_attempt_that_began_later_may_end_sooner(answering, patch):
@@ -977,8 +1015,8 @@ def test_an_attempt_that_began_later_may_end_sooner(answering, patch):
         later = post(a_delivery(answering(hold)))
         assert not first.done()
         assert (first.result(PATIENCE_SECONDS).error, later.error) == (
-            "Not done within 4 s in all.",
-            "Not done within 0.3 s in all.",
+            "Not done within 4 s in all." + MAY_HAVE_IT,
+            "Not done within 0.3 s in all." + MAY_HAVE_IT,
         )
 
 
@@ -987,14 +1025,21 @@ def test_a_receiver_that_hangs_is_left(answering, patch):
     assert post(a_delivery(answering(hang))) == Outcome(None, "read_timeout", "0.2")
 
 
-def test_a_receiver_that_takes_no_connections_is_left(patch):
-    patch("worker.http_client", "CONNECT_SECONDS", 0.2)
+@contextmanager
+def full_server() -> Iterator[int]:
+    """The port of a server that takes no more connections."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
         for _ in range(3):
             one = waiting.enter_context(socket.socket())
             one.setblocking(False)
             one.connect_ex(full.getsockname())
-        outcome = post(a_delivery(f"http://127.0.0.1:{full.getsockname()[1]}/"))
+        yield full.getsockname()[1]
+
+
+def test_a_receiver_that_takes_no_connections_is_left(patch):
+    patch("worker.http_client", "CONNECT_SECONDS", 0.2)
+    with full_server() as port:
+        outcome = post(a_delivery(f"http://127.0.0.1:{port}/"))
     assert outcome.error == "No connection within 0.2 s."
 
 
@@ -1087,7 +1132,18 @@ def test_an_answer_that_breaks_off_is_not_a_delivery(answering, answer):
     "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200]
 )
 def test_what_is_no_answer_is_not_a_delivery(answering, answer):
-    assert post(a_delivery(answering(say(answer)))) == UNREACHED
+    outcome = post(a_delivery(answering(say(answer))))
+    assert outcome == Outcome(None, "broken_connection")
+    assert outcome.error == "The connection broke off before an answer came." + MAY_HAVE_IT
+
+
+def test_a_connection_that_breaks_off_before_all_was_sent_is_as_good_as_none():
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        delivery = a_delivery(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        delivery.payload = json.dumps({"Question1": "a" * 50_000_000})  # more than any buffer
+        sending = pool.submit(post, delivery)
+        server.accept()[0].close()
+        assert sending.result(PATIENCE_SECONDS) == UNREACHED
 
 
 def test_a_connection_that_is_refused_is_not_a_delivery():

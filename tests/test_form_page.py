@@ -21,7 +21,7 @@ from models.google_form.address import (
     response_url,
 )
 from models.google_form.answer import AnswerPage
-from models.google_form.markup import read_document
+from models.google_form.markup import Link, read_document
 from models.google_form.page import FormPage, FormQuestion, read_form
 
 FORM = "https://docs.google.com/forms/d/e/1FAIpQLSdEXAMPLE"
@@ -329,7 +329,18 @@ def test_no_part_of_the_data_is_needed(part):
 
 MARKUP = ["<", ">", "</", "<a ", "<script", "<script>", "</script>", "<!--", "-->", "<!", '"', "'"]
 MARKUP += ["=", " ", "&#", "&", ";", "<title>", "<p>", "x", "FB_PUBLIC_LOAD_DATA_ = [", "[", "]"]
-MORE_MARKUP = ["<a b='", "<p>x", "<a href=form_confirm>", "&#1", "name=", "<a b= ", "<b c=d e='f'>"]
+MORE_MARKUP = [
+    "</a>",
+    "<a href=x>",
+    "<a>x</a> ",
+    "<a b='",
+    "<p>x",
+    "<a href=form_confirm>",
+    "&#1",
+    "name=",
+    "<a b= ",
+    "<b c=d e='f'>",
+]
 
 
 @MANY
@@ -342,16 +353,13 @@ def test_no_markup_raises_an_error(html):
 
 @pytest.mark.long
 @pytest.mark.parametrize("before", ["", "<a ", "<script>FB_PUBLIC_LOAD_DATA_ = ", '<a b="'])
-@pytest.mark.parametrize(
-    "part",
-    MARKUP + ["<a b='", "<p>x", "<a href=form_confirm>", "&#1", "name=", "<a b= ", "<b c=d e='f'>"],
-)
+@pytest.mark.parametrize("part", MARKUP + MORE_MARKUP)
 def test_hostile_pages_take_no_longer_than_others(before, part):
     def seconds(size: int) -> float:
         html = before + part * (size // len(part))
         start = time.process_time()
         page = AnswerPage(html, f"{FORM}/formResponse")
-        page.has_mark(), page.says("x" * 1_000), page.asks_for_captcha, page.names_form
+        page.is_marked, page.confirms(None), page.is_of_form, page.says("x" * 1_000)
         return time.process_time() - start
 
     small, large = (min(seconds(size) for _ in range(3)) for size in (2**17, 2**20))
@@ -362,7 +370,8 @@ def test_numbers_and_references_may_have_any_length():
     assert parse_page(f"<script>FB_PUBLIC_LOAD_DATA_ = [[null,{'1' * 10_000}]]</script>") is None
     assert parse_page(f"<script>FB_PUBLIC_LOAD_DATA_ = {'[' * 2**20}</script>") is None
     digits = "1" * 10_000
-    assert read_document(f"<p>&#{digits};<a href='&#{digits};'>").links == [f"&#{digits};"]
+    (link,) = read_document(f"<p>&#{digits};<a href='&#{digits};'>").links
+    assert link.target == f"&#{digits};"
 
 
 # Markup ########################################################################
@@ -375,9 +384,31 @@ def test_only_visible_text_is_text():
      href="/x?a=1&amp;b=2" >it</a></DIV><p title='a > b'>1 < 2 <input name="entry.5">3"""
     document = read_document(html)
     assert document.paragraphs == ["Yöu are inside", "it", "1 < 2", "3"]
-    assert (document.title, document.links) == ("T & U", ["/x?a=1&b=2"])
+    assert (document.title, document.links) == ("T & U", [Link("/x?a=1&b=2")])
     assert (document.fields, document.classes) == ({"entry.5"}, {"b", "c"})
     assert document.data_names == {"data-x"}
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<a href=x>it</a>", "it"),
+        ("<p>a</p> <a href=x><b>it</b> </a> <p>b", "it"),
+        ("<a href=x><div>it</div></a>", "it"),
+        ("<a href=x>it", "it"),
+        ("<a href=x>it<p>more</a>", "it"),
+        ("<a href=x></a>", ""),
+        ("<a href=x></a>it", ""),
+        ("a <a href=x>it</a>", ""),
+        ("<a href=x>it</a> b", ""),
+        ("<a href=x>it</a><br>b", ""),
+        ("<a href=x>it</a><span>b</span>", ""),
+        ("<a href=x></a><p>it", ""),
+        ("<a href=x>it<a>b", ""),
+    ],
+)
+def test_a_link_has_a_text_if_that_is_all_of_its_paragraph(html, text):
+    assert read_document(html).links[0] == Link("x", text)
 
 
 def test_a_quote_that_is_no_value_hides_nothing():

@@ -316,19 +316,6 @@ def test_a_form_that_does_not_answer_holds_up_no_result(
     until(lambda: receiver.requests)
 
 
-# What confirms ###############################################################
-
-
-def test_the_text_that_confirms_is_known_once_the_form_was_seen(webhook, form, look, settings):
-    form.has_link, form.confirmation = False, "Noted, thank you!"
-    assert text_and_deliver(webhook, settings) == "unconfirmed"
-    look()
-    webhook.clock.pass_(minutes=6)
-    database = webhook.app.database
-    (again,) = claim_due(database, webhook.clock(), 1)
-    assert run_attempt(database, settings, again, webhook.clock).cause is None
-
-
 # What operators are told #####################################################
 
 
@@ -418,7 +405,7 @@ def test_a_cell_that_somebody_broke_keeps_no_result_back(webhook, form, look, se
     if settings.on_sqlite:
         webhook.app.database.write(
             lambda db: db.connection().exec_driver_sql(
-                "UPDATE receiver_forms SET confirmation = x'ff', page = '[]'"
+                "UPDATE receiver_forms SET digest = x'ff', page = '[]'"
             )
         )
     assert text_and_deliver(webhook, settings) is None

@@ -4,24 +4,23 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner
 from conftest import FEEDBACK, REY, Webhook
+from form_answers import MEALS, one, send
 from google_form import OTHER, SUBMIT, GoogleForm, Question
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from commands import cli
+from models.failures import effect_of
 from models.google_form.answer import AnswerPage
 from worker.form_page import Look
-from worker.google_forms import GoogleForm as Judge
-from worker.http_client import RequestFailed, Response, post
-from worker.receivers import Outcome, Receiver, Sent, find_receiver
+from worker.google import GoogleReceiver
+from worker.google_forms import GoogleForm as FormReceiver
+from worker.http_client import Response, post
+from worker.receivers import Outcome, Receiver, Sent
 from worker.results import claim_due, run_attempt
 
-FORM_TYPE = "application/x-www-form-urlencoded; charset=utf-8"
 ANSWERS = {
     "short": "Blue",
     "paragraph": "Blue\nor green",
@@ -31,24 +30,11 @@ ANSWERS = {
     "scale": "3",
     "rating": "5",
 }
-MEALS = ["Pizza", "Pasta"]
 
 
 @pytest.fixture(autouse=True)
 def fake_hosts(patch) -> None:
     patch("models.google_form.address", "HOSTS", {"127.0.0.1"})
-
-
-def send(url: str, payload: dict, confirmation: str = "") -> Outcome:
-    """What becomes of a result: over HTTP, judged by the kind of receiver."""
-    receiver = find_receiver(url)
-    body = urlencode(payload, doseq=True).encode()
-    headers = {"Content-Type": FORM_TYPE}
-    try:
-        response = post(url, body, headers, allow_private=True, max_body=receiver.max_body)
-    except RequestFailed as error:
-        return Outcome(None, error.cause, error.detail)
-    return receiver.judge(Sent(url, payload, True, confirmation), response)
 
 
 @dataclass
@@ -60,7 +46,6 @@ class Case:
     answers: list[Any]  # to each question, or a dictionary of fields
     cause: str | None = None
     says: str = ""  # what the detail must have
-    knows: str = ""  # the text that confirms, as it was when somebody looked
     fields: dict[str, Any] = field(default_factory=dict)  # more, as they are sent
     form: dict[str, Any] = field(default_factory=dict)
 
@@ -70,11 +55,6 @@ class Case:
         for question, answer in zip(inputs, self.answers, strict=True):
             sent |= answer if isinstance(answer, dict) else {question.entry: answer}
         return {name: value for name, value in sent.items() if value is not None} | self.fields
-
-
-def one(kind: str, **kwargs) -> list[Question]:
-    kwargs |= {"options": MEALS} if kind in ("choice", "dropdown", "checkboxes") else {}
-    return [Question("Meal", kind, **kwargs)]
 
 
 def date(*parts: int, question: Question, names: str = "year month day") -> dict[str, Any]:
@@ -127,7 +107,6 @@ def cases() -> list[Case]:
             "the owner's text, without a link",
             one("short"),
             ["a"],
-            knows='Thanks; "noted" & <ok>]\nBye',
             form={"confirmation": 'Thanks; "noted" & <ok>]\nBye', "has_link": False},
         ),
         Case("no data on the page", one("short"), ["a"], form={"data_when_recorded": False}),
@@ -159,6 +138,7 @@ def cases() -> list[Case]:
             one("dropdown"),
             ["pizza"],
             "bad_fields",
+            '"Meal" ({0}) was sent what is none of its options',
             form={"unknown_option": 400},
         ),
         Case(
@@ -190,7 +170,6 @@ def cases() -> list[Case]:
             ["old"],
             "shown_again",
             "a question may have a rule",
-            knows="Thanks",
             form={"description": "Thanks", "confirmation": "Thanks", "markup": "plain"},
         ),
         Case(
@@ -198,7 +177,7 @@ def cases() -> list[Case]:
             one("short", required=True),
             [None],
             "shown_again",
-            "does not tell why",
+            '"Meal" ({0}) needs an answer',
             form={"data_when_again": False},
         ),
         Case(
@@ -219,16 +198,26 @@ def cases() -> list[Case]:
             one("short"),
             ["a"],
             "closed",
-            knows="Danke",
             form={"state": "closed", "closed_by": "page", "language": "de", "title": "Danke"},
         ),
         Case(
             "closed, with the words of the confirmation",
             one("short"),
             ["a"],
+            "closed",
+            form={
+                "state": "closed",
+                "closed_by": "page",
+                "closed_message": "Thanks",
+                "confirmation": "Thanks",
+            },
+        ),
+        Case(
+            "closed, and its page says nothing that we know",
+            one("short"),
+            ["a"],
             "unconfirmed",
-            knows="Thanks",
-            form={"state": "closed", "closed_by": "page", "closed_message": "Thanks"},
+            form={"state": "closed", "closed_by": "page", "closed_has_report": False},
         ),
         Case("captcha", one("short"), ["a"], "captcha", form={"state": "captcha"}),
         Case(
@@ -249,12 +238,37 @@ def cases() -> list[Case]:
             form={"has_link": False, "markup": "plain"},
         ),
         Case(
-            "recorded, with a text that has changed",
+            "recorded by a form that has closed since, which shows its page",
             one("short"),
             ["a"],
             "unconfirmed",
-            knows="Thanks",
-            form={"has_link": False, "confirmation": "Thanks for coming", "markup": "today"},
+            form={"has_link": False, "state_after_row": "closed", "closed_by": "page"},
+        ),
+        *(
+            Case(
+                f"recorded by a form that is {state} since",
+                one("short"),
+                ["a"],
+                "unconfirmed",
+                form={"has_link": False, "confirmation": "Thanks", "state_after_row": state},
+            )
+            for state in ("closed", "sign_in", "restricted", "deleted", "busy")
+        ),
+        Case(
+            "recorded, and the connection was lost",
+            one("short"),
+            ["a"],
+            "no_answer",
+            "The connection broke off before an answer came.",
+            form={"is_dropped": True, "faulty": ("POST",)},
+        ),
+        Case(
+            "recorded, and half an answer came",
+            one("short"),
+            ["a"],
+            "no_answer",
+            "The answer broke off",
+            form={"is_cut_off": True, "faulty": ("POST",)},
         ),
     ]
 
@@ -265,11 +279,11 @@ CASES = {case.name: case for case in cases()}
 def run_case(name: str) -> tuple[Case, GoogleForm, Outcome]:
     case = next(each for each in cases() if each.name == name)
     with GoogleForm(case.questions, **case.form) as form:
-        return case, form, send(form.url, case.payload(), case.knows)
+        return case, form, send(form.url, case.payload())
 
 
 def is_right(name: str) -> bool:
-    """Whether it was judged truly; a result that is lost must never count as delivered."""
+    """Whether it was classified truly; a result that is lost must never count as delivered."""
     case, form, outcome = run_case(name)
     entries = [question.entry for question in case.questions if question.entries]
     if case.says.format(*entries) not in outcome.detail:
@@ -283,33 +297,37 @@ def test_there_are_thirty_forms_and_more():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_judge_is_right(name):
+def test_every_answer_is_classified_truly(name):
     case, form, outcome = run_case(name)
     assert outcome.cause == case.cause, (outcome, form.rows)
     entries = [question.entry for question in case.questions if question.entries]
     assert case.says.format(*entries) in outcome.detail
-    if case.cause != "unconfirmed":
+    if effect_of(case.cause or "") != "confirm":
         assert len(form.rows) == (case.cause is None)
-    assert bool(outcome.evidence) == (case.cause == "unconfirmed")
+    if case.cause == "unconfirmed":
+        assert (outcome.status, bool(outcome.answer)) == (200, True)
 
 
-# Judges that are not good enough ###############################################
+# What is not good enough #######################################################
 
 
 def by_text(*texts: str) -> Callable:
-    def judge(self: Judge, request: Sent, response: Response) -> Outcome:
+    def classify(self: FormReceiver, request: Sent, response: Response) -> Outcome:
         html = response.body.decode()
         found = response.status == 200 and any(text in html for text in texts)
         return Outcome(response.status, None if found else "unconfirmed")
 
-    return judge
+    return classify
 
 
+CLASSIFY = "classify_response"
 WEAKENED = {
-    "any 2xx": (Judge, "judge", Receiver.judge),
-    "a class name": (Judge, "judge", by_text("vHW8K", "ResponseConfirmationMessage")),
-    "an English sentence": (Judge, "judge", by_text("Your response has been recorded")),
-    "the link anywhere": (Judge, "judge", by_text("form_confirm")),
+    "any 2xx": (FormReceiver, CLASSIFY, Receiver.classify_response),
+    "a class name": (FormReceiver, CLASSIFY, by_text("vHW8K", "ResponseConfirmationMessage")),
+    "an English sentence": (FormReceiver, CLASSIFY, by_text("Your response has been recorded")),
+    "the link anywhere": (FormReceiver, CLASSIFY, by_text("form_confirm")),
+    "a lost answer is a failure": (GoogleReceiver, "classify_failure", Receiver.classify_failure),
+    "any page of Google's is the form's": (AnswerPage, "is_of_form", True),
     "no look at the form": ("worker.form_page", "look", lambda *_, **__: Look(is_open=True)),
     "the text anywhere": (
         AnswerPage,
@@ -323,7 +341,7 @@ WEAKENED = {
 
 
 @pytest.mark.parametrize("name", WEAKENED)
-def test_weaker_judges_are_found_out(patch, name):
+def test_weaker_rules_are_found_out(patch, name):
     patch(*WEAKENED[name])
     assert not all(map(is_right, CASES))
 
@@ -423,235 +441,59 @@ def test_long_titles_are_shortened():
         assert len(send(form.url, {}).detail) < 120
 
 
-def test_the_address_of_the_page_takes_no_results():
-    with GoogleForm(one("short")) as form:
+@pytest.mark.parametrize("state", ["open", "closed", "sign_in", "restricted"])
+def test_the_address_of_the_page_takes_no_results_whatever_it_says(state):
+    with GoogleForm(one("short"), state=state) as form:
         outcome = send(form.page_url, {form.questions[0].entry: "a"})
-    assert outcome.cause == "shown_again" and "ends in /formResponse" in outcome.detail
+    assert outcome.cause == "wrong_address" and "…/formResponse, over https" in outcome.error
     assert form.rows == []
+
+
+def test_a_form_that_is_busy_is_tried_again_at_whatever_address():
+    with GoogleForm(one("short"), state="busy") as form:
+        assert send(form.page_url, {}).cause == "http"
+
+
+def test_the_address_of_the_editor_takes_results():
+    without_link = {"has_link": False, "confirmation": "Thanks"}
+    for settings in ({}, {"data_when_recorded": False}, without_link):
+        with GoogleForm(one("short"), **settings) as form:
+            assert send(form.editor_url, {form.questions[0].entry: "a"}).cause is None
+            assert form.rows == [{"Meal": "a"}]
+            form.questions[0].required = True
+            assert "needs an answer" in send(form.editor_url, {}).detail
+
+
+def test_what_a_form_does_not_ask_is_told_beside_the_reason_and_is_none():
+    ruled = Question("Age", rule=str.isdecimal)
+    with GoogleForm([ruled]) as form:
+        outcome = send(form.url, {ruled.entry: "old", "entry.5": "x"})
+        assert "may have a rule" in outcome.detail
+        assert outcome.detail.endswith("; entry.5 is none of its questions")
+        form.state, form.captcha_with_form = "captcha", True
+        assert send(form.url, {"entry.5": "x"}).cause == "captcha"
+        ruled.required = True
+        assert send(form.url, {"entry.5": "x"}).cause == "shown_again"
+
+
+def test_fields_that_are_refused_without_a_known_reason_say_what_to_compare():
+    with GoogleForm(one("short"), unknown_entry=400) as form:
+        outcome = send(form.url, {"entry.5": "a"})
+        assert "each choice one of its options; entry.5 is none of its questions" in outcome.error
+        form.faulty, form.is_cut_off = ("GET",), True
+        assert "each choice one of its options. Compare" in send(form.url, {"entry.5": "a"}).error
+
+
+def test_a_page_without_a_reason_is_kept_for_whoever_looks():
+    ruled = Question("Age", rule=str.isdecimal)
+    with GoogleForm([ruled]) as form:
+        assert "Age" in send(form.url, {ruled.entry: "old"}).answer
 
 
 def test_json_is_refused_by_a_form():
     with GoogleForm(one("short")) as form:
         answer = post(form.url, b"{}", {"Content-Type": "application/json"}, allow_private=True)
     assert answer.status == 400
-
-
-# What proves nothing ###########################################################
-
-
-def judged(html: str | bytes, form: GoogleForm, confirmation: str = "") -> Outcome:
-    """What becomes of a result that is answered with this page, while the form is as it is."""
-    body = html.encode() if isinstance(html, str) else html
-    return Judge().judge(Sent(form.url, {}, True, confirmation), Response(200, "", "", body))
-
-
-@pytest.fixture
-def open_form():
-    with GoogleForm(one("short"), padding=0) as form:
-        yield form
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        "<a href='{base}/viewform?usp=form_confirm'>x",
-        "<A HREF={base}/viewform?usp=form_confirm>",
-        "<a href='/forms/d/e/{id}/viewform?a=b&amp;usp=form_confirm'>",
-        "<a href='/forms/u/0/d/e/{id}/viewform?usp=form_confirm&amp;edit2=x'>",
-        "<p>Tha&#110;ks &amp;\n<b>bye</b></p>",
-        "<h1>Mats BBQ</h1><div>Thanks</div><div>&amp; <a href=x>bye</a></div>",
-        "<div class='a freebirdFormviewerViewResponseConfirmationMessage'>x",
-    ],
-)
-def test_proof_in_any_markup_is_proof(open_form, page):
-    html = page.replace("{base}", open_form.base).replace("{id}", open_form.id)
-    assert judged(html, open_form, "Thanks & bye").cause is None
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        "",
-        "<a href='{base}x/viewform?usp=form_confirm'>",
-        "<a href='https://example.org/forms/d/e/{id}/viewform?usp=form_confirm'>",
-        "<a href='{base}/viewform?usp=form_confirmed'>",
-        "<a href='{base}/formResponse?usp=form_confirm'>",
-        "<a href='http://[/forms/d/e/{id}/viewform?usp=form_confirm'>",
-        "<a>{base}/viewform?usp=form_confirm</a>",
-        "<script>'<a href=\"{base}/viewform?usp=form_confirm\">'</script>",
-        "<!-- <a href='{base}/viewform?usp=form_confirm'> -->",
-        "<link href='{base}/viewform?usp=form_confirm'>",
-        "<style>.freebirdFormviewerViewResponseConfirmationMessage{}</style>",
-        "<p>Thanks & bye, but no</p>",
-        "<p>No Thanks</p><p>& bye</p>",
-        "<title>Thanks & bye</title>",
-        "<title>Thanks  & bye</title><p>Thanks & bye</p>",
-        "<script>'Thanks & bye'</script><p title='Thanks & bye'>",
-        "<template>Thanks & bye</template>",
-        "Your response has been recorded",
-    ],
-)
-def test_what_only_looks_like_proof_is_none(open_form, page):
-    html = page.replace("{base}", open_form.base).replace("{id}", open_form.id)
-    outcome = judged(html, open_form, "Thanks & bye")
-    assert outcome.cause == "unconfirmed"
-    assert outcome.evidence or not page
-
-
-@pytest.mark.parametrize(
-    "shown",
-    [
-        "<script>FB_PUBLIC_LOAD_DATA_ = [null,[null,[[1]]]];</script>",
-        "<input name='entry.5_year'>",
-        "<textarea name=entry.5></textarea>",
-    ],
-)
-def test_a_form_that_is_shown_again_is_no_proof_whatever_else_it_says(open_form, shown):
-    proof = f"<a href='{open_form.page_url}?usp=form_confirm'></a><p>Thanks</p>"
-    assert judged(proof, open_form, "Thanks").cause is None
-    assert judged(proof + shown, open_form, "Thanks").cause == "shown_again"
-
-
-def test_a_page_that_was_cut_off_at_the_limit_is_no_proof(open_form):
-    link = f"<a href='{open_form.page_url}?usp=form_confirm'><p>Thanks</p>"
-    for size, cause in ((2**20 - 1, None), (2**20, "unconfirmed")):
-        outcome = judged(link.ljust(size), open_form, "Thanks")
-        assert outcome.cause == cause
-
-
-def test_a_megabyte_of_a_page_is_read_and_no_more(patch):
-    with GoogleForm(one("short"), padding=900_000) as form:
-        payload = {form.questions[0].entry: "a"}
-        assert send(form.url, payload).cause is None
-        form.padding = 2_000_000
-        assert send(form.url, payload).cause == "unconfirmed"
-
-
-def test_a_page_that_names_no_form_is_not_called_closed():
-    closed = {"state": "closed", "closed_by": "page", "closed_names_form": False}
-    with GoogleForm(one("short"), **closed) as form:
-        assert send(form.url, {}).cause == "unconfirmed"
-
-
-@pytest.mark.parametrize(
-    ("state", "cause"),
-    [("sign_in", "sign_in"), ("restricted", "restricted"), ("deleted", "no_form")],
-)
-def test_the_page_of_the_form_tells_why_an_answer_proves_nothing(open_form, state, cause):
-    open_form.state = state
-    outcome = judged("<p>?", open_form)
-    assert outcome.cause == cause and outcome.status != 200
-
-
-@pytest.mark.parametrize("state", ["open", "busy", "captcha"])
-def test_without_certainty_it_is_unconfirmed(open_form, state):
-    open_form.state = state
-    assert judged("<p>?", open_form).cause == "unconfirmed"
-
-
-def test_the_text_of_the_owner_is_no_proof_while_the_form_is_not_seen_open(open_form, patch):
-    assert judged("<p>Thanks</p>", open_form, "Thanks").cause is None
-    for state in ("closed", "sign_in", "restricted", "busy", "deleted"):
-        open_form.state = state
-        outcome = judged("<p>Thanks</p>", open_form, "Thanks")
-        assert (outcome.cause, outcome.evidence) == ("unconfirmed", "Thanks")
-    open_form.state, open_form.is_cut_off = "open", True
-    assert judged("<p>Thanks</p>", open_form, "Thanks").cause == "unconfirmed"
-    open_form.is_cut_off, open_form.delay = False, 60
-    patch("worker.http_client", "GET_SECONDS", 0.3)
-    assert judged("<p>Thanks</p>", open_form, "Thanks").cause == "unconfirmed"
-
-
-def test_the_page_is_looked_at_by_the_rules_for_receivers(open_form):
-    request = Sent(open_form.url, {}, False, "Thanks")
-    outcome = Judge().judge(request, Response(200, "", "", b"<p>Thanks</p>"))
-    assert outcome.cause == "unconfirmed" and open_form.requests == []
-
-
-def test_a_result_is_posted_once_and_the_page_looked_at_only_in_doubt():
-    with GoogleForm(one("short")) as form:
-        send(form.url, {form.questions[0].entry: "a"})
-        assert [method for method, *_ in form.requests] == ["POST"]
-        form.has_link = False
-        send(form.url, {form.questions[0].entry: "a"})
-        assert [method for method, *_ in form.requests] == ["POST", "POST", "GET"]
-
-
-# Whatever comes ################################################################
-
-
-@pytest.mark.parametrize(
-    ("location", "cause"),
-    [
-        ("https://accounts.google.com/ServiceLogin?continue=x", "sign_in"),
-        ("{base}/closedform", "closed"),
-        ("/forms/d/e/{id}/formrestricted", "restricted"),
-        ("https://example.org/closedform", "redirect"),
-        ("{base}/viewform", "redirect"),
-        ("http://[", "redirect"),
-        ("", "redirect"),
-    ],
-)
-def test_redirects_tell_their_reasons(open_form, location, cause):
-    location = location.replace("{base}", open_form.base).replace("{id}", open_form.id)
-    outcome = Judge().judge(Sent(open_form.url, {}, True), Response(302, "", location, b""))
-    assert outcome.cause == cause and outcome.error
-
-
-PARTS = ["<", ">", "'", '"', "<p>", "<a href='", "<script>", "</script>", "entry.5", "name="]
-PARTS += ["FB_PUBLIC_LOAD_DATA_ = [null,[null,", "[[1,2,3,4]]", "]", "<input ", "form_confirm"]
-PARTS += ["http://[", "viewform?usp=", "class=", "\0", "&#0;", "&#xD800;"]
-pages = st.binary() | st.lists(st.sampled_from(PARTS)).map(lambda parts: "".join(parts).encode())
-
-
-@settings(max_examples=300, deadline=None, database=None)
-@given(body=pages, status=st.sampled_from([200, 204, 302, 400, 404, 429, 500, 999]))
-def test_nothing_that_comes_raises_an_error_or_proves_anything(body, status):
-    # No port of this address answers, so nobody can look at the page.
-    url = "http://127.0.0.1:1/forms/d/e/1FAIpQLSdEXAMPLE/formResponse"
-    request = Sent(url, {"entry.1": ["a", None, 5], "pageHistory": None}, False, "Thanks")
-    assert Judge().judge(request, Response(status, "", "", body)).cause is not None
-
-
-@settings(
-    max_examples=200,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_a_form_that_comes_in_pieces_is_never_proof(open_form, data):
-    path = f"/forms/d/e/{open_form.id}/viewform"
-    page = open_form.answer("GET", path, b"", "")[2]
-    place = st.integers(0, len(page))
-    for _ in range(data.draw(st.integers(1, 3))):
-        first, last = sorted((data.draw(place), data.draw(place)))
-        page = page[:first] + data.draw(st.sampled_from(PARTS)) + page[last:]
-    assert judged(page, open_form, "Thanks").cause is not None
-
-
-@pytest.mark.parametrize("payload", [{}, {"data": {"answers": {}}}, {"entry.1": 5}, {"x": [[]]}])
-def test_payloads_of_any_shape_are_compared(payload):
-    with GoogleForm(
-        [*one("choice", required=True), Question("Day", "date", required=True)]
-    ) as form:
-        html = form.answer("GET", f"/forms/d/e/{form.id}/viewform", b"", "")[2].encode()
-        outcome = Judge().judge(Sent(form.url, payload, True), Response(200, "", "", html))
-    assert outcome.cause == "shown_again" and "needs an answer" in outcome.detail
-
-
-def test_what_is_kept_of_a_page_is_its_text(open_form):
-    assert judged("<p>Oh\n  no</p><script>x</script><p>bye", open_form).evidence == "Oh no\nbye"
-    assert judged("<img>", open_form).evidence == "<img>"
-
-
-def test_slow_and_broken_answers_are_tried_again(patch):
-    patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
-    with GoogleForm(one("short"), delay=60, faulty=("POST",)) as form:
-        assert send(form.url, {}).cause == "total_timeout"
-        assert len(form.rows) == 1  # nobody can know
-    with GoogleForm(one("short"), is_cut_off=True) as form:
-        assert send(form.url, {}).cause == "broken_answer"
 
 
 # From a phone to the sheet #####################################################
@@ -739,6 +581,26 @@ def test_a_result_that_nobody_can_confirm_waits(finished):
     answers = webhook.rows("SELECT cause, answer FROM delivery_attempts")
     assert [cause for cause, _ in answers] == ["unconfirmed"] * 2
     assert "Your response has been recorded." in answers[0][1]
+
+
+def test_a_result_whose_answer_is_lost_is_sent_twice_and_not_ten_times(finished):
+    with feedback_form(Question("Meal")) as form:
+        form.is_dropped = True
+        webhook = finished(form)
+        assert deliver(webhook)[0][0] == "pending"
+        webhook.clock.pass_(minutes=6)
+        [(state, error)] = deliver(webhook)
+        webhook.clock.pass_(days=30)
+        assert deliver(webhook)[0][0] == state == "unconfirmed"
+    assert len(form.rows) == 2
+    assert error.startswith("The connection broke off before an answer came. It may have been")
+
+
+def test_a_text_that_confirms_is_known_without_another_look(finished):
+    with feedback_form(Question("Meal")) as form:
+        form.has_link, form.confirmation = False, "Noted, thank you!"
+        assert deliver(finished(form)) == [("delivered", None)]
+        assert len(form.rows) == 1
 
 
 def test_a_form_that_wants_sign_in_pauses_its_results(finished):

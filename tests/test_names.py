@@ -27,9 +27,6 @@ EXCEPT = {
     ("gateway/webhook.py", "length"): "the Content-Length",
     ("models/questionnaire/templates.py", "length"): "of a text, in characters",
     ("storage/base.py", "where"): "the clause of SQL",
-    ("worker/google_forms.py", "judge"): "what receivers do with an answer",
-    ("worker/apps_script.py", "judge"): "what receivers do with an answer",
-    ("worker/receivers.py", "judge"): "the verb for what an answer means, in all documents",
     ("phone.py", "patience"): "how long Twilio waits for an answer",
 }
 

@@ -214,7 +214,7 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
         outbox.find_pausing_urls(db, [1, 2])
         outbox.find_undelivered_ids(db, [1, 2])
         outbox.count_undelivered(db)
-        outbox.find_one(db, 1)
+        outbox.find_result(db, 1)
         Attempt.find_all(db, 1)
         assert list(find_plans(db, party.app.files.current.catalog))
     for change in (outbox.redeliver, outbox.redeliver_certain, outbox.confirm):

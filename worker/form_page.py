@@ -1,18 +1,19 @@
 """Looks at the public page of a Google Form: what it asks, or why it would take no results."""
 
+from math import inf
 from typing import NamedTuple
 
 from models.google_form.address import (
     is_google_form,
     is_short_link,
-    is_sign_in,
     page_name,
     page_url,
 )
 from models.google_form.answer import AnswerPage
 from models.google_form.page import FormPage
+from worker.google import classify_redirect
 from worker.http_client import HEADERS, InvalidRequest, RequestFailed, Response, get
-from worker.receivers import absolute_url, describe_location
+from worker.receivers import Outcome, absolute_url
 
 MAX_PAGE_BYTES = 2 * 1024 * 1024
 CAUSES = {
@@ -23,6 +24,7 @@ CAUSES = {
     410: "no_form",
 }
 PAGES = {"closedform": "closed", "formrestricted": "restricted"}  # that a form redirects to
+RULES = "each must be one of its questions, and each choice one of its options"
 OF_FORMS = {"sign_in", "restricted", "closed", "no_form"}  # causes that are the form's own state
 
 
@@ -34,6 +36,7 @@ class Look(NamedTuple):
     status: int | None = None
     detail: str = ""
     is_open: bool = False  # whether it can be filled in, also where its data cannot be read
+    text: str = ""  # what a reader sees of it
 
     @property
     def is_certain(self) -> bool:
@@ -48,33 +51,35 @@ def follow_short_link(url: str, *, allow_private: bool) -> str:
     """
     if not is_short_link(url):
         return url
-    target = absolute_url(url, _get(url, allow_private).location)
+    target = absolute_url(url, _get(url, allow_private, inf).location)
     if not is_google_form(target):
         raise ValueError("This short link leads to no Google Form.")
     return target
 
 
-def look(url: str, *, allow_private: bool, redirects: int = 1) -> Look:
+def look(url: str, *, allow_private: bool, deadline: float = inf, redirects: int = 1) -> Look:
     """Look at the public page of the form with this address, in one GET for each redirect, too.
 
-    A form is also found by the id of its editor: that redirects to the public page.
+    A form is also found by the id of its editor: that redirects to the public page. By
+    time.monotonic() it ends at the deadline at the latest.
     """
     try:
         url = page_url(url)
-        response = _get(url, allow_private)
+        response = _get(url, allow_private, deadline)
     except RequestFailed as error:
         return Look(cause=error.cause, detail=error.detail)
     except (InvalidRequest, ValueError):
         return Look(cause="invalid", detail="its url is no form's")
     target = absolute_url(url, response.location)
     if redirects and target != url and page_name(target) == "viewform":
-        return look(target, allow_private=allow_private, redirects=redirects - 1)
+        redirects -= 1
+        return look(target, allow_private=allow_private, deadline=deadline, redirects=redirects)
     if response.is_success:
         found = read_page(response.text, url)
         is_cut_off = len(response.body) == MAX_PAGE_BYTES and not found.is_open
         return Look(cause="no_data", status=response.status) if is_cut_off else found
-    cause, detail = classify_failure(url, response)
-    return Look(cause=cause, status=response.status, detail=detail)
+    outcome = classify_error(url, response)
+    return Look(cause=outcome.cause, status=response.status, detail=outcome.detail)
 
 
 def read_page(html: str, url: str) -> Look:
@@ -82,23 +87,26 @@ def read_page(html: str, url: str) -> Look:
     page = AnswerPage(html, url)
     if page.shows_form:
         form = page.form if page.form and page.form.questions else None
-        return Look(form, None if form else "no_data", status=200, is_open=True)
+        return Look(form, None if form else "no_data", status=200, is_open=True, text=page.text)
     if page.form and page.can_be_sent:  # a form that asks nothing yet, or any more
-        return Look(page.form, status=200, is_open=True)
+        return Look(page.form, status=200, is_open=True, text=page.text)
     if page.asks_for_captcha:
-        return Look(cause="captcha", status=200)
-    return Look(cause="closed" if page.names_form else "no_data", status=200)
+        return Look(cause="captcha", status=200, text=page.text)
+    cause = "closed" if page.is_of_form else "no_data"
+    return Look(cause=cause, status=200, text=page.text)
 
 
-def classify_failure(url: str, response: Response) -> tuple[str, str]:
-    """The cause and the detail of any answer that is no page of the form's."""
-    if not response.is_redirect:
-        return CAUSES.get(response.status, "http"), ""
-    location = absolute_url(url, response.location)
-    if is_sign_in(location):
-        return "sign_in", ""
-    return PAGES.get(page_name(location), "redirect"), describe_location(location)
+def classify_error(url: str, response: Response) -> Outcome:
+    """What an answer means that is no page."""
+    if response.is_redirect:
+        name = page_name(absolute_url(url, response.location))
+        if name in PAGES:
+            return Outcome(response.status, PAGES[name])
+        return classify_redirect(url, response)
+    cause = CAUSES.get(response.status, "http")
+    return Outcome(response.status, cause, RULES if cause == "bad_fields" else "")
 
 
-def _get(url: str, allow_private: bool) -> Response:
-    return get(url, HEADERS, allow_private=allow_private, max_body=MAX_PAGE_BYTES)
+def _get(url: str, allow_private: bool, deadline: float) -> Response:
+    options = {"allow_private": allow_private, "max_body": MAX_PAGE_BYTES, "deadline": deadline}
+    return get(url, HEADERS, **options)

@@ -98,7 +98,7 @@ class WatchForms(Job):
         with self._database.read() as db:
             form = ReceiverForm.find(db, url)
         if form and not form.is_due(now, interval):
-            if form.compared(questionnaires) != form.problem:
+            if form.current_problem(questionnaires) != form.problem:
                 self._save(url, None, questionnaires, now)
             return False
         claim = partial(ReceiverForm.claim, url=url, now=now, interval=interval)
@@ -151,6 +151,6 @@ def save_look(
     before = form.describe()
     if found:
         form.see(found.page, found.cause, now)
-    form.problem = form.compared(questionnaires)
+    form.problem = form.current_problem(questionnaires)
     form.update(db)
     return form.describe() if form.describe() != before else None

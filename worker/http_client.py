@@ -4,6 +4,7 @@ import socket
 import time
 from contextlib import suppress
 from functools import partial
+from math import inf
 from threading import TIMEOUT_MAX, Condition, Thread
 from typing import NamedTuple, Self
 
@@ -12,16 +13,16 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
 from urllib3 import HTTPConnectionPool
 from urllib3 import HTTPResponse as RawResponse
-from urllib3.exceptions import HTTPError, LocationValueError
+from urllib3.exceptions import HTTPError, LocationValueError, ReadTimeoutError
 
-from models.failures import describe
+from models.failures import describe_event
 from settings import __version__
 from worker.pinned import ForbiddenAddress, PinnedConnection, PinnedHTTPSConnection
 
 CONNECT_SECONDS = 3.05  # for each address that is tried
 READ_SECONDS = 15  # until the next byte
 ATTEMPT_SECONDS = 30  # for all of a POST, its response included
-GET_SECONDS = 10  # for all of a GET: where it follows a POST, both must end within a lease
+GET_SECONDS = 10  # for all of a GET
 MAX_BODY_BYTES = 64 * 1024  # that are read of a response, unless whoever asks wants more
 HEADERS = {"User-Agent": f"smsconvo/{__version__}", "Accept": "*/*"}  # of every request
 INVALID_URL = (MissingSchema, InvalidSchema, InvalidURL, LocationValueError, UnicodeError)
@@ -55,14 +56,17 @@ class Response(NamedTuple):
 
 
 class RequestFailed(Exception):
-    """There was no whole response in time: `cause` is one of models.failures.CAUSES."""
+    """There was no whole response in time: `cause` is one of models.failures.CAUSES.
 
-    def __init__(self, cause: str, detail: str = "") -> None:
+    `was_sent`: whether the request was sent to its end, so that a receiver may have acted on it.
+    """
+
+    def __init__(self, cause: str, detail: str = "", *, was_sent: bool = False) -> None:
         super().__init__(cause, detail)
-        self.cause, self.detail = cause, detail
+        self.cause, self.detail, self.was_sent = cause, detail, was_sent
 
     def __str__(self) -> str:
-        return describe(self.cause, None, self.detail)
+        return describe_event(self.cause, None, self.detail)
 
 
 class InvalidRequest(Exception):
@@ -82,10 +86,26 @@ def post(
 
 
 def get(
-    url: str, headers: dict[str, str], *, allow_private: bool, max_body: int = MAX_BODY_BYTES
+    url: str,
+    headers: dict[str, str],
+    *,
+    allow_private: bool,
+    max_body: int = MAX_BODY_BYTES,
+    deadline: float = inf,
 ) -> Response:
-    """GET once; see `send`."""
-    return send("GET", url, None, headers, GET_SECONDS, allow_private, max_body)
+    """GET once; see `send`. By time.monotonic() it ends at the deadline at the latest."""
+    seconds = min(GET_SECONDS, deadline - time.monotonic())
+    if seconds <= 0:
+        raise RequestFailed("connect_timeout", "0")
+    return send("GET", url, None, headers, seconds, allow_private, max_body)
+
+
+def follow_up_deadline() -> float:
+    """When what follows a POST that begins now must have ended, by time.monotonic().
+
+    It is before the lease runs out, whatever the POST takes.
+    """
+    return time.monotonic() + ATTEMPT_SECONDS + GET_SECONDS
 
 
 def send(
@@ -99,8 +119,9 @@ def send(
 ) -> Response:
     """Send once: no redirect is followed, no proxy and no `.netrc` is used, nothing is tried again.
 
-    It takes so many seconds at most, once the name is resolved. The body of a 2xx is read to its
-    end, where one that breaks off shows, or to `max_body` bytes; other bodies are not read.
+    It takes so many seconds at most. Only to resolve a name may take longer, which nobody can cut
+    short; then nothing is sent. The body of a 2xx is read to its end, where one that breaks off
+    shows, or to `max_body` bytes; other bodies are not read.
     `allow_private` permits addresses of private networks. Raises InvalidRequest for what cannot be
     sent, and RequestFailed for everything else that is not a response.
     """
@@ -118,9 +139,9 @@ def send(
         except InvalidHeader:
             raise InvalidRequest("its webhook_id is not valid") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            raise adapter.timeout_error or classify_error(error) from None
-        if adapter.timeout_error:
-            raise adapter.timeout_error
+            raise adapter.classify_error(error) from None
+        if adapter.is_aborted:
+            raise adapter.timeout_error()
         return response._replace(body=received)
 
 
@@ -133,22 +154,6 @@ def read_body(raw: RawResponse, max_body: int) -> bytes:
     return b"".join(chunks)
 
 
-def classify_error(error: Exception) -> RequestFailed:
-    """What an operator can act on; the exception's own words name addresses in memory."""
-    match error:
-        case ForbiddenAddress():
-            return RequestFailed(error.cause, error.name)
-        case requests.ConnectTimeout():
-            return RequestFailed("connect_timeout", f"{CONNECT_SECONDS}")
-        case requests.Timeout():
-            return RequestFailed("read_timeout", f"{READ_SECONDS}")
-        case requests.exceptions.SSLError():
-            return RequestFailed("tls")
-        case requests.ConnectionError():
-            return RequestFailed("refused_connection")
-    return RequestFailed("broken_answer", type(error).__name__)
-
-
 class ReceiverAdapter(HTTPAdapter):
     """Sends one request to a permitted address, within so many seconds in all.
 
@@ -158,7 +163,8 @@ class ReceiverAdapter(HTTPAdapter):
 
     def __init__(self, seconds: float, allow_private: bool) -> None:
         self.deadline = time.monotonic() + seconds
-        self.timeout_error: RequestFailed | None = None  # once the deadline has passed
+        self.is_aborted = False  # because the deadline has passed
+        self._was_sent = False
         self._seconds, self._allow_private = seconds, allow_private
         self._sockets: list[socket.socket] = []
         super().__init__()
@@ -177,21 +183,64 @@ class ReceiverAdapter(HTTPAdapter):
         """The pool that requests makes, of connections that are pinned."""
         pool = super().get_connection_with_tls_context(*args, **kwargs)
         pinned = PinnedHTTPSConnection if pool.scheme == "https" else PinnedConnection
-        pool.ConnectionCls = partial(pinned, allow_private=self._allow_private, watch=self.watch)
+        pool.ConnectionCls = partial(
+            pinned,
+            allow_private=self._allow_private,
+            deadline=self.deadline,
+            watch=self.watch,
+            note_sent=self.note_sent,
+        )
         return pool
 
     def watch(self, connected: socket.socket) -> None:
         """Shut this socket down too at the deadline."""
         self._sockets.append(connected.dup())  # TLS takes the original away
-        if self.timeout_error:
+        if self.is_aborted:
             self.abort()
+
+    def note_sent(self) -> None:
+        """From now on the receiver may have the whole request."""
+        self._was_sent = True
+
+    def classify_error(self, error: Exception) -> RequestFailed:
+        """What an operator can act on; the exception's own words name addresses in memory."""
+        if isinstance(error, ForbiddenAddress):
+            return RequestFailed(error.cause, error.name)
+        if self.is_aborted or time.monotonic() >= self.deadline:
+            return self.timeout_error()
+        return classify_late_error(error) if self._was_sent else classify_early_error(error)
+
+    def timeout_error(self) -> RequestFailed:
+        """That the deadline has passed."""
+        cause = "total_timeout" if self._was_sent else "connect_timeout"
+        return RequestFailed(cause, f"{self._seconds:.3g}", was_sent=self._was_sent)
 
     def abort(self) -> None:
         """End the request now, from another thread than the one that sends it."""
-        self.timeout_error = RequestFailed("total_timeout", f"{self._seconds:g}")
+        self.is_aborted = True
         for watched in self._sockets:
             with suppress(OSError):
                 watched.shutdown(socket.SHUT_RDWR)
+
+
+def classify_early_error(error: Exception) -> RequestFailed:
+    """What keeps a request from being sent."""
+    match error:
+        case requests.Timeout():  # that of TLS, too
+            return RequestFailed("connect_timeout", f"{CONNECT_SECONDS}")
+        case requests.exceptions.SSLError():
+            return RequestFailed("tls")
+    return RequestFailed("refused_connection")
+
+
+def classify_late_error(error: Exception) -> RequestFailed:
+    """What keeps the answer to a request from coming, or from coming to its end."""
+    match error:
+        case requests.Timeout() | ReadTimeoutError():
+            return RequestFailed("read_timeout", f"{READ_SECONDS}", was_sent=True)
+        case requests.ConnectionError():  # that of TLS, too
+            return RequestFailed("broken_connection", was_sent=True)
+    return RequestFailed("broken_answer", type(error).__name__, was_sent=True)
 
 
 class DeadlineWatcher:

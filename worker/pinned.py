@@ -5,6 +5,7 @@ look-up could give another one.
 """
 
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -33,7 +34,8 @@ class ForbiddenAddress(ValueError):
 class PinnedConnection(HTTPConnection):
     """A connection to a permitted address of its host.
 
-    `watch` is called with the connected socket, before TLS, so that others can shut it down.
+    `deadline`, by time.monotonic(), is when it must be made. `watch` is called with the connected
+    socket, before TLS, so that others can shut it down; `note_sent`, when a request was sent.
     """
 
     def __init__(
@@ -41,12 +43,15 @@ class PinnedConnection(HTTPConnection):
         host: str,
         *args,
         allow_private: bool,
+        deadline: float,
         watch: Callable[[socket.socket], None],
+        note_sent: Callable[[], None],
         **kwargs,
     ) -> None:
         super().__init__(host, *args, **kwargs)
         self._name = host  # `self.host` lacks a dot at its end, without which it is another name
-        self._allow_private, self._watch = allow_private, watch
+        self._allow_private, self._deadline = allow_private, deadline
+        self._watch, self._note_sent = watch, note_sent
 
     def connect(self) -> None:
         """Connect to the first address that takes a connection; the last one's error is raised."""
@@ -59,8 +64,17 @@ class PinnedConnection(HTTPConnection):
         finally:
             self.host = self._name  # for the header Host, and for TLS
 
+    def request(self, *args, **kwargs) -> None:
+        """Send a request; what breaks off before its end does not reach `note_sent`."""
+        super().request(*args, **kwargs)
+        self._note_sent()
+
     def _connect_to(self, address: str) -> None:
         self.host = address
+        seconds_left = self._deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise ConnectTimeoutError(self, "The deadline has passed.")
+        self.timeout = min(self.timeout, seconds_left)
         HTTPConnection.connect(self)
         self._watch(self.sock)
 

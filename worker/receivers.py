@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from math import inf
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from models.failures import clean, describe
-from worker.http_client import MAX_BODY_BYTES, Response
+from worker.http_client import MAX_BODY_BYTES, RequestFailed, Response
 
 HTTP_GONE = 410  # from a receiver that wants no more
 
@@ -14,14 +15,14 @@ HTTP_GONE = 410  # from a receiver that wants no more
 class Outcome(NamedTuple):
     """How an attempt ended: delivered, or for a cause, one of models.failures.CAUSES.
 
-    `detail` and `evidence`, what of the answer tells why, may be what a stranger's server said.
+    `detail`, and `answer`, what of the receiver's answer tells why, may be a stranger's words.
     """
 
     status: int | None  # of HTTP; None without a whole answer
     cause: str | None = None  # None: delivered
     detail: str = ""
     retry_after: timedelta = timedelta(0)  # the least that the receiver wants us to wait
-    evidence: str = ""
+    answer: str = ""
 
     @property
     def error(self) -> str | None:
@@ -32,12 +33,12 @@ class Outcome(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A result as it was POSTed, for whoever judges the answer."""
+    """A result as it was POSTed, for whoever classifies the answer."""
 
     url: str
     payload: Mapping[str, Any]  # form fields, or an event
     allow_private: bool  # whether a request may go to addresses of private networks
-    confirmation: str = ""  # what it says when it has recorded a result, if known
+    deadline: float = inf  # of further requests, by time.monotonic()
 
 
 class Receiver:
@@ -49,14 +50,23 @@ class Receiver:
         """Whether results for this URL go to a receiver of this kind."""
         return True
 
-    def judge(self, request: Sent, response: Response) -> Outcome:
+    def classify_response(self, request: Sent, response: Response) -> Outcome:
         """What the answer means; it may take another request. Whatever it raises: unconfirmed."""
-        status = response.status
         if response.is_success:
-            return Outcome(status)
+            return Outcome(response.status)
         if response.is_redirect:
-            return Outcome(status, "redirect", describe_location(response.location))
-        return Outcome(status, "gone" if status == HTTP_GONE else "http")
+            return redirected("redirect", response)
+        return Outcome(response.status, "gone" if response.status == HTTP_GONE else "http")
+
+    def classify_failure(self, error: RequestFailed) -> Outcome:
+        """What it means that no whole answer came."""
+        return Outcome(None, error.cause, error.detail)
+
+
+def redirected(cause: str, response: Response) -> Outcome:
+    """A redirect that is not followed. Where it leads is kept, but not shown in a sentence."""
+    answer = response.location and f"Location: {response.location}"
+    return Outcome(response.status, cause, describe_location(response.location), answer=answer)
 
 
 def absolute_url(url: str, location: str) -> str:
@@ -82,5 +92,5 @@ ANY_RECEIVER = Receiver()
 
 
 def find_receiver(url: str) -> Receiver:
-    """The receiver that judges the answers of this URL."""
+    """The kind of receiver that this URL belongs to."""
     return next((each for each in RECEIVERS if each.matches(url)), ANY_RECEIVER)

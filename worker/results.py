@@ -19,14 +19,19 @@ from standardwebhooks import Webhook as StandardWebhook
 from addresses import is_web_address
 from gateway.webhook import FORM_TYPE
 from logs import error_location, log_event
-from models import Attempt, Delivery, ReceiverForm
+from models import Attempt, Delivery
 from models.delivery import MAX_IN_FLIGHT
-from models.google_form.address import is_google_form
 from settings import Settings
 from storage import Clock, Database
-from storage.unreadable import UnreadableRow
 from worker.hosts import Hosts
-from worker.http_client import HEADERS, InvalidRequest, RequestFailed, Response, post
+from worker.http_client import (
+    HEADERS,
+    InvalidRequest,
+    RequestFailed,
+    Response,
+    follow_up_deadline,
+    post,
+)
 from worker.receivers import Outcome, Receiver, Sent, find_receiver
 from worker.worker import FINISH_SECONDS, Job
 
@@ -153,7 +158,7 @@ def run_attempt(
 ) -> Outcome:
     """Send a claimed delivery once, save how that ended, and return it."""
     began = time.monotonic()
-    outcome = attempt(delivery, settings, clock(), find_confirmation(database, delivery.url))
+    outcome = attempt(delivery, settings, clock())
     ended = Attempt.ended(
         delivery.id,
         delivery.claimed_at,
@@ -161,7 +166,7 @@ def run_attempt(
         outcome.status,
         outcome.cause,
         outcome.detail,
-        outcome.evidence if outcome.cause else "",
+        outcome.answer if outcome.cause else "",
     )
     if outcome.cause is None:
         delivery.succeed(outcome.status, clock())
@@ -189,23 +194,12 @@ def log_outcome(delivery: Delivery, outcome: Outcome) -> None:
     log_event("delivery", id=delivery.id, attempt=delivery.attempts, outcome=line, **fields)
 
 
-def find_confirmation(database: Database, url: str) -> str:
-    """What a Google Form says when it has recorded a result; "" for others, and if unknown."""
-    if not is_google_form(url):
-        return ""
-    with suppress(UnreadableRow), database.read() as db:  # whoever edits it may write anything
-        return ReceiverForm.find_confirmation(db, url)
-    return ""
-
-
-def attempt(
-    delivery: Delivery, settings: Settings, now: datetime, confirmation: str = ""
-) -> Outcome:
-    """POST a delivery, and have the receiver's kind judge the answer."""
-    allow_private = settings.allow_private_receivers
+def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
+    """POST a delivery, and have the receiver's kind classify the answer."""
+    allow_private, deadline = settings.allow_private_receivers, follow_up_deadline()
+    receiver = find_receiver(delivery.url)
     try:
         body, headers = encode(delivery, settings.webhook_secrets, now)
-        receiver = find_receiver(delivery.url)
         response = post(
             delivery.url,
             body,
@@ -213,25 +207,28 @@ def attempt(
             allow_private=allow_private,
             max_body=receiver.max_body,
         )
-        sent = Sent(delivery.url, parse_payload(delivery), allow_private, confirmation)
-        outcome = judge_answer(receiver, sent, response)
+        sent = Sent(delivery.url, parse_payload(delivery), allow_private, deadline)
+        outcome = classify_response(receiver, sent, response)
     except InvalidRequest as error:
         return Outcome(None, "invalid", str(error))
     except RequestFailed as error:
-        return Outcome(None, error.cause, error.detail)
+        return receiver.classify_failure(error)
     except Exception as error:  # else its lease would run out, time and again
         return Outcome(None, "worker_error", error_location(error))
     wait = max(outcome.retry_after, parse_retry_after(response.retry_after, now))
     return outcome._replace(retry_after=wait) if outcome.cause else outcome
 
 
-def judge_answer(receiver: Receiver, sent: Sent, response: Response) -> Outcome:
-    """The receiver's judgement; unconfirmed, with the answer, where it fails to judge."""
+def classify_response(receiver: Receiver, sent: Sent, response: Response) -> Outcome:
+    """What the answer means to the receiver's kind; unconfirmed where an error keeps it from that.
+
+    Whatever that error is: the receiver has answered.
+    """
     try:
-        return receiver.judge(sent, response)
+        return receiver.classify_response(sent, response)
     except Exception as error:
-        log_event("worker", logging.ERROR, outcome=f"cannot judge: {error_location(error)}")
-        return Outcome(response.status, "unconfirmed", evidence=response.text)
+        log_event("worker", logging.ERROR, outcome=f"cannot classify: {error_location(error)}")
+        return Outcome(response.status, "unconfirmed", answer=response.text)
 
 
 def encode(

@@ -10,7 +10,7 @@ depends_on = None
 
 TABLE = "receiver_forms"
 TIMES = ("accepted_at", "checked_at", "tried_at", "changed_at")
-TEXTS = ("page", "digest", "confirmation", "problem")
+TEXTS = ("page", "digest", "problem")
 FIRST, LAST = "0001-01-02 00:00:00", "9999-12-31 23:59:59"  # that Python can read
 FORM = "'????-??-??T??:??:??.??????Z'"
 

@@ -84,6 +84,13 @@ def is_sign_in(url: str) -> bool:
     return _split(url, SIGN_IN_HOSTS) is not None
 
 
+def is_captcha_page(url: str) -> bool:
+    """Whether Google wants to know at this address that a person asks: from anywhere of its own."""
+    parts = urlsplit(url) if is_web_address(url) else None
+    is_there = parts is not None and parts.path.startswith("/sorry/")
+    return is_there and _host(parts).endswith(".google.com")
+
+
 def _form_url(url: str, page: str, public_id: str = "") -> str:
     match = _match_form(url)
     if match is None:

@@ -4,19 +4,20 @@ It never depends on the language of the page, nor on the names of its classes, w
 """
 
 import re
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from models.google_form.address import form_id, page_name
 from models.google_form.fields import OF_PAGE
-from models.google_form.markup import Document, read_document
+from models.google_form.markup import Document, Link, read_document
 from models.google_form.page import FormPage, find_data, has_items, read_form
 
 # Of pages before 2021. There, a style sheet may have the name without any element that has it.
 OLD_CONFIRMATION = "freebirdFormviewerViewResponseConfirmationMessage"
 
-MAX_LINKS = 20  # to another response that are looked at; pages have one
+MAX_LINKS = 20  # of a kind that are looked at; pages have one
 
 
 class AnswerPage:
@@ -49,15 +50,34 @@ class AnswerPage:
         return not self.document.fields.isdisjoint(OF_PAGE)
 
     @property
-    def names_form(self) -> bool:
-        """Whether the page is about this form, and not any page of Google's."""
-        return bool(form_id(self.url)) and form_id(self.url) in self._html
+    def is_of_form(self) -> bool:
+        """Whether this is a page of this form: only there, abuse of it can be reported.
 
-    def has_mark(self) -> bool:
-        """Whether there is what only a page has that confirms an answer to this form."""
+        A page about an error may have the id, too, where it leads to a sign-in.
+        """
+        links = (link for link in self.document.links if "reportabuse" in link.target)
+        return any(self._leads_to(link, "reportabuse") for link in islice(links, MAX_LINKS))
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether there is what only a page has that confirms an answer to this form.
+
+        A link counts if it is a paragraph with words. In what the owner says, an address becomes a
+        link, too, even if the form is closed.
+        """
         is_old = OLD_CONFIRMATION in self.document.classes
-        links = (link for link in self.document.links if "form_confirm" in link)
-        return is_old or any(map(self._leads_to_another, islice(links, MAX_LINKS)))
+        links = self._links_to_another()
+        return is_old or any(link.text and "form_confirm" not in link.text for link in links)
+
+    def confirms(self, form: FormPage | None) -> bool:
+        """Whether it may be the page that confirms an answer to this form.
+
+        Its link, or the text that confirms, are the owner's words at worst. So that is only proof
+        while the form is open: the page of a closed form may have the same words.
+        """
+        if any(self._links_to_another(form.id if form else "")):
+            return True
+        return form is not None and self.says(form.confirmation)
 
     def says(self, confirmation: str) -> bool:
         """Whether whole paragraphs are this text, tags and whitespace aside.
@@ -72,16 +92,23 @@ class AnswerPage:
             return False
         return is_run(wanted, [squash(paragraph) for paragraph in self.document.paragraphs])
 
-    def _leads_to_another(self, link: str) -> bool:
-        """Whether a link leads to another answer to this form."""
+    def _links_to_another(self, public_id: str = "") -> Iterator[Link]:
+        """The links that lead to another answer to this form."""
+        links = (link for link in self.document.links if "form_confirm" in link.target)
+        for link in islice(links, MAX_LINKS):
+            _, _, query = link.target.partition("?")
+            is_another = "usp=form_confirm" in re.split("[&;]", query)
+            if is_another and self._leads_to(link, "viewform", public_id):
+                yield link
+
+    def _leads_to(self, link: Link, page: str, public_id: str = "") -> bool:
+        """Whether a link leads to this page of the form; its address may have the editor's id."""
         try:
-            whole = urljoin(self.url, link)
-            query = urlsplit(whole).query
+            target = urljoin(self.url, link.target)
         except ValueError:
             return False
-        ids = {form_id(self.url), self.form.id if self.form else ""} - {""}
-        is_page = page_name(whole) == "viewform" and form_id(whole) in ids
-        return is_page and "usp=form_confirm" in re.split("[&;]", query)
+        ids = {form_id(self.url), self.form.id if self.form else "", public_id} - {""}
+        return page_name(target) == page and form_id(target) in ids
 
 
 def squash(text: str) -> str:

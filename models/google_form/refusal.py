@@ -14,12 +14,19 @@ def find_reasons(page: FormPage, payload: Payload) -> list[str]:
     """What of a payload the form cannot have taken, each a clause that names the question.
 
     They do not show what was sent: logs hold no answers. A rule that the owner has set for a
-    question is not looked at, so there may be nothing to find.
+    question is not looked at, so there may be nothing to find. Fields that `find_unknown` are no
+    reason: a form drops them, and takes the rest.
     """
     reasons = [*_find_form_reasons(page, payload)]
     for question in page.questions:
         reasons += [f"{question} {reason}" for reason in _find_question_reasons(question, payload)]
-    return reasons + [*_find_unknown(page, payload)]
+    return reasons
+
+
+def find_unknown(page: FormPage, payload: Payload) -> list[str]:
+    """What of a payload the form does not ask, each a clause."""
+    entries = filter(None, dict.fromkeys(map(entry_of, payload)))
+    return [f"{entry} is none of its questions" for entry in entries if entry not in page.by_entry]
 
 
 def _find_form_reasons(page: FormPage, payload: Payload) -> Iterator[str]:
@@ -85,12 +92,6 @@ def _find_choice_reasons(
         yield "has no option for another text"
     elif OTHER in sent and not _values(payload, question.entry + OTHER_TEXT):
         yield "needs the text of the other option"
-
-
-def _find_unknown(page: FormPage, payload: Payload) -> Iterator[str]:
-    for entry in dict.fromkeys(map(entry_of, payload)):
-        if entry and entry not in page.by_entry:
-            yield f"{entry} is none of its questions"
 
 
 def _values(payload: Payload, name: str) -> list[str]:
