@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from logs import error_location, log_event
 from models import Catalog, InvalidQuestionnaire
-from models.failures import clean, describe
+from models.failures import clean, describe_event
 from models.google_form.address import is_google_form
 from models.receiver_form import Named, ReceiverForm, form_url, group_by_form
 from storage import Clock, Database
@@ -136,7 +136,7 @@ def describe_failure(found: Look) -> str:
     """Why a look has found nothing out: its sentence, or that the page says nothing."""
     if found.cause == "no_data":
         return "Its page holds nothing about its questions."
-    return describe(found.cause, found.status, clean(found.detail))
+    return describe_event(found.cause, found.status, clean(found.detail))
 
 
 def save_look(
