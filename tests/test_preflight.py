@@ -50,6 +50,12 @@ url = "{url}"
 ALWAYS = ("From", "first", "x", "Event", "Type", "Corrects")
 Value = str | list[str] | None
 Row = dict[str, str]
+QUICK = ("any text", "one choice of several", "a date", "all", "a time")  # the others are long
+
+
+def cases(names: dict) -> list:
+    """The names of all cases, those that take part in the quick tests first."""
+    return [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in names]
 
 
 @pytest.fixture(autouse=True)
@@ -288,7 +294,7 @@ def forms(own: Own) -> Iterator[tuple[str, list[Question], str]]:
     yield "nothing", more, "none"
 
 
-@pytest.mark.parametrize("own", OWN)
+@pytest.mark.parametrize("own", cases(OWN))
 def test_faults_are_found_where_something_would_not_arrive_and_only_there(form, tmp_path, own):
     mistakes, own = [], OWN[own]
     counts = {True: 0, False: 0}
@@ -356,7 +362,7 @@ From = "entry.1"
 """
 
 
-@pytest.mark.parametrize("case", PARTS)
+@pytest.mark.parametrize("case", cases(PARTS))
 def test_parts_of_a_date_are_looked_at_together(form, tmp_path, case):
     asked, more, levels = PARTS[case]
     question = Question("Q", **{"kind": "date", "entries": [5]} | more)
