@@ -146,7 +146,7 @@ class Delivery(Base):
         """Note it, and give the result up where that can be written: it would be due for ever."""
         super().leave_out(db, error)
         if db.info.get(WRITES):
-            db.execute(_set_aside(error))
+            db.execute(_fail_unreadable(error))
 
     @classmethod
     def find_newest(cls, db: Session, conversation_id: int) -> Optional["Delivery"]:
@@ -260,7 +260,7 @@ class Delivery(Base):
         self.last_error = describe(cause, status, clean(detail))
 
 
-def _set_aside(error: UnreadableRow) -> sa.Update:
+def _fail_unreadable(error: UnreadableRow) -> sa.Update:
     """Give up a result whose row cannot be read, and put what can be where that loses nothing."""
     repairs = {"attempts": 0, "unfinished": 0, "unconfirmed": 1}
     repairs |= {"created_at": sa.func.current_timestamp(), "cause": "unreadable"}
