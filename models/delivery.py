@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import NullType
 
 from models.failures import CAUSES, clean, describe, effect_of
+from models.google_form.address import ignores_id
 from storage.base import LITERAL_1, Base, Statement, partial_index
 from storage.unreadable import WRITES, UnreadableRow
 
@@ -32,8 +33,8 @@ MAX_PER_RECEIVER = 4
 MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery is given up
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
 MAY_HAVE_ARRIVED = (
-    "The result may have arrived: look for it at the receiver. If it is there, confirm it; if not,"
-    " retry."
+    "An earlier attempt may have arrived: look for it at the receiver. If it is there, confirm it;"
+    " if not, retry."
 )
 MAX_UNCONFIRMED = 2  # attempts that may have been recorded, after which the operator decides
 UNCONFIRMED_DELAY = timedelta(minutes=5)  # between these
@@ -216,13 +217,13 @@ class Delivery(Base):
         """Give back a lease whose attempt the worker cuts short, because it is stopped.
 
         That says nothing about the result or its receiver, so it counts neither as an attempt nor
-        as a crash; but what it sent may arrive. The attempt itself may be changing this object in
-        another thread.
+        as a crash; but what it sent may arrive, which matters where that makes a copy. The attempt
+        itself may be changing this object in another thread.
         """
         released = self.from_row(self.stored.values())
         released.attempts -= 1
         released.crashed_claims -= 1
-        released.unconfirmed += 1
+        released.unconfirmed += ignores_id(self.url)
         released.next_attempt_at, released.leased_until = now + DELAYS[0], None
         released._note("interrupted")
         released.save_outcome(db)
@@ -232,8 +233,8 @@ class Delivery(Base):
 
         It keeps its last lease then: whoever holds that may only be slow.
         """
-        if self.crashed_claims:
-            self.unconfirmed += 1  # nobody knows what the last claim has led to
+        if self.crashed_claims:  # nobody knows what the last claim has led to
+            self.unconfirmed += ignores_id(self.url)
         if self.attempts > len(DELAYS):
             return self._give_up("the last attempt")
         if self.crashed_claims >= MAX_CRASHED_CLAIMS:

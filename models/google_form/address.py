@@ -79,6 +79,11 @@ def is_echo(url: str) -> bool:
     return _split(url, ECHO_HOSTS) is not None and _is_safe(url)
 
 
+def ignores_id(url: str) -> bool:
+    """Whether each POST there makes a row, although its `webhook-id` tells that it is a copy."""
+    return is_google_form(url) or is_apps_script(url)
+
+
 def is_sign_in(url: str) -> bool:
     """Whether people sign in to Google at this address."""
     return _split(url, SIGN_IN_HOSTS) is not None

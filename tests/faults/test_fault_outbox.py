@@ -191,7 +191,7 @@ def test_a_result_that_kills_every_sender_is_set_aside_and_takes_no_other_along(
             finish(worker, database)
             now += LEASE + timedelta(seconds=10)
     assert len(killed) == 5
-    assert states(database) == {"delivered": 3, "unconfirmed": 1}
+    assert states(database) == {"delivered": 3, "failed": 1}
 
 
 def test_the_check_notices_a_result_that_is_marked_before_it_is_sent(database, database_url, patch):
