@@ -24,6 +24,7 @@ from conftest import (
     ACCOUNT_SID,
     AUTH_TOKEN,
     FEEDBACK,
+    HANG_SECONDS,
     HEAD,
     HERE,
     NUMBER,
@@ -94,7 +95,7 @@ def started(
         )
     try:
         yield process
-        process.wait(20)
+        process.wait(HANG_SECONDS)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -690,7 +691,7 @@ def test_rehearse_in_a_terminal_prompts_shows_results_and_ends(folder, environ, 
 
 
 def read_until(terminal: int, words: str) -> str:
-    shown, deadline = b"", time.monotonic() + 20
+    shown, deadline = b"", time.monotonic() + HANG_SECONDS
     while words not in plain(shown):
         ready, _, _ = select([terminal], [], [], max(0, deadline - time.monotonic()))
         assert ready, plain(shown)
