@@ -17,6 +17,7 @@ from worker.results import claim_due, run_attempt
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 FORM = "https://docs.google.com/forms/d/e/FORM/formResponse"
+ANOTHER = "+14155550177"
 PARTY = """
 title = "Party"
 event = "Party"
@@ -168,6 +169,37 @@ def test_what_is_no_option_goes_into_other(owe):
     assert other["entry.7.other_option_response"] == "Blue"
     assert option["entry.7"] == "Red"
     assert "entry.7.other_option_response" not in option
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "sent"),
+    [
+        ('"Red", "Blue"', "blue", "Blue"),
+        ('"Red", " Blue 💙"', "BLUE!", " Blue 💙"),
+        ('"Café"', "cafe", "Café"),
+        ('"Blue", "BLUE"', "BLUE", "BLUE"),
+        ('"Blue", "BLUE"', "blue", None),
+        ('"Blue"', "light blue", None),
+        ('"O+", "O-"', "o-", "O-"),
+        ('"O+", "A+"', "O-", None),
+        ('"5", "10"', "-5", None),
+    ],
+)
+def test_a_text_that_is_an_option_in_another_spelling_goes_out_as_that(owe, options, text, sent):
+    webhook = owe(f'colour = {{ name = "entry.7", options = [{options}] }}')
+    talk(webhook, *TEXTS[:4], text)
+    found = payload(webhook)
+    assert found["entry.7"] == (sent or "__other_option__")
+    assert found.get("entry.7.other_option_response") == (None if sent else text)
+
+
+def test_choices_and_words_go_out_in_the_spelling_of_the_options(owe):
+    options = 'options = ["pizza", "SALAT"]'
+    webhook = owe(f'meals = {{ name = "entry.7", {options} }}', 'meals = { veg = "Salat" }')
+    talk(webhook, *TEXTS[:3], "pizza, salad, cola", "Blue")
+    sent = payload(webhook)
+    assert sent["entry.7"] == ["pizza", "SALAT", "__other_option__"]
+    assert sent["entry.7.other_option_response"] == "Cola"
 
 
 def test_of_several_choices_those_that_are_no_options_go_into_other_together(owe):
@@ -373,14 +405,16 @@ def test_the_feedback_of_the_readme_fills_every_cell_of_a_sheet(serve, questionn
         assert {line.split(": ")[0] for line in said.stderr.splitlines()} == {"warning"}
         talk(webhook, "mats bbq", "Blue", "pizza & salad", "5", "24 December")
         talk(webhook, "Mats BBQ", "Teal 🦚", "2", "three", "3", "1 Feb 2028", sender=STRANGER)
+        talk(webhook, "Mats BBQ", " blue!", "pasta", "4", "1 Feb 2028", sender=ANOTHER)
         attempt(webhook)
-        assert states(webhook) == ["delivered", "delivered"]
+        assert states(webhook) == ["delivered"] * 3
         cells = [REY, "Mats BBQ", "Blue", "Pizza, Salad", "5", "12/24/2026"]
         others = [STRANGER, "Mats BBQ", "Teal 🦚", "Pasta", "3", "2/1/2028"]
+        alike = [ANOTHER, "Mats BBQ", "Blue", "Pasta", "4", "2/1/2028"]
         titles = [question.title for question in questions]
-        rows = sorted(form.rows, key=lambda row: row["Sender"] == STRANGER)
-        assert [list(row) for row in rows] == [titles, titles]
-        assert [list(row.values()) for row in rows] == [cells, others]
+        rows = sorted(form.rows, key=lambda row: [REY, STRANGER, ANOTHER].index(row["Sender"]))
+        assert [list(row) for row in rows] == [titles] * 3
+        assert [list(row.values()) for row in rows] == [cells, others, alike]
 
 
 EVENING = """

@@ -252,8 +252,18 @@ FAULTS = [
     ),
     Fault(
         "an option that nobody foresaw",
-        ['meal: can be "Pasta"', 'Write meal = { Pasta = "…" } below', 'one of "Soup" in the'],
+        ['meal: can be "Pasta"', 'Write meal = { Pasta = "Soup" } below [results.values].'],
         form=change("Meal", options=["Pizza", "Soup"]),
+    ),
+    Fault(
+        "options of which one is meant",
+        ['meal: can be "Pasta"', 'Write meal = { Pasta = "…" } below', 'one of "Soup", "Stew" in'],
+        form=change("Meal", options=["Pizza", "Soup", "Stew"]),
+    ),
+    Fault(
+        "options of the file in another spelling",
+        ['meal: "PIZZA" is no option of "Meal"', 'Write those that are: "Pizza", "Pasta".'],
+        file=[('meal = "entry.4"', 'meal = { name = "entry.4", options = ["PIZZA", "Pasta"] }')],
     ),
     Fault(
         "too few options",
@@ -262,7 +272,7 @@ FAULTS = [
     ),
     Fault(
         "a word that is written and one that is not",
-        ['coming: can be "no"', 'Write coming = { yes = "Oui", no = "…" }', 'one of "Pas du tout"'],
+        ['coming: can be "no"', 'Write coming = { yes = "Oui", no = "Pas du tout" } below'],
         file=[('yes = "Ja", no = "Nein"', 'yes = "Oui"')],
         form=change("Coming?", options=["Oui", "Pas du tout"]),
     ),
@@ -696,6 +706,48 @@ def test_questions_without_likeness_are_mapped_in_their_order(smsconvo, form, pa
         *("From", "colour", "meal", "drinks", "stars", "arrival", "coming", "Id"),
     ]
     assert proposed["fields"]["stars"] == "entry.6"
+
+
+def in_kind(kind: str, *options: str, **more: object) -> Question:
+    return Question("???", kind, options=list(options), **more)
+
+
+@pytest.mark.parametrize(
+    ("asked", "questions", "expected"),
+    [
+        (["text", "choice", "text"],
+         [in_kind("choice", "Red", "Blue"), in_kind("short"), in_kind("short")], [1, 0, 2]),
+        (["date", "text"], [in_kind("short"), in_kind("date")], [1, 0]),
+        (["date", "text"], [in_kind("short"), in_kind("short")], [0, 1]),
+        (["choice", "text"], [in_kind("short"), in_kind("choice", "red!", "BLUE")], [1, 0]),
+        (["choice", "yes_no"],
+         [in_kind("choice", "Ja", "Nein"), in_kind("dropdown", "Red", "Green")], [1, 0]),
+        (["choice", "many"],
+         [in_kind("checkboxes", "Red", "Blue"), in_kind("choice", "Red", "Blue")], [1, 0]),
+        (["choice", "choice"],
+         [in_kind("choice", "Red", "Blue", "Green"), in_kind("choice", "Red", "Blue")], [1, 0]),
+        (["choice", "yes_no"],
+         [in_kind("choice", "Red", "Blue", "Ja", "Nein"), in_kind("choice", "Ja")], [0, 1]),
+        (["yes_no", "text"], [in_kind("short"), in_kind("short")], [0, 1]),
+    ],
+)  # fmt: skip
+def test_the_kind_goes_before_the_order_and_no_question_is_lost(
+    smsconvo, form, party, asked, questions, expected
+):
+    lines = {"choice": 'kind = "choice"\nchoices = ["Red", "Blue"]'}
+    lines["many"] = f"{lines['choice']}\nmany = true"
+    content = PARTY.partition("[[questions]]")[0]
+    for number, kind in enumerate(asked):
+        line = lines.get(kind, f'kind = "{kind}"')
+        content += f'[[questions]]\nkey = "q{number}"\nask = "{number}?"\n{line}\n'
+    party.write_text(content, "utf-8")
+    form.questions = questions
+    ended = smsconvo("form", form.page_url, "--for", "party")
+    fields = tomllib.loads(proposal_in(ended))["results"]["fields"]
+    fields = {name: there if isinstance(there, str) else there["name"]
+              for name, there in fields.items()}  # fmt: skip
+    entries = [questions[place].entry for place in expected]
+    assert fields == {f"q{number}": entry for number, entry in enumerate(entries)}
 
 
 def test_other_sections_and_e_mail_are_proposed(smsconvo, form, party):

@@ -199,6 +199,22 @@ def test_a_redirect_to_the_page_has_no_time_of_its_own(open_form):
     assert answered("<p>Thanks & bye</p>", open_form, **soon).cause == "unconfirmed"
 
 
+class MovedForm(GoogleForm):
+    """One whose page is somewhere else each time, until the tenth."""
+
+    def answer(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, str, str]:
+        answer = super().answer(method, path, body, kind)
+        moved = 302, f"{self.page_url}?{len(self.requests)}", ""
+        return moved if len(self.requests) < 10 else answer
+
+
+def test_a_page_that_moves_on_and_on_is_followed_once():
+    with MovedForm(one("short")) as form:
+        found = look(form.page_url, allow_private=True)
+        assert len(form.requests) == 2
+        assert (found.status, found.cause, found.page) == (302, "unexpected_redirect", None)
+
+
 def test_a_result_is_posted_once_and_the_page_looked_at_only_in_doubt():
     with GoogleForm(one("short")) as form:
         send(form.url, {form.questions[0].entry: "a"})

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -297,6 +298,30 @@ def test_a_failure_elsewhere_leads_to_no_look(webhook, form, party):
         job.run(webhook.clock())
         wait_for_looks()
     assert len(scans) == 2
+
+
+@pytest.mark.parametrize("is_meanwhile_elsewhere", [False, True])
+def test_a_refusal_counts_only_while_results_go_there(
+    webhook, form, party, is_meanwhile_elsewhere
+):
+    find_catalog = partial(load_catalog, party.parent)
+    job = WatchForms(webhook.app.database, True, find_catalog, webhook.clock)
+
+    def refuse(url: str) -> None:
+        job.note_failure(url, "shown_again")
+        job.run(webhook.clock())
+        wait_for_looks()
+
+    content = party.read_text("utf-8")
+    refuse(form.url)
+    webhook.clock.pass_(seconds=30)  # too early for another look
+    if is_meanwhile_elsewhere:
+        party.write_text(content.replace(form.url, f"{form.url}/elsewhere"), "utf-8")
+    refuse(form.url)
+    party.write_text(content, "utf-8")
+    webhook.clock.pass_(minutes=5)
+    refuse("http://127.0.0.1:9/forms/d/e/1FAIpQLSdOTHER/formResponse")
+    assert seen(form) == (1 if is_meanwhile_elsewhere else 2)
 
 
 def test_a_form_that_does_not_answer_holds_up_no_result(

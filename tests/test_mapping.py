@@ -328,11 +328,25 @@ def test_all_keys_without_an_entry_are_named(judge):
     assert said.startswith("is not read by a Google Form, so results are lost.")
 
 
+def test_words_that_go_out_as_the_same_option_are_named(judge):
+    fields = {"size": '{ name = "entry.4", options = ["small"] }'}
+    status, told = judge(mapped(fields, {"size": '{ Large = "SMALL" }'}))
+    assert status == 0
+    said = '"size" would be "small" for 2 of its values, which nobody could tell apart. Give each'
+    assert [said in sentence for *_, sentence in findings(told)] == [True]
+
+
+def test_an_option_in_another_spelling_is_no_mistake(judge):
+    fields = {"size": '{ name = "entry.4", options = ["small", "LARGE"] }'}
+    status, told = judge(mapped(fields), "--strict")
+    assert (status, findings(told)) == (0, [])
+
+
 @pytest.mark.parametrize(
     ("fields", "words", "place", "sentence"),
     [
         (
-            {"size": '{ name = "entry.4", options = ["small", "Large"] }'},
+            {"size": '{ name = "entry.4", options = ["small", "SMALL", "Large"] }'},
             {},
             "results, fields",
             '"size" can be "Small", which is not among its options, so it goes into Other.',

@@ -147,6 +147,7 @@ FIELDS = {
     "with options": '{ name = "entry.5", options = ["A", "B"] }',
     "with an option": '{ name = "entry.5", options = ["A"] }',
     "with another option": '{ name = "entry.5", options = ["C"] }',
+    "with small options": '{ name = "entry.5", options = ["a", "b"] }',
     "as a year": '"entry.5_year"',
     "as an hour": '"entry.5_hour"',
     "as the text of Other": '"entry.5.other_option_response"',
@@ -165,6 +166,7 @@ ASKED = {
     "a paragraph": choice("paragraph"),
     "A or B": choice("choice", "A", "B"),
     "A": choice("dropdown", "A"),
+    "a or Other": choice("choice", "a", other=True),
     "A, B or Other": choice("choice", "A", "B", other=True),
     "A or Other": choice("choice", "A", other=True),
     "only Other": choice("choice", other=True),
@@ -270,7 +272,10 @@ def arrives(
         return not cells
     if own.name in ("StartedAt", "CompletedAt") or value == LATER:
         return cells == [shown(way, value)]
-    sent = {own.words.get(each, each) for each in ([value] if isinstance(value, str) else value)}
+    said = [own.words.get(each, each) for each in ([value] if isinstance(value, str) else value)]
+    options = questionnaire.results.field(own.name).options  # no two are alike
+    spelling = {option.lower(): option for option in options}
+    sent = {spelling.get(each.lower().strip(" !"), each) for each in said}
     return [set(cell.split(", ")) for cell in cells] == [sent]
 
 
@@ -320,6 +325,7 @@ def find_out(
     """Whether all arrives that guests usually send, and all that they ever do."""
     options = [option for question in form.questions for option in question.options]
     options += [*questionnaire.results.field(own.name).options, "__other_option__"]
+    options += [f" {option.swapcase()}!" for option in options]
     values, rare = own.values + options * own.is_free, own.rare + options * own.keeps
     usual = all(arrives(form, questionnaire, own, value, way) for value in values)
     return usual, usual and all(arrives(form, questionnaire, own, value, way) for value in rare)

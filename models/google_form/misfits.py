@@ -186,7 +186,7 @@ def _unfit_values(
     others = [value for value in values or () if value not in question.options]
     is_any_option = values is not None and not others
     sentence = f"can be {list_some(others) or 'anything'}, and {question} takes only its options."
-    if question.has_other and field.options:
+    if field.options and (question.has_other or not {*field.options}.isdisjoint(others)):
         yield from _unknown_options(questionnaire, name, field, question)
     elif is_any_option and _goes_into_other(questionnaire, name, field):
         lacking = list_some([value for value in values if value not in field.options])
@@ -245,6 +245,8 @@ def _cure_words(questionnaire: Questionnaire, name: str, question: FormQuestion)
     left = [option for option in options if option not in taken]
     if len(lacking) > len(left):
         return f"It has too few options left for {list_some(lacking)}. Add them in the form."
-    named = {value: right.get(value, "…") for value in values if value in {*right, *lacking}}
+    right |= dict.fromkeys(lacking, left[0] if len(left) == 1 else "…")
+    named = {value: right[value] for value in values if value in right}
     cure = f"Write {name} = {inline_table(named)} below [results.values]"
-    return f"{cure}, with one of {list_some(left)} in the place of …." if lacking else f"{cure}."
+    is_open = "…" in named.values()
+    return f"{cure}, with one of {list_some(left)} in the place of …." if is_open else f"{cure}."

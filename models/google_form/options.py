@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.yes_no import NO, YES
-from models.questionnaire.form_fields import possible_values
+from models.questionnaire.form_fields import fold_option, possible_values, sent_word
 from models.questionnaire.schema import Question, Questionnaire
-from models.text import comparable
 
 MAX_LISTED = 10  # texts in a sentence
 # Besides the English words and the questionnaire's own, in the languages that forms are often in.
@@ -31,8 +30,7 @@ NO_ABROAD = {
 def sent_values(questionnaire: Questionnaire, name: str) -> list[str] | None:
     """All that the receiver can get for this name of ours; None where that has no end."""
     values = possible_values(questionnaire, name)
-    words = questionnaire.results.values.get(name, {})
-    return values and [words.get(value, value) for value in values]
+    return values and [sent_word(questionnaire, name, value) for value in values]
 
 
 def own_values(question: Question) -> list[str] | None:
@@ -55,12 +53,17 @@ def _find_option(
     questionnaire: Questionnaire, question: Question, value: str, options: list[str]
 ) -> str | None:
     """The only option that is this value in other words, or None."""
-    words = {comparable(word) for word in _words_for(questionnaire, question, value)}
-    found = [option for option in options if comparable(option) in words]
+    words = words_for(questionnaire, question, value)
+    found = [option for option in options if fold_option(option) in words]
     return found[0] if len(found) == 1 else None
 
 
-def _words_for(questionnaire: Questionnaire, question: Question, value: str) -> set[str]:
+def words_for(questionnaire: Questionnaire, question: Question, value: str) -> set[str]:
+    """The words, folded, that an option can have for a value of a question."""
+    return set(map(fold_option, _names_of(questionnaire, question, value)))
+
+
+def _names_of(questionnaire: Questionnaire, question: Question, value: str) -> set[str]:
     if question.kind == "yes_no":
         yes, no = questionnaire.say.yes, questionnaire.say.no
         return {"yes": YES | YES_ABROAD | {*yes}, "no": NO | NO_ABROAD | {*no}}[value]

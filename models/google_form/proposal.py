@@ -11,11 +11,24 @@ import msgspec
 
 from models.google_form.fields import EMAIL, FIELD, OTHER, OTHER_TEXT, entry_of
 from models.google_form.misfits import FREE_KINDS, needed_parts
-from models.google_form.options import inline_table, match_values, quote, sent_values
+from models.google_form.options import (
+    inline_table,
+    match_values,
+    own_values,
+    quote,
+    sent_values,
+    words_for,
+)
 from models.google_form.page import FormPage, FormQuestion, one_line
-from models.questionnaire.form_fields import has_options, known_names, split_ways
+from models.questionnaire.form_fields import (
+    fold_option,
+    has_options,
+    known_names,
+    possible_values,
+    split_ways,
+)
 from models.questionnaire.problem import Problem
-from models.questionnaire.schema import MAX_PAGES, Field, Questionnaire, Results
+from models.questionnaire.schema import MAX_PAGES, Field, Question, Questionnaire, Results
 from models.text import comparable
 
 # Titles, in comparable form, that forms give to what we send besides answers.
@@ -143,7 +156,7 @@ def _field(
 def _guess(
     page: FormPage, questionnaire: Questionnaire, known: Mapping[str, str]
 ) -> dict[str, str]:
-    """Entries by our names: the likest first, then in the order of the questions."""
+    """Entries by our names: the likest first, then by kind, then in the order of the questions."""
     found: dict[str, str] = {}
     names = [name for name in known_names(questionnaire) if name not in known]
     free = [question for question in page.questions if question.entry not in known.values()]
@@ -157,7 +170,9 @@ def _guess(
             found[name] = question.entry
     if page.email_rule == "typed" and EMAIL not in known.values():
         found |= _email(questionnaire, {*known, *found})
-    return found | _in_order(questionnaire, {*known, *found}, free, set(found.values()))
+    keys = [key for key in questionnaire.by_key if key not in {*known, *found}]
+    left = [question for question in free if question.entry not in found.values()]
+    return found | _by_kind(questionnaire, keys, left)
 
 
 def _email(questionnaire: Questionnaire, taken: set[str]) -> dict[str, str]:
@@ -165,18 +180,43 @@ def _email(questionnaire: Questionnaire, taken: set[str]) -> dict[str, str]:
     return dict.fromkeys([key for key in keys if key not in taken][:1], EMAIL)
 
 
-def _in_order(
-    questionnaire: Questionnaire, taken: set[str], free: list[FormQuestion], used: set[str]
+def _by_kind(
+    questionnaire: Questionnaire, keys: list[str], left: list[FormQuestion]
 ) -> dict[str, str]:
-    """Our other questions: each gets the next of the form that can take its answers."""
+    """Our other questions: each gets what suits its answers best, and of that the next."""
     found: dict[str, str] = {}
-    left = iter([question for question in free if question.entry not in used])
-    for key in questionnaire.by_key:
-        if key not in taken:
-            fitting = (question for question in left if _fits(questionnaire, key, question))
-            question = next(fitting, None)
-            found |= {key: question.entry} if question else {}
+    words = {key: _words(questionnaire, key) for key in keys}
+    suits = []
+    for number, question in enumerate(left[: MAX_PAIRS // (len(keys) or 1)]):
+        options = set(map(fold_option, question.options))
+        for place, key in enumerate(keys):
+            if _fits(questionnaire, key, question):
+                count = sum(not options.isdisjoint(each) for each in words[key])
+                suit = _suitability(questionnaire.by_key[key], len(words[key]), question, count)
+                suits.append((-suit, place, number))
+    for _, place, number in sorted(suits):
+        if keys[place] not in found and left[number].entry not in found.values():
+            found[keys[place]] = left[number].entry
     return found
+
+
+def _words(questionnaire: Questionnaire, key: str) -> list[set[str]]:
+    """What an option can be called for each value of a question."""
+    question = questionnaire.by_key[key]
+    return [words_for(questionnaire, question, value) for value in own_values(question) or ()]
+
+
+def _suitability(own_question: Question, values: int, question: FormQuestion, count: int) -> int:
+    """How well a question of the form that fits ours suits it, from 1 to 4.
+
+    `values`: how many our question has; `count`: how many of them are options of the form's.
+    """
+    if question.parts:
+        return 4
+    if not count or count < values:
+        return 2 if count else 1
+    is_same = question.takes_many == own_question.many and count == len(question.options)
+    return 4 if is_same else 3
 
 
 def _fits(questionnaire: Questionnaire, name: str, question: FormQuestion) -> bool:
@@ -184,7 +224,7 @@ def _fits(questionnaire: Questionnaire, name: str, question: FormQuestion) -> bo
     if parts := needed_parts(question):
         return parts in split_ways(questionnaire, name)
     if question.options:
-        values = sent_values(questionnaire, name)
+        values = possible_values(questionnaire, name)
         return values is not None or question.has_other and has_options(questionnaire, name)
     return question.kind in FREE_KINDS
 

@@ -3,6 +3,7 @@
 Google Forms splits a date into fields of its own, and has two fields for what is not an option.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 
@@ -11,6 +12,7 @@ from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.choice import SEPARATOR
 from models.questionnaire.answers.kind import PARTS
 from models.questionnaire.schema import Field, Questionnaire
+from models.text import comparable, normalize
 
 Value = str | list[str] | datetime | None  # several choices are a list; None was skipped
 Form = dict[str, str | list[str]]  # what is sent, by the receiver's names
@@ -18,6 +20,7 @@ Form = dict[str, str | list[str]]  # what is sent, by the receiver's names
 TIMES = ("StartedAt", "CompletedAt")
 SOMETIMES = ("Name", "Corrects", "CompletedAt")  # a result has them
 IF_MAPPED = ("Id", "Name", "To", *TIMES, "Conversation")  # sent only under a name of the receiver
+SIGNS = re.compile(r"[-+#%$€£]")  # that tell O+ from O-, 5 from -5 and C from C#
 
 
 def known_names(questionnaire: Questionnaire) -> list[str]:
@@ -93,16 +96,34 @@ def encode(questionnaire: Questionnaire, values: Mapping[str, Value]) -> Form:
 
 
 def _encode_one(questionnaire: Questionnaire, name: str, value: Value) -> Form:
-    field, words = questionnaire.results.field(name), questionnaire.results.values.get(name, {})
+    field = questionnaire.results.field(name)
     if field.as_:
         return _split(field, _moment(questionnaire, name, value))
     if isinstance(value, datetime):
         return {field.name: value.isoformat(timespec="seconds")}
     if isinstance(value, list):
-        return _offered(field, [words.get(each, each) for each in value])
-    word = words.get(value, value)
-    form = _offered(field, [word])
+        return _offered(field, [sent_word(questionnaire, name, each) for each in value])
+    form = _offered(field, [sent_word(questionnaire, name, value)])
     return form | {field.name: form[field.name][0]}
+
+
+def sent_word(questionnaire: Questionnaire, name: str, value: str) -> str:
+    """What the receiver gets for a value: its own word, in the spelling of its option."""
+    word = questionnaire.results.values.get(name, {}).get(value, value)
+    options = questionnaire.results.field(name).options
+    alike = find_alike(word, options)
+    return alike[0] if len(alike) == 1 and word not in options else word
+
+
+def find_alike(text: str, options: Sequence[str]) -> list[str]:
+    """The options that a text is, but for its spelling."""
+    folded = fold_option(text) if options else ""
+    return [option for option in options if fold_option(option) == folded]
+
+
+def fold_option(text: str) -> str:
+    """The form in which a text is compared with an option: what is read alike, with its signs."""
+    return comparable(text) + "".join(SIGNS.findall(normalize(text)))
 
 
 def _moment(questionnaire: Questionnaire, name: str, value: Value) -> date | time:

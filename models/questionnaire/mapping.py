@@ -19,14 +19,15 @@ from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import PARTS
 from models.questionnaire.form_fields import (
     field_names,
+    find_alike,
     has_options,
     known_names,
     sent_names,
+    sent_word,
     split_ways,
 )
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import Field, Question, Questionnaire
-from models.text import fold_case
 
 OF_FORMS = ("fields", "values", "pages")
 
@@ -157,10 +158,10 @@ def _near_options(
 ) -> Iterator[Problem]:
     """Values that are meant to be options, and are not written like them."""
     words = questionnaire.results.values.get(question.key, {})
-    folded = set(map(fold_case, field.options))
     for value in KINDS[question.kind].values(question):
-        word = words.get(value, value)
-        if word not in field.options and (value in words or fold_case(word) in folded):
+        word = sent_word(questionnaire, question.key, value)
+        is_meant = value in words or find_alike(word, field.options)
+        if word not in field.options and is_meant:
             sentence = (
                 f"{quote(question.key)} can be {quote(word)}, which is not among its options,"
             )
@@ -181,7 +182,7 @@ def bad_words(questionnaire: Questionnaire, question: Question) -> Iterator[Prob
         if value not in values:
             sentence = f"{quote(key)} can never be {quote(value)}. Write one of"
             yield Problem("results, values", f"{sentence} {list_some(values)}.")
-    counts = Counter(words.get(value, value) for value in values)
+    counts = Counter(sent_word(questionnaire, key, value) for value in values)
     for word in (word for word, count in counts.items() if count > 1):
         sentence = f"{quote(key)} would be {quote(word)} for {counts[word]} of its values, which"
         sentence = f"{sentence} nobody could tell apart. Give each a word of its own."
