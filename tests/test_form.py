@@ -728,6 +728,7 @@ def in_kind(kind: str, *options: str, **more: object) -> Question:
          [in_kind("choice", "Red", "Blue", "Green"), in_kind("choice", "Red", "Blue")], [1, 0]),
         (["choice", "yes_no"],
          [in_kind("choice", "Red", "Blue", "Ja", "Nein"), in_kind("choice", "Ja")], [0, 1]),
+        (["choice"], [in_kind("choice", "Tea", "Cola"), in_kind("choice", "Red", "Green")], [1]),
         (["yes_no", "text"], [in_kind("short"), in_kind("short")], [0, 1]),
     ],
 )  # fmt: skip

@@ -301,9 +301,7 @@ def test_a_failure_elsewhere_leads_to_no_look(webhook, form, party):
 
 
 @pytest.mark.parametrize("is_meanwhile_elsewhere", [False, True])
-def test_a_refusal_counts_only_while_results_go_there(
-    webhook, form, party, is_meanwhile_elsewhere
-):
+def test_a_refusal_counts_only_while_results_go_there(webhook, form, party, is_meanwhile_elsewhere):
     find_catalog = partial(load_catalog, party.parent)
     job = WatchForms(webhook.app.database, True, find_catalog, webhook.clock)
 
