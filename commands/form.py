@@ -16,21 +16,24 @@ from commands.group import short_message
 from commands.terminal import MAX_LINES, describe_more, echo, escape, pluralize, print_json
 from models import Delivery
 from models.delivery import new_webhook_id
-from models.failures import describe_event
-from models.google_form.address import form_id, is_public, response_url
+from models.failures import clean, describe_event, effect_of
+from models.google_form.address import form_id, is_public, page_url, response_url
 from models.google_form.options import list_options
 from models.google_form.page import FormPage, one_line
+from models.google_form.preflight import find_problems
 from models.google_form.proposal import is_prefilled
 from models.google_form.sample import TEST, build_test_row, describe_unmarked
+from models.questionnaire import loader
 from models.questionnaire.problem import Problem
-from models.receiver_form import ReceiverForm, group_by_form
+from models.receiver_form import Named, ReceiverForm, group_by_form
 from resources import open_database
 from settings import Settings, SettingsError
 from storage import Database, DatabaseBroken
 from storage.unreadable import UnreadableRow
 from storage.versions import known_versions, read_version
 from worker.form_page import MAX_PAGE_BYTES, Look, follow_short_link, look, read_page
-from worker.http_client import InvalidRequest, RequestFailed
+from worker.http_client import InvalidRequest, RequestFailed, get_deadline
+from worker.receivers import Outcome
 from worker.results import attempt
 
 HOW_TO_SHARE = "In the editor, publish it, copy the responder link, and name that."
@@ -41,15 +44,11 @@ OF_AN_EDITOR = (
 UNPUBLISHED = {"sign_in", "restricted", "no_form"}  # what an id of the editor finds then
 NO_QUESTIONS = "The form has no questions. Add one for each answer that should get there."
 NOT_KEPT = "What the form is like now is not kept."
-# Why there is no form to see, by its cause, where results do not matter yet.
+NOT_ACCEPTED = "The form is not accepted as it is now"
+# Why there is no form to see, by its cause, where `failures` speaks of results.
 ABSENCES = {
     "no_data": "The page holds nothing about the form. Open it in a browser, save it, and use"
     " --page FILE; or name a pre-filled link whose fields hold our names, such as Question1.",
-    "sign_in": "The form wants a sign-in. Open it to anybody who has the link, without verified"
-    " e-mail addresses, files to upload, or a limit to one response.",
-    "restricted": "The form is not open to everybody. Publish it, for anybody who has the link.",
-    "closed": "The form takes no more responses. Let it accept responses again.",
-    "no_form": "There is no form at this address. Correct the address, or restore the form.",
     "bad_fields": "Google does not understand the address. Correct it.",
     "captcha": "Google asked for a captcha. Open the page in a browser, save it, and use"
     " --page FILE.",
@@ -97,11 +96,13 @@ def form(
 
 def find_form(url: str, file: Path | None, settings: Settings) -> NamedForm:
     """The form that an address, or a saved page, is of; SettingsError for all else."""
-    link = follow_link(url, settings)
+    deadline = get_deadline()
+    link = follow_link(url, settings, deadline)
     if file:
         found = read_saved(file, link)
     else:
-        found = look(link, allow_private=settings.allow_private_receivers)
+        allow_private = settings.allow_private_receivers
+        found = look(link, allow_private=allow_private, deadline=deadline)
     if found.page is None and not (found.cause == "no_data" and is_prefilled(link)):
         leads_nowhere = not is_public(link) and found.cause in UNPUBLISHED
         raise SettingsError(OF_AN_EDITOR if leads_nowhere else describe_absence(found))
@@ -110,10 +111,11 @@ def find_form(url: str, file: Path | None, settings: Settings) -> NamedForm:
     return NamedForm(link, response_url(link, found.page.id if found.page else ""), found.page)
 
 
-def follow_link(url: str, settings: Settings) -> str:
+def follow_link(url: str, settings: Settings, deadline: float) -> str:
     """An address of a form, or a pre-filled link; SettingsError for all others."""
     try:
-        url = follow_short_link(url, allow_private=settings.allow_private_receivers)
+        allow_private = settings.allow_private_receivers
+        url = follow_short_link(url, allow_private=allow_private, deadline=deadline)
         response_url(url)
     except (RequestFailed, InvalidRequest) as error:
         raise SettingsError(f"The short link cannot be followed. {escape(str(error))}") from None
@@ -142,35 +144,50 @@ def describe_absence(found: Look) -> str:
 
 
 def accept(settings: Settings, named: NamedForm, checked: list[Checked]) -> str:
-    """Accept the form as it is, if results go there; what became of that, or "".
+    """Keep what the form is like, if results go there, and accept it if it takes them all.
 
-    A database that is not there, as where files are written elsewhere, keeps nothing from going on.
+    What became of that, or "". A database that is not there, as where files are written elsewhere,
+    keeps nothing from going on.
     """
-    groups = group_by_form((each.name, each.questionnaire) for each in checked if each.sends)
-    if not groups or named.page is None:
+    if named.page is None or not any(each.sends for each in checked):
         return ""
+    catalog, _ = loader.examine(settings.questionnaires)
+    groups = group_by_form(each for each in catalog if named.gets_results_of(each[1]))
+    refusal = why_refused(named.page, groups, checked)
+    save = partial(ReceiverForm.save_seen, page=named.page, accepts=not refusal)
     try:
         with open_database(settings) as database:
-            if reason := why_unfit(settings, database):
-                return f"{NOT_KEPT} {reason}"
+            if reason := why_not_kept(settings, database):
+                return reason
             for url, group in groups.items():
-                save = partial(ReceiverForm.save_accepted, url=url, page=named.page)
-                database.write(partial(save, questionnaires=group, now=database.now()))
+                now = database.now()
+                database.write(partial(save, url=url, questionnaires=group, now=now))
     except (DBAPIError, OSError, DatabaseBroken) as error:
         return f"{NOT_KEPT} The database cannot be used: {short_message(error)}."
     except UnreadableRow as error:
         return f"{NOT_KEPT} {error}. Correct this row; see docs/operating.md."
-    return "The form is accepted as it is now."
+    return refusal or "The form is accepted as it is now."
 
 
-def why_unfit(settings: Settings, database: Database) -> str:
+def why_refused(page: FormPage, groups: dict[str, list[Named]], checked: list[Checked]) -> str:
+    """Why a form is not accepted, or "": also because of questionnaires that --for leaves out."""
+    if any(problem.is_error for each in checked for problem in each.problems):
+        return f"{NOT_ACCEPTED}. Correct the errors, and run this again."
+    for url, group in groups.items():
+        for name, questionnaire in group:
+            if any(problem.is_error for problem in find_problems(page, questionnaire)):
+                sentence = f"it does not fit what {name} sends. Run: form {page_url(url)}"
+                return f"{NOT_ACCEPTED}: {sentence}"
+    return ""
+
+
+def why_not_kept(settings: Settings, database: Database) -> str:
     """Why nothing can be kept in a database, or ""."""
     # To look into a file of SQLite would make it.
-    path = database.engine.url.database
-    if settings.on_sqlite and not os.path.exists(path):
-        return f"There is no database at {path}. Set DATABASE_URL to that of `serve`."
+    if settings.on_sqlite and not os.path.exists(database.engine.url.database):
+        return "`serve` keeps what the form is like once it runs."
     if read_version(database)[0] != known_versions()[-1]:
-        return "The database is of another version. Run: python smsconvo.py upgrade"
+        return f"{NOT_KEPT} The database is of another version. Run: python smsconvo.py upgrade"
     return ""
 
 
@@ -275,8 +292,15 @@ def send_test_row(
         click.confirm(f"Send to {results.url} one row {what}?", abort=True, err=True)
     row = Delivery(url=results.url, format=results.format, webhook_id=webhook_id, payload=payload)
     outcome = attempt(row, settings, now)
-    if outcome.error:
-        sentence = f"The row for {checked.name} was not recorded. {escape(outcome.error)}"
-        raise click.ClickException(sentence)
+    if outcome.cause:
+        raise click.ClickException(f"The row for {checked.name} {describe_failure(outcome)}")
     text = f"{checked.name}: the form has recorded a row {what}. Delete it there."
     click.secho(text, fg="green", err=True)
+
+
+def describe_failure(outcome: Outcome) -> str:
+    """What became of the row, and why: nobody waits to send it again."""
+    event = escape(describe_event(outcome.cause, outcome.status, clean(outcome.detail)))
+    if effect_of(outcome.cause) == "confirm":
+        return f"may have been recorded: look for it in the sheet, and delete it there. {event}"
+    return f"was not recorded. {event}"

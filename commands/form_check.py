@@ -16,6 +16,9 @@ from models.questionnaire.problem import Problem
 from models.receiver_form import form_url
 from settings import SettingsError
 
+# Where a warning of `check` means that no result arrives at all.
+LOSE_ALL = {"results, url", "results, format"}
+
 
 class NamedForm(NamedTuple):
     """The form that the operator has named."""
@@ -145,5 +148,8 @@ def compare(checked: Checked, form: NamedForm) -> Checked:
     problems = form.problems
     if form.page and is_valid and results.format == "form":
         problems = find_problems(form.page, checked.questionnaire)
-    problems = list(dict.fromkeys([*checked.problems, *problems]))
+    problems = [
+        problem._replace(is_error=problem.is_error or problem.location in LOSE_ALL)
+        for problem in dict.fromkeys([*checked.problems, *problems])
+    ]
     return checked._replace(problems=problems, is_valid=is_valid)

@@ -71,7 +71,8 @@ def print_forms(database: Database, as_json: bool) -> None:
         if as_json:
             print_json(form_as_dict(form, names, problems))
             continue
-        command = f"form {page_url(form.url)} --for {names[0]}"
+        # Without --for, which would leave out what the others send.
+        command = f"form {page_url(form.url)}"
         click.echo(f"The form of {', '.join(names)} {form.describe()}. Run: {command}")
         for problem in problems[:MAX_LINES]:
             click.echo(f"    {escape(problem)}")

@@ -31,6 +31,7 @@ REPEATED = "The receiver may have it all the same. Each attempt has the same web
 LOOK = "Once it is `unconfirmed`, look for it at the receiver. If it is there, confirm it;"
 RETRY = f"{LOOK} if not, retry."
 PAUSED = "Then retry. Until then nothing is sent there."
+SCRIPT = "If it is a script, give access to Anyone."
 
 
 # A column and an index hold these symbols: rename none, and make that index anew in a migration
@@ -77,9 +78,9 @@ CAUSES: dict[str, Cause] = {
     ),
     "wrong_address": Cause(
         "A form takes results at …/formResponse, over https. Correct `url` in the questionnaire's"
-        " file, and in the row of this result.",
+        " file.",
         "fail",
-        "Then retry.",
+        "Correct it in the row of this result, too, then retry.",
     ),
     "shown_again": Cause(
         "The form was shown again, and recorded nothing: {detail}. Change the form so that it"
@@ -94,16 +95,16 @@ CAUSES: dict[str, Cause] = {
         "Then retry.",
     ),
     "sign_in": Cause(
-        "Google wants a sign-in. Open a form to anybody who has the link, without verified e-mail"
-        " addresses and a limit to one response; give access to a script to Anyone.",
+        "Google wants a sign-in. Open the form to anybody who has the link, without verified e-mail"
+        " addresses, files to upload, or a limit to one response.",
         "pause",
-        PAUSED,
+        f"{SCRIPT} {PAUSED}",
     ),
     "restricted": Cause(
-        "HTTP {status}: it is not open to everybody. Publish a form, for anybody who has the link;"
-        " give access to a script to Anyone.",
+        "HTTP {status}: it is not open to everybody. Publish the form, for anybody who has the"
+        " link.",
         "pause",
-        PAUSED,
+        f"{SCRIPT} {PAUSED}",
     ),
     "closed": Cause(
         "The form takes no more responses. Let it accept responses again.", "pause", PAUSED

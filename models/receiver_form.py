@@ -18,6 +18,7 @@ from storage.base import Base, Statement
 Named = tuple[str, Questionnaire]
 # From a look to the next one if it found nothing out, or ended with its worker; longer than a look.
 RETRY_DELAY = timedelta(minutes=10)
+FAULTY_INTERVAL = timedelta(hours=1)  # from one look to the next at a form that has changed
 MAPPING = "mapping"  # the problem of a form that does not fit what questionnaires send
 PROBLEMS = {
     MAPPING: "does not fit what is sent to it",
@@ -45,8 +46,9 @@ class StoredPage(sa.TypeDecorator[FormPage]):
 class ReceiverForm(Base):
     """A Google Form by the address that takes its answers.
 
-    It is accepted when it is first seen, and whenever the operator looks at it with `form`.
-    `digest` is of the page as it was accepted; `page` is that of the latest look.
+    It is accepted when it is first seen to take what is sent, and whenever the operator looks at it
+    with `form` and it does. `digest` is of the page as it was accepted; `page` is that of the
+    latest look.
     """
 
     __tablename__ = "receiver_forms"
@@ -78,55 +80,68 @@ class ReceiverForm(Base):
         return list(db.scalars(CHANGED_URLS.where(TABLE.c.url.in_(urls)))) if urls else []
 
     @classmethod
-    def claim(cls, db: Session, url: str, now: datetime, interval: timedelta) -> bool:
+    def claim(
+        cls,
+        db: Session,
+        url: str,
+        now: datetime,
+        interval: timedelta,
+        delay: timedelta,
+    ) -> bool:
         """Take the next look at a form, if it `is_due`; of several processes, one gets it.
 
         It counts as failed until something is saved, so that none is lost with its worker.
         """
         db.execute(INSERT, {"url": url})
         form = next(iter(cls.all(db, BY_URL_LOCKED, url=url)), None)
-        if form is None or not form.is_due(now, interval):
+        if form is None or not form.is_due(now, interval, delay):
             return False
         form.tried_at = now
         form.update(db)
         return True
 
     @classmethod
-    def save_accepted(
+    def save_seen(
         cls,
         db: Session,
         url: str,
         page: FormPage,
         questionnaires: Iterable[Named],
         now: datetime,
+        accepts: bool,
     ) -> None:
-        """Accept a form as the operator has just seen it."""
+        """Keep what the operator has just seen of a form, and accept it if that is meant."""
         db.execute(INSERT, {"url": url})
         form = cls.first(db, BY_URL_LOCKED, url=url)
         form.see(page, None, now)
-        form.accept(now)
-        form.problem = form.current_problem(questionnaires)
+        form.compare(questionnaires, now)
+        if accepts:
+            form.accept(now)
         form.update(db)
 
-    def is_due(self, now: datetime, interval: timedelta) -> bool:
-        """Whether nobody has seen it for so long, and no look is under way or has just failed."""
-        return _is_over(self.checked_at, now, interval) and _is_over(
-            self.tried_at, now, RETRY_DELAY
-        )
+    def is_due(self, now: datetime, interval: timedelta, delay: timedelta) -> bool:
+        """Whether nobody has seen it for the interval, and none has begun to look for the delay.
+
+        The interval is shorter while something is wrong, so that it is soon seen to be mended.
+        """
+        if self.changed_at or self.problem:
+            interval = min(interval, FAULTY_INTERVAL)
+        return _is_over(self.checked_at, now, interval) and _is_over(self.tried_at, now, delay)
 
     def see(self, page: FormPage | None, cause: str | None, now: datetime) -> None:
-        """Note what a look has found: a page, or why there is none to see.
-
-        The first page is accepted.
-        """
+        """Note what a look has found: a page, or why there is none to see."""
         self.checked_at, self.tried_at, self.problem = now, None, cause
         if page is None:
             return
         self.page = page
-        if self.digest is None:
-            self.accept(now)
-        is_other = page.digest != self.digest
+        is_other = self.digest not in (None, page.digest)
         self.changed_at = (self.changed_at or now) if is_other else None
+
+    def compare(self, questionnaires: Iterable[Named], now: datetime) -> None:
+        """Note its problem, given what these send; the first page that fits is accepted."""
+        self.problem = self.current_problem(questionnaires)
+        if self.digest is None and self.page and self.problem is None:
+            self.accept(now)
 
     def accept(self, now: datetime) -> None:
         """From now on it counts as unchanged while it is what it is now."""

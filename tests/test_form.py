@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -478,7 +479,11 @@ FAULTS = [
         "JSON to a form",
         ["is not read by a Google Form", "Remove it, and name the entries"],
         file=[(FIELDS, ""), ("[results]\n", '[results]\nformat = "json"\n')],
-        is_error=False,
+    ),
+    Fault(
+        "the address of the page",
+        ["results, url: takes no results, so they are lost.", 'Write "http', '/formResponse".'],
+        file=[('/formResponse"', '/viewform"')],
     ),
 ]  # fmt: skip
 
@@ -537,9 +542,9 @@ def test_sentences_about_a_long_form_are_short(smsconvo, form, party):
 def test_each_way_to_have_no_form_is_told_from_the_others(smsconvo, form, party):
     for state, says in {
         "closed": "takes no more responses. Let it accept responses again",
-        "sign_in": "wants a sign-in. Open it to anybody who has the link",
-        "restricted": "is not open to everybody. Publish it",
-        "deleted": "There is no form at this address. Correct the address",
+        "sign_in": "wants a sign-in. Open the form to anybody who has the link",
+        "restricted": "is not open to everybody. Publish the form",
+        "deleted": "there is no form at this address. Correct the address",
         "busy": "HTTP 429",
     }.items():
         form.state = state
@@ -547,7 +552,8 @@ def test_each_way_to_have_no_form_is_told_from_the_others(smsconvo, form, party)
         assert ended.exit_code == os.EX_CONFIG
         assert says in ended.stderr, state
         assert len(ended.stderr.splitlines()) == 1
-        assert "retry" not in ended.stderr and "nothing is sent" not in ended.stderr
+        for advice in ("retry", "nothing is sent", "script"):
+            assert advice not in ended.stderr
 
 
 def test_a_form_that_drips_is_given_up(smsconvo, form, party, patch):
@@ -596,9 +602,10 @@ def test_other_addresses_are_refused_with_the_way_to_the_right_one(smsconvo, par
 def short_link() -> Iterator[Callable[[str], str]]:
     servers = []
 
-    def make(target: str) -> str:
+    def make(target: str, delay: float = 0) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                time.sleep(delay)
                 self.send_response(302)
                 self.send_header("Location", target)
                 self.end_headers()
@@ -626,6 +633,18 @@ def test_a_short_link_is_followed_once(smsconvo, form, party, short_link):
     assert "This is no address of a Google Form." in ended.stderr
     ended = smsconvo("form", short_link("http://example.org/"))
     assert "This is no address of a Google Form." in ended.stderr
+
+
+@pytest.mark.parametrize("is_short", [True, False], ids=["short-link", "editor"])
+def test_all_redirects_together_take_no_longer_than_one_request(
+    smsconvo, form, party, short_link, patch, is_short
+):
+    patch("worker.http_client", "GET_SECONDS", 1)
+    form.delay = 0.7  # for each request
+    url = short_link(form.page_url, form.delay) if is_short else form.editor_url
+    ended = smsconvo("form", url)
+    assert ended.exit_code == os.EX_CONFIG, ended.output
+    assert " within " in ended.stderr
 
 
 def test_private_addresses_are_looked_at_only_where_results_may_go_there(form, folder):
@@ -881,6 +900,28 @@ def test_a_test_row_is_sent_by_a_pre_filled_link_alone(smsconvo, form, party, tm
     ended = smsconvo("form", url, "--for", "party", *options)
     assert "has recorded a row" in ended.stderr, ended.output
     assert form.rows[0]["Favourite colour"] == "TEST"
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [{"has_link": False}, {"faulty": ("POST",), "is_dropped": True}],
+    ids=["no-proof", "no-answer"],
+)
+def test_a_test_row_that_may_be_recorded_is_to_be_looked_for(smsconvo, form, party, faults):
+    vars(form).update(faults)
+    ended = smsconvo("form", form.page_url, "--for", "party", "--send-test", "--yes")
+    assert ended.exit_code == 1
+    assert "may have been recorded: look for it in the sheet, and delete it there" in ended.stderr
+    assert "was not recorded" not in ended.stderr
+    assert "confirm it" not in ended.stderr and "retry" not in ended.stderr
+    assert len(form.rows) == 1
+
+
+def test_a_test_row_gets_no_advice_for_results(smsconvo, form, party):
+    edit(party, "/formResponse", "/viewform")
+    ended = smsconvo("form", form.page_url, "--for", "party", "--send-test", "--yes")
+    assert "was not recorded. A form takes results at …/formResponse" in ended.stderr
+    assert "retry" not in ended.stderr and "row of this result" not in ended.stderr
 
 
 def test_a_test_row_that_is_not_recorded_is_not_called_so(smsconvo, form, party):

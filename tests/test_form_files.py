@@ -318,12 +318,14 @@ def test_no_title_moves_the_cursor(smsconvo, form, party):
 def test_it_is_said_whether_the_form_is_accepted(smsconvo, form, party, folder):
     run = ("form", form.page_url, "--for", "party")
     said = smsconvo(*run).stdout.splitlines()[-1]
-    assert said.startswith("What the form is like now is not kept. There is no database at ")
-    assert f"{folder}/smsconvo.db" in said
+    assert said == "`serve` keeps what the form is like once it runs."
     assert smsconvo("upgrade").exit_code == 0
     assert smsconvo(*run).stdout.splitlines()[-1] == "The form is accepted as it is now."
     told = json.loads(smsconvo(*run, "--json").stdout)
     assert told["accepted"] == "The form is accepted as it is now."
+    change("Meal", options=["Soup"])(form)
+    said = smsconvo(*run).stdout.splitlines()[-1]
+    assert said == "The form is not accepted as it is now. Correct the errors, and run this again."
     edit(party, form.url, "https://example.org/")
     assert "accepted" not in smsconvo(*run).stdout
 

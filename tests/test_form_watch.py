@@ -162,6 +162,36 @@ def test_a_form_that_lost_its_questions_has_changed_and_is_not_closed(webhook, f
     assert state(webhook) == (True, "mapping")
 
 
+def test_a_form_with_a_problem_is_looked_at_every_hour(webhook, form, look):
+    look()
+    form.state = "closed"
+    webhook.clock.pass_(days=1)
+    look()
+    form.state = "open"
+    webhook.clock.pass_(minutes=59)
+    assert not look()
+    webhook.clock.pass_(minutes=1)
+    assert look()
+    assert state(webhook) == (False, None)
+    webhook.clock.pass_(hours=23)
+    assert not look()
+
+
+def test_a_form_is_not_accepted_before_it_fits(webhook, form, look):
+    questions = list(form.questions)
+    remake(form)
+    look()
+    assert state(webhook) == (False, "mapping")
+    form.questions = questions
+    webhook.clock.pass_(days=1)
+    look()
+    assert state(webhook) == (False, None)
+    form.questions.append(Question("Anything else?"))
+    webhook.clock.pass_(days=1)
+    look()
+    assert state(webhook) == (True, None)
+
+
 def test_what_hides_a_form_for_a_while_is_no_change(webhook, form, look):
     look()
     for hidden in ("busy", "captcha"):
@@ -189,6 +219,21 @@ def test_a_look_that_finds_nothing_out_is_repeated_within_minutes_and_logged(
     webhook.clock.pass_(hours=23)
     assert not look()
     assert seen(form) == 2
+
+
+def test_a_page_that_cannot_be_read_is_fetched_every_few_hours(webhook, form, party):
+    catalog = load_catalog(party.parent)
+    ((url, named),) = group_by_form(catalog).items()
+    job = WatchForms(webhook.app.database, True, lambda: catalog, webhook.clock)
+    form.padding = 2_100_000
+    for _ in range(5 * 6):
+        assert not job.look_again(url, named, timedelta(0))
+        webhook.clock.pass_(minutes=10)
+    assert seen(form) == 1
+    form.padding = 1000
+    webhook.clock.pass_(hours=1)
+    assert job.look_again(url, named, timedelta(0))
+    assert known(webhook)
 
 
 def test_a_daily_look_that_finds_nothing_out_is_repeated_too(webhook, form, look):
@@ -372,18 +417,48 @@ def test_health_and_outbox_say_that_a_form_has_changed_until_it_is_accepted(
     assert form.id not in json.dumps(told)
     assert outbox(settings).splitlines() == [
         "The form of party has changed since 2026-11-20, and does not fit what is sent to it."
-        f" Run: form {form.page_url} --for party",
+        f" Run: form {form.page_url}",
         "    party.toml: results, fields, colour: entry.3 is not in the form: the question was"
         ' deleted or made anew. Map one of: "Colour" (entry.33).',
         "Everything is delivered.",
     ]
     assert "entry.3 is not in the form" in outbox(settings, "form", form.page_url, "--for=party")
-    assert state(webhook) == (False, "mapping")  # it is known as it is, and still does not fit
+    assert state(webhook) == (True, "mapping")
     party.write_text(party.read_text().replace("entry.3", "entry.33"))
     outbox(settings, "form", form.page_url)
     assert state(webhook) == (False, None)
     assert outbox(settings) == "Everything is delivered.\n"
     until(lambda: health(webhook)["forms"]["ok"])
+
+
+def test_a_form_that_was_faulty_and_is_restored_has_not_changed(webhook, form, look, settings):
+    look()
+    questions = list(form.questions)
+    remake(form)
+    assert "is not accepted" in outbox(settings, "form", form.page_url, "--for=party")
+    assert state(webhook) == (True, "mapping")
+    form.questions = questions
+    webhook.clock.pass_(days=1)
+    look()
+    assert state(webhook) == (False, None)
+
+
+def test_no_questionnaire_hides_that_the_form_does_not_fit_another(
+    webhook, form, look, settings, party
+):
+    content = party.read_text().replace('"Party"', '"Other"').replace("entry.3", "entry.4")
+    (party.parent / "zoo.toml").write_text(content)
+    look()
+    assert f"Run: form {form.page_url}\n" in outbox(settings)
+    said = outbox(settings, "form", form.page_url, "--for=party").splitlines()
+    assert said[-2:] == [
+        "party: all is well.",
+        "The form is not accepted as it is now: it does not fit what zoo sends."
+        f" Run: form {form.page_url}",
+    ]
+    assert state(webhook) == (False, "mapping")
+    assert not health(webhook)["forms"]["ok"]
+    assert "zoo.toml: results, fields, colour" in outbox(settings, "form", form.page_url)
 
 
 def test_machines_read_that_a_form_has_changed_in_a_line_of_its_own(webhook, form, look, settings):

@@ -12,7 +12,14 @@ from models.google_form.address import (
 from models.google_form.answer import AnswerPage
 from models.google_form.page import FormPage
 from worker.google import classify_redirect
-from worker.http_client import HEADERS, InvalidRequest, RequestFailed, Response, get
+from worker.http_client import (
+    HEADERS,
+    InvalidRequest,
+    RequestFailed,
+    Response,
+    get,
+    get_deadline,
+)
 from worker.receivers import Outcome, absolute_url
 
 MAX_PAGE_BYTES = 2 * 1024 * 1024
@@ -44,14 +51,14 @@ class Look(NamedTuple):
         return self.page is not None or self.cause in OF_FORMS
 
 
-def follow_short_link(url: str, *, allow_private: bool) -> str:
+def follow_short_link(url: str, *, allow_private: bool, deadline: float) -> str:
     """Where a short link leads to; any other address as it is.
 
     RequestFailed or InvalidRequest where there is no answer, ValueError where it leads elsewhere.
     """
     if not is_short_link(url):
         return url
-    target = absolute_url(url, _get(url, allow_private, inf).location)
+    target = absolute_url(url, _get(url, allow_private, deadline).location)
     if not is_google_form(target):
         raise ValueError("This short link leads to no Google Form.")
     return target
@@ -60,9 +67,10 @@ def follow_short_link(url: str, *, allow_private: bool) -> str:
 def look(url: str, *, allow_private: bool, deadline: float = inf, redirects: int = 1) -> Look:
     """Look at the public page of the form with this address, in one GET for each redirect, too.
 
-    A form is also found by the id of its editor: that redirects to the public page. By
-    time.monotonic() it ends at the deadline at the latest.
+    A form is also found by the id of its editor: that redirects to the public page. All of this
+    takes as long as one GET at most. By time.monotonic() it ends at the deadline at the latest.
     """
+    deadline = min(deadline, get_deadline())
     try:
         url = page_url(url)
         response = _get(url, allow_private, deadline)

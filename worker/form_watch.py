@@ -14,13 +14,15 @@ from logs import error_location, log_event
 from models import Catalog, InvalidQuestionnaire
 from models.failures import clean, describe_event
 from models.google_form.address import is_google_form
-from models.receiver_form import Named, ReceiverForm, form_url, group_by_form
+from models.receiver_form import RETRY_DELAY, Named, ReceiverForm, form_url, group_by_form
 from storage import Clock, Database
 from worker.form_page import Look, look
 from worker.worker import FINISH_SECONDS, Job
 
 DAY = timedelta(days=1)  # from one look to the next
 AFTER_REFUSAL = timedelta(minutes=1)  # the same if the form has refused a result since
+UNREAD_DELAY = timedelta(hours=6)  # the same if there was an answer that says nothing of the form
+UNREAD = {"no_data", "captcha", "bad_fields", "unexpected_redirect"}  # such causes
 SCAN_SECONDS = 60  # until it is seen that questionnaires have changed
 LIKELY_CHANGED = {"shown_again", "bad_fields", "unconfirmed", "sign_in", "restricted"}
 LIKELY_CHANGED |= {"closed", "no_form", "captcha"}  # causes that a change of the form can have
@@ -95,13 +97,14 @@ class WatchForms(Job):
         In any case it is compared with what these questionnaires send now.
         """
         now = self._clock()
+        delay = UNREAD_DELAY if self._failures.get(url) in UNREAD else RETRY_DELAY
         with self._database.read() as db:
             form = ReceiverForm.find(db, url)
-        if form and not form.is_due(now, interval):
+        if form and not form.is_due(now, interval, delay):
             if form.current_problem(questionnaires) != form.problem:
                 self._save(url, None, questionnaires, now)
             return False
-        claim = partial(ReceiverForm.claim, url=url, now=now, interval=interval)
+        claim = partial(ReceiverForm.claim, url=url, now=now, interval=interval, delay=delay)
         if not self._database.write(claim):
             return False
         found = look(url, allow_private=self._allow_private)
@@ -151,6 +154,6 @@ def save_look(
     before = form.describe()
     if found:
         form.see(found.page, found.cause, now)
-    form.problem = form.current_problem(questionnaires)
+    form.compare(questionnaires, now)
     form.update(db)
     return form.describe() if form.describe() != before else None

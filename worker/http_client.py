@@ -100,6 +100,11 @@ def get(
     return send("GET", url, None, headers, seconds, allow_private, max_body)
 
 
+def get_deadline() -> float:
+    """When GETs that follow each other from now on must have ended, by time.monotonic()."""
+    return time.monotonic() + GET_SECONDS
+
+
 def follow_up_deadline() -> float:
     """When what follows a POST that begins now must have ended, by time.monotonic().
 
