@@ -189,14 +189,14 @@ def _by_kind(
     suits = []
     for number, question in enumerate(left[: MAX_PAIRS // (len(keys) or 1)]):
         options = set(map(fold_option, question.options))
-        for place, key in enumerate(keys):
+        for position, key in enumerate(keys):
             if _fits(questionnaire, key, question):
                 count = sum(not options.isdisjoint(each) for each in words[key])
                 suit = _suitability(questionnaire.by_key[key], len(words[key]), question, count)
-                suits.append((-suit, place, number))
-    for _, place, number in sorted(suits):
-        if keys[place] not in found and left[number].entry not in found.values():
-            found[keys[place]] = left[number].entry
+                suits.append((-suit, position, number))
+    for _, position, number in sorted(suits):
+        if keys[position] not in found and left[number].entry not in found.values():
+            found[keys[position]] = left[number].entry
     return found
 
 
