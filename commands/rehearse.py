@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,9 +19,11 @@ import click
 from commands.serve import acquire_server_lock
 from commands.server import STOP_SECONDS
 from commands.terminal import PROMPT, echo, from_option, text_lines, to_option
-from models import Delivery
+from models import Questionnaire, outbox
+from models.undelivered import Undelivered
 from resources import open_database
 from settings import Settings, SettingsError
+from storage import connect
 
 PROGRAM = Path(__file__).resolve().parents[1] / "smsconvo.py"
 REHEARSAL = "rehearsal.db"
@@ -36,7 +38,7 @@ def rehearse(sender: str, number: str) -> None:
     """Hold a conversation on this machine, without Twilio.
 
     The server, the database and the delivery are real. The phone is your terminal, or a pipe with
-    one text on each line. Results are shown, not sent.
+    one text on each line. Results are shown as they would be sent, and stay here.
     """
     environ = rehearsal_environment()
     with printing_results() as receiver, running_server(environ, receiver):
@@ -80,14 +82,16 @@ class ResultPrinter(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode("utf-8")
+        questionnaire = find_questionnaire(self.headers["webhook-id"])
         if sys.stdin.isatty():
             echo()  # ends the line of the prompt
-        echo("* The result was delivered:")
-        if self.headers["Content-Type"] == "application/json":
-            echo(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+        if questionnaire.results.url:
+            echo(f"* The result would have gone to {questionnaire.results.url}:")
+            print_payload(body, self.headers["Content-Type"])
         else:
-            for name, value in parse_qsl(body, keep_blank_values=True):
-                echo(f"    {name}: " + value.replace("\n", "\n      "))
+            echo("* Without [results], the answers stay in the database:")
+            answers = [field for field in parse_qsl(body) if field[0] in questionnaire.by_key]
+            print_fields(answers)
         if sys.stdin.isatty():
             click.echo(PROMPT, nl=False)
         self.send_response(204)
@@ -95,6 +99,24 @@ class ResultPrinter(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Do not log requests: the results are what is to be seen."""
+
+
+def find_questionnaire(webhook_id: str) -> Questionnaire:
+    """The questionnaire that the result with this id answers."""
+    with connect(f"sqlite:///{REHEARSAL}") as database, database.read() as db:
+        return outbox.find_questionnaire(db, webhook_id)
+
+
+def print_payload(body: str, content_type: str) -> None:
+    if content_type == "application/json":
+        echo(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+    else:
+        print_fields(parse_qsl(body, keep_blank_values=True))
+
+
+def print_fields(fields: Iterable[tuple[str, str]]) -> None:
+    for name, value in fields:
+        echo(f"    {name}: " + value.replace("\n", "\n      "))
 
 
 @contextmanager
@@ -140,7 +162,7 @@ def wait_for_results(settings: Settings) -> int:
     with open_database(settings) as database:
         while True:
             with database.read() as db:
-                pending = Delivery.count_undelivered(db, database.now()).pending
+                pending = Undelivered.find(db, database.now()).pending
             if not pending or time.monotonic() > deadline:
                 return pending
             time.sleep(0.05)

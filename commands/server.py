@@ -13,6 +13,7 @@ from ctypes import Array
 from functools import cache, partial
 from multiprocessing import RawArray, active_children
 from multiprocessing.process import BaseProcess
+from operator import attrgetter
 from threading import Event, Lock, Thread, main_thread
 from typing import Any, NoReturn
 
@@ -89,7 +90,8 @@ def load_app(create_app: Callable, settings: Settings, files: WatchedFiles, exam
     install_signal_wakeup()
     app = create_app(settings, files=files)
     Thread(target=follow_files, args=(files, examined), name="files", daemon=True).start()
-    create_worker(app.database, settings, app.clock, app.result_written).start()
+    find_catalog = partial(attrgetter("files.current.catalog"), app)
+    create_worker(app.database, settings, app.clock, app.result_written, find_catalog).start()
     # No daemon: when the server stops, it takes a last look before this process ends.
     Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()
     return limit_requests(app, requests_at_once(settings))

@@ -1,6 +1,7 @@
 """What a conversation is: the tables and their behaviour. No HTTP, no environment, no clock."""
 
 from models.answer import Answer
+from models.attempt import Attempt
 from models.contact import Contact, People
 from models.conversation import Conversation
 from models.delivery import Delivery
@@ -9,4 +10,5 @@ from models.message import Message
 from models.questionnaire.catalog import Catalog
 from models.questionnaire.loader import InvalidQuestionnaire, load_catalog
 from models.questionnaire.schema import Questionnaire
+from models.receiver_form import ReceiverForm
 from models.text import IncomingText

@@ -8,7 +8,10 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.orm import Session
 
 from logs import error_location, log_event
+from models.answer import Answer
 from models.conversation import IS_OPEN, Conversation
+from models.questionnaire.form_fields import encode
+from models.questionnaire.schema import Questionnaire
 from storage.base import Statement
 from storage.unreadable import UnreadableRow, unreadable_rows
 
@@ -35,6 +38,9 @@ def _find_causes(db: Session, conversation: Conversation) -> Iterator[Unreadable
         yield UnreadableRow("questionnaires", version.id, "definition", reason)
     if result and not _is_json(result.payload):
         yield UnreadableRow("outbox", result.id, "payload", "is no result")
+    for answer in conversation.answers.values():
+        if not _can_be_sent(version.definition, answer):
+            yield UnreadableRow("answers", answer.id, "value", "is no date, and goes out as one")
     pair = {"sender": conversation.sender, "number": conversation.number}
     for (id,) in OPEN_IDS.fetch_all(db, **pair):
         if id != conversation.id:
@@ -48,6 +54,16 @@ def _is_json(payload: str) -> bool:
         return isinstance(msgspec.json.decode(payload), dict)
     except msgspec.DecodeError:
         return False
+
+
+def _can_be_sent(questionnaire: Questionnaire, answer: Answer) -> bool:
+    if questionnaire.results is None:
+        return True
+    try:
+        encode(questionnaire, {answer.key: answer.value})
+    except ValueError:
+        return False
+    return True
 
 
 # Built once: building a statement costs as much as running it.

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.answer import Answer
 from models.contact import Contact
-from models.delivery import Delivery
+from models.delivery import Delivery, new_webhook_id
 from models.payload import ResultData, Values, build_payload, has_same_answers
 from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
@@ -214,12 +214,13 @@ class Conversation(Base):
 
     def build_delivery(self, type: str, now: datetime) -> Delivery:
         """A result, which is the answers of now; `type` is what became of the conversation."""
-        results, has_type = self.questionnaire.results, self.questionnaire.has_several_results
+        questionnaire, webhook_id = self.questionnaire, new_webhook_id()
         return Delivery(
             conversation_id=self.id,
-            url=results.url,
-            format=results.format,
-            payload=build_payload(results, type, self._result_data(), has_type, now),
+            webhook_id=webhook_id,
+            url=questionnaire.receiver_url,
+            format=questionnaire.results.format,
+            payload=build_payload(questionnaire, type, self._result_data(), webhook_id, now),
             created_at=now,
             next_attempt_at=now,
         )
@@ -240,9 +241,8 @@ class Conversation(Base):
 
     def _has_sent_answers(self) -> bool:
         """Whether the latest result has just these answers, from an end before `resume`."""
-        keys = [question.key for question in self.questionnaire.questions]
         return self.latest_result is not None and has_same_answers(
-            self.latest_result.payload, self.questionnaire.results, keys, self._answer_values()
+            self.latest_result.payload, self.questionnaire, self._answer_values()
         )
 
     def _answer_values(self) -> Values:

@@ -5,13 +5,14 @@ import uuid
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from math import isfinite, nan
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import NullType
 
+from models.failures import CAUSES, clean, describe, effect_of
+from models.google_form.address import ignores_id
 from storage.base import LITERAL_1, Base, Statement, partial_index
 from storage.unreadable import WRITES, UnreadableRow
 
@@ -24,33 +25,28 @@ DELAYS = [
 ]
 JITTER = 1.1  # a delay is up to this many times as long, so that retries do not come in a crowd
 MAX_DELAY = DELAYS[-1] * JITTER  # no attempt is planned further ahead
-LEASE = timedelta(seconds=60)  # twice what an attempt may last
+LEASE = timedelta(seconds=60)  # longer than an attempt, which may be a POST and a GET, may last
 MAX_IN_FLIGHT = 16  # attempts of one worker
 # Of these at one URL, so that one that hangs holds up no other. Workers do not know of each
 # other's, so two may have twice as many in flight there.
 MAX_PER_RECEIVER = 4
-MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery is `failed`
+MAX_CRASHED_CLAIMS = 5  # claims in a row without an outcome, after which a delivery is given up
 QUARANTINE_AFTER = 2  # of these, after which it is claimed alone, to harm nothing but itself
-MAX_COUNT = 1000  # of what is not delivered, in `/healthz`
-HTTP_GONE = 410  # from a receiver that wants no more
+MAY_HAVE_ARRIVED = (
+    "An earlier attempt may have arrived: look for it at the receiver. If it is there, confirm it;"
+    " if not, retry."
+)
+MAX_UNCONFIRMED = 2  # attempts that may have been recorded, after which the operator decides
+UNCONFIRMED_DELAY = timedelta(minutes=5)  # between these
 IS_PENDING = "state = 'pending'"
-IS_410 = f"state = 'failed' AND last_status = {HTTP_GONE}"
+PAUSING = [cause for cause in CAUSES if effect_of(cause) == "pause"]
+IS_PAUSING = f"state IN ('failed', 'unconfirmed') AND cause IN ({', '.join(map(repr, PAUSING))})"
 IS_UNDELIVERED = "state <> 'delivered'"
 
 
-class Undelivered(NamedTuple):
-    """Counts of what is not delivered; None for what is not known."""
-
-    pending: int | None = None
-    failed: int | None = None
-    oldest_seconds: int | None = None  # the age of the oldest that is pending
-
-    def summary(self) -> dict[str, object]:
-        """For `/healthz`: the counts go up to MAX_COUNT, and `more` names those that are higher."""
-        counts = {"pending": self.pending, "failed": self.failed}
-        more = [name for name, count in counts.items() if count and count > MAX_COUNT]
-        counts |= dict.fromkeys(more, MAX_COUNT)
-        return counts | {"more": more, "oldest_pending_seconds": self.oldest_seconds}
+def new_webhook_id() -> str:
+    """An id that a receiver can tell a result by, however often it comes."""
+    return f"msg_{uuid.uuid4().hex}"
 
 
 class Delivery(Base):
@@ -59,23 +55,27 @@ class Delivery(Base):
     Whoever delivers it holds a lease, which counts as an attempt from when it is taken. A worker
     whose lease ran out finds another one in the row if the delivery was claimed again.
 
-    A receiver that answered 410 gets nothing more until the operator retries.
+    A receiver that wants no more, such as one that answered 410, gets nothing until the operator
+    retries: that result keeps all others for its URL from being claimed. What may have arrived
+    is `unconfirmed` after two attempts. So is whatever is given up after such an attempt, or after
+    one that a stop or a crash has ended. Operators may send again all that is `failed`.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        sa.CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state"),
+        sa.CheckConstraint("state IN ('pending', 'delivered', 'failed', 'unconfirmed')", "state"),
         sa.CheckConstraint("format IN ('form', 'json')", "format"),
         # The id is in it because PostgreSQL would sort what falls due at the same moment.
         partial_index("ix_outbox_due", "url", "next_attempt_at", "id", where=IS_PENDING),
         partial_index("ix_outbox_undelivered", "state", "created_at", where=IS_UNDELIVERED),
         partial_index("ix_outbox_undelivered_id", "state", "id", where=IS_UNDELIVERED),
-        partial_index("ix_outbox_gone", "url", where=IS_410),
+        partial_index("ix_outbox_pausing", "url", where=IS_PAUSING),
+        {"sqlite_autoincrement": True},  # attempts may refer to an id that was deleted
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     conversation_id: Mapped[int] = mapped_column(sa.ForeignKey("conversations.id"), index=True)
-    webhook_id: Mapped[str] = mapped_column(unique=True, default=lambda: f"msg_{uuid.uuid4().hex}")
+    webhook_id: Mapped[str] = mapped_column(unique=True, default=new_webhook_id)
     url: Mapped[str]
     format: Mapped[str]
     payload: Mapped[str]
@@ -90,13 +90,17 @@ class Delivery(Base):
     last_error: Mapped[str | None]
     created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
+    cause: Mapped[str | None]  # of the last failure, or CONFIRMED
+    # Attempts that may have been recorded, those without an outcome included, since the operator
+    # last retried.
+    unconfirmed: Mapped[int] = mapped_column(default=0)
 
     @classmethod
     def find_due(cls, db: Session, now: datetime) -> list[str]:
         """The URLs with deliveries that are due, the longest overdue first.
 
         It takes a few seeks of the index for each URL, however many deliveries wait for it. URLs
-        that answered 410 are left out. Times further ahead than MAX_DELAY come from a clock that
+        that are paused are left out. Times further ahead than MAX_DELAY come from a clock that
         was wrong, and count as due. On SQLite bytes are among the URLs if somebody wrote some.
         """
         return [url for (url,) in DUE_URLS.fetch_all(db, now=now, latest=now + MAX_DELAY)]
@@ -143,109 +147,135 @@ class Delivery(Base):
         """Note it, and give the result up where that can be written: it would be due for ever."""
         super().leave_out(db, error)
         if db.info.get(WRITES):
-            db.execute(_set_aside(error))
+            db.execute(_fail_unreadable(error))
 
     @classmethod
     def find_newest(cls, db: Session, conversation_id: int) -> Optional["Delivery"]:
         """The latest result of a conversation."""
         return cls.first(db, NEWEST, conversation=conversation_id)
 
-    @classmethod
-    def count_undelivered(cls, db: Session, now: datetime) -> "Undelivered":
-        """How many are pending or failed; that takes no longer if many are."""
-        ((pending, failed, oldest),) = COUNT_UNDELIVERED.fetch_all(db)
-        age = now.timestamp() - float(nan if oldest is None else oldest)
-        oldest_seconds = max(int(age), 0) if isfinite(age) else None if pending else 0
-        return Undelivered(pending, failed, oldest_seconds)
-
     @property
     def is_quarantined(self) -> bool:
         """Whether nothing else should be sent beside this one, which is in flight."""
         return self.crashed_claims > QUARANTINE_AFTER
 
+    @property
+    def claimed_at(self) -> datetime:
+        """When the attempt in flight was claimed: no other one has the same time."""
+        return self.stored["leased_until"] - LEASE
+
     def succeed(self, status: int, now: datetime) -> None:
         """Note that the receiver has it; `status` is the HTTP status of its response."""
         self.state, self.delivered_at = "delivered", now
-        self.last_status, self.last_error, self.crashed_claims = status, None, 0
+        self.last_status, self.cause, self.last_error = status, None, None
+        self.crashed_claims = 0
         self.next_attempt_at = self.leased_until = None
 
     def fail(
         self,
-        error: str,
+        cause: str,
         now: datetime,
         status: int | None = None,
+        detail: str = "",
         retry_after: timedelta = timedelta(0),
-        is_final: bool = False,
     ) -> None:
-        """Note why an attempt failed, and plan the next or give up.
+        """Note why an attempt failed, and plan the next, give up, or leave it to the operator.
 
-        `error` is a sentence for the operator, `status` the HTTP status if there was a response,
-        `retry_after` the least that the receiver wants us to wait. `is_final`: another attempt
-        would fail for the same reason.
+        `cause` is one of failures.CAUSES, `detail` belongs to its sentence, `status` is the HTTP
+        status if there was a response, `retry_after` the least that the receiver wants us to wait.
         """
-        self.last_status, self.last_error, self.leased_until = status, error, None
-        self.crashed_claims = 0
-        if is_final or self.attempts > len(DELAYS) or status == HTTP_GONE:
-            self.state, self.next_attempt_at = "failed", None
+        self._note(cause, status, detail)
+        self.leased_until, self.crashed_claims = None, 0
+        effect, is_last = effect_of(cause), self.attempts > len(DELAYS)
+        if effect == "confirm":
+            self.unconfirmed += 1
+            is_last = is_last or self.unconfirmed >= MAX_UNCONFIRMED
+        if is_last or effect in ("fail", "pause"):
+            self._end()
         else:
-            delay = DELAYS[self.attempts - 1] * random.uniform(1, JITTER)
+            delay = UNCONFIRMED_DELAY if effect == "confirm" else DELAYS[self.attempts - 1]
+            delay *= random.uniform(1, JITTER)
             self.next_attempt_at = now + max(delay, min(retry_after, DELAYS[-1]))
 
     def save_outcome(self, db: Session) -> None:
         """Write how an attempt ended, unless its lease ran out and it was claimed again since.
 
-        It may be `failed` by now, because the lease ran out and no further claim was allowed. The
-        outcome replaces that: the worker was only slow.
+        It may be given up by now, because the lease ran out and no further claim was allowed. The
+        outcome replaces that: the worker was only slow. That the receiver has it counts always.
         """
         outcome = {name: getattr(self, name) for name in OUTCOME}
-        SAVE_OUTCOME.execute(db, this=self.id, lease=self.stored["leased_until"], **outcome)
+        if self.state == "delivered":
+            SAVE_DELIVERED.execute(db, this=self.id, **outcome)
+        else:
+            SAVE_OUTCOME.execute(db, this=self.id, lease=self.stored["leased_until"], **outcome)
+
+    def lock_lease(self, db: Session) -> bool:
+        """Whether this claim still holds, and keeps others from ending it until this commits."""
+        return bool(HELD.fetch_all(db, this=self.id, lease=self.stored["leased_until"]))
 
     def release(self, db: Session, now: datetime) -> None:
         """Give back a lease whose attempt the worker cuts short, because it is stopped.
 
         That says nothing about the result or its receiver, so it counts neither as an attempt nor
-        as a crash. The attempt itself may be changing this object in another thread.
+        as a crash; but what it sent may arrive, which matters where that makes a copy. The attempt
+        itself may be changing this object in another thread.
         """
         released = self.from_row(self.stored.values())
         released.attempts -= 1
         released.crashed_claims -= 1
+        released.unconfirmed += ignores_id(self.url)
         released.next_attempt_at, released.leased_until = now + DELAYS[0], None
-        released.last_status = None
-        released.last_error = "The worker was stopped during the attempt."
+        released._note("interrupted")
         released.save_outcome(db)
 
     def _lease(self, now: datetime) -> bool:
-        """Take the lease; False where that was done too often, and the delivery has failed.
+        """Take the lease; False where that was done too often, and the delivery is given up.
 
-        A failed delivery keeps its last lease: whoever holds it may only be slow.
+        It keeps its last lease then: whoever holds that may only be slow.
         """
+        if self.crashed_claims:  # nobody knows what the last claim has led to
+            self.unconfirmed += ignores_id(self.url)
         if self.attempts > len(DELAYS):
-            return self._give_up("The worker stopped during the last attempt.")
+            return self._give_up("the last attempt")
         if self.crashed_claims >= MAX_CRASHED_CLAIMS:
-            return self._give_up(
-                f"The worker stopped during each of {MAX_CRASHED_CLAIMS} attempts:"
-                " perhaps this result is why."
-            )
+            crashes = f"each of {MAX_CRASHED_CLAIMS} attempts: perhaps this result is why"
+            return self._give_up(crashes)
         self.attempts += 1
         self.crashed_claims += 1
         self.next_attempt_at = self.leased_until = now + LEASE
         return True
 
-    def _give_up(self, error: str) -> bool:
-        self.state, self.next_attempt_at = "failed", None
-        self.last_status, self.last_error = None, error
+    def _give_up(self, crashes: str) -> bool:
+        self._note("crashed", detail=crashes)
+        self._end()
         return False
 
+    def _end(self) -> None:
+        self.next_attempt_at = None
+        self.state = "unconfirmed" if self.unconfirmed else "failed"
+        if self.unconfirmed and effect_of(self.cause) != "confirm":
+            self.last_error = f"{self.last_error.removesuffix('.')}. {MAY_HAVE_ARRIVED}"
 
-def _set_aside(error: UnreadableRow) -> sa.Update:
-    """Fail a result whose row cannot be read, and put what can be read where that loses nothing."""
-    repairs = {"attempts": 0, "unfinished": 0, "created_at": sa.func.current_timestamp()}
+    def _note(self, cause: str, status: int | None = None, detail: str = "") -> None:
+        self.last_status, self.cause = status, cause
+        self.last_error = describe(cause, status, clean(detail))
+
+
+def _fail_unreadable(error: UnreadableRow) -> sa.Update:
+    """Give up a result whose row cannot be read, and put what can be where that loses nothing."""
+    repairs = {"attempts": 0, "unfinished": 0, "unconfirmed": 1}
+    repairs |= {"created_at": sa.func.current_timestamp(), "cause": "unreadable"}
     repairs |= dict.fromkeys(("last_status", "delivered_at", "next_attempt_at", "leased_until"))
-    values = {"state": "failed"} | dict.fromkeys(("last_status", "next_attempt_at", "leased_until"))
-    values["last_error"] = f"Its {error.column} {error.reason}. Correct that, then retry."
+    may_have_arrived = sa.or_(TABLE.c.unconfirmed > 0, TABLE.c.crashed_claims > 0)
+    values = {"state": sa.case((may_have_arrived, "unconfirmed"), else_="failed")}
+    values |= {"cause": "unreadable"}
+    values |= dict.fromkeys(("last_status", "next_attempt_at", "leased_until"))
+    cure = "Look at it" if error.column in repairs else "Correct that"
+    detail = f"{error.column} {error.reason}. {cure}"
+    why = describe("unreadable", None, detail)
+    values["last_error"] = sa.case((may_have_arrived, f"{why} {MAY_HAVE_ARRIVED}"), else_=why)
     if error.column in repairs:
         values[error.column] = repairs[error.column]
-        values["last_error"] = f"Its {error.column} {error.reason}. Look at it, then retry."
     columns = {column.name: column for column in TABLE.columns}
     return (
         sa.update(TABLE)
@@ -275,7 +305,7 @@ def _list_due_urls() -> sa.Select:
     following = _pending(sa.func.min(url)).where(url > receivers.c.url).scalar_subquery()
     receivers = receivers.union_all(sa.select(following).where(receivers.c.url.is_not(None)))
     here = url == receivers.c.url
-    refusals = sa.select(TABLE.c.id).where(sa.text(IS_410), here)
+    refusals = sa.select(TABLE.c.id).where(sa.text(IS_PAUSING), here)
     times = (
         sa.select(
             receivers.c.url,
@@ -314,39 +344,24 @@ DUE_AT_URL = [
     Statement(_list_due_at_url(TABLE.c.url == sa.cast(URL, sa.Text), IS_DUE)),
 ]
 OUTCOME = ("state", "attempts", "crashed_claims", "next_attempt_at", "leased_until")
-OUTCOME += ("last_status", "last_error", "delivered_at")
+OUTCOME += ("last_status", "cause", "last_error", "unconfirmed", "delivered_at")
 # The lease is the fence: no two claims of a delivery have the same one, while the number of
 # attempts begins anew when the operator retries.
-SAVE_OUTCOME = Statement(
+IS_HELD = (TABLE.c.id == sa.bindparam("this"), TABLE.c.leased_until == sa.bindparam("lease"))
+HELD = Statement(sa.select(TABLE.c.id).where(*IS_HELD).with_for_update())
+VALUES = {name: sa.bindparam(name) for name in OUTCOME}
+SAVE_OUTCOME = Statement(sa.update(TABLE).where(*IS_HELD).values(VALUES))
+# Whoever else has an attempt in flight finds no lease, and what that leads to changes nothing.
+MORE_ATTEMPTS = sa.case(
+    (TABLE.c.attempts < VALUES["attempts"], VALUES["attempts"]), else_=TABLE.c.attempts
+)
+SAVE_DELIVERED = Statement(
     sa.update(TABLE)
-    .where(TABLE.c.id == sa.bindparam("this"), TABLE.c.leased_until == sa.bindparam("lease"))
-    .values({name: sa.bindparam(name) for name in OUTCOME})
+    .where(TABLE.c.id == sa.bindparam("this"), sa.text(IS_UNDELIVERED))
+    .values(VALUES | {"attempts": MORE_ATTEMPTS, "unconfirmed": TABLE.c.unconfirmed})
 )
 
 
-def _undelivered(column: sa.ColumnElement, state: str) -> sa.Select:
-    """By the index, which has these in the order of their age."""
-    rows = sa.select(column).select_from(TABLE)
-    rows = rows.where(sa.text(IS_UNDELIVERED), sa.text(f"state = '{state}'"))
-    return rows.order_by(TABLE.c.created_at)
-
-
-def _count(state: str) -> sa.ScalarSelect:
-    rows = _undelivered(LITERAL_1, state).limit(sa.literal_column(str(MAX_COUNT + 1)))
-    return sa.select(sa.func.count()).select_from(rows.subquery()).scalar_subquery()
-
-
-# How many are pending and have failed, up to one more than MAX_COUNT, and the Unix time of the
-# oldest pending one. It is computed there, for a time that cannot be read must not raise here.
-COUNT_UNDELIVERED = Statement(
-    sa.select(
-        _count("pending"),
-        _count("failed"),
-        _undelivered(sa.extract("epoch", TABLE.c.created_at), "pending")
-        .limit(LITERAL_1)
-        .scalar_subquery(),
-    )
-)
 NEWEST = Statement(
     sa.select(TABLE)
     .where(TABLE.c.conversation_id == sa.bindparam("conversation"))

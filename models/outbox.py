@@ -7,49 +7,96 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NULLTYPE
 
-from models.delivery import IS_410, IS_UNDELIVERED, LEASE, TABLE, Delivery
+from models.conversation import Conversation
+from models.delivery import (
+    IS_PAUSING,
+    IS_UNDELIVERED,
+    LEASE,
+    MAY_HAVE_ARRIVED,
+    TABLE,
+    Delivery,
+)
+from models.questionnaire.schema import Questionnaire
+from models.version import Version
 from storage.base import Statement
 
+CONFIRMED = "confirmed"  # the cause of what is delivered by the operator's word
 PAGE_SIZE = 250  # texts wait for some milliseconds while so many are written
 
 
 def count_undelivered(db: Session) -> int:
-    """How many are pending or failed, by reading the index of all of them."""
+    """How many are not delivered, by reading the index of all of them."""
     return COUNT.fetch_all(db)[0][0]
 
 
 def find_ids(db: Session, state: str, after: int) -> list[int]:
-    """The next PAGE_SIZE ids above `after` of those that are `pending` or `failed`, in order."""
+    """The next PAGE_SIZE ids above `after` of those in a state other than `delivered`, in order."""
     return [id for (id,) in IDS.fetch_all(db, state=state, after=after)]
 
 
 def find(db: Session, state: str, after: int, last: int) -> list[Delivery]:
-    """Those that are `pending` or `failed` with ids above `after` and up to `last`, in order."""
+    """The same ones up to the id `last`, with all of their columns."""
     return Delivery.all(db, DELIVERIES, state=state, after=after, last=last)
 
 
 def find_paused_urls(db: Session) -> set[str]:
-    """The URLs that get nothing until the operator retries, because they answered 410."""
+    """The URLs that get nothing until the operator retries."""
     return {url for (url,) in PAUSED_URLS.fetch_all(db)}
 
 
-def find_410_ids(db: Session, ids: Collection[int]) -> list[int]:
-    """Those whose 410 keeps the undelivered of these from their URLs, in order."""
+def find_pausing_ids(db: Session, ids: Collection[int]) -> list[int]:
+    """Those that keep the undelivered of these from their URLs, in order."""
     urls = sa.select(TABLE.c.url).where(sa.text(IS_UNDELIVERED), TABLE.c.id.in_(ids))
-    found = sa.select(TABLE.c.id).where(sa.text(IS_410), TABLE.c.url.in_(urls))
+    found = sa.select(TABLE.c.id).where(sa.text(IS_PAUSING), TABLE.c.url.in_(urls))
     return list(db.scalars(found.order_by(TABLE.c.id)))
+
+
+def find_pausing_urls(db: Session, ids: Collection[int]) -> set[str]:
+    """The URLs that get nothing because of one of these."""
+    found = sa.select(RAW_URL).where(sa.text(IS_PAUSING), TABLE.c.id.in_(ids))
+    return set(db.scalars(found))
+
+
+def find_undelivered_ids(db: Session, ids: Collection[int]) -> list[int]:
+    """Those of these that are not delivered."""
+    found = sa.select(TABLE.c.id).where(sa.text(IS_UNDELIVERED), TABLE.c.id.in_(ids))
+    return list(db.scalars(found))
+
+
+def find_questionnaire(db: Session, webhook_id: str) -> Questionnaire:
+    """The questionnaire, as it was then, that the result with this id answers."""
+    return QUESTIONNAIRE.fetch_all(db, webhook_id=webhook_id)[0][1]
 
 
 def redeliver(db: Session, ids: Collection[int], now: datetime) -> list[int]:
     """Try the undelivered of these again now, or when the attempt in flight is over; return which.
 
-    Failed ones start from the first attempt.
+    Those that are not pending start from the first attempt.
     """
     values = {"now": now, "latest_lease": now + LEASE}
     return list(db.scalars(REDELIVER.where(TABLE.c.id.in_(ids)), values))
 
 
+def redeliver_certain(db: Session, ids: Collection[int], now: datetime) -> list[int]:
+    """The same, without those that may have arrived; but none of these pauses its URL any more."""
+    values = {"now": now, "latest_lease": now + LEASE}
+    changed = list(db.scalars(REDELIVER.where(HAS_NOT_ARRIVED, TABLE.c.id.in_(ids)), values))
+    db.execute(LIFT_PAUSE.where(TABLE.c.id.in_(ids)))
+    return changed
+
+
+def confirm(db: Session, ids: Collection[int], now: datetime) -> list[int]:
+    """Take the operator's word that the receiver has the undelivered of these; return which."""
+    return list(db.scalars(CONFIRM.where(TABLE.c.id.in_(ids)), {"now": now}))
+
+
+def find_result(db: Session, id: int) -> Delivery | None:
+    """A result, delivered or not; UnreadableRow if it cannot be read."""
+    return Delivery.first(db, ONE, this=id)
+
+
 # Built once: building a statement costs as much as running it.
+ONE = Statement(sa.select(TABLE).where(TABLE.c.id == sa.bindparam("this")))
 COUNT = Statement(sa.select(sa.func.count()).select_from(TABLE).where(sa.text(IS_UNDELIVERED)))
 BEHIND = (
     sa.text(IS_UNDELIVERED),
@@ -65,21 +112,53 @@ IDS = Statement(
 DELIVERIES = Statement(
     sa.select(TABLE).where(*BEHIND, TABLE.c.id <= sa.bindparam("last")).order_by(TABLE.c.id)
 )
+CONVERSATIONS, VERSIONS = Conversation.__table__, Version.__table__
+QUESTIONNAIRE = Statement(
+    sa.select(VERSIONS.c.id, VERSIONS.c.definition)
+    .join_from(TABLE, CONVERSATIONS)
+    .join(VERSIONS)
+    .where(TABLE.c.webhook_id == sa.bindparam("webhook_id"))
+)
 RAW_URL = sa.type_coerce(TABLE.c.url, NULLTYPE)  # one that cannot be read must not hide the others
-PAUSED_URLS = Statement(sa.select(RAW_URL).where(sa.text(IS_410)).distinct())
-IS_FAILED = TABLE.c.state == "failed"
+PAUSED_URLS = Statement(sa.select(RAW_URL).where(sa.text(IS_PAUSING)).distinct())
+IS_PENDING = TABLE.c.state == "pending"
 NOW = sa.bindparam("now")
 # A lease that is longer than any is from a clock that was wrong.
 IS_LEASED = TABLE.c.leased_until.between(NOW, sa.bindparam("latest_lease"))
+LAST_FAILURE = ("cause", "last_status", "last_error")
+HAS_NOT_ARRIVED = (TABLE.c.state != "unconfirmed") & (TABLE.c.unconfirmed == 0)
 REDELIVER = (
     sa.update(TABLE)
     .where(sa.text(IS_UNDELIVERED))
     .values(
         state="pending",
-        attempts=sa.case((IS_FAILED, 0), else_=TABLE.c.attempts),
-        crashed_claims=sa.case((IS_FAILED, 0), else_=TABLE.c.crashed_claims),
-        next_attempt_at=sa.case((~IS_FAILED & IS_LEASED, TABLE.c.leased_until), else_=NOW),
-        leased_until=sa.case((~IS_FAILED, TABLE.c.leased_until)),
+        attempts=sa.case((IS_PENDING, TABLE.c.attempts), else_=0),
+        crashed_claims=sa.case((IS_PENDING, TABLE.c.crashed_claims), else_=0),
+        unconfirmed=sa.case((IS_PENDING, TABLE.c.unconfirmed), else_=0),
+        # What these say of one that had ended, such as that its URL gets nothing, is over.
+        **{name: sa.case((IS_PENDING, TABLE.c[name])) for name in LAST_FAILURE},
+        next_attempt_at=sa.case((IS_PENDING & IS_LEASED, TABLE.c.leased_until), else_=NOW),
+        leased_until=sa.case((IS_PENDING, TABLE.c.leased_until)),
+    )
+    .returning(TABLE.c.id)
+)
+LIFT_PAUSE = (
+    sa.update(TABLE)
+    .where(sa.text(IS_PAUSING))
+    .values(state="unconfirmed", cause="unconfirmed", last_error=MAY_HAVE_ARRIVED)
+)
+# Whoever has an attempt in flight finds its lease gone, and saves no other outcome.
+CONFIRM = (
+    sa.update(TABLE)
+    .where(sa.text(IS_UNDELIVERED))
+    .values(
+        state="delivered",
+        delivered_at=NOW,
+        cause=CONFIRMED,
+        last_error=None,
+        crashed_claims=0,
+        next_attempt_at=None,
+        leased_until=None,
     )
     .returning(TABLE.c.id)
 )

@@ -1,12 +1,16 @@
 """What a receiver gets of a conversation, as form fields or as an event."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct, field
 
-from models.questionnaire.schema import Results
+from models.google_form.address import is_google_form
+from models.google_form.fields import OF_PAGE
+from models.questionnaire.form_fields import Form, Value, encode, field_names
+from models.questionnaire.schema import Questionnaire
 
 Values = Mapping[str, str | list[str] | None]
 
@@ -27,32 +31,52 @@ class ResultData(Struct, omit_defaults=True):
 
 
 def build_payload(
-    results: Results, type: str, data: ResultData, has_type: bool, now: datetime
+    questionnaire: Questionnaire, type: str, data: ResultData, webhook_id: str, now: datetime
 ) -> str:
     """The body of the POST: JSON of the event, or of the form fields that it will be encoded as.
 
-    `type`: what became of the conversation: completed, corrected, stopped, expired.
-    `has_type`: whether a form says it.
+    `type`: what became of the conversation: completed, corrected, stopped, expired. ValueError if
+    an answer is no date where the form takes one; only somebody who edits its row can do that.
     """
     event = {"type": f"conversation.{type}", "timestamp": now, "data": data}
-    form_type = type if has_type else None
-    payload = event if results.format == "json" else _form(results, data, form_type)
+    is_json = questionnaire.results.format == "json"
+    payload = event if is_json else _form(questionnaire, type, data, webhook_id)
     return msgspec.json.encode(payload).decode()
 
 
-def _form(results: Results, data: ResultData, type: str | None) -> Values:
+def _form(questionnaire: Questionnaire, type: str, data: ResultData, webhook_id: str) -> Form:
     """Form fields, under the receiver's names for them; what was skipped has none."""
-    values = {"From": data.sender, "Event": data.event} | dict(data.answers)
-    if type:
-        values |= {"Type": type, "Corrects": data.corrects}
-    names = results.fields
-    return {names.get(name, name): value for name, value in values.items() if value is not None}
+    zone = ZoneInfo(questionnaire.timezone)
+    values: dict[str, Value] = {
+        "From": data.sender,
+        "Event": data.event,
+        "Type": type,
+        "Corrects": data.corrects,
+        "Id": webhook_id,
+        "Name": data.name,
+        "To": data.number,
+        "StartedAt": data.started_at.astimezone(zone),
+        "CompletedAt": data.completed_at and data.completed_at.astimezone(zone),
+        "Conversation": str(data.conversation),
+    }
+    answers = dict.fromkeys(questionnaire.by_key) | dict(data.answers)
+    return encode(questionnaire, values | answers) | _page_fields(questionnaire)
 
 
-def has_same_answers(payload: str, results: Results, keys: Iterable[str], answers: Values) -> bool:
-    """Whether an earlier payload has just these answers to the questions with these keys."""
+def _page_fields(questionnaire: Questionnaire) -> Form:
+    """What the page of a Google Form adds: without its history only the first section counts."""
+    if not is_google_form(questionnaire.results.url):
+        return {}
+    history = ",".join(map(str, range(questionnaire.results.pages)))
+    return dict(zip(OF_PAGE, ("1", history), strict=True))
+
+
+def has_same_answers(payload: str, questionnaire: Questionnaire, answers: Values) -> bool:
+    """Whether an earlier payload has just these answers."""
     earlier = msgspec.json.decode(payload)
-    if results.format == "json":
+    if questionnaire.results.format == "json":
         return earlier["data"]["answers"] == answers
-    names = results.fields
-    return all(earlier.get(names.get(key, key)) == answers.get(key) for key in keys)
+    form = encode(questionnaire, answers)
+    fields = map(questionnaire.results.field, questionnaire.by_key)
+    names = [name for each in fields for name in field_names(each)]
+    return all(earlier.get(name) == form.get(name) for name in names)

@@ -61,6 +61,7 @@ PROGRAM = [
     *(path for path in HERE.iterdir() if path.name not in APART and any(path.glob("*.py"))),
 ]
 IS_LONG = False  # whether this is `make faults`
+HANG_SECONDS = 60  # to start a program takes 20 where twenty others want each core
 THANKS = "Thanks for your time. Hope you have a fun day!"
 
 
@@ -420,7 +421,7 @@ def context_of(questionnaire: Questionnaire, now: datetime) -> ParseContext:
     return ParseContext(now, questionnaire.timezone, questionnaire.language, say.yes, say.no)
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
+def until(condition: Callable[[], object], seconds: float = HANG_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

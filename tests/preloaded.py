@@ -65,14 +65,14 @@ class Process:
         request = json.dumps([str(folder), environ, arguments]).encode()
         with theirs:
             socket.send_fds(requests(), [request], [*streams, theirs.fileno()])
-        self.pid = int(self._reports.recv(20))
+        self.pid = int(self._reports.recv(60))
 
     def wait(self, seconds: float) -> int:
         """The exit status, or minus the signal that ended it."""
         self._reports.settimeout(seconds)
         with self._reports:
             try:
-                return int(self._reports.recv(20))
+                return int(self._reports.recv(60))
             except TimeoutError:
                 os.kill(self.pid, signal.SIGKILL)
                 raise

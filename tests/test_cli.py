@@ -24,6 +24,7 @@ from conftest import (
     ACCOUNT_SID,
     AUTH_TOKEN,
     FEEDBACK,
+    HANG_SECONDS,
     HEAD,
     HERE,
     NUMBER,
@@ -94,7 +95,7 @@ def started(
         )
     try:
         yield process
-        process.wait(20)
+        process.wait(HANG_SECONDS)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -591,10 +592,43 @@ def test_rehearse_holds_the_conversation_that_is_piped(folder):
     assert (ended.returncode, ended.stderr) == (0, "")
     shown = ended.stdout.splitlines()
     assert [line[2:] for line in shown if line.startswith("< ")] == list(REPLIES)
-    delivered = shown.index("* The result was delivered:")
-    assert shown[delivered + 1 : delivered + 7] == [f"    {name}: {said}" for name, said in RESULT]
+    kept = shown.index("* Without [results], the answers stay in the database:")
+    assert shown[kept + 1 : -1] == [f"    {name}: {said}" for name, said in RESULT[2:]]
     transcript = rows(f"sqlite:///{folder}/rehearsal.db", "SELECT direction, body FROM transcript")
     assert transcript == TRANSCRIPT
+
+
+def test_rehearse_shows_where_a_result_would_have_gone_and_under_which_names(folder, environ):
+    url = "https://receiver.example.org/results"
+    send_results(folder / "questionnaires", url)
+    with (folder / "questionnaires/feedback.toml").open("a") as file:
+        file.write('[results.fields]\nFrom = "phone"\nQuestion3 = "drink"\n')
+    ended = run(folder, environ, "rehearse", said=PIPED)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    names = {"From": "phone", "Question3": "drink"}
+    shown = ended.stdout.splitlines()
+    sent = shown.index(f"* The result would have gone to {url}:")
+    assert shown[sent + 1 : -1] == [f"    {names.get(key, key)}: {said}" for key, said in RESULT]
+
+
+def test_rehearse_shows_what_a_google_form_would_get(folder, environ):
+    url = "https://docs.google.com/forms/d/e/FORM/formResponse"
+    send_results(folder / "questionnaires", url)
+    with (folder / "questionnaires/feedback.toml").open("a") as file:
+        file.write('pages = 2\n[results.fields]\nQuestion1 = "entry.3"\nId = "entry.4"\n')
+    ended = run(folder, environ, "rehearse", said=PIPED)
+    assert f"* The result would have gone to {url}:\n" in ended.stdout
+    shown = [line.strip() for line in ended.stdout.splitlines()]
+    assert {"entry.3: Blue", "fvv: 1", "pageHistory: 0,1"} <= set(shown)
+    assert any(line.startswith("entry.4: msg_") for line in shown)
+
+
+def test_rehearse_shows_an_event_as_it_would_be_sent(folder, environ):
+    send_results(folder / "questionnaires", 'https://example.org/"\nformat = "json')
+    ended = run(folder, environ, "rehearse", said=PIPED)
+    _, _, after = ended.stdout.partition("* The result would have gone to https://example.org/:\n")
+    event = json.loads(after.rpartition("}")[0] + "}")
+    assert event["data"]["answers"]["Question1"] == "Blue"
 
 
 def test_silence_shows_in_a_rehearsal(folder, environ):
@@ -645,7 +679,7 @@ def test_rehearse_in_a_terminal_prompts_shows_results_and_ends(folder, environ, 
                 shown = read_until(terminal, f"< {words}\n")
                 assert said in shown
             shown = read_until(terminal, "Question4: Yes\n> ")
-            assert "* The result was delivered:\n    From: +14158675308\n" in shown
+            assert "the answers stay in the database:\n    Question1: Blue\n" in shown
             if end == "Ctrl-D":
                 os.write(terminal, b"\x04")
             else:
@@ -657,7 +691,7 @@ def test_rehearse_in_a_terminal_prompts_shows_results_and_ends(folder, environ, 
 
 
 def read_until(terminal: int, words: str) -> str:
-    shown, deadline = b"", time.monotonic() + 20
+    shown, deadline = b"", time.monotonic() + HANG_SECONDS
     while words not in plain(shown):
         ready, _, _ = select([terminal], [], [], max(0, deadline - time.monotonic()))
         assert ready, plain(shown)

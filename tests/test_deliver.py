@@ -1,3 +1,4 @@
+import gzip
 import json
 import random
 import socket
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,10 +31,17 @@ from models.delivery import MAX_IN_FLIGHT, MAX_PER_RECEIVER
 from models.outbox import redeliver
 from settings import Settings, __version__
 from storage import connect
-from worker import Worker, create_worker, results
-from worker.http_client import ATTEMPT_SECONDS, MAX_BODY_BYTES
+from worker import Worker, create_worker, http_client, results
+from worker.http_client import (
+    ATTEMPT_SECONDS,
+    GET_SECONDS,
+    MAX_BODY_BYTES,
+    RequestFailed,
+    Response,
+)
 from worker.pinned import is_permitted
-from worker.results import Outcome, claim_due, run_attempt
+from worker.receivers import Outcome
+from worker.results import claim_due, run_attempt
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 RESULT = {
@@ -55,7 +64,9 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 NO_ADDRESSES = ("", "http://", "example.org", "ftp://example.org/", "http://[::1")
 NO_PAYLOADS = ("", "Blue", "[]", "null", '{"From": ')
 BAD_TLS = "The certificate or the TLS connection is not valid."
-BROKEN = "The connection was refused or broke off."
+BROKEN = "The connection was refused, or broke off before all was sent."
+MAY_HAVE_IT = " The receiver may have it all the same. Each attempt has the same webhook-id."
+UNREACHED = Outcome(None, "refused_connection")
 MICROSECOND = timedelta(microseconds=1)
 # So long that whoever waits in vain is told apart from whoever was only slow on a busy machine.
 DRIP_SECONDS = PATIENCE_SECONDS = 60
@@ -134,6 +145,9 @@ def answering() -> Iterator[Callable]:
                     self.rfile.read(int(self.headers["Content-Length"]))
                     with suppress(OSError):
                         behave(self.connection, over)
+
+                def do_GET(self) -> None:
+                    behave(self.connection, over)
 
             server = servers.enter_context(ThreadingHTTPServer(("127.0.0.1", port), Handler))
             Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -422,7 +436,7 @@ def test_few_addresses_of_a_name_are_tried(monkeypatch):
         return look_up(name, port, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
-    assert post(a_delivery("http://results.example:9/")) == Outcome(None, BROKEN)
+    assert post(a_delivery("http://results.example:9/")) == UNREACHED
     assert tried == ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"]
 
 
@@ -460,9 +474,9 @@ def certificate(tmp_path_factory) -> Path:
     ("host", "is_trusted", "outcome"),
     [
         ("results.example", True, Outcome(204)),
-        ("results.example", False, Outcome(None, BAD_TLS)),
-        ("other.example", True, Outcome(None, BAD_TLS)),
-        ("127.0.0.1", True, Outcome(None, BAD_TLS)),
+        ("results.example", False, Outcome(None, "tls")),
+        ("other.example", True, Outcome(None, "tls")),
+        ("127.0.0.1", True, Outcome(None, "tls")),
     ],
 )
 def test_a_certificate_must_be_for_the_name_and_from_somebody_trusted(
@@ -494,7 +508,7 @@ def test_a_certificate_must_be_for_the_name_and_from_somebody_trusted(
 
 def test_a_name_that_nobody_knows_is_told_so():
     outcome = post(a_delivery("http://nobody.invalid/"))
-    assert outcome == Outcome(None, "The name nobody.invalid is not known.")
+    assert outcome.error == "The name nobody.invalid is not known."
 
 
 # What counts as delivered ####################################################
@@ -509,7 +523,7 @@ def test_a_2xx_is_a_delivery(receiver, status):
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504])
 def test_an_error_is_not_a_delivery(receiver, status):
     receiver.answers = [(status, {})]
-    assert post(a_delivery(receiver.url)) == Outcome(status, f"HTTP {status}")
+    assert post(a_delivery(receiver.url)) == Outcome(status, "http")
 
 
 def test_a_receiver_that_is_gone_gets_nothing_until_the_operator_retries(
@@ -546,8 +560,11 @@ def test_one_receiver_that_is_gone_stops_no_other(
 def test_a_redirect_is_not_followed_and_not_a_delivery(receiver, status):
     receiver.answers = [(status, {"Location": receiver.url})]
     outcome = post(a_delivery(receiver.url))
-    assert outcome.status == status
-    assert outcome.error == f"HTTP {status}: it redirects. Set the address it redirects to."
+    assert outcome == Outcome(status, "redirect", "127.0.0.1", answer=f"Location: {receiver.url}")
+    assert outcome.error.startswith(
+        f"HTTP {status}: it redirects to 127.0.0.1, and redirects are not followed. It may have"
+        " taken the result"
+    )
     assert len(receiver.requests) == 1
 
 
@@ -632,7 +649,7 @@ def test_a_delay_is_up_to_a_tenth_longer_and_never_shorter(attempts, delay):
     waits = set()
     for _ in range(200):
         delivery = Delivery(attempts=attempts, state="pending")
-        delivery.fail("HTTP 500", now)
+        delivery.fail("http", now, 500)
         waits.add((delivery.next_attempt_at - now) / delay)
     assert 1 <= min(waits) < 1.02
     assert 1.08 < max(waits) <= 1.1
@@ -650,7 +667,7 @@ def wait_after(receiver: Receiver, header: str) -> timedelta:
     delivery = a_delivery(receiver.url)
     outcome = post(delivery)
     now = datetime.now(UTC)
-    delivery.fail(outcome.error, now, outcome.status, outcome.retry_after)
+    delivery.fail(outcome.cause, now, outcome.status, retry_after=outcome.retry_after)
     return delivery.next_attempt_at - now
 
 
@@ -710,10 +727,10 @@ def test_a_claimed_delivery_is_not_claimed_twice_until_its_lease_runs_out(comple
 
 def test_a_lease_is_longer_than_an_attempt_may_last(completed, clock):
     (claimed,) = claim(completed)
-    assert claimed.leased_until - clock() > timedelta(seconds=ATTEMPT_SECONDS)
+    assert claimed.leased_until - clock() > timedelta(seconds=ATTEMPT_SECONDS + GET_SECONDS)
 
 
-@pytest.mark.parametrize("late_answer", [204, 500])
+@pytest.mark.parametrize("late_answer", [410, 500])
 def test_a_sender_whose_lease_ran_out_changes_nothing(completed, receiver, clock, late_answer):
     (late,) = claim(completed)
     clock.pass_(seconds=61)
@@ -930,9 +947,9 @@ def test_an_attempt_under_way_keeps_its_lease_when_redelivered(completed, clock)
 def test_a_receiver_that_drips_is_left_at_the_limit(answering, patch, beginning):
     patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
     began = time.monotonic()
-    assert post(a_delivery(answering(drip(beginning)))) == Outcome(
-        None, "Not done within 0.3 s in all."
-    )
+    outcome = post(a_delivery(answering(drip(beginning))))
+    assert outcome == Outcome(None, "total_timeout", "0.3")
+    assert outcome.error == "Not done within 0.3 s in all." + MAY_HAVE_IT
     assert 0.3 <= time.monotonic() - began < DRIP_SECONDS / 2
 
 
@@ -942,8 +959,45 @@ def test_tls_that_hangs_is_left_at_the_limit(patch):
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         outcome = post(a_delivery(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
-    assert outcome == Outcome(None, "Not done within 0.3 s in all.")
+    assert outcome.error == "No connection within 0.3 s."
     assert time.monotonic() - began < PATIENCE_SECONDS / 2
+
+
+def test_tls_that_hangs_is_left_after_the_time_for_a_connection(patch):
+    patch("worker.http_client", "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        outcome = post(a_delivery(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
+    assert outcome == Outcome(None, "connect_timeout", "0.2")
+
+
+def test_addresses_that_take_no_connection_are_left_at_the_limit(patch, monkeypatch):
+    patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
+    patch("worker.http_client", "CONNECT_SECONDS", PATIENCE_SECONDS)
+    look_up = socket.getaddrinfo
+
+    def answer(name, port, *args, **kwargs):
+        addresses = ["127.0.0.1"] * 4 if name == "results.example" else [name]
+        return [one for each in addresses for one in look_up(each, port, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    began = time.monotonic()
+    with full_server() as port:
+        outcome = post(a_delivery(f"http://results.example:{port}/"))
+    assert outcome.error == "No connection within 0.3 s."
+    assert time.monotonic() - began < PATIENCE_SECONDS / 2
+
+
+def test_nothing_is_sent_once_a_name_has_taken_all_of_the_time(receiver, patch, monkeypatch):
+    patch("worker.http_client", "ATTEMPT_SECONDS", 0.1)
+    look_up = socket.getaddrinfo
+
+    def answer(*args, **kwargs):
+        time.sleep(0.2)
+        return look_up(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    assert post(a_delivery(receiver.url)).error == "No connection within 0.1 s."
+    assert receiver.requests == []
 
 
 def test_an_attempt_that_began_later_may_end_sooner(answering, patch):
@@ -961,25 +1015,32 @@ def test_an_attempt_that_began_later_may_end_sooner(answering, patch):
         later = post(a_delivery(answering(hold)))
         assert not first.done()
         assert (first.result(PATIENCE_SECONDS).error, later.error) == (
-            "Not done within 4 s in all.",
-            "Not done within 0.3 s in all.",
+            "Not done within 4 s in all." + MAY_HAVE_IT,
+            "Not done within 0.3 s in all." + MAY_HAVE_IT,
         )
 
 
 def test_a_receiver_that_hangs_is_left(answering, patch):
     patch("worker.http_client", "READ_SECONDS", 0.2)
-    assert post(a_delivery(answering(hang))) == Outcome(None, "No answer within 0.2 s.")
+    assert post(a_delivery(answering(hang))) == Outcome(None, "read_timeout", "0.2")
 
 
-def test_a_receiver_that_takes_no_connections_is_left(patch):
-    patch("worker.http_client", "CONNECT_SECONDS", 0.2)
+@contextmanager
+def full_server() -> Iterator[int]:
+    """The port of a server that takes no more connections."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
         for _ in range(3):
             one = waiting.enter_context(socket.socket())
             one.setblocking(False)
             one.connect_ex(full.getsockname())
-        outcome = post(a_delivery(f"http://127.0.0.1:{full.getsockname()[1]}/"))
-    assert outcome == Outcome(None, "No connection within 0.2 s.")
+        yield full.getsockname()[1]
+
+
+def test_a_receiver_that_takes_no_connections_is_left(patch):
+    patch("worker.http_client", "CONNECT_SECONDS", 0.2)
+    with full_server() as port:
+        outcome = post(a_delivery(f"http://127.0.0.1:{port}/"))
+    assert outcome.error == "No connection within 0.2 s."
 
 
 def test_an_endless_answer_is_read_to_its_limit_and_counts(answering):
@@ -994,6 +1055,62 @@ def test_an_endless_answer_is_read_to_its_limit_and_counts(answering):
     assert post(a_delivery(answering(flood))) == Outcome(200)
     # The last piece may have arrived before its length is noted.
     until(lambda: sum(sent) >= MAX_BODY_BYTES)
+
+
+def body_of(size: int) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"a" * size
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 17, 1 << 20])
+@pytest.mark.parametrize("limit", [1 << 17, 1 << 20])
+def test_a_body_is_read_to_the_limit_that_was_asked_for(answering, size, limit):
+    url = answering(say(body_of(size)))
+    options = {"allow_private": True, "max_body": limit}
+    expected = Response(200, body=b"a" * min(size, limit))
+    assert http_client.post(url, b"", {}, **options) == expected
+    assert http_client.get(url, {}, **options) == expected
+
+
+def test_a_body_that_is_packed_is_not_unpacked(answering):
+    packed = gzip.compress(b"a" * (1 << 20))
+    answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + packed
+    assert http_client.get(answering(say(answer)), {}, allow_private=True).body == packed
+
+
+def test_where_a_redirect_leads_is_told_and_not_gone_to(answering):
+    answer = b"HTTP/1.1 302 Found\r\nLocation: https://other.example/\r\n\r\nbody"
+    for send in (http_client.get, partial(http_client.post, body=b"")):
+        answered = send(answering(say(answer)), headers={}, allow_private=True)
+        assert answered == Response(302, location="https://other.example/")
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0"])
+def test_get_goes_only_where_post_may_go(address):
+    with pytest.raises(RequestFailed, match="results never go to") as caught:
+        http_client.get(f"http://{address}/", {}, allow_private=True)
+    assert (caught.value.cause, caught.value.detail) == ("forbidden_address", address)
+
+
+def test_get_is_left_at_a_limit_of_its_own(answering, patch):
+    patch("worker.http_client", "GET_SECONDS", 0.3)
+    with pytest.raises(RequestFailed, match=r"Not done within 0.3 s in all\."):
+        http_client.get(answering(drip(OK[:-4])), {}, allow_private=True)
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("https://elsewhere.example/?name=Rey", "elsewhere.example"),
+        ("//elsewhere.example", "elsewhere.example"),
+        ("/login", "another address"),
+        ("http://[", "another address"),
+    ],
+)
+def test_a_redirect_is_told_by_its_host_alone(receiver, location, host):
+    receiver.answers = [(302, {"Location": location})]
+    outcome = post(a_delivery(receiver.url))
+    assert (outcome.cause, outcome.detail) == ("redirect", host)
+    assert "Rey" not in outcome.error
 
 
 @pytest.mark.parametrize(
@@ -1015,18 +1132,29 @@ def test_an_answer_that_breaks_off_is_not_a_delivery(answering, answer):
     "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200]
 )
 def test_what_is_no_answer_is_not_a_delivery(answering, answer):
-    assert post(a_delivery(answering(say(answer)))) == Outcome(None, BROKEN)
+    outcome = post(a_delivery(answering(say(answer))))
+    assert outcome == Outcome(None, "broken_connection")
+    assert outcome.error == "The connection broke off before an answer came." + MAY_HAVE_IT
+
+
+def test_a_connection_that_breaks_off_before_all_was_sent_is_as_good_as_none():
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        delivery = a_delivery(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        delivery.payload = json.dumps({"Question1": "a" * 50_000_000})  # more than any buffer
+        sending = pool.submit(post, delivery)
+        server.accept()[0].close()
+        assert sending.result(PATIENCE_SECONDS) == UNREACHED
 
 
 def test_a_connection_that_is_refused_is_not_a_delivery():
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-    assert post(a_delivery(url)) == Outcome(None, BROKEN)
+    assert post(a_delivery(url)) == UNREACHED
 
 
 def test_a_receiver_without_valid_tls_is_not_a_delivery(receiver):
     outcome = post(a_delivery(receiver.url.replace("http:", "https:")))
-    assert outcome == Outcome(None, BAD_TLS)
+    assert outcome == Outcome(None, "tls")
     assert receiver.requests == []
 
 
@@ -1048,7 +1176,7 @@ def test_what_can_never_be_sent_is_told_and_not_tried_again(receiver, changes, t
         setattr(delivery, name, value)
     outcome = post(delivery)
     assert outcome.error == f"It cannot be sent: {trouble}. Correct it, then retry."
-    assert (outcome.status, outcome.is_final) == (None, True)
+    assert (outcome.status, outcome.cause) == (None, "invalid")
     assert receiver.requests == []
 
 
@@ -1154,7 +1282,7 @@ def test_the_sender_claims_no_more_than_it_can_send_and_in_the_end_sends_all(
 
 
 def test_a_stop_waits_a_moment_for_the_attempt_in_flight(serve, questionnaires, answering, patch):
-    patch("worker.results", "FINISH_SECONDS", PATIENCE_SECONDS)
+    patch("worker.worker", "FINISH_SECONDS", PATIENCE_SECONDS)
     reached, go_on = Event(), Event()
     send_results(questionnaires, answering(slow(reached, go_on)))
     webhook = serve()
@@ -1186,7 +1314,9 @@ def test_a_stop_gives_the_lease_of_an_attempt_back_that_takes_longer(
     assert again.webhook_id == row.webhook_id
     go_on.set()  # the answer to the first attempt comes after all
     until(lambda: all(thread.name != "result" for thread in threading.enumerate()))
-    assert owed(webhook).leased_until == again.leased_until
+    assert owed(webhook).state == "delivered"
+    clock.pass_(days=1)
+    assert claim(webhook) == []
 
 
 def test_no_number_of_stops_uses_an_attempt_up(completed, receiver, clock):

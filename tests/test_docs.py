@@ -3,12 +3,14 @@ from dataclasses import fields
 
 import click
 import pytest
-from conftest import HERE, PROGRAM
+from conftest import HEAD, HERE, PROGRAM
 
 from commands import cli
 from models.questionnaire.answers import KINDS
 from settings import Settings
 from storage import connect
+from storage.base import Base
+from storage.versions import known_versions
 
 README = (HERE / "README.md").read_text("utf-8")
 SOURCE = (HERE / "settings.py").read_text("utf-8")
@@ -111,6 +113,13 @@ def test_the_map_has_every_room_and_every_module():
     assert len(mapped) == len(set(mapped))
 
 
+def test_operating_names_every_table_and_the_version_of_the_database():
+    for table in Base.metadata.tables:
+        assert re.search(rf"^\| `{table}` \|", OPERATING, re.M), table
+    version = known_versions()[-1]
+    assert f'"found": "{version}", "needed": "{version}"' in OPERATING
+
+
 def test_every_event_of_the_log_is_explained():
     files = {path for part in PROGRAM for path in [part, *part.rglob("*.py")] if path.is_file()}
     for path in files:
@@ -122,6 +131,10 @@ def read_as_systemd(block):
     """A line of an environment file is a value to its end, or a comment from its beginning."""
     lines = [line for line in block.splitlines() if line and line[0] not in "#;"]
     return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_version_in_the_example_of_healthz_is_the_newest():
+    assert f'"migration": {{"ok": true, "found": "{HEAD}", "needed": "{HEAD}"}}' in OPERATING
 
 
 def test_the_settings_that_operators_are_told_are_taken():

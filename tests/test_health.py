@@ -13,7 +13,7 @@ from conftest import FEEDBACK, HEAD, NUMBER, REY, Webhook, until
 from sqlalchemy import make_url
 
 from commands.server import exit_on_storage_failure
-from models.delivery import COUNT_UNDELIVERED
+from models.undelivered import COUNT_UNDELIVERED
 from phone import TwilioError
 from storage import Database
 from storage.base import Base
@@ -83,7 +83,8 @@ def damage(database: Database) -> None:
     database.engine.dispose()
 
 
-OWES_NOTHING = {"ok": True, "pending": 0, "failed": 0, "more": [], "oldest_pending_seconds": 0}
+OWES_NOTHING = {"ok": True, "pending": 0, "failed": 0, "unconfirmed": 0, "more": []}
+OWES_NOTHING |= {"oldest_pending_seconds": 0}
 
 
 def test_all_is_well(webhook):
@@ -99,6 +100,7 @@ def test_all_is_well(webhook):
             "migration": {"ok": True, "found": HEAD, "needed": HEAD},
             "wal": told["wal"],
             "outbox": OWES_NOTHING,
+            "forms": {"ok": True, "questionnaires": []},
             "rows": {"ok": True, "unreadable": [], "count": 0},
             "log": {"ok": True, "dropped_lines": 0},
         },
@@ -123,6 +125,18 @@ def test_results_that_failed_need_the_operator_but_keep_no_texts_away(owing, rec
     assert told["outbox"] == OWES_NOTHING | {"ok": False, "failed": 1}
 
 
+def test_results_that_may_have_arrived_need_the_operator_too(owing, clock):
+    owing.app.database.write(
+        lambda db: db.connection().exec_driver_sql(
+            "UPDATE outbox SET state = 'unconfirmed', next_attempt_at = NULL"
+        )
+    )
+    status, told = ask(owing)
+    assert (status, told["status"]) == (200, "degraded")
+    assert told["outbox"].pop("why").startswith("Nobody knows whether some results have arrived.")
+    assert told["outbox"] == OWES_NOTHING | {"ok": False, "unconfirmed": 1}
+
+
 def test_it_says_nothing_about_anybody(owing):
     told = requests.get(f"{owing.app.settings.public_url}/healthz", timeout=10).text
     for secret in (REY, REY[1:], NUMBER, *TEXTS, "Rey", owing.app.settings.database_url):
@@ -142,6 +156,7 @@ def test_a_database_of_another_version_is_unwell(webhook):
 
 
 def test_a_database_that_lacks_a_table_is_unwell(webhook):
+    change(webhook, "DROP TABLE delivery_attempts")
     change(webhook, "DROP TABLE outbox")
     status, told = ask(webhook)
     assert (status, told["database"]["ok"]) == (503, False)
@@ -500,6 +515,7 @@ def test_it_answers_whatever_the_rows_hold(owing, statement):
     [
         (["messages"], "their senders are not answered."),
         (["outbox"], "their results are not delivered."),
+        (["receiver_forms"], "their forms are not looked at."),
         (
             ["outbox", "contacts"],
             "their senders are not answered and their results are not delivered.",

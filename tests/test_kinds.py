@@ -10,14 +10,14 @@ from datetime import date
 from typing import Protocol
 
 import pytest
-from conftest import HERE, run
+from conftest import HERE, REY, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.questionnaire import answers
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.choice import Choice
-from models.questionnaire.answers.kind import ANY_DAY, Kind
+from models.questionnaire.answers.kind import ANY_DAY, PARTS, Kind
 from models.questionnaire.flow import is_met
 from models.questionnaire.schema import Question, Sentences
 from models.questionnaire.templates import PLACEHOLDER
@@ -55,6 +55,7 @@ class ColourKind(Kind):
     documentation = "a colour; it is kept like `#ff0000`"
     retry = "Please reply with a colour, like {colours}."
     sample = "magenta"
+    has_options = True
     options = ColourOptions
     placeholders = {"colours": colours}
 
@@ -66,6 +67,9 @@ class ColourKind(Kind):
 
     def show(self, question: ColourOptions, value: str, own_words: OwnWords) -> str:
         return next((name for name, code in COLOURS.items() if code == value), value)
+
+    def values(self, question: ColourOptions) -> list[str]:
+        return [COLOURS[name] for name in question.palette if name in COLOURS]
 
     def problems(self, question: ColourOptions) -> Iterator[Problem]:
         for name in question.palette:
@@ -93,15 +97,51 @@ only_if = { dress = "#ff0000" }
 """
 
 
+CLOCK = '''
+"""A time of day, like 18:30."""
+
+from datetime import time
+
+from models.questionnaire.answers.kind import Kind, Options, ParseContext
+
+
+class ClockKind(Kind):
+    documentation = "a time of day"
+    retry = "Please reply with a time, like 18:30."
+    split_as = ("time",)
+
+    def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
+        return self.moment(text).isoformat("minutes") if ":" in text else None
+
+    def moment(self, value: str) -> time:
+        return time.fromisoformat(value)
+
+
+KIND = ClockKind()
+'''
+SENT = """
+[results]
+url = "https://example.org/results"
+[results.fields]
+dress = { name = "entry.1", options = ["Rot"] }
+when = { name = "entry.2", as = "time" }
+[results.values]
+dress = { "#ff0000" = "Rot" }
+"""
+WHEN = '[[questions]]\nkey = "when"\nkind = "clock"\nask = "When?"\n'
+
+
 @pytest.fixture
 def painted(next_program):
-    """The program with one kind of answer more."""
+    """The program with two kinds of answers more."""
     program = next_program("pass")
     package = program.parent / "models" / "questionnaire" / "answers"
     (package / "colour.py").write_text(COLOUR, "utf-8")
+    (package / "clock.py").write_text(CLOCK, "utf-8")
     registry = (package / "__init__.py").read_text("utf-8")
     assert registry.count('        "photo",\n') == 1
-    registry = registry.replace('        "photo",\n', '        "photo",\n        "colour",\n')
+    more = '        "photo",\n        "colour",\n        "clock",\n'
+    registry = registry.replace('        "photo",\n', more)
     (package / "__init__.py").write_text(registry, "utf-8")
     return program
 
@@ -164,6 +204,15 @@ MISTAKES = [
     ('"colour"', '"color"', "question 1, kind", "Write one of text, yes_no, choice, number, "),
     ("[[questions]]", '[say]\nback = "red"\n[[questions]]', "say, back", "red is an answer"),
     ("[[questions]]", '[say]\ncolour = ""\n[[questions]]', "say, colour", "is empty. Write"),
+    *(
+        ("[[questions]]", f"{WHEN}{SENT.replace(before, after)}[[questions]]", location, sentence)
+        for before, after, location, sentence in [
+            ('as = "time"', 'as = "date"', "results, fields", 'as date. Write as = "time".'),
+            ('as = "time"', 'options = ["x"]', "results, fields", '"when" is no text or choice'),
+            ('"#ff0000" =', "red =", "results, values", 'can never be "red". Write one of "#'),
+            ('dress = { "', 'when = { "', "results, values", '"when" is of kind = "clock", whose'),
+        ]
+    ),
 ]
 
 
@@ -178,6 +227,17 @@ def test_check_judges_a_new_kind(paint):
             one["sentence"] for one in problems if (one["file"], one["place"]) == (file, location)
         ]
         assert any(sentence in one for one in found), (number, found)
+
+
+def test_a_form_takes_answers_of_a_new_kind_as_the_kind_says(paint, folder):
+    content = PARTY + WHEN + SENT
+    assert paint([content], "check", "--strict").returncode == 0
+    ended = paint([content], "rehearse", said="Hi\nred\nfor luck\n18:05\n")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    with sqlite3.connect(folder / "rehearsal.db") as db:
+        ((payload,),) = db.execute("SELECT payload FROM outbox")
+    answers = {"entry.1": "Rot", "why": "for luck", "entry.2_hour": "18", "entry.2_minute": "5"}
+    assert json.loads(payload) == {"From": REY, "Event": "Hi"} | answers
 
 
 def test_the_sentence_of_a_new_kind_can_be_replaced(paint):
@@ -208,6 +268,13 @@ def test_a_kind_defines_all_that_the_program_asks_of_it(name):
     assert kind.condition_help(question).endswith(".")
     assert list(kind.problems(question)) == list(kind.name_problems(question)) == []
     assert all(name.text for name in kind.names(question))
+    assert set(kind.split_as) <= set(PARTS)
+    for way in kind.split_as:
+        assert all(hasattr(kind.moment(sample), part) for part in PARTS[way])
+    if not kind.split_as:
+        with pytest.raises(ValueError, match="no date"):
+            kind.moment(sample)
+    assert all(kind.read(question, value, ANY_DAY) == value for value in kind.values(question))
     assert kind.read(question, "", ANY_DAY) is None
     assert not kind.is_name(question, "?")
 

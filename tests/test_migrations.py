@@ -15,11 +15,13 @@ from conftest import FEEDBACK, HERE, alembic, migrations
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from models.delivery import IS_PAUSING, MAY_HAVE_ARRIVED
 from storage import Database, connect, maintenance_transaction
 from storage.sqlite_connection import sqlite3
 
 VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
 TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}
+TABLES |= {"delivery_attempts", "receiver_forms"}
 VIEWS = {"transcript", "results"}
 CHECKS, BEFORE_CHECKS = "0006", "0005"  # the version since which cells are checked
 UNCHECK = "op.execute('DROP TRIGGER check_messages')"
@@ -269,8 +271,144 @@ def test_every_table_has_the_trigger_that_checks_it(database_url):
     """A table that a migration rebuilds loses its own: make it again there."""
     with connect(database_url) as database, database.engine.connect() as connection:
         names = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
-        found = dict(map(tuple, connection.execute(text(names))))
-    assert found == {table: f"check_{table}" for table in TABLES}
+        found = set(map(tuple, connection.execute(text(names))))
+    checks = {(table, f"check_{table}") for table in TABLES}
+    assert found == checks | {("outbox", "erase_attempts")}
+
+
+# Results of which nobody knows whether they have arrived #####################
+
+UNCONFIRMED, BEFORE_UNCONFIRMED = "0008", "0007"
+# The payload is not what this version would write.
+COPY = """
+INSERT INTO outbox (conversation_id, webhook_id, url, format, payload, state, attempts, unfinished,
+                    next_attempt_at, last_status, last_error, created_at, delivered_at)
+SELECT conversation_id, 'msg_{state}_{status}', url, format, '{{"entry.1": "old {status}"}}',
+       '{state}', 3, 1, {time}, {status}, 'Said before.', created_at, {delivered}
+FROM outbox WHERE id = 1
+"""
+
+
+KNOWN = [("pending", 500), ("failed", 500), ("failed", 410), ("delivered", 204)]
+KNOWN += [("pending", 302), ("failed", 303), ("failed", 0)]  # 0 for a worker that has stopped
+
+
+@pytest.fixture
+def in_every_state(filled, database_url) -> Database:
+    """Results in every state that version 0007 knows."""
+    command.downgrade(migrations(database_url), BEFORE_UNCONFIRMED)
+    for state, status in KNOWN:
+        time = "next_attempt_at" if state == "pending" else "NULL"
+        delivered = "created_at" if state == "delivered" else "NULL"
+        values = {"state": state, "status": status, "time": time, "delivered": delivered}
+        run(filled, COPY.format(**values).replace('": "', '"\\: "'))
+    stopped = "last_error = 'The worker stopped during the last attempt.', last_status = NULL"
+    run(filled, f"UPDATE outbox SET {stopped} WHERE last_status = 0")
+    return filled
+
+
+def test_results_in_every_state_are_as_they_were_after_an_upgrade(in_every_state, database_url):
+    known = {"outbox": columns_of(in_every_state)["outbox"] - {"state", "last_error"}}
+    before = values_of(in_every_state, known)["outbox"]
+    command.upgrade(migrations(database_url), "head")
+    after = values_of(in_every_state, known)["outbox"]
+    assert sorted(map(repr, after)) == sorted(map(repr, before))
+    with in_every_state.engine.connect() as connection:
+        new = text("SELECT state, last_status, cause, unconfirmed FROM outbox ORDER BY id")
+        assert list(map(tuple, connection.execute(new))) == [
+            ("pending", None, None, 0),
+            ("pending", 500, None, 0),
+            ("failed", 500, None, 0),
+            ("failed", 410, "gone", 0),
+            ("delivered", 204, None, 0),
+            ("pending", 302, "redirect", 1),
+            ("unconfirmed", 303, "redirect", 2),
+            ("unconfirmed", None, "crashed", 1),
+        ]
+        errors = text("SELECT last_error FROM outbox ORDER BY id")
+        *old, pending, redirected, crashed = connection.scalars(errors)
+    assert old == [None, *["Said before."] * 4]
+    redirect = "HTTP {}: it redirects, and redirects are not followed. "
+    assert pending == redirect.format(302) + "It may have taken the result."
+    assert redirected == redirect.format(303) + MAY_HAVE_ARRIVED.replace(
+        "not,", "not, set the address that it redirects to, and"
+    )
+    assert crashed == f"The worker stopped during the last attempt. {MAY_HAVE_ARRIVED}"
+
+
+def test_a_step_down_fails_what_is_unconfirmed_and_up_again_it_stays_so(
+    in_every_state, database_url
+):
+    config = migrations(database_url)
+    command.upgrade(config, "head")
+    run(
+        in_every_state,
+        "UPDATE outbox SET state = 'unconfirmed', unconfirmed = 2, cause = 'unconfirmed',"
+        " last_error = 'Look there.', next_attempt_at = NULL WHERE id = 2",
+        "INSERT INTO delivery_attempts (outbox_id, started_at, duration_ms, status, cause, answer)"
+        " SELECT id, created_at, 7, 200, 'unconfirmed', '<html>' FROM outbox WHERE id = 2",
+    )
+    command.downgrade(config, BEFORE_UNCONFIRMED)
+    states = text("SELECT state, last_error FROM outbox WHERE id IN (1, 2, 4) ORDER BY id")
+    expected = [("pending", None), ("failed", "Look there."), ("failed", "Said before.")]
+    for version in (BEFORE_UNCONFIRMED, "head"):
+        command.upgrade(config, version)
+        with in_every_state.engine.connect() as connection:
+            assert list(map(tuple, connection.execute(states))) == expected
+    command.check(config)
+
+
+def test_a_state_that_does_not_exist_is_refused_at_both_versions(in_every_state, database_url):
+    for version, states in ((None, ("unconfirmed", "lost")), ("head", ("lost",))):
+        if version:
+            command.upgrade(migrations(database_url), version)
+        for state in states:
+            with pytest.raises(DBAPIError):
+                run(in_every_state, f"UPDATE outbox SET state = '{state}'")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_index_of_paused_receivers_holds_what_is_looked_for(database_url):
+    """Else a cause that pauses has been added without a migration."""
+    with connect(database_url) as database, database.engine.connect() as connection:
+        name = "SELECT sql FROM sqlite_master WHERE name = 'ix_outbox_pausing'"
+        assert connection.scalar(text(name)).endswith(f" WHERE {IS_PAUSING}")
+
+
+# Forms that get results #####################################################
+
+FORM_ROW = "INSERT INTO receiver_forms (url, page, checked_at) VALUES ('https\\://x', '{}', "
+FORM_ROW += "'2026-11-20T12\\:00\\:00.000000Z')"
+
+
+def test_cells_of_forms_are_checked(database):
+    run(database, FORM_ROW)
+    wrong = ["checked_at = 'soon'", "changed_at = '9999-12-31 23\\:59\\:59.9+00'"]
+    if database.engine.dialect.name == "sqlite":
+        wrong = [wrong[0], "page = '{'", "url = 'https\\://y'", "id = 7"]
+    for change in wrong:
+        with pytest.raises(DBAPIError):
+            run(database, f"UPDATE receiver_forms SET {change}")
+    run(database, "UPDATE receiver_forms SET changed_at = '2026-11-21 08\\:00\\:00'")
+    with pytest.raises(DBAPIError):
+        run(database, FORM_ROW)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_time_of_a_form_is_brought_into_our_form(database):
+    run(database, FORM_ROW, "UPDATE receiver_forms SET changed_at = '2026-11-21 08\\:00'")
+    with database.engine.connect() as connection:
+        changed = connection.scalar(text("SELECT changed_at FROM receiver_forms"))
+    assert changed == "2026-11-21T08:00:00.000000Z"
+
+
+def test_forms_are_forgotten_by_a_step_down_and_looked_at_again_after_it(database, database_url):
+    config = migrations(database_url)
+    run(database, FORM_ROW)
+    command.downgrade(config, "0008")
+    assert "receiver_forms" not in tables_of(database)
+    command.upgrade(config, "head")
+    assert tables_of(database)["receiver_forms"] == []
 
 
 # A migration that goes wrong #################################################
@@ -299,7 +437,7 @@ def test_rows_that_would_be_lost_or_orphaned_are_kept(filled, followed_by, body,
     [
         ("op.create_table('halfway', sa.Column('id', sa.Integer)); 1 / 0", ZeroDivisionError),
         ("op.execute('UPDATE answers SET text = 0'); op.execute('nonsense')", DBAPIError),
-        ("op.drop_table('outbox'); op.drop_table('outbox')", DBAPIError),
+        ("op.drop_table('delivery_attempts'); op.drop_table('delivery_attempts')", DBAPIError),
     ],
 )
 def test_a_migration_that_fails_leaves_nothing_behind(filled, followed_by, body, error):
@@ -314,9 +452,13 @@ def test_a_migration_that_fails_leaves_nothing_behind(filled, followed_by, body,
 def test_a_table_that_is_rebuilt_keeps_its_rows_and_those_that_refer_to_it(
     filled, followed_by, table
 ):
+    attempt = "INSERT INTO delivery_attempts (outbox_id, started_at, duration_ms)"
+    run(filled, f"{attempt} SELECT id, created_at, 7 FROM outbox", FORM_ROW)
     before = tables_of(filled)
     drop_views = "; ".join(f"op.execute('DROP VIEW {view}')" for view in sorted(VIEWS))
-    body = f"{drop_views}\n    with op.batch_alter_table('{table}', recreate='always') as batch:"
+    drop_trigger = "op.execute('DROP TRIGGER erase_attempts')"
+    body = f"{drop_views}; {drop_trigger}\n"
+    body += f"    with op.batch_alter_table('{table}', recreate='always') as batch:"
     body += "\n        batch.add_column(sa.Column('note', sa.Text()))"
     command.upgrade(followed_by(body), "head")
     after = tables_of(filled)

@@ -42,7 +42,7 @@ def test_outbox_lists_all_by_id_however_many_there_are(folder, environ, database
 
 def test_outbox_says_what_is_paused(folder, environ, database):
     owe(database, [GONE, GONE, "https://well.example/"])
-    change(database, "UPDATE outbox SET state = 'failed', last_status = 410 WHERE id = 1")
+    change(database, "UPDATE outbox SET state = 'failed', cause = 'gone' WHERE id = 1")
     _, paused, well = run(folder, environ, "outbox").stdout.splitlines()
     assert paused == f"2  pending, 0 attempts, paused, to {GONE}"
     assert "next attempt at" in well
@@ -52,7 +52,7 @@ def test_retry_of_all_takes_page_after_page(folder, environ, database):
     owe_many(database, MANY, GONE)
     change(
         database,
-        "UPDATE outbox SET state = 'failed', attempts = 10, unfinished = 5, last_status = 410,"
+        "UPDATE outbox SET state = 'failed', attempts = 10, unfinished = 5, cause = 'gone',"
         " next_attempt_at = NULL WHERE mod(id, 2) = 0",
     )
     change(database, "UPDATE outbox SET state = 'delivered', next_attempt_at = NULL WHERE id = 7")
@@ -83,7 +83,7 @@ def test_retry_takes_many_ids(folder, environ, database):
 
 def test_retry_of_one_result_lets_others_of_its_url_go_after_a_410(folder, environ, database):
     owe(database, [GONE, GONE, "https://other.example/"])
-    change(database, "UPDATE outbox SET state = 'failed', last_status = 410 WHERE id IN (1, 3)")
+    change(database, "UPDATE outbox SET state = 'failed', cause = 'gone' WHERE id IN (1, 3)")
     ended = run(folder, environ, "outbox", "retry", "2")
     assert ended.stdout == "To be tried again now: 1.\n"
     assert count(database, "state = 'pending' AND id IN (1, 2)") == 2

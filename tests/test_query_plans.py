@@ -14,13 +14,13 @@ import requests
 from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event
 
-from models import outbox
+from models import Attempt, outbox
 from models.plan import find_plans
 from storage.base import Base, Compiled
 from worker.expiry import expire_silent
 from worker.results import claim_due, run_attempt
 
-GROWING = {"contacts", "conversations", "messages", "answers", "outbox"}
+GROWING = {"contacts", "conversations", "messages", "answers", "outbox", "delivery_attempts"}
 # These stay small whatever is texted; the first has a row for each version of a file.
 STAYING = {"questionnaires", "alembic_version"}
 PARTY = """
@@ -206,13 +206,19 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
     live(party, receiver)
     recorded.clear()
     with party.app.database.read() as db:
-        for state in ("pending", "failed"):
+        for state in ("pending", "failed", "unconfirmed"):
             outbox.find_ids(db, state, 0)
             outbox.find(db, state, 0, 500)
         outbox.find_paused_urls(db)
-        outbox.find_410_ids(db, [1, 2])
+        outbox.find_pausing_ids(db, [1, 2])
+        outbox.find_pausing_urls(db, [1, 2])
+        outbox.find_undelivered_ids(db, [1, 2])
         outbox.count_undelivered(db)
+        outbox.find_result(db, 1)
+        Attempt.find_all(db, 1)
         assert list(find_plans(db, party.app.files.current.catalog))
+    for change in (outbox.redeliver, outbox.redeliver_certain, outbox.confirm):
+        party.app.database.write(lambda db, change=change: change(db, [1, 2], party.clock()))
     statements = recorded | dict.fromkeys(OPERATORS)
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
 

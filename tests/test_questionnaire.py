@@ -67,6 +67,7 @@ def load(tmp_path):
         ),
         (ONE + "[results]\nurl = 'example.org'", "results, url", "https://"),
         (ONE + "[results]\nurl = 'http://[::1'", "results, url", "https://"),
+        ("trial_url = 'http://a'\n" + ONE, "unknown field `trial_url`", "Remove it"),
         (
             ONE + "[results]\nurl = 'http://a'\nformat = 'xml'",
             "results, format",
@@ -74,12 +75,12 @@ def load(tmp_path):
         ),
         (
             ONE + "[results]\nurl = 'http://a'\n[results.fields]\nQuestion2 = 'x'",
-            "results, fields: Question2",
+            'results, fields: "Question2"',
             "There can be From, Event, Question1",
         ),
         (
             ONE + "[results]\nurl = 'http://a'\n[results.fields]\nFrom = 'x'\nEvent = 'x'",
-            "results, fields: x would be sent twice",
+            'results, fields: "x" would be sent twice',
             "a field of its own",
         ),
         (
@@ -224,6 +225,10 @@ EVERY_FIELD = """{"title":"T","event":"E","to":["+1"],"expires":"1h","resume":"2
 "give_up":"end"}],"review":true,"thanks":"D","after":"F","results":{"url":"https://example.org",\
 "format":"json","partial":true,"fields":{"From":"f"}},"first_reply":"G","reply":"H"}"""
 
+# What results can have besides: where a file has none of it, its digest is what it was.
+MORE_OF_RESULTS = ""","fields":{"From":"f","Day":{"name":"d","as":"datetime","options":["o"]}},\
+"values":{"k":{"v":"w"}},"pages":3}"""
+
 
 def test_a_shipped_file_has_the_digest_that_it_always_had():
     assert {name: one.digest for name, one in load_catalog(HERE / "questionnaires")} == DIGESTS
@@ -232,6 +237,9 @@ def test_a_shipped_file_has_the_digest_that_it_always_had():
 def test_a_stored_definition_is_written_as_it_always_was():
     decoded = msgspec.json.decode(EVERY_FIELD, type=Questionnaire)
     assert msgspec.json.encode(decoded).decode() == EVERY_FIELD
+    more = EVERY_FIELD.replace(',"fields":{"From":"f"}}', MORE_OF_RESULTS)
+    decoded = msgspec.json.decode(more, type=Questionnaire)
+    assert msgspec.json.encode(decoded).decode() == more != EVERY_FIELD
 
 
 # Whatever stands in a file
@@ -251,6 +259,7 @@ ODD += [
     '"\\u0000"',
 ]
 ODD += ["2026-01-01", "12:00:00", '"today"', '"9999-12-31"', '"0000-01-01"', '"99999d"', '"a+)("']
+ODD += ['{ From = { name = "x", as = "date" } }', '{ Question1 = { options = ["x"], name = "x" } }']
 ODD += ['"Question1"', '"../x"', '"/"', '"zz"', '"ZZ"', '{ Question1 = "x" }', '{ a = ["b", 1] }']
 NAMES = [
     *Questionnaire.__struct_fields__,
@@ -273,6 +282,9 @@ NAMES += [
     "url",
     "back",
     "yes",
+    "fields",
+    "values",
+    "pages",
 ]
 
 

@@ -94,7 +94,50 @@ def test_plan_names_what_has_no_file_any_more(folder, environ, webhook, question
     ]
 
 
+MAPPED = """
+title = "Party"
+event = "Party"
+review = true
+thanks = "Bye."
+[[questions]]
+key = "day"
+kind = "date"
+ask = "When?"
+[[questions]]
+key = "colour"
+ask = "Colour?"
+[results]
+url = "https://docs.google.com/forms/d/e/FORM/formResponse"
+pages = 2
+[results.fields]
+day = { name = "entry.1", as = "date" }
+colour = { name = "entry.2", options = ["Red"] }
+Id = "entry.3"
+Corrects = "entry.4"
+"""
+
+
+def test_plan_sees_how_answers_go_into_a_form(folder, environ, serve, questionnaires):
+    write(questionnaires, party=MAPPED)
+    talk(serve().phone(), "Party", "5 March")
+    assert "party: as it is in use" in run(folder, environ, "plan").stdout.splitlines()
+    for before, after in (("pages = 2", "pages = 3"), ('["Red"]', '["Red", "Blue"]')):
+        write(questionnaires, party=MAPPED.replace(before, after))
+        *_, state, change, waiting, _ = run(folder, environ, "plan").stdout.splitlines()
+        assert (state, change) == ("party: changed for new conversations", "  ~ results changed")
+        assert waiting == "  go on as they began: 1 open conversation"
+
+
 # replay
+
+
+def test_replay_takes_answers_that_go_into_a_form(folder, environ, serve, questionnaires):
+    write(questionnaires, party=MAPPED)
+    talk(serve().phone(), "Party", "5 March", "Blue", "ok", "fix 1", "6 March", "Thanks!")
+    ended = run(folder, environ, "replay")
+    assert ended.stdout == "0 of 7 replies differ, in 1 conversation.\n", ended.stderr
+    write(questionnaires, party=MAPPED.replace(', as = "date"', ""))
+    assert run(folder, environ, "replay").stdout == ended.stdout
 
 
 def test_replay_of_files_that_did_not_change_differs_nowhere(folder, environ, webhook):

@@ -26,7 +26,8 @@ from conftest import (
 from commands import cli
 from storage.base import Base
 
-TABLES = [table.name for table in Base.metadata.sorted_tables]
+LATER = {"delivery_attempts", "receiver_forms"}  # than the version before a table is rebuilt
+TABLES = [table.name for table in Base.metadata.sorted_tables if table.name not in LATER]
 RESULTS = '\n[results]\nurl = "http://127.0.0.1:9/results"\n'
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -107,7 +108,7 @@ def fill(serve: Callable, questionnaires: Path, by_hand: ByHand) -> None:
     webhook.app.database.close()
     by_hand(
         "UPDATE outbox SET state = 'delivered' WHERE id = 2",
-        "UPDATE outbox SET state = 'failed', last_status = 410 WHERE id = 3",
+        "UPDATE outbox SET state = 'failed', last_status = 410, cause = 'gone' WHERE id = 3",
         "UPDATE conversations SET state = 'expired' WHERE id = 1",
         "UPDATE answers SET value = NULL WHERE id = 2",
     )

@@ -5,6 +5,7 @@ look-up could give another one.
 """
 
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -23,13 +24,18 @@ NAT64 = ip_network("64:ff9b::/96")
 
 
 class ForbiddenAddress(ValueError):
-    """A name has no address that is permitted; the message is a sentence for the operator."""
+    """A name has no address that is permitted; `cause` is one of models.failures.CAUSES."""
+
+    def __init__(self, cause: str, name: str) -> None:
+        super().__init__(cause, name)
+        self.cause, self.name = cause, name
 
 
 class PinnedConnection(HTTPConnection):
     """A connection to a permitted address of its host.
 
-    `watch` is called with the connected socket, before TLS, so that others can shut it down.
+    `deadline`, by time.monotonic(), is when it must be made. `watch` is called with the connected
+    socket, before TLS, so that others can shut it down; `note_sent`, when a request was sent.
     """
 
     def __init__(
@@ -37,12 +43,15 @@ class PinnedConnection(HTTPConnection):
         host: str,
         *args,
         allow_private: bool,
+        deadline: float,
         watch: Callable[[socket.socket], None],
+        note_sent: Callable[[], None],
         **kwargs,
     ) -> None:
         super().__init__(host, *args, **kwargs)
         self._name = host  # `self.host` lacks a dot at its end, without which it is another name
-        self._allow_private, self._watch = allow_private, watch
+        self._allow_private, self._deadline = allow_private, deadline
+        self._watch, self._note_sent = watch, note_sent
 
     def connect(self) -> None:
         """Connect to the first address that takes a connection; the last one's error is raised."""
@@ -55,8 +64,17 @@ class PinnedConnection(HTTPConnection):
         finally:
             self.host = self._name  # for the header Host, and for TLS
 
+    def request(self, *args, **kwargs) -> None:
+        """Send a request; what breaks off before its end does not reach `note_sent`."""
+        super().request(*args, **kwargs)
+        self._note_sent()
+
     def _connect_to(self, address: str) -> None:
         self.host = address
+        seconds_left = self._deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise ConnectTimeoutError(self, "The deadline has passed.")
+        self.timeout = min(self.timeout, seconds_left)
         HTTPConnection.connect(self)
         self._watch(self.sock)
 
@@ -93,17 +111,14 @@ def resolve_allowed(name: str, port: int, allow_private: bool) -> list[str]:
     try:
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except OSError:
-        raise ForbiddenAddress(f"The name {name} is not known.") from None
+        raise ForbiddenAddress("unknown_name", name) from None
     addresses = dict.fromkeys(socket_address[0] for *_, socket_address in found)
     permitted = [text for text in addresses if is_permitted(ip_address(text), allow_private)]
     if permitted:
         return permitted[:MAX_ADDRESSES]
     if any(is_permitted(ip_address(text), allow_private=True) for text in addresses):
-        raise ForbiddenAddress(
-            f"The address of {name} is private. If results are meant to go there, set"
-            " SMSCONVO_ALLOW_PRIVATE_RECEIVERS=1."
-        )
-    raise ForbiddenAddress(f"The address of {name} is one that results never go to.")
+        raise ForbiddenAddress("private_address", name)
+    raise ForbiddenAddress("forbidden_address", name)
 
 
 def is_permitted(address: IPv4Address | IPv6Address, allow_private: bool) -> bool:

@@ -3,31 +3,39 @@
 import json
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import Any, NamedTuple, Optional
+from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy.orm import Session
 from standardwebhooks import Webhook as StandardWebhook
 
 from addresses import is_web_address
 from gateway.webhook import FORM_TYPE
 from logs import error_location, log_event
-from models import Delivery
-from models.delivery import HTTP_GONE, MAX_IN_FLIGHT
-from settings import Settings, __version__
+from models import Attempt, Delivery
+from models.delivery import MAX_IN_FLIGHT
+from settings import Settings
 from storage import Clock, Database
 from worker.hosts import Hosts
-from worker.http_client import InvalidRequest, RequestFailed, Response, post
-from worker.worker import Job
+from worker.http_client import (
+    HEADERS,
+    InvalidRequest,
+    RequestFailed,
+    Response,
+    follow_up_deadline,
+    post,
+)
+from worker.receivers import Outcome, Receiver, Sent, find_receiver
+from worker.worker import FINISH_SECONDS, Job
 
 MAX_CLAIMS = 100  # in a row that only fail what cannot be read, or was claimed too often
-FINISH_SECONDS = 0.25  # for attempts in flight to end, and as long to give their leases back
 
 
 class DeliverResults(Job):
@@ -39,9 +47,17 @@ class DeliverResults(Job):
 
     verb = "claim"
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock, wake: Event) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        wake: Event,
+        note_failure: Callable[[str, str], object] = lambda url, cause: None,
+    ) -> None:
+        """`note_failure` is called with the URL and the cause of each attempt that has failed."""
         self._database, self._settings, self._clock = database, settings, clock
-        self._wake = wake
+        self._wake, self._note_failure = wake, note_failure
         self._hosts = Hosts()
         self._in_flight: dict[int, Delivery] = {}  # by id
         self._ended: SimpleQueue[tuple[Delivery, Outcome | None]] = SimpleQueue()
@@ -49,8 +65,10 @@ class DeliverResults(Job):
     def run(self, now: datetime) -> bool:
         while not self._ended.empty():
             url, outcome = self._take_ended(0)
-            if outcome and not outcome.is_final:
-                self._hosts.learn(url, outcome.status, outcome.error is None, now)
+            if outcome and outcome.cause != "invalid":  # for that nothing was sent
+                self._hosts.learn(url, outcome.status, outcome.cause is None, now)
+            if outcome and outcome.cause:
+                self._note_failure(url, outcome.cause)
         in_flight = list(self._in_flight.values())
         is_alone = any(delivery.is_quarantined for delivery in in_flight)
         free = 0 if is_alone else MAX_IN_FLIGHT - len(in_flight)
@@ -61,7 +79,7 @@ class DeliverResults(Job):
         return bool(claimed)
 
     def finish(self) -> None:
-        """Wait a moment for what is in flight, and give the leases of the rest back.
+        """Wait a moment for what is in flight, and as long to give the leases of the rest back.
 
         If that takes too long it is left: a lease runs out by itself.
         """
@@ -84,7 +102,7 @@ class DeliverResults(Job):
             self._ended.put((delivery, outcome))
             self._wake.set()
 
-    def _take_ended(self, timeout: float) -> tuple[str, Optional["Outcome"]]:
+    def _take_ended(self, timeout: float) -> tuple[str, Outcome | None]:
         """The URL and the outcome of an attempt that has ended; Empty if none does in time."""
         delivery, outcome = self._ended.get(timeout=timeout)
         del self._in_flight[delivery.id]
@@ -94,10 +112,20 @@ class DeliverResults(Job):
         interrupted = list(self._in_flight.values())
         try:
             now = self._clock()
-            self._database.write(lambda db: [delivery.release(db, now) for delivery in interrupted])
+            self._database.write(partial(release, deliveries=interrupted, now=now))
         except Exception as error:
             outcome = f"cannot give leases back: {error_location(error)}"
             log_event("worker", logging.ERROR, outcome=outcome)
+
+
+def release(db: Session, *, deliveries: Collection[Delivery], now: datetime) -> None:
+    """Give leases back, and record the attempts, for a receiver may have got what they sent."""
+    for delivery in deliveries:
+        if delivery.lock_lease(db):
+            started_at = delivery.claimed_at
+            attempt = Attempt.ended(delivery.id, started_at, now - started_at, cause="interrupted")
+            attempt.insert(db)
+            delivery.release(db, now)
 
 
 def claim_due(
@@ -127,42 +155,80 @@ def claim_due(
 
 def run_attempt(
     database: Database, settings: Settings, delivery: Delivery, clock: Clock
-) -> "Outcome":
+) -> Outcome:
     """Send a claimed delivery once, save how that ended, and return it."""
+    began = time.monotonic()
     outcome = attempt(delivery, settings, clock())
-    if outcome.error is None:
+    ended = Attempt.ended(
+        delivery.id,
+        delivery.claimed_at,
+        timedelta(seconds=time.monotonic() - began),
+        outcome.status,
+        outcome.cause,
+        outcome.detail,
+        outcome.answer if outcome.cause else "",
+    )
+    if outcome.cause is None:
         delivery.succeed(outcome.status, clock())
     else:
-        delivery.fail(now=clock(), **outcome._asdict())
-    database.write(delivery.save_outcome)
-    log_event(
-        "delivery", id=delivery.id, attempt=delivery.attempts, outcome=outcome.error or "delivered"
-    )
+        status, cause, detail, retry_after, _ = outcome
+        delivery.fail(cause, clock(), status, detail, retry_after)
+    database.write(partial(save_outcome, delivery=delivery, attempt=ended))
+    log_outcome(delivery, outcome)
     return outcome
 
 
-class Outcome(NamedTuple):
-    """How an attempt ended: delivered, or with an error that is a sentence for the operator."""
+def save_outcome(db: Session, *, delivery: Delivery, attempt: Attempt) -> None:
+    """Record an attempt that has ended, and what becomes of its delivery.
 
-    status: int | None
-    error: str | None = None
-    retry_after: timedelta = timedelta(0)
-    is_final: bool = False  # nothing was sent, and nothing would be the next time
+    In this order: on PostgreSQL the first waits for a stop that is recording what the second finds.
+    """
+    delivery.save_outcome(db)
+    attempt.record(db)
+
+
+def log_outcome(delivery: Delivery, outcome: Outcome) -> None:
+    """The sentence and its symbol; nothing else of what a receiver says."""
+    fields = {"cause": outcome.cause} if outcome.cause else {}
+    line = delivery.last_error if outcome.cause else "delivered"
+    log_event("delivery", id=delivery.id, attempt=delivery.attempts, outcome=line, **fields)
 
 
 def attempt(delivery: Delivery, settings: Settings, now: datetime) -> Outcome:
-    """POST a delivery. Only a 2xx whose body has arrived counts; see `post`."""
-    allow_private = settings.allow_private_receivers
+    """POST a delivery, and have the receiver's kind classify the answer."""
+    allow_private, deadline = settings.allow_private_receivers, follow_up_deadline()
+    receiver = find_receiver(delivery.url)
     try:
         body, headers = encode(delivery, settings.webhook_secrets, now)
-        response = post(delivery.url, body, headers, allow_private=allow_private)
+        response = post(
+            delivery.url,
+            body,
+            headers,
+            allow_private=allow_private,
+            max_body=receiver.max_body,
+        )
+        sent = Sent(delivery.url, parse_payload(delivery), allow_private, deadline)
+        outcome = classify_response(receiver, sent, response)
     except InvalidRequest as error:
-        return Outcome(None, f"It cannot be sent: {error}. Correct it, then retry.", is_final=True)
+        return Outcome(None, "invalid", str(error))
     except RequestFailed as error:
-        return Outcome(None, str(error))
+        return receiver.classify_failure(error)
     except Exception as error:  # else its lease would run out, time and again
-        return Outcome(None, f"The worker could not send it: {error_location(error)}.")
-    return classify_response(response, now)
+        return Outcome(None, "worker_error", error_location(error))
+    wait = max(outcome.retry_after, parse_retry_after(response.retry_after, now))
+    return outcome._replace(retry_after=wait) if outcome.cause else outcome
+
+
+def classify_response(receiver: Receiver, sent: Sent, response: Response) -> Outcome:
+    """What the answer means to the receiver's kind; unconfirmed where an error keeps it from that.
+
+    Whatever that error is: the receiver has answered.
+    """
+    try:
+        return receiver.classify_response(sent, response)
+    except Exception as error:
+        log_event("worker", logging.ERROR, outcome=f"cannot classify: {error_location(error)}")
+        return Outcome(response.status, "unconfirmed", answer=response.text)
 
 
 def encode(
@@ -170,8 +236,7 @@ def encode(
 ) -> tuple[bytes, dict[str, str]]:
     """The body and the headers of an attempt at `now`, or InvalidRequest."""
     payload = parse_payload(delivery)
-    headers = {"User-Agent": f"smsconvo/{__version__}", "Accept": "*/*"}
-    headers["webhook-id"] = delivery.webhook_id
+    headers = HEADERS | {"webhook-id": delivery.webhook_id}
     if delivery.format == "form":
         body = urlencode(payload, doseq=True).encode("ascii")
         return body, headers | {"Content-Type": f"{FORM_TYPE}; charset=utf-8"}
@@ -206,18 +271,6 @@ def sign(delivery: Delivery, secrets: tuple[str, ...], now: datetime) -> dict[st
         ]
         headers["webhook-signature"] = " ".join(signatures)
     return headers
-
-
-def classify_response(response: Response, now: datetime) -> Outcome:
-    """What a receiver's response means for the delivery."""
-    status = response.status
-    if 200 <= status < 300:
-        return Outcome(status)
-    if 300 <= status < 400:
-        return Outcome(status, f"HTTP {status}: it redirects. Set the address it redirects to.")
-    if status == HTTP_GONE:
-        return Outcome(status, "HTTP 410: it wants no more. Nothing is sent there until you retry.")
-    return Outcome(status, f"HTTP {status}", parse_retry_after(response.retry_after, now))
 
 
 def parse_retry_after(value: str, now: datetime) -> timedelta:

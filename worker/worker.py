@@ -14,6 +14,7 @@ T = TypeVar("T")
 POLL_SECONDS = 1
 GATHER_SECONDS = 0.05  # for what is due at nearly the same moment, so that texts are held up less
 STOP_SECONDS = 1  # that the end of the program waits for the worker's
+FINISH_SECONDS = 0.25  # that a job waits at the end for what is in flight
 
 
 class Job:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from itertools import combinations
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from addresses import is_text_address, is_web_address
+from addresses import is_text_address
 from models.non_answers import is_opt_in_yes, opt_keyword
-from models.questionnaire import answers, conditions
+from models.questionnaire import answers, conditions, mapping
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import ANY_DAY
 from models.questionnaire.answers.yes_no import NO, YES
@@ -30,7 +30,7 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
         bad_keys,
         unknown_placeholders,
         long_sentences,
-        bad_results,
+        mapping.find_problems,
         bad_locale,
         bad_keywords,
         conditions.find_problems,
@@ -105,30 +105,6 @@ def long_sentences(questionnaire: Questionnaire) -> Iterator[Problem]:
 
 def _by_place(templates: Iterable[Template]) -> Iterable[Template]:
     return {template.location: template for template in templates}.values()
-
-
-def bad_results(questionnaire: Questionnaire) -> Iterator[Problem]:
-    """Where answers cannot go, and names that a receiver would not understand."""
-    if questionnaire.results is None:
-        return
-    results = questionnaire.results
-    if not is_web_address(results.url):
-        sentence = "is not a web address. Write it whole, like https://example.org/results."
-        yield Problem("results, url", sentence)
-    names = ["From", "Event", *(question.key for question in questionnaire.questions)]
-    if questionnaire.has_several_results:
-        names += ["Type", "Corrects"]
-    for name in results.fields:
-        if name not in names:
-            sentence = f"{name} is not a name of ours. There can be {', '.join(names)}."
-            yield Problem("results, fields", sentence)
-    fields = [results.fields.get(name, name) for name in names]
-    for field in sorted({field for field in fields if fields.count(field) > 1}):
-        sentence = f"{field} would be sent twice. Give each name a field of its own."
-        yield Problem("results, fields", sentence)
-    if results.fields and results.format == "json":
-        sentence = 'are names for format = "form". Remove them, or the format.'
-        yield Problem("results, fields", sentence)
 
 
 def bad_locale(questionnaire: Questionnaire) -> Iterator[Problem]:

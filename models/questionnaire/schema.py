@@ -8,24 +8,26 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import cache, cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, defstruct
 
 from models.questionnaire import answers
 from models.questionnaire.answers import KINDS
-from models.questionnaire.answers.kind import Number, Sentence
+from models.questionnaire.answers.kind import PARTS, Number, Sentence
 from models.text import comparable, fold_case
 
 PLACEHOLDERS = ("name", "from", "to", "count", "event")
 REVIEW_PLACEHOLDERS = ("answers", "last")
+MAX_PAGES = 100  # sections of a Google Form
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Duration = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}[smhd]$")]
 Key = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
 Language = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
 Attempts = Annotated[int, Meta(ge=1, le=10)]
+Pages = Annotated[int, Meta(ge=1, le=MAX_PAGES)]
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,7 +42,12 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 @cache  # to find them takes as long as to read a small file
 def defaults_of(kind: type[Part]) -> dict[str, object]:
     """The value that each field of this kind of part has without a line in the file."""
-    return {field.name: field.default for field in msgspec.structs.fields(kind)}
+    return {field.name: _default(field) for field in msgspec.structs.fields(kind)}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    has_factory = field.default_factory is not msgspec.NODEFAULT  # as for a dictionary
+    return field.default_factory() if has_factory else field.default
 
 
 class Between(Part):
@@ -128,13 +135,28 @@ class Sentences(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,)), dict
         return re.compile(rf"{re.escape(comparable(self.fix))}\W*([0-9]{{1,3}})")
 
 
+class Field(Part):
+    """The receiver's name for one of ours, and how its form takes the value."""
+
+    name: Sentence
+    as_: Literal[tuple(PARTS)] | None = msgspec.field(name="as", default=None)  # in these parts
+    options: tuple[Sentence, ...] = ()  # of its question; anything else goes into Other
+
+
 class Results(Part):
     """Where the answers go, and what the receiver calls them."""
 
     url: str
     format: Literal["form", "json"] = "form"
     partial: bool = False
-    fields: dict[str, Sentence] = {}
+    fields: dict[str, Sentence | Field] = {}
+    values: dict[str, dict[str, Sentence]] = {}  # by key: our value, and the receiver's word
+    pages: Pages = 1  # sections of a Google Form
+
+    def field(self, name: str) -> Field:
+        """Where a value goes that has this name here."""
+        found = self.fields.get(name, name)
+        return Field(found) if isinstance(found, str) else found
 
 
 class Questionnaire(Part, dict=True):
@@ -179,6 +201,11 @@ class Questionnaire(Part, dict=True):
         """Whether one conversation can have several results, so that each says what it is."""
         return self.results is not None and (self.results.partial or self.review)
 
+    @property
+    def receiver_url(self) -> str:
+        """Where its results go now."""
+        return self.results.url
+
     @cached_property
     def by_key(self) -> dict[str, Question]:
         """The questions by their keys."""
@@ -194,11 +221,24 @@ class Questionnaire(Part, dict=True):
         return self.event is not None and fold_case(text) == fold_case(self.event)
 
     def with_results_url(self, url: str) -> "Questionnaire":
-        """The same, with its results going to `url`."""
+        """The same in a trial run: its results go to `url`, as they would go to its receiver.
+
+        Where the file names no receiver, `results.url` is empty.
+        """
         if self.is_counter:
             return self
-        results = msgspec.structs.replace(self.results or Results(url), url=url)
-        return msgspec.structs.replace(self, results=results)
+        fields = msgspec.structs.asdict(self) | {"results": self.results or Results("")}
+        return StoredQuestionnaire(**fields, trial_url=url)
+
+
+class StoredQuestionnaire(Questionnaire):
+    """A questionnaire as the database keeps it: also where a trial run sends its results."""
+
+    trial_url: str = ""
+
+    @property
+    def receiver_url(self) -> str:
+        return self.trial_url or super().receiver_url
 
 
 def parse_duration(written: str) -> timedelta:

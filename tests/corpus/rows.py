@@ -129,7 +129,8 @@ class Rows:
         row = row | {name: self.since(row[name]) for name in times}
         payload = decoded("payload", self._labelled(row.pop("payload")))
         usual = {"id": row["id"], "conversation_id": row["conversation_id"], "state": "pending"}
-        usual |= {"attempts": 0, "unfinished": 0, "next_attempt_at": row["created_at"]}
+        usual |= dict.fromkeys(("attempts", "unfinished", "unconfirmed"), 0)
+        usual |= {"next_attempt_at": row["created_at"]}
         usual |= self.results[row["conversation_id"]]
         if re.fullmatch("msg_[0-9a-f]{32}", row["webhook_id"]):
             usual["webhook_id"] = row["webhook_id"]

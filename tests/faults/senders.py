@@ -12,12 +12,14 @@ from threading import Event
 
 from patching import patch
 from sqlalchemy import select, update
+from urllib3 import HTTPResponse as RawResponse
 
 from models import Delivery
 from settings import Settings
 from storage import connect
 from worker import create_worker
-from worker.results import Outcome, attempt, claim_due
+from worker.receivers import Outcome
+from worker.results import attempt, claim_due
 
 GAP_SECONDS = 0.05  # of a weakened sender, in which others read the same
 SETTINGS = Settings(allow_private_receivers=True)
@@ -92,7 +94,11 @@ def claim_unlocked(url: str, now: datetime, most: int, told: Connection) -> None
 def send_and_unpack(*arguments: object) -> None:
     """Wrongly: all that a receiver says is unpacked, and kept."""
     kept = []
-    unpack = lambda raw: kept.append(raw.read(decode_content=True))  # noqa: E731
+
+    def unpack(raw: RawResponse, _max_body: int) -> bytes:
+        kept.append(raw.read(decode_content=True))
+        return b""
+
     patch("worker.http_client", "read_body", unpack)
     send_and_tell(*arguments)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import until
+from conftest import HANG_SECONDS, until
 from rig import Guests, Server, Text, audit, running
 
 from storage.sqlite_connection import sqlite3
@@ -300,12 +300,12 @@ def test_a_server_whose_files_are_gone_says_so_once_and_ends_until_somebody_acts
     with running(serve_files(tmp_path)) as server:
         acknowledged = text_some(server)
         harm(server.database)  # and nobody texts
-        assert server.process.wait(20) == os.EX_CONFIG
+        assert server.process.wait(HANG_SECONDS) == os.EX_CONFIG
         (why,) = broken_lines(server)
         *_, sentence = server.log.read_text().splitlines()
         assert why.endswith(sentence)
         server.start()
-        assert server.process.wait(20) == os.EX_CONFIG
+        assert server.process.wait(HANG_SECONDS) == os.EX_CONFIG
         *_, again = server.log.read_text().splitlines()
         assert again == sentence
         assert harm is link or not broken_lines(server)[1:]
@@ -355,11 +355,11 @@ def test_a_server_whose_database_is_written_over_ends_and_leaves_it_as_it_is(tmp
                     source.backup(target)
             guests.wait_for(200)
         subprocess.run(["cp", backup, server.database], check=True)
-        assert server.process.wait(20) == os.EX_CONFIG
+        assert server.process.wait(HANG_SECONDS) == os.EX_CONFIG
         assert len(broken_lines(server)) == 1
         assert server.database.read_bytes() == backup.read_bytes()
         server.start()
-        assert server.process.wait(20) == os.EX_CONFIG
+        assert server.process.wait(HANG_SECONDS) == os.EX_CONFIG
         (log,) = server.database.parent.glob("smsconvo.db.overwritten-*")
         log.unlink()
         server.start()
@@ -382,7 +382,7 @@ def test_data_that_cannot_be_saved_keeps_its_process_until_it_can(tmp_path):
         (why,) = broken_lines(server)
         assert "cannot be saved" in why
         server.database.parent.chmod(0o700)
-        assert server.process.wait(20) == os.EX_CONFIG
+        assert server.process.wait(HANG_SECONDS) == os.EX_CONFIG
         assert "holds what was recorded" in broken_lines(server)[1]
         Lane(server, None, None).mend()
         assert audit(server.database, acknowledged) == []
@@ -397,7 +397,7 @@ def test_a_sender_whose_files_are_gone_says_so_and_ends(tmp_path):
         until(lambda: any(line["event"] == "delivering" for line in server.logged()))
         time.sleep(0.5)
         server.database.rename(server.database.with_name("away.db"))
-        assert sender.wait(20) == os.EX_SOFTWARE
+        assert sender.wait(HANG_SECONDS) == os.EX_SOFTWARE
     finally:
         sender.kill()
     assert len(broken_lines(server)) == 1

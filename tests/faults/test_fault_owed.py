@@ -56,7 +56,7 @@ def time_look(database: Database) -> float:
 
 def refuse_some(database: Database) -> None:
     """Half of the URLs want no more, as many results say; the others of theirs are paused."""
-    gone = "state = 'failed', last_status = 410, next_attempt_at = NULL"
+    gone = "state = 'failed', cause = 'gone', next_attempt_at = NULL"
     for remainder in range(5):  # on PostgreSQL a statement has some seconds only
         some = f"url < '{URLS[5]}' AND mod(id, 10) = {remainder}"
         sql = f"UPDATE outbox SET {gone} WHERE state = 'pending' AND {some}"

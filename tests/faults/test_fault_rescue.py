@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from conftest import run, until
+from conftest import HANG_SECONDS, run, until
 from rig import Server, running
 
 
@@ -71,7 +71,7 @@ def test_a_sender_that_cannot_save_holds_what_it_has_until_it_can(tmp_path):
             time.sleep(2)  # several attempts
             assert sender.poll() is None
             server.database.parent.chmod(0o700)
-            assert sender.wait(20) == os.EX_SOFTWARE
+            assert sender.wait(HANG_SECONDS) == os.EX_SOFTWARE
         (copy,) = server.database.parent.glob("smsconvo.db.rescued-*")
         assert sids(copy) == acknowledged
 
@@ -85,8 +85,8 @@ def test_a_server_and_a_sender_are_both_put_right_by_one_command(tmp_path):
             server.wait_until_listening()
             acknowledged = text_some(server)
             server.database.unlink()
-            assert server.process.wait(20) == os.EX_CONFIG
-            assert sender.wait(20) == os.EX_SOFTWARE
+            assert server.process.wait(HANG_SECONDS) == os.EX_CONFIG
+            assert sender.wait(HANG_SECONDS) == os.EX_SOFTWARE
         ended = run(tmp_path, server.environ(), "outbox")
         assert ended.returncode == os.EX_CONFIG
         command = ended.stderr.partition(": ")[2].partition(". To go on")[0]

@@ -74,6 +74,7 @@ class ChoiceKind(Kind):
     retry = "Please reply with one of these: {choices}."
     more_retries = {"many": "Please reply with one or more of these: {choices}."}
     options = ChoiceOptions
+    has_options = True
     placeholders = {"choices": numbered_list}
 
     def parse(self, question: ChoiceOptions, text: str, context: ParseContext) -> str | None:
@@ -96,6 +97,9 @@ class ChoiceKind(Kind):
 
     def result_value(self, question: ChoiceOptions, value: str) -> str | list[str]:
         return _values(question, value) if question.many else value
+
+    def values(self, question: ChoiceOptions) -> Sequence[str]:
+        return [choice.value for choice in question.choices]
 
     def retry_name(self, question: ChoiceOptions) -> str:
         return "many" if question.many else "choice"

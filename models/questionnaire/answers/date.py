@@ -70,6 +70,7 @@ class DateKind(Kind):
     }
     placeholders = {"limits": limits}
     sample = "2026-12-31"
+    split_as = ("date",)
 
     def parse(self, question: DateOptions, text: str, context: ParseContext) -> str | None:
         phrase = strip_decoration(normalize(text))
@@ -85,6 +86,9 @@ class DateKind(Kind):
             if (earliest is None or day >= earliest) and (latest is None or day <= latest):
                 return day.isoformat()
         return None
+
+    def moment(self, value: str) -> date:
+        return date.fromisoformat(value)
 
     def problems(self, question: DateOptions) -> Iterator[Problem]:
         written = (question.earliest, question.latest)

@@ -4,7 +4,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -21,6 +21,9 @@ Number = (
     | Annotated[float, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 )
 LONG_SAMPLE = "x" * 20  # stands for an answer that can have any length
+# A form can take a date or a time in parts: which ones, by what schema.Field has for `as`.
+PARTS = {"date": ("year", "month", "day"), "time": ("hour", "minute")}
+PARTS["datetime"] = PARTS["date"] + PARTS["time"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,9 @@ class Kind(ABC):
     max_length: ClassVar[float] = 400  # characters; a longer text is not read
     reads_media: ClassVar[bool] = False  # the URLs of what came with a text, instead of the text
     is_free_text: ClassVar[bool] = False  # whether any text can be an answer, keywords included
+    # How a form can take a value: split as some of PARTS, or as an option of its question.
+    split_as: ClassVar[tuple[str, ...]] = ()
+    has_options: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         if missing := [name for name in ("documentation", "retry") if not hasattr(cls, name)]:
@@ -119,6 +125,17 @@ class Kind(ABC):
     def result_value(self, question: Options, value: str) -> str | list[str]:
         """A value as receivers get it."""
         return value
+
+    def values(self, question: Options) -> Sequence[str]:
+        """All values that can be read, which a receiver may have words of its own for.
+
+        None at all where there are too many.
+        """
+        return ()
+
+    def moment(self, value: str) -> date | time:
+        """The date or time that a value is, for a kind with `split_as`; ValueError if none."""
+        raise ValueError("It is no date.")
 
     def retry_name(self, question: Options) -> str:
         """The name in [say] of the reply to an unread text."""

@@ -28,6 +28,7 @@ class TextKind(Kind):
     options = TextOptions
     max_length = math.inf
     is_free_text = True
+    has_options = True
 
     def parse(self, question: TextOptions, text: str, context: ParseContext) -> str | None:
         stripped = text.strip()

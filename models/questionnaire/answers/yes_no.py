@@ -23,6 +23,7 @@ class YesNoKind(Kind):
 
     documentation = "a yes or a no; `yes` or `no` is kept"
     retry = "Please reply yes or no."
+    has_options = True
 
     def parse(self, question: object, text: str, context: ParseContext) -> str | None:
         reply = without_accents(normalize(text)).replace("'", "")
@@ -34,6 +35,9 @@ class YesNoKind(Kind):
                 if any(words == f"{start} {end}" for start in starts for end in endings):
                     return value
         return None
+
+    def values(self, question: Options) -> Sequence[str]:
+        return ("yes", "no")
 
     def long_answer(self, question: Options, own_words: OwnWords) -> str:
         return max((self.show(question, value, own_words) for value in ("yes", "no")), key=len)
