@@ -15,7 +15,7 @@ from conftest import FEEDBACK, HERE, alembic, migrations
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from models.delivery import IS_PAUSING, MAY_HAVE_ARRIVED
+from models.delivery import IS_PAUSING
 from storage import Database, connect, maintenance_transaction
 from storage.sqlite_connection import sqlite3
 
@@ -305,6 +305,12 @@ def in_every_state(filled, database_url) -> Database:
     stopped = "last_error = 'The worker stopped during the last attempt.', last_status = NULL"
     run(filled, f"UPDATE outbox SET {stopped} WHERE last_status = 0")
     return filled
+
+
+MAY_HAVE_ARRIVED = (  # as migration 0008 says it
+    "The result may have arrived: look for it at the receiver. If it is there, confirm it; if not,"
+    " retry."
+)
 
 
 def test_results_in_every_state_are_as_they_were_after_an_upgrade(in_every_state, database_url):
