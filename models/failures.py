@@ -61,8 +61,9 @@ CAUSES: dict[str, Cause] = {
     "crashed": Cause("The worker stopped during {detail}.", "fail"),
     "worker_error": Cause("The worker could not send it: {detail}.", "retry"),
     "unreadable": Cause("Its {detail}, then retry.", "fail"),
+    # Where it leads is a stranger's word, and sentences are in the log.
     "redirect": Cause(
-        "HTTP {status}: it redirects to {detail}, and redirects are not followed.",
+        "HTTP {status}: it redirects, and redirects are not followed.",
         "confirm",
         f"It may have taken the result. {LOOK} if not, set the address that it redirects to, which"
         " `outbox show` has, and retry.",
@@ -74,7 +75,7 @@ CAUSES: dict[str, Cause] = {
     # Of Google Forms and Apps Script. These know no webhook-id, and record whatever comes.
     "no_answer": Cause("{detail}", "confirm", f"It may have been recorded all the same. {RETRY}"),
     "unexpected_redirect": Cause(
-        "HTTP {status}: it redirects to {detail}, which is no answer.", "confirm", RETRY
+        "HTTP {status}: it redirects elsewhere, which is no answer.", "confirm", RETRY
     ),
     "wrong_address": Cause(
         "A form takes results at …/formResponse, over https. Correct `url` in the questionnaire's"

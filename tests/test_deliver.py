@@ -562,8 +562,7 @@ def test_a_redirect_is_not_followed_and_not_a_delivery(receiver, status):
     outcome = post(a_delivery(receiver.url))
     assert outcome == Outcome(status, "redirect", "127.0.0.1", answer=f"Location: {receiver.url}")
     assert outcome.error.startswith(
-        f"HTTP {status}: it redirects to 127.0.0.1, and redirects are not followed. It may have"
-        " taken the result"
+        f"HTTP {status}: it redirects, and redirects are not followed. It may have taken the result"
     )
     assert len(receiver.requests) == 1
 
