@@ -380,7 +380,7 @@ def suffer(database: Database, url: str, results: int, limits: dict[str, float])
         before = most = resident(sender.pid)
         again = [f"{unkind[n % HOSTS]}/{n}" for n in range(results)]
         database.write(lambda db: db.execute(insert(Delivery), owed_again(db, again)))
-        deadline = time.monotonic() + 4 * PATIENCE_SECONDS
+        deadline = time.monotonic() + 8 * PATIENCE_SECONDS
         while states(database)["delivered"] < 48 + results:
             assert time.monotonic() < deadline, states(database)
             most = max(most, resident(sender.pid))
