@@ -389,7 +389,7 @@ def suffer(database: Database, url: str, results: int, limits: dict[str, float])
             # Nobody waits for hours here: the clock is taken ahead, and the operator retries.
             timestamp.value += 600
             now = datetime.fromtimestamp(timestamp.value, UTC)
-            if states(database)["failed"]:
+            if states(database).keys() & {"failed", "unconfirmed"}:
                 database.write(lambda db, now=now: redeliver_all(db, now))
         sender.kill()
         sender.join()
@@ -402,7 +402,7 @@ def suffer(database: Database, url: str, results: int, limits: dict[str, float])
 
 
 def redeliver_all(db, now: datetime) -> None:
-    for state in ("pending", "failed"):
+    for state in ("pending", "failed", "unconfirmed"):
         outbox.redeliver(db, outbox.find_ids(db, state, 0), now)
 
 

@@ -488,6 +488,7 @@ which = st.integers(0, SENDERS - 1)
 texts = st.tuples(
     st.just("text"), which, st.integers(0, len(BODIES) + 4), st.sampled_from([False] * 5 + [True])
 )
+works = st.tuples(st.just("work"), st.sampled_from([0, 0, 1, 5]))
 edits = st.tuples(
     st.just("edit"),
     st.sampled_from([*TABLES]),
@@ -496,7 +497,6 @@ edits = st.tuples(
     st.integers(0, len(VALUES) - 1),
     st.sampled_from([False] * 8 + [True]),
 )
-works = st.tuples(st.just("work"), st.sampled_from([0, 0, 1, 5]))
 actions = st.lists(st.one_of(texts, texts, texts, edits, edits, works), min_size=40, max_size=60)
 
 
@@ -582,17 +582,6 @@ def set_nothing_aside(patch) -> None:
     patch("models.set_aside", "record_only", raise_again)
 
 
-def read_earlier_texts_or_none(patch) -> None:
-    """One that cannot be read hides what they were read as, also where texts are set aside."""
-
-    def read_all(db, statement, conversation_id, limit):
-        rows = statement.fetch_all(db, conversation=conversation_id, limit=limit)
-        return [value for _, value in rows]
-
-    patch("models.message", "_read_latest", read_all)
-    patch("models.set_aside", "record_only", raise_again)
-
-
 def name_nothing(patch) -> None:
     patch("resources", "log_unreadable", lambda error: None)
     patch("storage.unreadable", "MAX_KEPT", 0)
@@ -610,7 +599,6 @@ def end_all_or_none(patch) -> None:
 
 
 WEAKENED = [read_all_or_none, set_nothing_aside, name_nothing, end_all_or_none]
-WEAKENED += [read_earlier_texts_or_none]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
