@@ -5,31 +5,31 @@ one function, and renders the outcome.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from threading import Event
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from gateway import twiml
 from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from logs import dropped_lines, error_location, log_event
-from models import Delivery, IncomingText, Message, ReceiverForm, respond
+from models import Delivery, Message, ReceiverForm
 from models.delivery import Undelivered
 from models.receiver_form import group_by_form
-from models.set_aside import record_only, set_aside
+from models.set_aside import record_only, set_aside, take
 from models.trial import try_recording
-from models.turn import Reply, load, save
+from models.turn import Reply
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
-from storage import describe, is_deterministic
+from storage import Database, describe, is_deterministic
 from storage.probe import Probe
 from storage.unreadable import UnreadableRow
 from storage.versions import SELECT_VERSION, known_versions
@@ -139,51 +139,31 @@ def errors_as_5xx(route: Callable) -> Callable:
 def receive_text() -> str:
     app = request.app
     text = app.webhook.incoming_text(request.environ)
-    reply = record_text(app, text)
+    catalog, people = app.files.current
+    given = {"text": text, "now": app.clock(), "catalog": catalog, "people": people}
+    try:
+        reply = app.database.write(partial(take, **given))
+    except Exception as error:
+        reply = record_undecided(app.database, given, error)
     if reply.has_result:
         app.result_written.set()
     log_event("text", sid=text.sid, outcome=reply.outcome)
     return render_reply(reply, app.settings.public_url)
 
 
-def record_text(app: App, text: IncomingText) -> Reply:
-    """Process a text in a transaction; if what it leads to cannot be saved, set it aside.
+def record_undecided(database: Database, given: Mapping[str, Any], error: Exception) -> Reply:
+    """Set a text aside whose turn cannot be saved, because of this error.
 
     If not even that can be done, the text is recorded, and gets no reply.
     """
-    now = app.clock()
-    attempts = (
-        lambda db, error: process_text(db, app=app, text=text, now=now),
-        lambda db, error: set_aside(db, text, now, error, *app.files.current),
-        lambda db, error: record_only(db, text, now, error),
-    )
-    reason: Exception | None = None
-    for attempt in attempts:
+    for attempt in (set_aside, record_only):
+        if not is_deterministic(error):
+            break
         try:
-            return app.database.write(partial(attempt, error=reason))
-        except Exception as error:
-            if not is_deterministic(error):
-                raise
-            reason = error
-    raise reason
-
-
-def process_text(db: Session, *, app: App, text: IncomingText, now: datetime) -> Reply:
-    """Load, decide, save. What is recorded already goes out again, and changes nothing.
-
-    A text is set aside if a row that it depends on cannot be read, or if deciding fails.
-    """
-    files = app.files.current
-    try:
-        state = load(db, text, *files)
-        if isinstance(state, Reply):
-            return state
-        decision = respond(state, text, now)
-    except (SQLAlchemyError, OSError):
-        raise
-    except Exception as error:
-        return set_aside(db, text, now, error, *files)
-    return save(db, decision)
+            return database.write(partial(attempt, **given, error=error))
+        except Exception as another:
+            error = another
+    raise error
 
 
 def render_reply(reply: Reply, public_url: str) -> str:

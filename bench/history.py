@@ -19,10 +19,11 @@ from sqlalchemy.orm import Session
 
 from gateway.webhook import Form
 from models import Conversation, Delivery, Message
+from models.set_aside import take
 from models.silence import end_silent
 from phone import new_sid
-from smsconvo import App, process_text
-from storage.sqlite import sqlite3
+from smsconvo import App
+from storage.sqlite_connection import sqlite3
 
 NUMBERS = [f"+141555501{n:02}" for n in range(4)]
 TESTER = "+14158675308"  # who tries everything out: every hundredth conversation
@@ -70,7 +71,7 @@ def hold_each(db: Session, *, app: App, began_at: datetime) -> None:
             now = began_at + turn * PAUSE
             form = make_form(id, turn) | {"To": NUMBERS[0], "Body": body}
             text = read_text(Form(list(form.items())))
-            reply = process_text(db, app=app, text=text, now=now)
+            reply = take(db, text, now, *app.files.current)
             if reply.message_id:  # STOP gets no reply of ours, only Twilio's
                 sid, names = new_sid(), (reply.message_id, reply.status_token)
                 message = Message.find_reported(db, *names, sid, text.number, text.sender)

@@ -24,8 +24,9 @@ from twilio.request_validator import RequestValidator
 from gateway import twiml
 from gateway.webhook import GEO_FIELDS, Environ, Form, Webhook, parse_form
 from models import Delivery, IncomingText
+from models.set_aside import take
 from settings import Settings
-from smsconvo import App, create_app, process_text
+from smsconvo import App, create_app
 from storage.base import Compiled
 from storage.versions import migrate
 from worker.results import attempt
@@ -134,11 +135,11 @@ def take_turns(app: App, forms: list[Form]) -> tuple[float, float]:
     seconds = count()
 
     def take_all(db: Session) -> float:
-        def take(form: Form) -> None:
+        def take_one(form: Form) -> None:
             now = START + timedelta(seconds=next(seconds))
-            process_text(db, app=app, text=read_text(form), now=now)
+            take(db, read_text(form), now, *app.files.current)
 
-        return average(take, forms)
+        return average(take_one, forms)
 
     with patch.object(Compiled, "execute", timed_execute):
         turn = app.database.write(take_all)

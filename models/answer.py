@@ -1,12 +1,11 @@
 """What was answered to a question."""
 
 from datetime import datetime
-from typing import Self
 
-from sqlalchemy import ForeignKey, UniqueConstraint, bindparam, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.base import Base, Statement
+from storage.base import Base
 
 
 class Answer(Base):
@@ -23,16 +22,3 @@ class Answer(Base):
     value: Mapped[str | None]
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
     answered_at: Mapped[datetime]
-
-    @classmethod
-    def find_all(cls, db: Session, conversation_id: int) -> list[Self]:
-        """Those of a conversation; UnreadableRow, for without one of them it would be another."""
-        rows = OF_CONVERSATION.fetch_all(db, conversation=conversation_id)
-        return [cls.from_row(row) for row in rows]
-
-
-# Built once: building a statement costs as much as running it.
-TABLE = Answer.__table__
-OF_CONVERSATION = Statement(
-    select(TABLE).where(TABLE.c.conversation_id == bindparam("conversation"))
-)

@@ -7,7 +7,7 @@ What happens to a conversation happens in memory: `models/turn.py` reads and wri
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
 from models.version import Version
 from storage.base import Base, Statement, partial_index, split_row
-from storage.unreadable import UnreadableRow, unreadable_rows
+from storage.unreadable import UNREADABLE, UnreadableRow, unreadable_rows
 
 REVIEW = "(review)"  # the key of what is asked when all is answered; no question's has brackets
 TOKEN = re.compile(r"[0-9a-f]{32}")
@@ -102,15 +102,11 @@ class Conversation(Base):
         """The kind of answer that waits to be given."""
         return KINDS[self.questionnaire.by_key[self.current_key].kind]
 
-    def path(self) -> Iterator[Question]:
-        """The questions that the answers until now lead to."""
-        values = {key: answer.value for key, answer in self.answers.items()}
-        return path(self.questionnaire, values)
-
     @property
     def answered_questions(self) -> list[Question]:
         """Those on the path that have an answer, or were skipped."""
-        return [question for question in self.path() if question.key in self.answers]
+        on_path = path(self.questionnaire, self.answers)
+        return [question for question in on_path if question.key in self.answers]
 
     @property
     def can_be_stopped(self) -> bool:
@@ -303,11 +299,15 @@ class Conversation(Base):
         """
         self.version, self.contact = version, contact
         self._check_related()
-        self.answers = {answer.key: answer for answer in Answer.find_all(db, self.id)}
+        # One that cannot be read raises: without it, this would be another conversation.
+        answers = map(Answer.from_row, ANSWERS.fetch_all(db, conversation=self.id))
+        self.answers = {answer.key: answer for answer in answers}
         if version.definition.has_several_results:
             self.latest_result = Delivery.find_newest(db, self.id)
-        for row in (self, version, contact):
-            unreadable_rows(db).discard(row.__tablename__, row.id)
+        known = db.info.get(UNREADABLE)
+        if known and known.met:  # mostly there are none, and every text comes here
+            for row in (self, version, contact):
+                known.discard(row.__tablename__, row.id)
 
     def _check_related(self) -> None:
         """UnreadableRow for what each row for itself cannot show.
@@ -333,6 +333,11 @@ TABLE = Conversation.__table__
 RELATED = TABLE.outerjoin(Version.__table__).outerjoin(Contact.__table__)
 WITH_RELATED = sa.select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)
 BY_ID = Statement(WITH_RELATED.where(TABLE.c.id == sa.bindparam("id")))
+ANSWERS = Statement(
+    sa.select(Answer.__table__).where(
+        Answer.__table__.c.conversation_id == sa.bindparam("conversation")
+    )
+)
 PAIR = Statement(
     sa.select(TABLE.c.id, TABLE.c.sender, TABLE.c.number).where(
         TABLE.c.token == sa.bindparam("token")

@@ -6,6 +6,7 @@ from itertools import takewhile
 from models.conversation import REVIEW
 from models.decision import Decision, State
 from models.questionnaire.answers import KINDS, ParseContext, says_yes
+from models.questionnaire.flow import path
 from models.questionnaire.schema import Question
 from models.questionnaire.templates import fill, list_answers, placeholders
 from models.text import LONGEST_REPLY
@@ -38,12 +39,16 @@ class DialogStep:
         """The one that waits for its answer."""
         return self.questionnaire.by_key[self.conversation.current_key]
 
+    def resume(self) -> str:
+        """The first text after it has expired is no answer to what was asked: ask that again."""
+        self.decision.read_as = "resumed"
+        self.conversation.failed_attempts = 0
+        resumed = f"{self._fill(self.sentences.resumed)} {self.conversation.current_prompt}"
+        return resumed[:LONGEST_REPLY]
+
     def advance(self) -> str | None:
         """Move the conversation on; the reply, or None for none."""
         conversation = self.conversation
-        if not conversation.is_live(self.now):
-            return self._resume()
-        conversation.touch(self.now)
         if conversation.state == "stopped":
             self.decision.read_as = "after"
             return None
@@ -52,14 +57,6 @@ class DialogStep:
         if conversation.current_key:
             return self._take_keyword_or_answer()
         return self._open() if conversation.state == "open" else self._take_after()
-
-    def _resume(self) -> str:
-        """The first text after it has expired is no answer to what was asked: ask that again."""
-        self.conversation.touch(self.now)
-        self.decision.read_as = "resumed"
-        self.conversation.failed_attempts = 0
-        resumed = f"{self._fill(self.sentences.resumed)} {self.conversation.current_prompt}"
-        return resumed[:LONGEST_REPLY]
 
     def _count(self) -> str:
         self.decision.read_as = "counted"
@@ -128,9 +125,8 @@ class DialogStep:
         if conversation.current_key in conversation.answers or conversation.state == "completed":
             return self._cancel_correction()
         # A correction can have put the question that waits between others that are answered.
-        before = takewhile(
-            lambda each: each.key != conversation.current_key, self.conversation.path()
-        )
+        on_path = path(self.questionnaire, conversation.answers)
+        before = takewhile(lambda each: each.key != conversation.current_key, on_path)
         answered = [question for question in before if question.key in conversation.answers]
         if not answered or self._is_looping():
             return self._count_failed_attempt(conversation.current_prompt)
@@ -212,14 +208,14 @@ class DialogStep:
     def _go_on(self) -> str:
         """Ask what comes next on the path, or end; the reply."""
         conversation = self.conversation
-        path = list(conversation.path())
-        off_path = conversation.answers.keys() - {question.key for question in path}
+        on_path = list(path(self.questionnaire, conversation.answers))
+        off_path = conversation.answers.keys() - {question.key for question in on_path}
         if off_path:
             self._delete_answers(off_path)
         is_completed = conversation.state == "completed"
         if is_completed and self.questionnaire.results:
             self.decision.enqueue(conversation.build_delivery("corrected", self.now))
-        for question in path:
+        for question in on_path:
             if question.key not in conversation.answers:
                 return self._ask(question)
         if is_completed:

@@ -45,9 +45,15 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     if decision.read_as:
         decision.conversation = live
         return decision
-    decision.conversation = _continue_or_start(state, decision, newest, current)
-    if decision.conversation:
-        decision.reply = DialogStep(decision, state).advance() or None
+    conversation = current
+    if state.opening:
+        conversation = _continue_or_start(state.opening, decision, newest, current)
+    if conversation:
+        resumes = conversation is current and live is None
+        conversation.touch(now)
+        decision.conversation = conversation
+        step = DialogStep(decision, state)
+        decision.reply = (step.resume() if resumes else step.advance()) or None
     return decision
 
 
@@ -108,16 +114,18 @@ def _apply_opt_keyword(
 
 
 def _continue_or_start(
-    state: State, decision: Decision, newest: Conversation | None, current: Conversation | None
-) -> Conversation | None:
-    """The conversation that takes a text: the current one, or a new one if the text opens one.
+    opening: Opening,
+    decision: Decision,
+    newest: Conversation | None,
+    current: Conversation | None,
+) -> Conversation:
+    """The conversation that takes a text which opens one: the current one, or that new one.
 
     If the current one is over, any text that opens a questionnaire starts a new one. If it is
     live, only an event does, and only while no question waits for its answer.
     """
     text, now = decision.text, decision.now
-    opening = state.opening
-    if opening is None or (current and not _is_replaced_by(current, opening, text, now)):
+    if current and not _is_replaced_by(current, opening, text, now):
         return current
     if newest and newest.state == "open":
         decision.end(newest, newest.expire(now))

@@ -1,4 +1,4 @@
-"""Texts that cannot be decided on, because of what a row holds or of a mistake of ours.
+"""Taking a text, also one that cannot be decided on: because of a row, or of a mistake of ours.
 
 Such a text is recorded, and its conversation stays as it is: when the row is mended, the next text
 goes on with it. A STOP counts nonetheless.
@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models.causes import note_error
@@ -19,7 +20,7 @@ from models.message import Message
 from models.non_answers import opt_keyword
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
-from models.turn import Reply, find_recorded, load_what_few_need, save
+from models.turn import Reply, find_recorded, load, load_what_few_need, save
 from storage.base import LITERAL_1, Statement
 from storage.unreadable import UnreadableRow, unreadable_rows
 
@@ -28,13 +29,30 @@ SORRY = "Thank you. We have your text, but cannot answer it just now. Please tex
 MAX_SORRY = 3  # times in a row, so that machines fall silent
 
 
+def take(db: Session, text: IncomingText, now: datetime, catalog: Catalog, people: People) -> Reply:
+    """Load, decide, save. What is recorded already goes out again, and changes nothing.
+
+    A text is set aside if a row that it depends on cannot be read, or if deciding fails.
+    """
+    try:
+        state = load(db, text, catalog, people)
+        if isinstance(state, Reply):
+            return state
+        decision = respond(state, text, now)
+    except (SQLAlchemyError, OSError):
+        raise
+    except Exception as error:
+        return set_aside(db, text, now, catalog, people, error)
+    return save(db, decision)
+
+
 def set_aside(
     db: Session,
     text: IncomingText,
     now: datetime,
-    error: Exception,
     catalog: Catalog,
     people: People,
+    error: Exception,
 ) -> Reply:
     """Record a text that met this error; what is recorded already goes out again.
 
@@ -63,7 +81,14 @@ def set_aside(
     return save(db, decision)
 
 
-def record_only(db: Session, text: IncomingText, now: datetime, error: Exception) -> Reply:
+def record_only(
+    db: Session,
+    text: IncomingText,
+    now: datetime,
+    catalog: Catalog,
+    people: People,
+    error: Exception,
+) -> Reply:
     """Record a text that could not be set aside either, because of this error, without a reply."""
     if recorded := find_recorded(db, text.sid):
         return recorded

@@ -118,31 +118,19 @@ def save(db: Session, decision: Decision) -> Reply:
     if decision.answer:
         decision.answer.message_id = inbound.id
         decision.answer.save(db)
-    reply = decision.reply and _save_reply(db, decision.reply, inbound)
-    has_result = bool(decision.results)
-    if decision.unreadable_id:  # as when the text is repeated
-        found = _find_reply(db, inbound.id)
-        return found._replace(outcome=decision.read_as, has_result=has_result)
-    token = conversation and conversation.token
-    if reply is None:
-        return Reply(None, None, None, token, decision.read_as or "not opened", has_result)
-    outcome = conversation.state if conversation else decision.read_as
-    return Reply(reply.body, reply.id, reply.status_token, token, outcome, has_result)
-
-
-def _save_reply(db: Session, body: str, inbound: Message) -> Message:
-    reply = Message(
-        conversation_id=inbound.conversation_id,
-        direction="outbound",
-        sender=inbound.recipient,
-        recipient=inbound.sender,
-        body=body,
-        reply_to_id=inbound.id,
-        status_token=secrets.token_hex(16),
-        created_at=inbound.created_at,
-    )
-    reply.insert(db)
-    return reply
+    if decision.reply:
+        outbound = Message(
+            conversation_id=inbound.conversation_id,
+            direction="outbound",
+            sender=text.number,
+            recipient=text.sender,
+            body=decision.reply,
+            reply_to_id=inbound.id,
+            status_token=secrets.token_hex(16),
+            created_at=now,
+        )
+        outbound.insert(db)
+    return _reply(db, decision, inbound, outbound if decision.reply else None)
 
 
 def _save_changes(db: Session, decision: Decision) -> None:
@@ -160,6 +148,19 @@ def _save_changes(db: Session, decision: Decision) -> None:
         DELETE_ANSWER.execute(db, this=answer.id)
     for result in decision.results:
         result.insert(db)
+
+
+def _reply(db: Session, decision: Decision, inbound: Message, outbound: Message | None) -> Reply:
+    has_result = bool(decision.results)
+    if decision.unreadable_id:  # as when the text is repeated
+        found = _find_reply(db, inbound.id)
+        return found._replace(outcome=decision.read_as, has_result=has_result)
+    conversation = decision.conversation
+    token = conversation and conversation.token
+    if outbound is None:
+        return Reply(None, None, None, token, decision.read_as or "not opened", has_result)
+    outcome = conversation.state if conversation else decision.read_as
+    return Reply(outbound.body, outbound.id, outbound.status_token, token, outcome, has_result)
 
 
 # Built once: building a statement costs as much as running it.

@@ -20,7 +20,8 @@ from sqlalchemy.exc import (
 from storage.cells import is_undecodable
 from storage.database import Clock, Database, DatabaseBroken, parse_url
 from storage.postgresql import PostgreSQL, maintenance_engine
-from storage.sqlite import SQLite, migrate_file, sqlite3
+from storage.sqlite import SQLite, migrate_file
+from storage.sqlite_connection import sqlite3
 
 TRANSIENT_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 # A disk without room or inodes, too many open files, too little memory.

@@ -4,7 +4,7 @@ Every text runs through all three, which is why they share a file. The ORM's uni
 used: finding out at each flush what depends on what takes several times as long as the statements.
 """
 
-from collections.abc import Callable, Iterable, KeysView
+from collections.abc import Callable, Iterable, KeysView, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from storage.cells import Column, RowReader, decode_or_keep, is_undecodable, read_time
+from storage.cells import Column, decode_or_keep, is_undecodable
 from storage.driver_errors import raise_as_sqlalchemy
 from storage.unreadable import UnreadableRow, unreadable_rows
 
@@ -43,6 +43,16 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 def to_iso(utc: datetime) -> str:
     """A time in UTC as it is stored on SQLite."""
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def read_time(value: str | None) -> datetime | None:
+    """A time as SQLite holds it; ValueError or TypeError for what is none."""
+    if value is None:
+        return None
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is UTC:  # as in all that smsconvo writes
+        return time
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 class NulSafeText(sa.TypeDecorator[str]):
@@ -169,6 +179,36 @@ class Compiled:
         for name, encode in self._encoders:
             parameters[name] = encode(parameters[name])
         return parameters if self._order is None else tuple([parameters[n] for n in self._order])
+
+
+class RowReader:
+    """Reads the rows of a result, whose columns have these decoders, or None."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        decoders: Sequence[Callable[[Any], Any] | None],
+        is_typed: bool = False,
+    ) -> None:
+        self._columns, self._is_typed = columns, is_typed
+        self._decoders = [(index, decode) for index, decode in enumerate(decoders) if decode]
+        # The types of rows that are as they should be; SQLite lets a column hold any type.
+        self._seen_types: set[tuple[type, ...]] = set()
+
+    def read(self, row: Sequence[Any]) -> list[Any]:
+        """The values of a row, decoded; UnreadableRow if a cell has none."""
+        if not self._is_typed and (types := tuple(map(type, row))) not in self._seen_types:
+            for column, value in zip(self._columns, row, strict=True):
+                column.check_type(value, row)
+            self._seen_types.add(types)
+        values = list(row)
+        try:
+            for index, decode in self._decoders:
+                values[index] = decode(values[index])
+        except Exception:  # whatever a decoder makes of what somebody has written
+            # Its own words may quote the cell.
+            raise self._columns[index].unreadable(row) from None
+        return values
 
 
 class Base(DeclarativeBase):

@@ -3,8 +3,7 @@
 SQLite lets a column hold anything, and whoever edits a row by hand may write anything.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,36 +42,6 @@ class Column:
         return UnreadableRow(self._table, id, self._name, f"is no {self.is_no}")
 
 
-class RowReader:
-    """Reads the rows of a result, whose columns have these decoders, or None."""
-
-    def __init__(
-        self,
-        columns: Sequence[Column],
-        decoders: Sequence[Callable[[Any], Any] | None],
-        is_typed: bool = False,
-    ) -> None:
-        self._columns, self._is_typed = columns, is_typed
-        self._decoders = [(index, decode) for index, decode in enumerate(decoders) if decode]
-        # The types of rows that are as they should be; SQLite lets a column hold any type.
-        self._seen_types: set[tuple[type, ...]] = set()
-
-    def read(self, row: Sequence[Any]) -> list[Any]:
-        """The values of a row, decoded; UnreadableRow if a cell has none."""
-        if not self._is_typed and (types := tuple(map(type, row))) not in self._seen_types:
-            for column, value in zip(self._columns, row, strict=True):
-                column.check_type(value, row)
-            self._seen_types.add(types)
-        values = list(row)
-        try:
-            for index, decode in self._decoders:
-                values[index] = decode(values[index])
-        except Exception:  # whatever a decoder makes of what somebody has written
-            # Its own words may quote the cell.
-            raise self._columns[index].unreadable(row) from None
-        return values
-
-
 def _is_id_beside(column: sa.ColumnElement[Any], table: Any) -> bool:
     return table is not None and getattr(column, "table", None) is table and column.key == "id"
 
@@ -88,13 +57,3 @@ def decode_or_keep(raw: bytes) -> str | bytes:
         return raw.decode()
     except UnicodeDecodeError:
         return raw
-
-
-def read_time(value: str | None) -> datetime | None:
-    """A time as SQLite holds it; ValueError or TypeError for what is none."""
-    if value is None:
-        return None
-    time = datetime.fromisoformat(value)
-    if time.tzinfo is UTC:  # as in all that smsconvo writes
-        return time
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

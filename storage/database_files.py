@@ -15,9 +15,9 @@ from shlex import join, quote
 from typing import NamedTuple
 
 from storage.database import DatabaseBroken
-from storage.file_lock import FileLock
 
 WAL, SHM = "-wal", "-shm"  # as SQLite names them
+# What a lock file ends with: of all that write, and of the server.
 WRITE_LOCK, SERVER_LOCK = "-gate", "-server"
 RESCUED = ".rescued-"  # and a time: a copy of a database whose files were taken away
 OVERWRITTEN = ".overwritten-"  # and a time: the log of a database that was written over
@@ -56,14 +56,6 @@ class DatabaseFiles:
         self.is_overwritten = False
         self._expected: FileId | None = None  # the database file, once it is known
         self._size = 0  # of the database file when it was last looked at
-
-    def write_lock(self) -> FileLock:
-        """The lock that every process holds while it writes to this database."""
-        return FileLock(self.path + WRITE_LOCK)
-
-    def server_lock(self) -> FileLock:
-        """The lock of the server that has this database."""
-        return FileLock(self.path + SERVER_LOCK)
 
     def had_database(self) -> bool:
         """Whether lock files show that there is a database, or was one."""

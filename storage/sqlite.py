@@ -4,6 +4,7 @@ Processes share a file lock around each write, so writers wait in fair queues. T
 SQLite's own back-off, which starves those that have waited longest.
 """
 
+import fcntl
 import os
 import shutil
 import time
@@ -11,13 +12,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, RLock, Thread
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session
 
@@ -32,17 +31,17 @@ from storage.database import (
     Transaction,
     ignore,
 )
-from storage.database_files import DatabaseFiles
-from storage.file_lock import FileLock
+from storage.database_files import SERVER_LOCK, WRITE_LOCK, DatabaseFiles
 from storage.lost_pages import has_lost_pages
 from storage.rescue import rescue
+from storage.sqlite_connection import (
+    MIGRATION_PRAGMAS,
+    READER_PRAGMAS,
+    WRITER_PRAGMAS,
+    sqlite3,
+    sqlite_engine,
+)
 from storage.unreadable import UNREADABLE, WRITES
-
-try:  # bundles a SQLite without the WAL-reset bug (3.7.0 to 3.51.2); it has no wheel everywhere
-    import pysqlite3.dbapi2 as sqlite3
-except ImportError:
-    import sqlite3
-
 
 MAX_BATCH = 64  # transactions that share one commit, and so one fsync
 # When several transactions wait, more are about to: they share the commit. Starting at once would
@@ -52,21 +51,6 @@ COMMIT_DELAY_SECONDS = 0.002
 # next sync of this process can lie, because the kernel drops what it could not write. So this
 # process writes no more, and the next one reads from the log what is there.
 FATAL_CODES = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-PRAGMAS: dict[str, Any] = {
-    "journal_mode": "wal",
-    "synchronous": 2,  # FULL: with NORMAL, a power cut can undo an acknowledged commit
-    "foreign_keys": 1,
-    "busy_timeout": 5000,
-    "journal_size_limit": 64 * 1024 * 1024,
-    "mmap_size": 0,
-    "trusted_schema": 0,
-    "secure_delete": 1,
-}
-WRITER_PRAGMAS = {"wal_autocheckpoint": 1000}
-# With foreign keys on, rebuilding a table silently deletes the rows that refer to it.
-MIGRATION_PRAGMAS = WRITER_PRAGMAS | {"foreign_keys": 0}
-READER_PRAGMAS = {"wal_autocheckpoint": 0, "query_only": 1}
 
 Queued = tuple[Transaction[Any], Future[Any]]
 
@@ -89,8 +73,8 @@ class SQLite(Database):
             event.listen(engine, "connect", self._check_connected)
         info = {UNREADABLE: self.unreadable, WRITES: True}
         self._trial = writer  # whose pool has a second connection for it
-        self._writer = Writer(writer, self._files.write_lock(), self.check, info)
-        self._server_lock = self._files.server_lock()
+        self._writer = Writer(writer, self._write_lock(), self.check, info)
+        self._server_lock = FileLock(self._files.path + SERVER_LOCK)
         self._anchor: Connection | None = None
         self._reason = DISK_FAILED
         self._is_read_only = False
@@ -114,7 +98,7 @@ class SQLite(Database):
 
     def try_out(self, transaction: Transaction[object]) -> None:
         """Beside the writer's thread: what shares its commit would be written to the log."""
-        with self._files.write_lock():
+        with self._write_lock():
             self.check()
             with Session(self._trial, info={UNREADABLE: self.unreadable, WRITES: True}) as db:
                 transaction(db)  # closing the session takes it back
@@ -177,6 +161,10 @@ class SQLite(Database):
             self._anchor.close()
             self._anchor = None
 
+    def _write_lock(self) -> "FileLock":
+        """The lock that every process holds while it writes to this database."""
+        return FileLock(self._files.path + WRITE_LOCK)
+
     def _check(self) -> None:
         if self._anchor is None:
             self._open()
@@ -232,7 +220,7 @@ class Writer:
     """The thread that writes: first come, first served, with one commit for all that wait."""
 
     def __init__(
-        self, engine: Engine, lock: FileLock, check: Callable[[], None], info: dict[str, Any]
+        self, engine: Engine, lock: "FileLock", check: Callable[[], None], info: dict[str, Any]
     ) -> None:
         self._engine, self._lock, self._check, self._info = engine, lock, check, info
         self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # None ends the thread
@@ -315,34 +303,49 @@ def _is_awaited(future: Future[Any]) -> bool:
     return future.running() or future.set_running_or_notify_cancel()
 
 
-def sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:
-    """Connections with these pragmas, verified, whose transactions start with this statement."""
-    open_file = partial(connect_to_file, DatabaseFiles(url.database))
-    engine = create_engine(url, module=sqlite3, creator=open_file, hide_parameters=True)
+class FileLock:
+    """A lock that processes share: a file, which stays. It is released when its holder dies."""
 
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _: Any) -> None:
-        # The driver must not begin transactions itself: it does not for SELECT and DDL.
-        connection.isolation_level = None
-        for name, wanted in (PRAGMAS | pragmas).items():
-            connection.execute(f"PRAGMA {name}={wanted}")
-            (found,) = connection.execute(f"PRAGMA {name}").fetchone()
-            if found != wanted:
-                raise sqlite3.OperationalError(f"PRAGMA {name} is {found}, not {wanted}")
-        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # opens the -wal file
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._handle: int | None = None
 
-    @event.listens_for(engine, "begin")
-    def begin_transaction(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+    def acquire(self, wait: bool = True) -> bool:
+        """Whether the lock is held now; without waiting it may be another's."""
+        while True:
+            if self._handle is None:
+                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.close()
+                return False
+            if self._has_its_name():
+                return True
+            self.close()  # the file was deleted: others would lock another one
 
-    return engine
+    def release(self) -> None:
+        """Let others have it; the file stays open for the next time."""
+        if self._handle is not None:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
 
+    def close(self) -> None:
+        """Release it for good; processes that inherited the lock keep it."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
-def connect_to_file(files: DatabaseFiles) -> Any:
-    """A connection of the driver; a file is made only where there was none before."""
-    mode = "rw" if files.had_database() else "rwc"
-    uri = f"{Path(files.path).as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, check_same_thread=False)
+    def _has_its_name(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._handle), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @contextmanager
@@ -354,7 +357,7 @@ def migrate_file(url: URL) -> Iterator[Connection]:
         # First the connection, which makes the file: a lock file shows that there was one.
         with engine.connect() as connection:
             files.remember()
-            with files.write_lock(), connection.begin():
+            with FileLock(files.path + WRITE_LOCK), connection.begin():
                 yield connection
                 files.check()
     finally:

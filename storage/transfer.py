@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.schema import AddConstraint, DropConstraint
 from sqlalchemy.types import NULLTYPE
 
-from storage.base import Base, NulSafeText, to_iso
-from storage.cells import Column, RowReader, decode_or_keep, read_time
+from storage.base import Base, NulSafeText, RowReader, read_time, to_iso
+from storage.cells import Column, decode_or_keep
 from storage.driver_errors import raise_as_sqlalchemy
 from storage.orphans import Orphans
 from storage.unreadable import UnreadableRow

@@ -29,37 +29,36 @@ class UnreadableRows:
     def __init__(self) -> None:
         self.on_new: Callable[[UnreadableRow], object] = lambda error: None
         # By what they say, and with the time: those that were met last are at the end.
-        self._met: dict[str, tuple[float, UnreadableRow]] = {}
+        self.met: dict[str, tuple[float, UnreadableRow]] = {}
         self._lock = Lock()
 
     def add(self, error: UnreadableRow) -> None:
         """Note that a row was met; `on_new` is called with one that was not known."""
         with self._lock:
             self._discard_old()
-            is_new = self._met.pop(str(error), None) is None
-            if is_new and len(self._met) >= MAX_KEPT:
+            is_new = self.met.pop(str(error), None) is None
+            if is_new and len(self.met) >= MAX_KEPT:
                 return
-            self._met[str(error)] = time.monotonic(), error
+            self.met[str(error)] = time.monotonic(), error
         if is_new:
             self.on_new(error)
 
     def discard(self, table: str, id: int | None) -> None:
         """Note that a row could be read."""
-        if self._met:  # mostly there are none, and every text asks
-            with self._lock:
-                for line, (_, error) in list(self._met.items()):
-                    if (error.table, error.id) == (table, id):
-                        del self._met[line]
+        with self._lock:
+            for line, (_, error) in list(self.met.items()):
+                if (error.table, error.id) == (table, id):
+                    del self.met[line]
 
     def __iter__(self) -> Iterator[UnreadableRow]:
         with self._lock:
             self._discard_old()
-            return iter([error for _, error in self._met.values()])
+            return iter([error for _, error in self.met.values()])
 
     def _discard_old(self) -> None:
         oldest = time.monotonic() - KEPT_SECONDS
-        while self._met and (line := next(iter(self._met))) and self._met[line][0] < oldest:
-            del self._met[line]
+        while self.met and (line := next(iter(self.met))) and self.met[line][0] < oldest:
+            del self.met[line]
 
 
 def unreadable_rows(db: Session) -> UnreadableRows:

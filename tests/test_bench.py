@@ -4,7 +4,7 @@ from contextlib import closing
 import pytest
 from conftest import HERE, run
 
-from storage.sqlite import sqlite3
+from storage.sqlite_connection import sqlite3
 
 pytestmark = pytest.mark.long
 

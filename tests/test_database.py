@@ -21,11 +21,10 @@ from models import Contact
 from resources import open_database
 from settings import Settings
 from storage import Database, DatabaseBroken, connect
-from storage.base import Statement
-from storage.cells import read_time
-from storage.file_lock import FileLock
+from storage.base import Statement, read_time
 from storage.postgresql import MAX_CONCURRENT
-from storage.sqlite import PRAGMAS
+from storage.sqlite import FileLock
+from storage.sqlite_connection import PRAGMAS
 from storage.unreadable import UnreadableRow, UnreadableRows
 
 PROMISED = {

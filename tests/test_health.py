@@ -19,10 +19,10 @@ from storage import Database
 from storage.base import Base
 from storage.database import DatabaseBroken
 from storage.postgresql import SESSION_SETTINGS
-from storage.sqlite import (
+from storage.sqlite import FileLock
+from storage.sqlite_connection import (
     PRAGMAS,
     WRITER_PRAGMAS,
-    FileLock,
     sqlite3,  # two copies of SQLite in a process share no locks
 )
 from storage.unreadable import UnreadableRow

@@ -21,7 +21,7 @@ from sqlalchemy.sql.elements import quoted_name
 from logs import JsonFormatter, StderrHandler
 from models.set_aside import SORRY
 from phone import Phone
-from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
+from storage.sqlite_connection import sqlite3  # two copies of SQLite in one process share no locks
 
 # Root may open anything, unless it gives that right away.
 BOUND = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from models.delivery import IS_PAUSING
 from storage import Database, connect, maintenance_transaction
-from storage.sqlite import sqlite3
+from storage.sqlite_connection import sqlite3
 
 VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
 TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}

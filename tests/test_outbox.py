@@ -13,8 +13,7 @@ from owing import count, owe, owe_many
 
 from commands import cli
 from models.outbox import PAGE_SIZE
-from storage.file_lock import FileLock
-from storage.sqlite import SQLite
+from storage.sqlite import FileLock, SQLite
 
 GONE = "https://gone.example/"
 MANY = 3 * PAGE_SIZE

@@ -19,7 +19,7 @@ from models.dialog import DialogStep
 from models.set_aside import MAX_SORRY, SORRY
 from phone import new_sid
 from storage.base import Base, Statement
-from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
+from storage.sqlite_connection import sqlite3  # two copies of SQLite in one process share no locks
 from worker.expiry import EXPIRED_AT_ONCE, ExpireSilent, expire_silent
 from worker.results import claim_due, run_attempt
 

@@ -1,23 +1,29 @@
 """Which questions the answers until now lead to."""
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from models.questionnaire.answers import KINDS
 from models.questionnaire.schema import Between, Condition, Question, Questionnaire
 
 
-def path(questionnaire: Questionnaire, values: Mapping[str, str | None]) -> Iterator[Question]:
-    """The questions that these values of answers lead to, in order.
+class Answered(Protocol):
+    """An answer, as far as the path depends on it: no value where the question was skipped."""
 
-    `values` are by key, None where the question was skipped. Those of questions off the path do
-    not count.
+    value: str | None
+
+
+def path(questionnaire: Questionnaire, answers: Mapping[str, Answered]) -> Iterator[Question]:
+    """The questions that these answers, by key, lead to, in order.
+
+    Those to questions off the path do not count.
     """
     on_path: dict[str, str | None] = {}
     for question in questionnaire.questions:
         if question.only_if and not _is_asked(questionnaire, question, on_path):
             continue
-        if question.key in values:
-            on_path[question.key] = values[question.key]
+        if question.key in answers:
+            on_path[question.key] = answers[question.key].value
         yield question
 
 

@@ -24,7 +24,7 @@ from patching import patch_item
 
 from settings import Settings
 from smsconvo import create_app
-from storage.sqlite import PRAGMAS, WRITER_PRAGMAS
+from storage.sqlite_connection import PRAGMAS, WRITER_PRAGMAS
 
 PR_SET_PTRACER, ANYBODY = 0x59616D61, ctypes.c_ulong(-1)  # prctl(2): Yama lets only parents trace
 

@@ -31,7 +31,7 @@ from conftest import (
 from warm import WarmProcess
 
 from phone import Phone, TwilioError, new_sid
-from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
+from storage.sqlite_connection import sqlite3  # two copies of SQLite in one process share no locks
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 REPLIES = (*QUESTIONS, THANKS)

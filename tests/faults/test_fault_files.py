@@ -20,7 +20,7 @@ import requests
 from conftest import until
 from rig import Guests, Server, Text, audit, running
 
-from storage.sqlite import sqlite3
+from storage.sqlite_connection import sqlite3
 
 LANES = 4  # servers at a time: most of a round is waiting
 GUESTS = 2

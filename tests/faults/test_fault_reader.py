@@ -8,7 +8,10 @@ from conftest import QUESTIONS
 
 from phone import TwilioError
 from storage import Database
-from storage.sqlite import PRAGMAS, sqlite3  # two copies of SQLite in a process share no locks
+from storage.sqlite_connection import (  # two copies of SQLite in a process share no locks
+    PRAGMAS,
+    sqlite3,
+)
 
 MIB = 1024 * 1024
 

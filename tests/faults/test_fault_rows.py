@@ -36,7 +36,7 @@ from models.set_aside import SET_ASIDE, SORRY
 from phone import CookieJar, TwilioError, new_sid
 from smsconvo import create_app
 from storage.base import Base
-from storage.sqlite import sqlite3  # two copies of SQLite in one process share no locks
+from storage.sqlite_connection import sqlite3  # two copies of SQLite in one process share no locks
 from storage.unreadable import UnreadableRow
 from worker.expiry import ExpireSilent
 from worker.results import claim_due, run_attempt

@@ -27,7 +27,7 @@ from conftest import ACCOUNT_SID, AUTH_TOKEN, FEEDBACK, HERE, NUMBER
 from rig import NOWHERE, REPLIES, TEXTS, TMPFS, Guests, Text, audit, serving
 
 from phone import Phone, TwilioError, new_sid
-from storage.sqlite import PRAGMAS
+from storage.sqlite_connection import PRAGMAS
 
 BARE = Path(__file__).with_name("bare.py")
 CALLS = ("pwrite64", "fsync,fdatasync", "ftruncate", "openat")

@@ -33,7 +33,7 @@ from models import Contact
 from models.decision import Decision
 from models.turn import Reply, save
 from phone import new_sid
-from storage.sqlite import WRITER_PRAGMAS, sqlite3, sqlite_engine
+from storage.sqlite_connection import WRITER_PRAGMAS, sqlite3, sqlite_engine
 
 PUBLIC = "https://sms.example.org"  # of all servers, as behind one proxy: their answers name it
 COPIES, THREADS = 10, 16

@@ -27,13 +27,14 @@ import commands
 from gateway.webhook import Environ, Form, Webhook
 from logs import log_event
 from models import IncomingText
+from models.set_aside import take
 from models.turn import Reply
 from phone import new_sid
-from smsconvo import create_app, process_text
+from smsconvo import create_app
 from storage.database_files import DatabaseFiles
-from storage.file_lock import FileLock
 from storage.postgresql import PostgreSQL
-from storage.sqlite import PRAGMAS, WRITER_PRAGMAS, SQLite, Writer, sqlite3
+from storage.sqlite import FileLock, SQLite, Writer
+from storage.sqlite_connection import PRAGMAS, WRITER_PRAGMAS, sqlite3
 from worker.results import encode
 
 
@@ -142,12 +143,12 @@ def sleep_on() -> None:
 def take_a_second() -> None:
     """No protection is out, but there is time to stop the server under a text."""
 
-    def take_slowly(db: Session, **options: object) -> Reply:
+    def take_slowly(*arguments: object, **options: object) -> Reply:
         print("under way", flush=True)
         time.sleep(1)
-        return process_text(db, **options)
+        return take(*arguments, **options)
 
-    patch("smsconvo", "process_text", take_slowly)
+    patch("models.set_aside", "take", take_slowly)
 
 
 def open_door() -> None:
