@@ -1,6 +1,5 @@
 """`check`: what is wrong with the questionnaire files, and what they cost to send."""
 
-import json
 import os
 import shutil
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from commands.terminal import echo, pluralize
+from commands.terminal import echo, pluralize, print_json
 from models import Questionnaire
 from models.questionnaire import loader
 from models.questionnaire.costs import Cost, CostReport, SentText
@@ -33,7 +32,7 @@ def check(price: float | None, strict: bool, as_json: bool) -> None:
             "questionnaires": [as_dict(*named, price) for named in reports.items()],
             "findings": [problem_as_dict(problem) for problem in problems],
         }
-        echo(json.dumps(content, indent=2, ensure_ascii=False))
+        print_json(content, indent=2)
     else:
         if not has_errors:
             echo("\n\n".join("\n".join(tabulate(*named, price)) for named in reports.items()))

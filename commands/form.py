@@ -1,33 +1,33 @@
 """`form`: what a Google Form asks, how answers get into it, and what would keep them out."""
 
-import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import click
-import msgspec
+from sqlalchemy.exc import DBAPIError
 
 from commands.check import print_problems, problem_as_dict
-from commands.terminal import echo, pluralize
-from models import Delivery, InvalidQuestionnaire, Questionnaire
+from commands.form_check import Checked, NamedForm, check_questionnaires
+from commands.group import short_message
+from commands.terminal import MAX_LINES, describe_more, echo, escape, pluralize, print_json
+from models import Delivery
 from models.delivery import new_webhook_id
 from models.failures import describe
-from models.google_form.address import is_edit_url, response_url
+from models.google_form.address import form_id, is_public, response_url
 from models.google_form.options import list_options
 from models.google_form.page import FormPage, one_line
-from models.google_form.preflight import find_form_problems, find_problems
-from models.google_form.proposal import is_prefilled, propose, read_prefilled, render
-from models.google_form.sample import TEST, build_test_row
-from models.questionnaire import loader, mapping
+from models.google_form.proposal import is_prefilled
+from models.google_form.sample import TEST, build_test_row, describe_unmarked
 from models.questionnaire.problem import Problem
-from models.receiver_form import ReceiverForm, form_url
+from models.receiver_form import ReceiverForm, group_by_form
 from resources import open_database
 from settings import Settings, SettingsError
+from storage import Database, DatabaseBroken
+from storage.unreadable import UnreadableRow
 from storage.versions import known_versions, read_version
 from worker.form_page import MAX_PAGE_BYTES, Look, follow_short_link, look, read_page
 from worker.http_client import InvalidRequest, RequestFailed
@@ -36,22 +36,27 @@ from worker.results import attempt
 HOW_TO_SHARE = "In the editor, publish it, copy the responder link, and name that."
 NOT_A_FORM = f"This is no address of a Google Form. {HOW_TO_SHARE}"
 OF_AN_EDITOR = (
-    "This is the address of the form's editor, and that of its public page does not follow from it."
-    f" {HOW_TO_SHARE}"
+    f"This is an address of the form's editor, and leads to no page of it. {HOW_TO_SHARE}"
 )
-NO_DATA = (
-    "The page holds nothing about the form. Open it in a browser, save it, and use --page FILE;"
-    " or name a pre-filled link whose fields hold our names, such as Question1."
-)
-
-
-class Checked(NamedTuple):
-    """A questionnaire, with the mapping that was checked, and what is wrong with that."""
-
-    name: str
-    questionnaire: Questionnaire
-    proposal: str  # TOML to paste, or "" if its file maps this form already
-    problems: list[Problem]
+UNPUBLISHED = {"sign_in", "restricted", "no_form"}  # what an id of the editor finds then
+NO_QUESTIONS = "The form has no questions. Add one for each answer that should get there."
+NOT_KEPT = "What the form is like now is not kept."
+# Why there is no form to see, by its cause, where results do not matter yet.
+ABSENCES = {
+    "no_data": "The page holds nothing about the form. Open it in a browser, save it, and use"
+    " --page FILE; or name a pre-filled link whose fields hold our names, such as Question1.",
+    "sign_in": "The form wants a sign-in. Open it to anybody who has the link, without verified"
+    " e-mail addresses, files to upload, or a limit to one response.",
+    "restricted": "The form is not open to everybody. Publish it, for anybody who has the link.",
+    "closed": "The form takes no more responses. Let it accept responses again.",
+    "no_form": "There is no form at this address. Correct the address, or restore the form.",
+    "bad_fields": "Google does not understand the address. Correct it.",
+    "captcha": "Google asked for a captcha. Open the page in a browser, save it, and use"
+    " --page FILE.",
+    "redirect": "It redirects to {detail}, where no form is. Open it in a browser, and name the"
+    " address that the form has there.",
+    "http": "HTTP {status}, and not the form's page. Try again later.",
+}
 
 
 @click.command()
@@ -72,144 +77,139 @@ def form(
     """Find out whether answers get into a Google Form.
 
     It lists what the form asks, proposes which answer goes where, and checks that, or what the
-    questionnaire's file says. URL is the form's public address, or a pre-filled link: if its fields
+    questionnaire's file says. URL is an address of the form, or a pre-filled link: if its fields
     hold our names, such as Question1, the mapping is read from it.
     """
     settings = Settings.from_env(os.environ)
     if send_test and not name:
         raise click.UsageError("--send-test needs --for NAME, whose answers would go there.")
-    url = find_public_url(url, settings)
-    found = read_file(file, url) if file else look_at(url, settings)
-    if found.page is None and not (found.cause == "no_data" and is_prefilled(url)):
-        raise SettingsError(describe_absence(found))
-    checked = list(check_questionnaires(settings, url, name, found.page))
-    (print_as_json if as_json else print_as_text)(response_url(url), found.page, checked)
-    if found.page:
-        save_accepted(settings, url, found.page, checked)
+    named = find_form(url, file, settings)
+    checked = check_questionnaires(settings.questionnaires, name, named)
+    accepted = accept(settings, named, checked)
+    (print_as_json if as_json else print_as_text)(named, checked, accepted)
     if send_test:
         for each in checked:
-            send_test_row(settings, each, found.page, yes)
-    if any(problem.is_error for each in checked for problem in each.problems):
+            send_test_row(settings, each, named.page, yes)
+    found = [problem for each in checked for problem in each.problems]
+    if any(problem.is_error for problem in [*named.problems, *found]):
         sys.exit(os.EX_CONFIG)
 
 
-def find_public_url(url: str, settings: Settings) -> str:
-    """The address of a form's page, or a pre-filled link; SettingsError for all others."""
+def find_form(url: str, file: Path | None, settings: Settings) -> NamedForm:
+    """The form that an address, or a saved page, is of; SettingsError for all else."""
+    link = follow_link(url, settings)
+    if file:
+        found = read_saved(file, link)
+    else:
+        found = look(link, allow_private=settings.allow_private_receivers)
+    if found.page is None and not (found.cause == "no_data" and is_prefilled(link)):
+        leads_nowhere = not is_public(link) and found.cause in UNPUBLISHED
+        raise SettingsError(OF_AN_EDITOR if leads_nowhere else describe_absence(found))
+    if found.page and not found.page.questions:
+        raise SettingsError(NO_QUESTIONS)
+    return NamedForm(link, response_url(link, found.page.id if found.page else ""), found.page)
+
+
+def follow_link(url: str, settings: Settings) -> str:
+    """An address of a form, or a pre-filled link; SettingsError for all others."""
     try:
         url = follow_short_link(url, allow_private=settings.allow_private_receivers)
-        if is_edit_url(url):
-            raise SettingsError(OF_AN_EDITOR)
         response_url(url)
     except (RequestFailed, InvalidRequest) as error:
-        raise SettingsError(f"The short link cannot be followed. {error}") from None
-    except SettingsError:
-        raise
+        raise SettingsError(f"The short link cannot be followed. {escape(str(error))}") from None
     except ValueError:
         raise SettingsError(NOT_A_FORM) from None
     return url
 
 
-def look_at(url: str, settings: Settings) -> Look:
-    """What the form's page says now."""
-    return look(url, allow_private=settings.allow_private_receivers)
-
-
-def read_file(path: Path, url: str) -> Look:
-    """The same of a page that was saved; SettingsError for a file that cannot be one."""
+def read_saved(path: Path, url: str) -> Look:
+    """What a page says that was saved; SettingsError for a file that cannot be this form's."""
     if path.stat().st_size > MAX_PAGE_BYTES:
         raise SettingsError(f"--page: {path} is larger than 2 MiB. Name the page of a form.")
-    return read_page(path.read_text("utf-8", "replace"), url)
+    found = read_page(path.read_text("utf-8", "replace"), url)
+    if found.page and is_public(url) and found.page.id not in ("", form_id(url)):
+        title = one_line(found.page.title)
+        sentence = f"--page: {path} is the page of another form, {title}. Save that of this form."
+        raise SettingsError(sentence)
+    return found
 
 
 def describe_absence(found: Look) -> str:
     """Why there is no form to see, and what to do."""
-    if found.cause == "no_data":
-        return NO_DATA
-    return describe(found.cause, found.status, found.detail)
+    if sentence := ABSENCES.get(found.cause):
+        return sentence.format(status=found.status, detail=escape(found.detail))
+    return escape(describe(found.cause, found.status, found.detail))
 
 
-def check_questionnaires(
-    settings: Settings, url: str, name: str | None, page: FormPage | None
-) -> Iterator[Checked]:
-    """Check this questionnaire, or all whose file says that they send to this form."""
-    catalog, problems = loader.examine(settings.questionnaires)
-    questionnaires = dict(catalog)
-    if name is None:
-        chosen = [each for each in questionnaires if sends_to(questionnaires[each], url)]
-    elif name in questionnaires and not questionnaires[name].is_counter:
-        chosen = [name]
-    else:
-        names = ", ".join(each for each in questionnaires if not questionnaires[each].is_counter)
-        raise SettingsError(f"--for: {name} is no questionnaire with questions. Name one: {names}.")
-    for each in chosen:
-        file = str(settings.questionnaires / f"{each}.toml")
-        raise_errors(problems, file)
-        yield check_mapping(each, questionnaires[each], url, page)
+def accept(settings: Settings, named: NamedForm, checked: list[Checked]) -> str:
+    """Accept the form as it is, if results go there; what became of that, or "".
+
+    A database that is not there, as where files are written elsewhere, keeps nothing from going on.
+    """
+    groups = group_by_form((each.name, each.questionnaire) for each in checked if each.sends)
+    if not groups or named.page is None:
+        return ""
+    try:
+        with open_database(settings) as database:
+            if reason := why_unfit(settings, database):
+                return f"{NOT_KEPT} {reason}"
+            for url, group in groups.items():
+                save = partial(ReceiverForm.save_accepted, url=url, page=named.page)
+                database.write(partial(save, questionnaires=group, now=database.now()))
+    except (DBAPIError, OSError, DatabaseBroken) as error:
+        return f"{NOT_KEPT} The database cannot be used: {short_message(error)}."
+    except UnreadableRow as error:
+        return f"{NOT_KEPT} {error}. Correct this row; see docs/operating.md."
+    return "The form is accepted as it is now."
 
 
-def raise_errors(problems: list[Problem], file: str) -> None:
-    """InvalidQuestionnaire for errors of a file, except for those of its mapping."""
-    errors = [each for each in problems if each.is_error and each.file == file]
-    if others := [str(each) for each in errors if each.part != "results"]:
-        raise InvalidQuestionnaire(*others)
-
-
-def sends_to(questionnaire: Questionnaire, url: str) -> bool:
-    """Whether results go to this form, by whichever of its addresses."""
-    results = questionnaire.results
-    return results is not None and form_url(results.url) == form_url(url)
-
-
-def check_mapping(
-    name: str, questionnaire: Questionnaire, url: str, page: FormPage | None
-) -> Checked:
-    """Check what the file maps if that is this form, or else what is proposed."""
-    known, proposal = read_prefilled(url, questionnaire), ""
-    if known or not sends_to(questionnaire, url):
-        results = propose(page, questionnaire, url, known)
-        proposal = render(results, page)
-        questionnaire = msgspec.structs.replace(questionnaire, results=results)
-    problems = list(mapping.find_problems(questionnaire))
-    if page and questionnaire.results.format == "json":
-        problems += find_form_problems(page)
-    elif page:
-        problems += find_problems(page, questionnaire)
-    return Checked(name, questionnaire, proposal, list(dict.fromkeys(problems)))
-
-
-def save_accepted(settings: Settings, url: str, page: FormPage, checked: list[Checked]) -> None:
-    """Accept the form as it is now, if results go there and there is a database to keep it in."""
-    if not checked or any(each.proposal for each in checked):
-        return
-    with open_database(settings) as database:
-        # To look into a file of SQLite would make it.
-        is_there = not settings.on_sqlite or os.path.exists(database.engine.url.database)
-        if is_there and read_version(database)[0] == known_versions()[-1]:
-            questionnaires = [(each.name, each.questionnaire) for each in checked]
-            accept = partial(ReceiverForm.save_accepted, url=form_url(url), page=page)
-            accept = partial(accept, questionnaires=questionnaires, now=database.now())
-            database.write(accept)
+def why_unfit(settings: Settings, database: Database) -> str:
+    """Why nothing can be kept in a database, or ""."""
+    # To look into a file of SQLite would make it.
+    path = database.engine.url.database
+    if settings.on_sqlite and not os.path.exists(path):
+        return f"There is no database at {path}. Set DATABASE_URL to that of `serve`."
+    if read_version(database)[0] != known_versions()[-1]:
+        return "The database is of another version. Run: python smsconvo.py upgrade"
+    return ""
 
 
 # What is shown ###############################################################
 
 
-def print_as_text(url: str, page: FormPage | None, checked: list[Checked]) -> None:
-    if page:
-        click.secho(f"{one_line(page.title)}: {url}", bold=True)
-        echo(f"  {describe_form(page)}")
-        for line in tabulate(page):
+def print_as_text(named: NamedForm, checked: list[Checked], accepted: str) -> None:
+    if named.page:
+        click.secho(f"{one_line(named.page.title)}: {named.url}", bold=True)
+        echo(f"  {describe_form(named.page)}")
+        for line in tabulate(named.page):
             echo(f"  {line}")
-        if not checked:
-            print_problems(list(find_form_problems(page)))
+    if not any(each.questionnaire for each in checked):
+        print_first(named.problems)
     for each in checked:
         if each.proposal:
-            echo(f"\nFor {each.name}.toml, to paste at its end:\n")
+            echo(f"\nFor {each.name}.toml, {describe_paste(each)}:\n")
             echo(each.proposal)
             echo()
-        print_problems([problem._replace(file=f"{each.name}.toml") for problem in each.problems])
+        print_first([problem._replace(file=f"{each.name}.toml") for problem in each.problems])
         if not each.problems:
             echo(f"{each.name}: all is well.", fg="green")
+    if accepted:
+        echo(accepted)
+
+
+def describe_paste(checked: Checked) -> str:
+    """Where a proposal goes."""
+    target = "in the place of its [results]" if checked.replaces else "at its end"
+    condition = "" if checked.is_valid else " once the errors below are corrected"
+    return f"to paste {target}{condition}"
+
+
+def print_first(problems: Sequence[Problem]) -> None:
+    """Print some problems, errors first, and how many more there are."""
+    ordered = sorted(problems, key=lambda problem: not problem.is_error)
+    print_problems(ordered[:MAX_LINES])
+    if more := describe_more(len(problems)):
+        click.echo(more, err=True)
 
 
 def describe_form(page: FormPage) -> str:
@@ -241,13 +241,11 @@ def tabulate(page: FormPage) -> Iterator[str]:
         yield "  ".join([*cells, f"{title}: {options}" if options else title]).rstrip()
 
 
-def print_as_json(url: str, page: FormPage | None, checked: list[Checked]) -> None:
+def print_as_json(named: NamedForm, checked: list[Checked], accepted: str) -> None:
     content = {
-        "url": url,
-        "form": page and msgspec.to_builtins(page),
-        "findings": [problem_as_dict(problem) for problem in find_form_problems(page)]
-        if page
-        else [],
+        "url": named.url,
+        "form": named.page,
+        "findings": [problem_as_dict(problem) for problem in named.problems],
         "questionnaires": [
             {
                 "name": each.name,
@@ -256,8 +254,9 @@ def print_as_json(url: str, page: FormPage | None, checked: list[Checked]) -> No
             }
             for each in checked
         ],
+        "accepted": accepted or None,
     }
-    echo(json.dumps(content, indent=2, ensure_ascii=False))
+    print_json(content, indent=2)
 
 
 # A row to test with ##########################################################
@@ -267,15 +266,17 @@ def send_test_row(
     settings: Settings, checked: Checked, page: FormPage | None, is_agreed: bool
 ) -> None:
     """Send a row marked TEST, if that is agreed to, and say whether it was recorded."""
-    url = checked.questionnaire.results.url
-    if not is_agreed:
-        click.confirm(f"Send one row marked {TEST} to {url}?", abort=True, err=True)
+    results = checked.questionnaire.results
     now, webhook_id = datetime.now(UTC), new_webhook_id()
     payload = build_test_row(checked.questionnaire, page, webhook_id, now)
-    format = checked.questionnaire.results.format
-    row = Delivery(url=url, format=format, webhook_id=webhook_id, payload=payload)
+    unmarked = describe_unmarked(payload, page)
+    what = f"without {TEST}, as no question takes it: {unmarked}" if unmarked else f"marked {TEST}"
+    if not is_agreed:
+        click.confirm(f"Send to {results.url} one row {what}?", abort=True, err=True)
+    row = Delivery(url=results.url, format=results.format, webhook_id=webhook_id, payload=payload)
     outcome = attempt(row, settings, now, page.confirmation if page else "")
     if outcome.error:
-        raise click.ClickException(f"The row for {checked.name} was not recorded. {outcome.error}")
-    text = f"{checked.name}: the form has recorded a row marked {TEST}. Delete it there."
+        sentence = f"The row for {checked.name} was not recorded. {escape(outcome.error)}"
+        raise click.ClickException(sentence)
+    text = f"{checked.name}: the form has recorded a row {what}. Delete it there."
     click.secho(text, fg="green", err=True)

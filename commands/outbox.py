@@ -12,10 +12,9 @@ from itertools import chain
 from operator import attrgetter
 
 import click
-import msgspec
 
 from commands.database import ROW_ID, ready_database
-from commands.terminal import escape
+from commands.terminal import MAX_LINES, describe_more, escape, print_json
 from models import Attempt, Delivery, ReceiverForm
 from models import outbox as results
 from models.google_form.address import page_url
@@ -69,8 +68,11 @@ def print_forms(database: Database) -> None:
         names = [name for name, _ in forms[form.url]]
         command = f"form {page_url(form.url)} --for {names[0]}"
         click.echo(f"The form of {', '.join(names)} {form.describe()}. Run: {command}")
-        for name, problem in form.find_misfits(forms[form.url]):
+        misfits = list(form.find_misfits(forms[form.url]))
+        for name, problem in misfits[:MAX_LINES]:
             click.echo(f"    {escape(str(problem._replace(file=f'{name}.toml')))}")
+        if more := describe_more(len(misfits)):
+            click.echo(f"    {more}")
 
 
 def print_state(delivery: Delivery, paused: set[str]) -> None:
@@ -115,11 +117,6 @@ def as_dict(delivery: Delivery, paused: set[str]) -> dict[str, object]:
         "created_at": delivery.created_at,
         "delivered_at": delivery.delivered_at,
     }
-
-
-def print_json(content: dict[str, object], indent: int = -1) -> None:
-    line = escape(msgspec.json.encode(content).decode())  # there is no line end in it
-    click.echo(msgspec.json.format(line, indent=indent) if indent > 0 else line)
 
 
 def find_undelivered(database: Database) -> Iterator[Delivery]:

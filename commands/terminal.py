@@ -1,16 +1,19 @@
 """The terminal as a phone, and what commands print."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
 import click
+import msgspec
 
 from models.failures import UNSAFE
 from phone import Phone, TwilioError
 from settings import Settings
 
 PROMPT = "> "
+MAX_LINES = 20  # of a list as long as a stranger likes
 
 from_option = click.option(
     "--from", "sender", default="+14158675308", show_default=True, help="Who texts."
@@ -71,3 +74,17 @@ def escape(text: str) -> str:
 def pluralize(count: int, noun: str) -> str:
     """The count and the noun: "1 text", "2 texts"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def describe_more(count: int) -> str:
+    """How many of a list are left out, to go behind MAX_LINES of it; "" if none is."""
+    return f"and {count - MAX_LINES:,} more" if count > MAX_LINES else ""
+
+
+def print_json(content: object, indent: int | None = None) -> None:
+    """Print JSON, on one line without `indent`, with what could move the cursor escaped."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    # Unlike msgspec, json writes what is no Unicode, as in the name of a file.
+    values = msgspec.to_builtins(content)
+    text = json.dumps(values, ensure_ascii=False, indent=indent, separators=separators)
+    click.echo("\n".join(map(escape, text.split("\n"))))

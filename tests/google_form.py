@@ -52,6 +52,7 @@ class GoogleForm:
     markup: Literal["plain", "today", "older"] = "today"
     padding: int = 300_000  # bytes before what matters
     id: str = "1FAIpQLSd" + "x" * 8
+    edit_id: str = "1kjl7hDg"  # of the editor; a published form is found by it, too
     # What the form is like today.
     state: Literal["open", "closed", "sign_in", "restricted", "captcha", "deleted", "busy"] = "open"
     # Where observations differ.
@@ -105,6 +106,11 @@ class GoogleForm:
         return f"{self.base}/viewform"
 
     @property
+    def edit_url(self) -> str:
+        """Where its owner changes it."""
+        return f"{self.base.removesuffix(f'e/{self.id}')}{self.edit_id}/edit"
+
+    @property
     def sections(self) -> list[list[Question]]:
         """The questions of each section."""
         sections: list[list[Question]] = [[]]
@@ -124,6 +130,8 @@ class GoogleForm:
         with self._lock:
             self.requests.append((method, url.path, fields or {}))
         name = url.path.rpartition("/")[2]
+        if url.path == f"/forms/d/{self.edit_id}/viewform" and self.state != "deleted":
+            return 302, self.page_url, ""
         if not url.path.startswith(f"/forms/d/e/{self.id}/") or self.state == "deleted":
             return 404, "", self._page("404", "")
         if self.state == "busy":

@@ -9,6 +9,8 @@ from commands import cli
 from models.questionnaire.answers import KINDS
 from settings import Settings
 from storage import connect
+from storage.base import Base
+from storage.versions import known_versions
 
 README = (HERE / "README.md").read_text("utf-8")
 SOURCE = (HERE / "settings.py").read_text("utf-8")
@@ -109,6 +111,13 @@ def test_the_map_has_every_room_and_every_module():
     mapped = list(map_of_files())
     assert set(mapped) ^ ((files | rooms) - elsewhere) == set()
     assert len(mapped) == len(set(mapped))
+
+
+def test_operating_names_every_table_and_the_version_of_the_database():
+    for table in Base.metadata.tables:
+        assert re.search(rf"^\| `{table}` \|", OPERATING, re.M), table
+    version = known_versions()[-1]
+    assert f'"found": "{version}", "needed": "{version}"' in OPERATING
 
 
 def test_every_event_of_the_log_is_explained():

@@ -11,8 +11,8 @@ from models.google_form.address import (
     form_id,
     is_apps_script,
     is_echo,
-    is_edit_url,
     is_google_form,
+    is_public,
     is_response_url,
     is_short_link,
     is_sign_in,
@@ -101,11 +101,13 @@ def test_every_address_of_a_form_leads_to_where_it_takes_answers(url):
     assert form_id(url) == "1FAIpQLSdEXAMPLE"
 
 
-def test_the_id_of_the_editor_is_kept_as_it_is():
+def test_the_id_of_the_editor_gives_way_to_the_public_one():
     edit = "https://docs.google.com/forms/d/1kjl7hDg/edit#responses"
-    assert is_edit_url(edit)
+    assert not is_public(edit) and is_public(f"{FORM}/viewform")
     assert response_url(edit) == "https://docs.google.com/forms/d/1kjl7hDg/formResponse"
-    assert not is_edit_url(response_url(edit)) and not is_edit_url(f"{FORM}/viewform")
+    assert response_url(edit, "1FAIpQLSdEXAMPLE") == f"{FORM}/formResponse"
+    assert response_url(FORM, "1FAIpQLSdOTHER") == f"{FORM}/formResponse"
+    assert response_url(edit, "../../x") == response_url(edit, "") == response_url(edit)
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,14 @@ def test_a_form_that_takes_nothing_is_a_problem_while_it_does(webhook, form, loo
     assert state(webhook) == (False, None)
 
 
+def test_a_form_that_lost_its_questions_has_changed_and_is_not_closed(webhook, form, look):
+    look()
+    form.questions.clear()
+    webhook.clock.pass_(days=1)
+    look()
+    assert state(webhook) == (True, "mapping")
+
+
 def test_what_hides_a_form_for_a_while_is_no_change(webhook, form, look):
     look()
     for hidden in ("busy", "captcha"):

@@ -248,7 +248,7 @@ def test_a_form_has_1_to_100_sections(judge, pages):
 
 ANSWERED = f'Write "{FORM}".'
 SHORT = "It is a short link: open it, and write the address that it leads to, with formResponse"
-EDITED = 'Write "https://docs.google.com/forms/d/1AbC/formResponse".'
+EDITED = "It is of the form's editor. Write the public one, which this says: form https://"
 
 
 @pytest.mark.parametrize(

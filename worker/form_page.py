@@ -29,7 +29,7 @@ OF_FORMS = {"sign_in", "restricted", "closed", "no_form"}  # causes that are the
 class Look(NamedTuple):
     """What a look at a form's page has found: the form, or why there is none to see."""
 
-    page: FormPage | None = None
+    page: FormPage | None = None  # without questions where an open form has none
     cause: str | None = None  # one of models.failures.CAUSES, or "no_data"
     status: int | None = None
     detail: str = ""
@@ -83,6 +83,8 @@ def read_page(html: str, url: str) -> Look:
     if page.shows_form:
         form = page.form if page.form and page.form.questions else None
         return Look(form, None if form else "no_data", status=200, is_open=True)
+    if page.form and page.can_be_sent:  # a form that asks nothing yet, or any more
+        return Look(page.form, status=200, is_open=True)
     if page.asks_for_captcha:
         return Look(cause="captcha", status=200)
     return Look(cause="closed" if page.names_form else "no_data", status=200)

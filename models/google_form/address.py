@@ -17,7 +17,7 @@ ECHO_HOSTS = {"script.googleusercontent.com"}  # where a web app's answer is fet
 OF_GOOGLE = (".google.com", ".googleusercontent.com", "forms.gle")  # which need https
 # A domain of Google Workspace and the number of an account may stand in between.
 FORM_PATH = re.compile(r"(?:/a/[^/]+)?/forms(?:/u/\d+)?/d/(e/)?([\w-]+)(?:/(\w*))?/?")
-OF_EDITORS = {"", "edit", "prefill", "preview"}
+ID = re.compile(r"[\w-]+")
 
 
 def is_google_form(url: str) -> bool:
@@ -32,9 +32,12 @@ def is_response_url(url: str) -> bool:
     return match is not None and match[3] == "formResponse" and _is_safe(url)
 
 
-def response_url(url: str) -> str:
-    """The address where the form takes answers; ValueError if `url` names no form."""
-    return _form_url(url, "formResponse")
+def response_url(url: str, public_id: str = "") -> str:
+    """The address where the form takes answers; ValueError if `url` names no form.
+
+    Where `url` has the id of the editor, `public_id` takes its place, if that is known.
+    """
+    return _form_url(url, "formResponse", public_id)
 
 
 def page_url(url: str) -> str:
@@ -54,10 +57,10 @@ def page_name(url: str) -> str:
     return match[3] or "" if match else ""
 
 
-def is_edit_url(url: str) -> bool:
-    """Whether this is the address of a form's editor, which nobody else can open."""
+def is_public(url: str) -> bool:
+    """Whether an address has the public id of a form, and not that of its editor."""
     match = _match_form(url)
-    return match is not None and not match[1] and (match[3] or "") in OF_EDITORS
+    return match is not None and match[1] is not None
 
 
 def is_short_link(url: str) -> bool:
@@ -81,13 +84,16 @@ def is_sign_in(url: str) -> bool:
     return _split(url, SIGN_IN_HOSTS) is not None
 
 
-def _form_url(url: str, page: str) -> str:
+def _form_url(url: str, page: str, public_id: str = "") -> str:
     match = _match_form(url)
     if match is None:
         raise ValueError("This is not the address of a Google Form.")
+    id = f"{match[1] or ''}{match[2]}"
+    if not match[1] and ID.fullmatch(public_id):
+        id = f"e/{public_id}"
     parts = urlsplit(url)
     scheme = "https" if _needs_https(parts) else parts.scheme
-    return f"{scheme}://{parts.netloc}/forms/d/{match[1] or ''}{match[2]}/{page}"
+    return f"{scheme}://{parts.netloc}/forms/d/{id}/{page}"
 
 
 def _match_form(url: str) -> re.Match[str] | None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from models.google_form.address import form_id, page_name
+from models.google_form.fields import OF_PAGE
 from models.google_form.markup import Document, read_document
 from models.google_form.page import FormPage, find_data, has_items, read_form
 
@@ -41,6 +42,11 @@ class AnswerPage:
         """Whether only a person gets on from here."""
         is_marked = "g-recaptcha" in self.document.classes
         return is_marked or "data-sitekey" in self.document.data_names
+
+    @property
+    def can_be_sent(self) -> bool:
+        """Whether there is what a page sends with its answers, as that of a closed form has not."""
+        return not self.document.fields.isdisjoint(OF_PAGE)
 
     @property
     def names_form(self) -> bool:

@@ -18,10 +18,11 @@ from models.google_form.page import FormPage, FormQuestion, one_line
 from models.questionnaire.answers import KINDS
 from models.questionnaire.form_fields import sent_names, split_ways
 from models.questionnaire.problem import Problem
-from models.questionnaire.schema import Field, Question, Questionnaire
+from models.questionnaire.schema import MAX_PAGES, Field, Question, Questionnaire
 
 ALWAYS_SENT = {"From", "Event", "To", "Id", "StartedAt", "Conversation"}
 SPLIT_KINDS = {"date", "time", "duration"}  # that take a value in parts
+MAX_SUGGESTED = 10  # questions that a sentence names
 FREE_KINDS = {"short", "paragraph"}  # that take any text
 
 
@@ -64,7 +65,10 @@ def find_form_problems(page: FormPage) -> Iterator[Problem]:
 
 def wrong_pages(page: FormPage, questionnaire: Questionnaire) -> Iterator[Problem]:
     """Another number of sections than the questionnaire says."""
-    if questionnaire.results.pages != page.sections:
+    if page.sections > MAX_PAGES:
+        sentence = f"the form has {page.sections} sections, and pages can be {MAX_PAGES} at most."
+        yield Problem("results, pages", f"{sentence} Remove some sections from the form.")
+    elif questionnaire.results.pages != page.sections:
         sections = f"{page.sections} section{'s' * (page.sections != 1)}"
         sentence = f"the form has {sections}. Write pages = {page.sections} below [results]."
         yield Problem("results, pages", sentence)
@@ -98,6 +102,8 @@ def unfit_email(
 def _suggest_entry(page: FormPage, fields: dict[str, Field]) -> str:
     taken = {field.name for field in fields.values()}
     free = [str(question) for question in page.questions if question.entry not in taken]
+    if len(free) > MAX_SUGGESTED:
+        free[MAX_SUGGESTED:] = [f"or {len(free) - MAX_SUGGESTED:,} more"]
     return f"Map one of: {', '.join(free)}." if free else "Add a question there, and map that."
 
 

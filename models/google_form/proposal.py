@@ -1,39 +1,43 @@
 """A mapping of a questionnaire to a Google Form, guessed from its page or read from a link."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from models.google_form.address import response_url
-from models.google_form.fields import EMAIL, FIELD, entry_of
-from models.google_form.options import (
-    inline_table,
-    match_values,
-    own_values,
-    quote,
-)
+from models.google_form.fields import EMAIL, FIELD, OTHER, OTHER_TEXT, entry_of
+from models.google_form.options import inline_table, match_values, quote, sent_values
 from models.google_form.page import FormPage, FormQuestion, one_line
 from models.google_form.preflight import FREE_KINDS, needed_parts
-from models.questionnaire.answers import KINDS
 from models.questionnaire.form_fields import has_options, known_names, split_ways
-from models.questionnaire.schema import Field, Question, Questionnaire, Results
+from models.questionnaire.problem import Problem
+from models.questionnaire.schema import MAX_PAGES, Field, Questionnaire, Results
 from models.text import comparable
 
 # Titles, in comparable form, that forms give to what we send besides answers.
 TITLES = {
-    "From": {"from", "phone", "phone number", "telephone", "mobile", "sender", "number"},
-    "Event": {"event", "occasion"},
-    "Id": {"id", "result", "result id"},
-    "Name": {"name", "your name", "guest"},
-    "To": {"to"},
-    "StartedAt": {"started at", "started", "start"},
-    "CompletedAt": {"completed at", "completed", "end"},
-    "Conversation": {"conversation"},
+    "From": {"phone", "phone number", "telephone", "mobile", "sender"},
+    "Event": {"occasion"},
+    "Id": {"result", "result id"},
+    "Name": {"your name"},
+    "StartedAt": {"started"},
+    "CompletedAt": {"completed"},
 }
 SIMILAR = 0.6  # of two wordings that ask the same, at least
+UNFIT = 0.4  # what it costs that a question does not take the values: likeness alone is not enough
+MAX_PAIRS = 10_000  # of a name and a question that are compared, which takes a second
+MAX_LENGTH = 100  # characters of a title or a question that are looked at
+
+
+class Prefilled(NamedTuple):
+    """What a pre-filled link says: the entries by our names, and what is wrong with the link."""
+
+    entries: Mapping[str, str] = {}
+    problems: tuple[Problem, ...] = ()
 
 
 def propose(
@@ -42,21 +46,22 @@ def propose(
     url: str,
     known: Mapping[str, str] | None = None,
 ) -> Results:
-    """The [results] by which a questionnaire's answers go into this form.
+    """The [results] by which a questionnaire's answers go into this form, at this address.
 
     `known`: entries by our names, from a pre-filled link. They count more than any likeness.
     Without a page they are all that there is.
     """
-    found = dict(known or {})
-    found |= _guess(page, questionnaire, found) if page else {}
     results = msgspec.structs.replace(
         questionnaire.results or Results(url),
-        url=response_url(url),
+        url=url,
         format="form",
         fields={},
         values={},
-        pages=page.sections if page else 1,
+        pages=min(page.sections, MAX_PAGES) if page else 1,
     )
+    questionnaire = msgspec.structs.replace(questionnaire, results=results)
+    found = dict(known or {})
+    found |= _guess(page, questionnaire, found) if page else {}
     for name in filter(found.get, known_names(questionnaire)):
         question = page and page.by_entry.get(found[name])
         words = match_values(questionnaire, name, question.options) if question else {}
@@ -66,20 +71,50 @@ def propose(
     return results
 
 
-def read_prefilled(url: str, questionnaire: Questionnaire) -> dict[str, str]:
-    """The entries by our names, from a pre-filled link whose fields hold them."""
-    names = {comparable(name): name for name in known_names(questionnaire)}
-    found: dict[str, str] = {}
-    for field, value in parse_qsl(urlsplit(url).query):
-        name = names.get(comparable(value))
-        if name and FIELD.fullmatch(field):
-            found[name] = entry_of(field) or field
-    return found
-
-
 def is_prefilled(url: str) -> bool:
     """Whether an address holds answers to questions of a form."""
     return any(entry_of(field) for field, _ in parse_qsl(urlsplit(url).query))
+
+
+def read_prefilled(url: str, page: FormPage | None, questionnaire: Questionnaire) -> Prefilled:
+    """The entries by our names, from a pre-filled link whose fields hold them.
+
+    Questions that hold no text cannot hold a name; without a page, it is not known which these are.
+    """
+    names = {comparable(name): name for name in known_names(questionnaire)}
+    found: dict[str, set[str]] = {}
+    problems = []
+    for field, value in parse_qsl(urlsplit(url).query):
+        entry = entry_of(field) or field
+        if not (FIELD.fullmatch(field) and _holds_text(field, value, page)):
+            continue
+        if name := names.get(comparable(value)):
+            found.setdefault(name, set()).add(entry)
+        elif field != EMAIL:
+            sentence = f"holds {quote(one_line(value))}, which is not a name of ours. Fill it with"
+            sentence = f"{sentence} one of {', '.join(names.values())}."
+            problems.append(Problem(f"link, {entry}", sentence, is_error=False))
+    problems += [_repeated(name, entries) for name, entries in found.items() if len(entries) > 1]
+    if is_prefilled(url) and not (found or problems):
+        sentence = "holds no name of ours, so all is guessed. Fill text questions with names."
+        problems.append(Problem("link", sentence, is_error=False))
+    entries = {name: entries.pop() for name, entries in found.items() if len(entries) == 1}
+    return Prefilled(entries, tuple(problems))
+
+
+def _holds_text(field: str, value: str, page: FormPage | None) -> bool:
+    """Whether a field of a link can hold any text: a name of ours, if its author meant one."""
+    question = page and page.by_entry.get(entry_of(field))
+    if field.endswith(OTHER_TEXT) or field == EMAIL:
+        return True
+    if field != entry_of(field) or value == OTHER:  # a part of a date or a time; no text
+        return False
+    return question is None or question.kind in FREE_KINDS
+
+
+def _repeated(name: str, entries: Iterable[str]) -> Problem:
+    sentence = f"{' and '.join(sorted(entries))} hold {name}, so none counts. Fill one with it."
+    return Problem("link", sentence)
 
 
 def _field(
@@ -95,9 +130,8 @@ def _field(
     parts = needed_parts(question)
     if parts and parts in split_ways(questionnaire, name):
         return Field(entry, as_=parts)
-    own_question = questionnaire.by_key.get(name)
     if question.has_other and has_options(questionnaire, name):
-        values = own_values(own_question) if own_question else None
+        values = sent_values(questionnaire, name)
         if values is None or any(words.get(each, each) not in question.options for each in values):
             return Field(entry, options=question.options)
     return entry
@@ -115,8 +149,8 @@ def _guess(
     free = [question for question in page.questions if question.entry not in known.values()]
     likeness = [
         (_likeness(questionnaire, name, question), -number, name, question)
+        for number, question in enumerate(free[: MAX_PAIRS // (len(names) or 1)])
         for name in names
-        for number, question in enumerate(free)
     ]
     for score, _, name, question in sorted(likeness, key=lambda each: each[:2], reverse=True):
         if score >= SIMILAR and name not in found and question.entry not in found.values():
@@ -137,47 +171,59 @@ def _in_order(
     """Our other questions: each gets the next of the form that can take its answers."""
     found: dict[str, str] = {}
     left = iter([question for question in free if question.entry not in used])
-    for own_question in questionnaire.questions:
-        if own_question.key not in taken:
-            fitting = next((question for question in left if _fits(own_question, question)), None)
-            found |= {own_question.key: fitting.entry} if fitting else {}
+    for key in questionnaire.by_key:
+        if key not in taken:
+            fitting = (question for question in left if _fits(questionnaire, key, question))
+            question = next(fitting, None)
+            found |= {key: question.entry} if question else {}
     return found
 
 
-def _fits(own_question: Question, question: FormQuestion) -> bool:
-    """Whether answers to this question of ours could be answers to that one."""
-    kind = KINDS[own_question.kind]
+def _fits(questionnaire: Questionnaire, name: str, question: FormQuestion) -> bool:
+    """Whether values of this name of ours could be answers to this question."""
     if parts := needed_parts(question):
-        return parts in kind.split_as
+        return parts in split_ways(questionnaire, name)
     if question.options:
-        return question.has_other and kind.has_options or own_values(own_question) is not None
+        values = sent_values(questionnaire, name)
+        return values is not None or question.has_other and has_options(questionnaire, name)
     return question.kind in FREE_KINDS
 
 
 def _likeness(questionnaire: Questionnaire, name: str, question: FormQuestion) -> float:
-    """How sure it is that a question of the form is for this name: from 0 to 2."""
+    """How sure it is that a question of the form is for this name: from 0 to 2.
+
+    A question of ours goes before the names that we send besides, where it has the words of the
+    title: "What is your name?" before Name.
+    """
     title = _plain(question.title)
     own_question = questionnaire.by_key.get(name)
-    if question.title.strip() == name:
+    if own_question and question.title.strip() == name:
         return 2
-    if title == _plain(name):
+    if own_question and title == _plain(name):
         return 1.5
     if own_question is None:
-        return 0.9 if title in TITLES.get(name, ()) else 0
-    return _likeness_of_texts(_plain(own_question.ask), title)
+        score = 0.9 if title == _plain(name) or title in TITLES.get(name, ()) else 0
+    else:
+        score = _likeness_of_texts(_plain(own_question.ask), title)
+    return score if not score or _fits(questionnaire, name, question) else score - UNFIT
 
 
 def _likeness_of_texts(ask: str, title: str) -> float:
+    """From 0 to 1.2; above 1 if all words of the title are in what we ask."""
     if not title or not ask:
         return 0
     all_words, words = set(ask.split()), set(title.split())
-    contained = 0.75 + 0.2 * len(words) / len(all_words) if words <= all_words else 0
-    return max(contained, SequenceMatcher(None, ask, title).ratio())
+    if words <= all_words:
+        return 1 + 0.2 * len(words) / len(all_words)
+    matcher = SequenceMatcher(None, ask, title)
+    is_near = min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= SIMILAR
+    return matcher.ratio() if is_near else 0  # which takes ten times as long
 
 
+@lru_cache(maxsize=1_000)
 def _plain(text: str) -> str:
     """Its words in comparable form; of a key such as favouriteMeal or favourite_meal, too."""
-    text = re.sub(r"\{[^{}]*\}", " ", text)
+    text = re.sub(r"\{[^{}]*\}", " ", text[:MAX_LENGTH])
     text = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", text).replace("_", " ")
     return " ".join(re.findall(r"\w+", comparable(text)))
 
@@ -185,14 +231,19 @@ def _plain(text: str) -> str:
 # As it stands in a file ######################################################
 
 
-def render(results: Results, page: FormPage | None) -> str:
-    """The mapping as TOML to paste, with the titles of the form's questions."""
+def render(results: Results, page: FormPage | None, known: Collection[str] = ()) -> str:
+    """The mapping as TOML to paste, with the titles of the form's questions.
+
+    Where some names were `known`, the others are marked as guesses.
+    """
     lines = ["[results]", f"url = {quote(results.url)}"]
     lines += [f"pages = {results.pages}"] if results.pages > 1 else []
     lines += ["partial = true"] if results.partial else []
     lines += ["[results.fields]"]
-    lines += [f"{name} = {_render(results.field(name))}{_comment(results, name, page)}"
-              for name in results.fields]  # fmt: skip
+    for name in results.fields:
+        is_guess = bool(known) and name not in known
+        comment = _comment(results, name, page, is_guess)
+        lines += [f"{name} = {_render(results.field(name))}{comment}"]
     if results.values:
         lines += ["[results.values]"]
         lines += [f"{name} = {inline_table(words)}" for name, words in results.values.items()]
@@ -207,6 +258,7 @@ def _render(field: Field) -> str:
     return quote(field.name)
 
 
-def _comment(results: Results, name: str, page: FormPage | None) -> str:
+def _comment(results: Results, name: str, page: FormPage | None, is_guess: bool) -> str:
     question = page and page.by_entry.get(results.field(name).name)
-    return f"  # {one_line(question.title)}" if question else ""
+    guess = " (a guess)" if is_guess else ""
+    return f"  # {one_line(question.title)}{guess}" if question else ""

@@ -50,7 +50,7 @@ def examine(directory: Path) -> tuple[Catalog, list[Problem]]:
         sentence = f"cannot be read: {error.strerror}. Make it a directory that can be."
         return Catalog({}), [Problem("", sentence, file=str(directory))]
     for path in paths:
-        questionnaire, found = _read(path)
+        questionnaire, found = read_file(path)
         problems += [problem._replace(file=str(path)) for problem in found]
         if questionnaire:
             loaded[path.stem] = questionnaire
@@ -62,12 +62,17 @@ def examine(directory: Path) -> tuple[Catalog, list[Problem]]:
     return Catalog(loaded), problems
 
 
-def _read(path: Path) -> tuple[Questionnaire | None, list[Problem]]:
-    """The questionnaire, as far as it can be read, and what is wrong with it."""
+def read_file(
+    path: Path, results: dict[str, Any] | None = None
+) -> tuple[Questionnaire | None, list[Problem]]:
+    """The questionnaire, as far as it can be read, and what is wrong with it.
+
+    With `results` that is the file as it would be with these in the place of its own.
+    """
     if NOT_UTF8.search(path.name):  # and each conversation is stored with that name
         return None, [Problem("", "its name is not UTF-8. Rename it.")]
     try:
-        content = _dates_as_text(load_toml(path))
+        content = _dates_as_text(load_toml(path) | ({"results": results} if results else {}))
     except RecursionError:
         return None, [Problem("", "is nested too deeply. Correct it there.")]
     except ValueError as error:

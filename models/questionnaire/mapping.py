@@ -6,7 +6,9 @@ from itertools import combinations
 
 from addresses import is_web_address
 from models.google_form.address import (
+    form_id,
     is_google_form,
+    is_public,
     is_response_url,
     is_short_link,
     response_url,
@@ -74,6 +76,8 @@ def _address_cure(url: str) -> str | None:
         return f"{sentence} formResponse in the place of viewform."
     if not is_google_form(url) or is_response_url(url):
         return None
+    if form_id(url) and not is_public(url):
+        return f"It is of the form's editor. Write the public one, which this says: form {url}"
     try:
         return f'Write "{response_url(url)}".'
     except ValueError:

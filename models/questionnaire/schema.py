@@ -20,13 +20,14 @@ from models.text import comparable, fold_case
 
 PLACEHOLDERS = ("name", "from", "to", "count", "event")
 REVIEW_PLACEHOLDERS = ("answers", "last")
+MAX_PAGES = 100  # sections of a Google Form
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Duration = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}[smhd]$")]
 Key = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
 Language = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
 Attempts = Annotated[int, Meta(ge=1, le=10)]
-Pages = Annotated[int, Meta(ge=1, le=100)]
+Pages = Annotated[int, Meta(ge=1, le=MAX_PAGES)]
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
