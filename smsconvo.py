@@ -48,7 +48,7 @@ UNCONFIRMED_RESULTS = (
     " retry them. See: outbox --help"
 )
 CHANGED_FORMS = (
-    "A Google Form that gets results has changed, or takes none as they are sent. See: outbox"
+    "A Google Form that gets results has changed, or would not record what is sent. See: outbox"
 )
 FILE_PROBLEMS = "The files have mistakes, so those from before are in use. See: check --help"
 UNREADABLE_ROWS = "Rows cannot be read. Until you correct them, {}."

@@ -218,7 +218,7 @@ class Conversation(Base):
         return Delivery(
             conversation_id=self.id,
             webhook_id=webhook_id,
-            url=questionnaire.results.receiver_url,
+            url=questionnaire.receiver_url,
             format=questionnaire.results.format,
             payload=build_payload(questionnaire, type, self._result_data(), webhook_id, now),
             created_at=now,

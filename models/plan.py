@@ -98,7 +98,7 @@ def _question_changes(before: Question, after: Question) -> Iterator[Change]:
 def _differing_fields(
     before: msgspec.Struct, after: msgspec.Struct, excluded: tuple[str, ...]
 ) -> list[str]:
-    names = [name for name in before.__struct_fields__ if name not in excluded]
+    names = [name for name in after.__struct_fields__ if name not in excluded]
     return [name for name in names if getattr(before, name) != getattr(after, name)]
 
 

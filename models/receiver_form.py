@@ -159,8 +159,8 @@ def group_by_form(questionnaires: Iterable[Named]) -> dict[str, list[Named]]:
     found: dict[str, list[Named]] = {}
     for name, questionnaire in questionnaires:
         results = questionnaire.results
-        if results and is_google_form(results.receiver_url) and results.format == "form":
-            found.setdefault(form_url(results.receiver_url), []).append((name, questionnaire))
+        if results and results.format == "form" and is_google_form(questionnaire.receiver_url):
+            found.setdefault(form_url(questionnaire.receiver_url), []).append((name, questionnaire))
     return found
 
 

@@ -42,7 +42,7 @@ def take(db: Session, text: IncomingText, now: datetime, catalog: Catalog, peopl
     except (SQLAlchemyError, OSError):
         raise
     except Exception as error:
-        return set_aside(db, text, now, catalog, people, error)
+        return set_aside(db, text, now, catalog, people, error=error)
     return save(db, decision)
 
 

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Dialect, Text, TypeDecorator, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.questionnaire.schema import Questionnaire
+from models.questionnaire.schema import Questionnaire, StoredQuestionnaire
 from storage.base import Base, Statement
 from storage.unreadable import UnreadableRow
 
@@ -35,7 +35,7 @@ class Definition(TypeDecorator[Questionnaire]):
 @lru_cache(maxsize=256)
 def _decode(definition: str | None) -> Questionnaire | None:
     """Kept, because decoding takes as long as a turn."""
-    return None if definition is None else msgspec.json.decode(definition, type=Questionnaire)
+    return None if definition is None else msgspec.json.decode(definition, type=StoredQuestionnaire)
 
 
 class Version(Base):

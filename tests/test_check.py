@@ -166,7 +166,7 @@ ALONE = {
     "question 1, retry": (ONE + 'retry = "{Question1}"', "{Question1} is not known here."),
     "question 1, region": (ONE + 'kind = "phone"\nregion = "XX"', "XX is not a country."),
     "results, url": (RESULTS.replace("https://", ""), "is not a web address."),
-    "results, fields": (RESULTS + 'fields = { Nobody = "x" }', "Nobody is not a name of ours."),
+    "results, fields": (RESULTS + 'fields = { Nobody = "x" }', '"Nobody" is not a name of ours.'),
     "say, back": (
         'say = { back = "b" }\n' + ONE + 'kind = "choice"\nchoices = ["x", "y"]',
         "b is an answer to question 1, too.",

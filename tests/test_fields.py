@@ -6,9 +6,11 @@ from datetime import timedelta
 from urllib.parse import parse_qsl
 
 import pytest
+from click.testing import CliRunner, Result
 from conftest import HERE, NUMBER, REY, STRANGER, Receiver, Webhook
 from google_form import GoogleForm, Question
 
+from commands import cli
 from worker.expiry import expire_silent
 from worker.results import claim_due, run_attempt
 
@@ -344,6 +346,13 @@ def states(webhook: Webhook) -> list[str]:
     return [state for (state,) in webhook.rows("SELECT state FROM outbox ORDER BY id")]
 
 
+def run_form(questionnaires, form: GoogleForm, name: str) -> Result:
+    """What `form` says of a form and this questionnaire."""
+    environ = {"SMSCONVO_QUESTIONNAIRES": str(questionnaires)}
+    environ |= {"SMSCONVO_ALLOW_PRIVATE_RECEIVERS": "1", "DATABASE_URL": "sqlite:///nothing.db"}
+    return CliRunner().invoke(cli, ["form", form.page_url, "--for", name], env=environ)
+
+
 def test_the_feedback_of_the_readme_fills_every_cell_of_a_sheet(serve, questionnaires, patch):
     (content,) = re.findall("```toml\n(.*?)```", (HERE / "README.md").read_text("utf-8"), re.S)
     patch("models.google_form.address", "HOSTS", {"127.0.0.1"})
@@ -359,6 +368,9 @@ def test_the_feedback_of_the_readme_fills_every_cell_of_a_sheet(serve, questionn
         content = content.replace("https://docs.google.com/forms/d/e/FORM/formResponse", form.url)
         (questionnaires / "readme.toml").write_text(content, "utf-8")
         webhook = serve()
+        said = run_form(questionnaires, form, "readme")
+        assert said.exit_code == 0, said.stderr
+        assert {line.split(": ")[0] for line in said.stderr.splitlines()} == {"warning"}
         talk(webhook, "mats bbq", "Blue", "pizza & salad", "5", "24 December")
         talk(webhook, "Mats BBQ", "Teal 🦚", "2", "three", "3", "1 Feb 2028", sender=STRANGER)
         attempt(webhook)
@@ -438,6 +450,9 @@ def test_all_that_a_result_says_fills_a_form_of_three_sections(serve, questionna
     with GoogleForm(QUESTIONS, email="typed") as form:
         (questionnaires / "evening.toml").write_text(EVENING.format(url=form.url), "utf-8")
         webhook = serve()
+        said = run_form(questionnaires, form, "evening")
+        assert said.exit_code == 0, said.stderr
+        assert {line.split(": ")[0] for line in said.stderr.splitlines()} == {"warning"}
         talk(webhook, "Evening", "yes", "tea, cola, beer", "a@example.org", "Two\nlines & more")
         clock.pass_(minutes=30)
         talk(webhook, "ok", "fix 4", "skip")
@@ -463,3 +478,18 @@ def test_all_that_a_result_says_fills_a_form_of_three_sections(serve, questionna
         }
         changed = {"Note": "", "Type": "corrected", "Corrects": ids[0], "Id": ids[1]}
         assert second == first | changed
+
+
+def test_a_required_text_is_missing_after_three_keywords(serve, questionnaires, patch):
+    patch("models.google_form.address", "HOSTS", {"127.0.0.1"})
+    content = PARTY.format(fields='colour = "entry.1"', values="", lines="", head="", url="{url}")
+    content = content.replace('key = "colour"', 'key = "colour"\ngive_up = "keep"')
+    with GoogleForm([Question("Colour", required=True, entries=[1])]) as form:
+        (questionnaires / "party.toml").write_text(content.replace("{url}", form.url), "utf-8")
+        webhook = serve()
+        talk(webhook, *TEXTS[:-1], "SKIP", "SKIP", "SKIP")
+        attempt(webhook)
+        assert (states(webhook), form.rows) == (["failed"], [])
+        said = run_form(questionnaires, form, "party").stderr
+        assert "colour: is required in the form" in said
+        assert "skipped after 3 texts like SKIP" in said

@@ -27,6 +27,7 @@ thanks = "Thanks!"
 [[questions]]
 key = "colour"
 ask = "What is your favourite colour?"
+give_up = "end"
 [[questions]]
 key = "meal"
 ask = "Which meal?"
@@ -218,6 +219,12 @@ FAULTS = [
         is_error=False,
     ),
     Fault(
+        "a required text that keywords skip",
+        ["colour: is required in the form", "skipped after 3 texts like SKIP", 'give_up = "end"'],
+        file=[('colour?"\ngive_up = "end"', 'colour?"\ngive_up = "keep"')],
+        is_error=False,
+    ),
+    Fault(
         "partial results for required questions",
         ["colour: is required in the form", "Remove partial"],
         file=[("[results]\n", "[results]\npartial = true\n")],
@@ -225,7 +232,7 @@ FAULTS = [
     ),
     Fault(
         "a name that not everybody has",
-        ["Name: is required in the form", "Make it optional there."],
+        ["Name: is required in the form", "Make it optional in the form."],
         file=[('From = "entry.1"', 'Name = "entry.1"')],
     ),
     Fault(
@@ -245,8 +252,86 @@ FAULTS = [
     ),
     Fault(
         "an option that nobody foresaw",
-        ['meal: can be "Pasta"', 'Its options are "Pizza", "Soup".'],
+        ['meal: can be "Pasta"', 'Write meal = { Pasta = "…" } below', 'one of "Soup" in the'],
         form=change("Meal", options=["Pizza", "Soup"]),
+    ),
+    Fault(
+        "too few options",
+        ['meal: can be "Pasta"', 'too few options left for "Pasta". Add them in the form.'],
+        form=change("Meal", options=["Pizza"]),
+    ),
+    Fault(
+        "a word that is written and one that is not",
+        ['coming: can be "no"', 'Write coming = { yes = "Oui", no = "…" }', 'one of "Pas du tout"'],
+        file=[('yes = "Ja", no = "Nein"', 'yes = "Oui"')],
+        form=change("Coming?", options=["Oui", "Pas du tout"]),
+    ),
+    Fault(
+        "a no in Turkish",
+        ['coming: can be "Ja", "Nein"', 'Write coming = { yes = "Evet", no = "Hayır" } below'],
+        form=change("Coming?", options=["Evet", "Hayır"]),
+    ),
+    Fault(
+        "numbers with stars",
+        ['stars: can be "1", "2", "3", "4", "5"', 'Write stars = { 1 = "1 ⭐", 2 = "2 ⭐", 3 = "3'],
+        form=change("Stars", kind="choice", options=[f"{number} ⭐" for number in range(1, 6)]),
+    ),
+    Fault(
+        "an event that is no option",
+        ['Event: can be "Party"', 'Make it a short answer, or add "Party" to its options.'],
+        file=[("[results.fields]\n", '[results.fields]\nEvent = "entry.9"\n')],
+        form=add(Question("Occasion", "dropdown", options=["Fair"], entries=[9])),
+    ),
+    Fault(
+        "options in the file without Other in the form",
+        ['meal: can be "Pasta", which options lacks', 'has no Other. Write meal = "entry.4".'],
+        file=[('meal = "entry.4"', 'meal = { name = "entry.4", options = ["Pizza"] }')],
+    ),
+    Fault(
+        "an option of the file that the form has not",
+        ['meal: "Soup" is no option of "Meal"', 'Write those that are: "Pizza", "Pasta".'],
+        file=[('meal = "entry.4"', 'meal = { name = "entry.4", options = ["Soup"] }'),
+              ('["Pizza", "Pasta"]', '["Pizza", "Soup"]')],
+        form=change("Meal", has_other=True),
+    ),
+    Fault(
+        "the text of Other alone",
+        ["entry.4.other_option_response is read only together with entry.4", 'meal = "entry.4".'],
+        file=[('meal = "entry.4"', 'meal = "entry.4.other_option_response"')],
+    ),
+    Fault(
+        "a part for a whole",
+        ['"Favourite colour" (entry.3) is not sent as entry.3_year. Name entry.3.'],
+        file=[('colour = "entry.3"', 'colour = "entry.3_year"')],
+    ),
+    Fault(
+        "a year alone",
+        ['"Arrival" (entry.7) takes all parts or none. Map entry.7_month and entry.7_day, too; or',
+         'write arrival = { name = "entry.7", as = "date" }.'],
+        file=[('{ name = "entry.7", as = "date" }', '"entry.7_year"')],
+    ),
+    Fault(
+        "a part of a part",
+        ["arrival: entry.7_year is a part already."],
+        file=[('name = "entry.7"', 'name = "entry.7_year"')],
+    ),
+    Fault(
+        "several choices for a row of a grid",
+        ['"Drinks: Today" (entry.5) takes one. Make it a checkbox grid in the form'],
+        form=change("Drinks", kind="grid", rows=["Today"]),
+    ),
+    Fault(
+        "an answer to nobody",
+        ["results, fields: From would not be in the sheet.", 'like From = "entry.1001".'],
+        file=[('From = "entry.1"\n', "")],
+        form=change("Phone number", required=False),
+        is_error=False,
+    ),
+    Fault(
+        "a question that gets nothing",
+        ['form: nothing is sent for "Anything else?" (entry.9). If that is not meant, map what'],
+        form=add(Question("Anything else?", entries=[9])),
+        is_error=False,
     ),
     Fault(
         "what is not an option although there is Other",
@@ -374,7 +459,7 @@ FAULTS = [
     ),
     Fault(
         "an answer without an entry",
-        ["colour would be dropped by the Google Form.", 'like colour = "entry.1001".'],
+        ['"colour" would be dropped by the Google Form.', 'like colour = "entry.1001".'],
         file=[('colour = "entry.3"\n', "")],
         form=change("Favourite colour", required=False),
         is_error=False,
@@ -413,10 +498,30 @@ def test_parts_of_a_date_can_be_answers_of_their_own(smsconvo, form, party):
     mapped = "".join(f'{part} = "entry.7_{part}"\n' for part in parts)
     edit(party, 'arrival = { name = "entry.7", as = "date" }\n', mapped)
     ended = smsconvo("form", form.page_url, "--for", "party")
+    assert ended.exit_code == 0
+    assert "day: can be a day that does not exist, like 31 June" in ended.stderr
+    edit(party, "max = 31", "max = 28")
+    ended = smsconvo("form", form.page_url, "--for", "party")
     assert (ended.exit_code, ended.stderr) == (0, "")
     edit(party, "max = 12\n", "max = 12\noptional = true\n")
     ended = smsconvo("form", form.page_url, "--for", "party")
     assert 'month: is required in the form ("Arrival" (entry.7))' in ended.stderr
+
+
+def test_boxes_in_a_grid_take_several_choices(smsconvo, form, party):
+    change("Drinks", kind="grid", rows=["Today"], takes_many=True)(form)
+    ended = smsconvo("form", form.page_url, "--for", "party")
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert "entry.5  checkbox_grid  required  Drinks: Today" in ended.stdout
+
+
+def test_sentences_about_a_long_form_are_short(smsconvo, form, party):
+    add(*(Question(f"Number {number}", entries=[100 + number]) for number in range(50)))(form)
+    change("Stars", options=["100"])(form)
+    edit(party, "max = 5", "max = 5000")
+    ended = smsconvo("form", form.page_url, "--for", "party")
+    assert '"Number 9" (entry.109) and 40 more.' in ended.stderr
+    assert '"10" and 4,989 more, and "Stars"' in ended.stderr
 
 
 def test_each_way_to_have_no_form_is_told_from_the_others(smsconvo, form, party):
@@ -572,6 +677,15 @@ def test_a_proposed_mapping_delivers(smsconvo, form, party, serve, settings):
             "Event": "Party",
         }
     ]
+
+
+def test_words_for_numbers_are_proposed(smsconvo, form, party):
+    words = {str(number): f"{number} ⭐" for number in range(1, 6)}
+    change("Stars", kind="dropdown", options=list(words.values()))(form)
+    proposed = propose(smsconvo, party, form.page_url)
+    assert proposed["values"]["stars"] == words
+    ended = smsconvo("form", form.page_url, "--for", "party")
+    assert (ended.exit_code, ended.stderr) == (0, "")
 
 
 def test_questions_without_likeness_are_mapped_in_their_order(smsconvo, form, party):

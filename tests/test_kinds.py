@@ -208,9 +208,9 @@ MISTAKES = [
         ("[[questions]]", f"{WHEN}{SENT.replace(before, after)}[[questions]]", location, sentence)
         for before, after, location, sentence in [
             ('as = "time"', 'as = "date"', "results, fields", 'as date. Write as = "time".'),
-            ('as = "time"', 'options = ["x"]', "results, fields", "when is no text or choice"),
-            ('"#ff0000" =', "red =", "results, values", 'can never be red. Write a colour like "#'),
-            ('dress = { "', 'when = { "', "results, values", 'when is of kind = "clock", whose'),
+            ('as = "time"', 'options = ["x"]', "results, fields", '"when" is no text or choice'),
+            ('"#ff0000" =', "red =", "results, values", 'can never be "red". Write one of "#'),
+            ('dress = { "', 'when = { "', "results, values", '"when" is of kind = "clock", whose'),
         ]
     ),
 ]

@@ -111,62 +111,86 @@ NO_MAPPING = {
     "a date has no time": (
         {"day": as_("time")},
         {},
-        'day cannot go out as time. Write as = "date"',
+        '"day" cannot go out as time. Write as = "date"',
     ),
-    "nor both": ({"day": as_("datetime")}, {}, 'day cannot go out as datetime. Write as = "date"'),
-    "a number": ({"guests": as_("date")}, {}, "guests cannot go out as date. Remove as."),
-    "a text": ({"note": as_("time")}, {}, "note cannot go out as time. Remove as."),
-    "a choice": ({"size": as_("date")}, {}, "size cannot go out as date. Remove as."),
-    "an id": ({"Id": as_("date")}, {}, "Id cannot go out as date. Remove as."),
-    "a sender": ({"From": as_("date")}, {}, "From cannot go out as date. Remove as."),
-    "options of a number": ({"guests": OPTIONS}, {}, "guests is no text or choice"),
-    "options of a date": ({"day": OPTIONS}, {}, "day is no text or choice"),
-    "options of a time": ({"StartedAt": OPTIONS}, {}, "StartedAt is no text or choice"),
+    "nor both": (
+        {"day": as_("datetime")},
+        {},
+        '"day" cannot go out as datetime. Write as = "date"',
+    ),
+    "a number": ({"guests": as_("date")}, {}, '"guests" cannot go out as date. Remove as.'),
+    "a text": ({"note": as_("time")}, {}, '"note" cannot go out as time. Remove as.'),
+    "a choice": ({"size": as_("date")}, {}, '"size" cannot go out as date. Remove as.'),
+    "an id": ({"Id": as_("date")}, {}, '"Id" cannot go out as date. Remove as.'),
+    "a sender": ({"From": as_("date")}, {}, '"From" cannot go out as date. Remove as.'),
+    "options of a number": ({"guests": OPTIONS}, {}, '"guests" is no text or choice'),
+    "options of a date": ({"day": OPTIONS}, {}, '"day" is no text or choice'),
+    "options of a time": ({"StartedAt": OPTIONS}, {}, '"StartedAt" is no text or choice'),
     "no key": (
         {},
         {"From": '{ x = "y" }'},
-        "From is not the key of a question. There can be day, ",
+        '"From" is not the key of a question. There can be day, ',
     ),
     "no value": (
         {},
         {"size": '{ small = "S" }'},
-        "size can never be small. Write one of its values",
+        '"size" can never be "small". Write one of "Small", "Large".',
     ),
-    "no yes": ({}, {"coming": '{ Yes = "Ja" }'}, 'coming can never be Yes. Write "yes" or "no".'),
+    "no yes": (
+        {},
+        {"coming": '{ Yes = "Ja" }'},
+        '"coming" can never be "Yes". Write one of "yes", "no".',
+    ),
     "words of a date": (
         {},
         {"day": '{ x = "y" }'},
-        'day is of kind = "date", whose values have no',
+        '"day" is of kind = "date", whose values have no',
     ),
-    "words of a text": ({}, {"note": '{ x = "y" }'}, 'note is of kind = "text", whose values have'),
+    "words of a text": (
+        {},
+        {"note": '{ x = "y" }'},
+        '"note" is of kind = "text", whose values have',
+    ),
     "equal words": (
         {},
         {"meals": '{ Pizza = "Pasta" }'},
-        "meals would be Pasta for 2 of its values",
+        '"meals" would be "Pasta" for 2 of its values',
     ),
     "a name of nobody": (
         {"Nobody": '"entry.99"'},
         {},
-        "Nobody is not a name of ours. There can be",
+        '"Nobody" is not a name of ours. There can be',
     ),
-    "twice": ({"Id": '"entry.4"'}, {}, "entry.4 would be sent twice, for size and Id. Give each a"),
-    "a part": ({"Id": '"entry.1_year"'}, {}, "entry.1_year would be sent twice, for day and Id."),
-    "the whole of parts": ({"Id": '"entry.1"'}, {}, "entry.1 would be sent twice, for day and Id."),
+    "twice": (
+        {"Id": '"entry.4"'},
+        {},
+        '"entry.4" would be sent twice, for "size" and "Id". Give each a',
+    ),
+    "a part": (
+        {"Id": '"entry.1_year"'},
+        {},
+        '"entry.1_year" would be sent twice, for "day" and "Id".',
+    ),
+    "the whole of parts": (
+        {"Id": '"entry.1"'},
+        {},
+        '"entry.1" would be sent twice, for "day" and "Id".',
+    ),
     "a part of a whole": (
         {"Id": '"entry.4_year"'},
         {},
-        "entry.4_year would be sent twice, for size",
+        '"entry.4_year" would be sent twice, for "size"',
     ),
-    "parts of two": ({"CompletedAt": EVERY["StartedAt"]}, {}, "entry.7 would be sent twice"),
+    "parts of two": ({"CompletedAt": EVERY["StartedAt"]}, {}, '"entry.7" would be sent twice'),
     "the text of Other": (
         {"Id": '"entry.6.other_option_response"'},
         {},
-        "entry.6.other_option_response would be sent twice, for note and Id.",
+        '"entry.6.other_option_response" would be sent twice, for "note" and "Id".',
     ),
     "the page's own": (
         {"Id": '"pageHistory"'},
         {},
-        "pageHistory would be sent twice, for Id and the",
+        '"pageHistory" would be sent twice, for "Id" and the',
     ),
     "no way": ({"day": as_("year")}, {}, "Invalid enum value 'year'. Write a name like"),
     "no receiver's name": (
@@ -197,7 +221,7 @@ def test_a_kept_text_is_no_date_and_has_no_word(judge):
     content = mapped().replace('kind = "date"', 'kind = "date"\ngive_up = "keep"')
     status, told = judge(content)
     assert status == os.EX_CONFIG
-    sentence = 'day can be any text that give_up = "keep" keeps, so no date. Remove one of the two.'
+    sentence = '"day" goes out as date, and give_up = "keep" keeps any text. Remove one of the two.'
     assert findings(told) == [("error", "results, fields", sentence)]
     status, told = judge(mapped().replace('kind = "yes_no"', 'kind = "yes_no"\ngive_up = "keep"'))
     assert status == 0
@@ -232,7 +256,7 @@ def test_what_only_a_form_has_is_an_error_elsewhere(judge, line, place):
     sentence = 'belongs to format = "form". Remove it, or the format.'
     assert findings(told) == [("error", place, sentence)]
     status, told = judge(content + line)
-    sentence = "belongs to a Google Form, which url is none of. Remove it."
+    sentence = "is only for a Google Form, and url is not one. Remove it."
     errors = [("error", place, sentence)] if "pages" in line else []
     assert findings(told) == errors
 
@@ -274,11 +298,11 @@ def test_an_address_that_swallows_results_is_a_warning(judge, url, cure):
 @pytest.mark.parametrize(
     ("fields", "lines", "lost"),
     [
-        ({"note": '"Note"'}, "", "note would"),
-        ({"note": '"entry.x"', "size": '"Entry.4"'}, "", "size, note would"),
-        ({"Id": '"Result"'}, "", "Id would"),
+        ({"note": '"Note"'}, "", '"note"'),
+        ({"note": '"entry.x"', "size": '"Entry.4"'}, "", '"size", "note"'),
+        ({"Id": '"Result"'}, "", '"Id"'),
         ({"note": '"emailAddress"'}, "", None),
-        ({}, "partial = true", "Type, Corrects would"),
+        ({}, "partial = true", '"Type", "Corrects"'),
         ({"Type": '"entry.20"', "Corrects": '"entry.21"'}, "partial = true", None),
     ],
 )
@@ -287,7 +311,7 @@ def test_a_name_without_an_entry_of_the_google_form_is_a_warning(judge, fields, 
     assert status == 0
     expected = [("warning", "results, fields")] if lost else []
     assert [found[:2] for found in findings(told)] == expected
-    assert all(said.startswith(f"{lost} be dropped") for *_, said in findings(told))
+    assert all(said.startswith(f"{lost} would be dropped") for *_, said in findings(told))
 
 
 def test_all_keys_without_an_entry_are_named(judge):
@@ -296,7 +320,7 @@ def test_all_keys_without_an_entry_are_named(judge):
     assert status == 0
     ((level, place, said),) = findings(told)
     assert (level, place) == ("warning", "results, fields")
-    assert said.startswith("Question1, Question2 would be dropped by the Google Form.")
+    assert said.startswith('"Question1", "Question2" would be dropped by the Google Form.')
     status, told = judge(ONE + url + 'format = "json"')
     assert status == 0
     ((level, place, said),) = findings(told)
@@ -311,10 +335,20 @@ def test_all_keys_without_an_entry_are_named(judge):
             {"size": '{ name = "entry.4", options = ["small", "Large"] }'},
             {},
             "results, fields",
-            "size goes into Other where it is Small, which is no option as it is written.",
+            '"size" can be "Small", which is not among its options, so it goes into Other.',
         ),
-        ({}, {"meals": '{ Pasta = "Nudel" }'}, "results, fields", "meals goes into Other where"),
-        ({}, {"size": '{ Small = "Large" }'}, "results, values", "size would be Large for 2 of"),
+        (
+            {},
+            {"meals": '{ Pasta = "Nudel" }'},
+            "results, fields",
+            '"meals" can be "Nudel", which is not among',
+        ),
+        (
+            {},
+            {"size": '{ Small = "Large" }'},
+            "results, values",
+            '"size" would be "Large" for 2 of',
+        ),
     ],
 )
 def test_a_word_that_looks_like_a_mistake_is_a_warning(judge, fields, words, place, sentence):

@@ -67,7 +67,7 @@ def load(tmp_path):
         ),
         (ONE + "[results]\nurl = 'example.org'", "results, url", "https://"),
         (ONE + "[results]\nurl = 'http://[::1'", "results, url", "https://"),
-        (ONE + "[results]\nurl = 'http://a'\ntrial_url = 'b'", "results, trial_url", "Remove it."),
+        ("trial_url = 'http://a'\n" + ONE, "unknown field `trial_url`", "Remove it"),
         (
             ONE + "[results]\nurl = 'http://a'\nformat = 'xml'",
             "results, format",
@@ -75,12 +75,12 @@ def load(tmp_path):
         ),
         (
             ONE + "[results]\nurl = 'http://a'\n[results.fields]\nQuestion2 = 'x'",
-            "results, fields: Question2",
+            'results, fields: "Question2"',
             "There can be From, Event, Question1",
         ),
         (
             ONE + "[results]\nurl = 'http://a'\n[results.fields]\nFrom = 'x'\nEvent = 'x'",
-            "results, fields: x would be sent twice",
+            'results, fields: "x" would be sent twice',
             "a field of its own",
         ),
         (

@@ -264,7 +264,7 @@ def test_a_database_that_fails_gives_503_and_nothing_away(webhook, log):
 
 
 def test_what_nobody_expected_gives_500_and_its_kind_and_place_only(webhook, log, patch):
-    def fail_too(*_):
+    def fail_too(*_, **__):
         raise ArithmeticError(f"{REY} Blue")
 
     post(webhook)

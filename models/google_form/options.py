@@ -1,37 +1,43 @@
 """Which of a form's options our values are, and how a questionnaire file says so."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.yes_no import NO, YES
+from models.questionnaire.form_fields import possible_values
 from models.questionnaire.schema import Question, Questionnaire
 from models.text import comparable
 
+MAX_LISTED = 10  # texts in a sentence
 # Besides the English words and the questionnaire's own, in the languages that forms are often in.
 YES_ABROAD = {"ja", "oui", "si", "sim", "da", "tak", "ano", "evet", "ya", "hai", "yes"}
-NO_ABROAD = {"nein", "non", "no", "nao", "nie", "ne", "nee", "nej", "nei", "hayir", "tidak"}
+NO_ABROAD = {
+    "nein",
+    "non",
+    "no",
+    "nao",
+    "nie",
+    "ne",
+    "nee",
+    "nej",
+    "nei",
+    "hayir",
+    "hayır",
+    "tidak",
+}
 
 
 def sent_values(questionnaire: Questionnaire, name: str) -> list[str] | None:
     """All that the receiver can get for this name of ours; None where that has no end."""
-    question = questionnaire.by_key.get(name)
-    values = own_values(question) if question else None
+    values = possible_values(questionnaire, name)
     words = questionnaire.results.values.get(name, {})
     return values and [words.get(value, value) for value in values]
 
 
 def own_values(question: Question) -> list[str] | None:
     """All values that an answer can have, or None where they have no end."""
-    if question.kind == "number" and question.whole:
-        return _whole_numbers(question.min, question.max)
     return list(KINDS[question.kind].values(question)) or None
-
-
-def _whole_numbers(least: float | None, most: float | None, limit: int = 1000) -> list[str] | None:
-    if least is None or most is None or most - least > limit:
-        return None
-    return [str(number) for number in range(-int(-least // 1), int(most // 1) + 1)]
 
 
 def match_values(questionnaire: Questionnaire, name: str, options: Iterable[str]) -> dict[str, str]:
@@ -64,8 +70,14 @@ def _words_for(questionnaire: Questionnaire, question: Question, value: str) -> 
 
 
 def list_options(options: Iterable[str]) -> str:
-    """Options for a sentence, quoted, so that a blank at an end shows."""
+    """All options, quoted, so that a blank at an end shows."""
     return ", ".join(map(quote, options))
+
+
+def list_some(texts: Sequence[str]) -> str:
+    """The first of these texts for a sentence, quoted, and how many more there are."""
+    more = len(texts) - MAX_LISTED
+    return list_options(texts[:MAX_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 # TOML ########################################################################

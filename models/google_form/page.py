@@ -12,12 +12,15 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from models.google_form.fields import LIMITS, LONGEST_DURATION
 from models.google_form.markup import normalize
+from models.questionnaire.answers.kind import PARTS
 
 # The list that follows ends where JSON says: titles may hold "]" and ";".
 DATA = re.compile(r"FB_PUBLIC_LOAD_DATA_\s*=\s*(?=\[)")
 MAX_TITLE = 60  # characters of a title that a sentence has
 MAX_DATA = 4  # that are tried; more than one is not seen
+GRID = 7
 PAGE_BREAK = 8
 TIME = 10
 KINDS = {
@@ -34,6 +37,8 @@ KINDS = {
     13: "upload",
     18: "rating",
 }
+# Kinds that take several values; of other kinds nothing is known.
+TAKE_MANY = {"checkboxes", "checkbox_grid", "other"}
 EMAIL_RULES = {1: "none", 2: "verified", 3: "typed"}
 NEXT_SECTION = (None, 0, -2)  # where an option leads that does not branch
 
@@ -46,7 +51,7 @@ class FormQuestion(Struct, frozen=True):
 
     entry: str  # the name that it is sent under, as "entry.123"
     title: str
-    kind: str  # one of KINDS, or "duration" or "other"
+    kind: str  # one of KINDS, or "duration", "checkbox_grid" or "other"
     required: bool
     options: tuple[str, ...]
     has_other: bool
@@ -59,6 +64,29 @@ class FormQuestion(Struct, frozen=True):
         title = one_line(self.title)
         title = title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"
         return f'"{title}" ({self.entry})'
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What a date, a time or a duration is sent in: it takes all of them, or none."""
+        year = ("year",) * self.has_year
+        date = (*year, "month", "day") if self.kind == "date" else ()
+        time = PARTS["time"] if self.has_time else ()
+        return (*date, *time, *("second",) * (self.kind == "duration"))
+
+    def limits(self, part: str) -> tuple[int, int]:
+        """The least and the largest number that one of its parts can be."""
+        is_length = self.kind == "duration" and part == "hour"
+        return (0, LONGEST_DURATION) if is_length else LIMITS[part]
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether it takes nothing but its options, and perhaps Other."""
+        return bool(self.options) or self.has_other
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether it takes several values."""
+        return self.kind in TAKE_MANY
 
 
 class FormPage(Struct, frozen=True, dict=True):
@@ -165,7 +193,7 @@ def _question(item: list, entry: list, section: int) -> FormQuestion:
     options = [_text(_at(option, 0)) for option in choices]
     return FormQuestion(
         entry=f"entry.{entry[0]}",
-        title=f"{title}: {row}" if kind == "grid" and row else title,
+        title=f"{title}: {row}" if _at(item, 3) == GRID and row else title,
         kind=kind,
         required=_at(entry, 2) == 1,
         options=tuple(sorted(options) if _at(entry, 8) == 1 else options),
@@ -180,6 +208,8 @@ def _kind(item: list, entry: list) -> str:
     number = _at(item, 3)
     if number == TIME and _at(entry, 6, 0) == 1:
         return "duration"
+    if number == GRID and _at(entry, 11, 0) == 1:
+        return "checkbox_grid"
     return KINDS.get(number, "other") if isinstance(number, int) else "other"
 
 

@@ -4,26 +4,29 @@ Google says nothing of most of this. It takes a result with a field that it does
 drops the field; or it answers 200, shows the form again, and drops all of the result.
 """
 
+from calendar import isleap, monthrange
 from collections.abc import Iterator
 
-from models.google_form.fields import EMAIL, entry_of
-from models.google_form.options import (
-    inline_table,
-    list_options,
-    match_values,
-    quote,
-    sent_values,
+from models.google_form.fields import EMAIL, FIELD, entry_of, part_of
+from models.google_form.misfits import (
+    can_be_unread,
+    field_table,
+    find_misfits,
+    needed_parts,
+    part_numbers,
 )
+from models.google_form.options import MAX_LISTED
 from models.google_form.page import FormPage, FormQuestion, one_line
-from models.questionnaire.answers import KINDS
-from models.questionnaire.form_fields import sent_names, split_ways
+from models.questionnaire.form_fields import (
+    field_names,
+    is_always_sent,
+    sent_names,
+    split_ways,
+)
 from models.questionnaire.problem import Problem
-from models.questionnaire.schema import MAX_PAGES, Field, Question, Questionnaire
+from models.questionnaire.schema import MAX_PAGES, Field, Questionnaire
 
-ALWAYS_SENT = {"From", "Event", "To", "Id", "StartedAt", "Conversation"}
-SPLIT_KINDS = {"date", "time", "duration"}  # that take a value in parts
-MAX_SUGGESTED = 10  # questions that a sentence names
-FREE_KINDS = {"short", "paragraph"}  # that take any text
+Fields = dict[str, Field]  # of what is sent, by our names
 
 
 def find_problems(page: FormPage, questionnaire: Questionnaire) -> Iterator[Problem]:
@@ -37,9 +40,11 @@ def find_problems(page: FormPage, questionnaire: Questionnaire) -> Iterator[Prob
     yield from unknown_entries(page, fields)
     yield from unfit_email(page, questionnaire, fields)
     yield from missing_answers(page, questionnaire, fields)
+    yield from divided_moments(page, questionnaire, fields)
+    yield from unused(page, questionnaire, fields)
     for name, field in fields.items():
-        if question := page.by_entry.get(field.name):
-            for problem in unfit_field(questionnaire, name, field, question):
+        if question := page.by_entry.get(entry_of(field.name)):
+            for problem in find_misfits(questionnaire, name, field, question):
                 yield problem._replace(location=f"results, fields, {name}")
 
 
@@ -74,7 +79,7 @@ def wrong_pages(page: FormPage, questionnaire: Questionnaire) -> Iterator[Proble
         yield Problem("results, pages", sentence)
 
 
-def unknown_entries(page: FormPage, fields: dict[str, Field]) -> Iterator[Problem]:
+def unknown_entries(page: FormPage, fields: Fields) -> Iterator[Problem]:
     """Entries that the form has not got, and so drops."""
     for name, field in fields.items():
         is_entry = field.name.startswith("entry.")
@@ -84,9 +89,7 @@ def unknown_entries(page: FormPage, fields: dict[str, Field]) -> Iterator[Proble
             yield Problem(f"results, fields, {name}", sentence)
 
 
-def unfit_email(
-    page: FormPage, questionnaire: Questionnaire, fields: dict[str, Field]
-) -> Iterator[Problem]:
+def unfit_email(page: FormPage, questionnaire: Questionnaire, fields: Fields) -> Iterator[Problem]:
     """What goes out as an e-mail address, and is none, or is not collected."""
     for name in (name for name, field in fields.items() if field.name == EMAIL):
         question = questionnaire.by_key.get(name)
@@ -99,161 +102,134 @@ def unfit_email(
             yield Problem(f"results, fields, {name}", f'{sentence} kind = "email".')
 
 
-def _suggest_entry(page: FormPage, fields: dict[str, Field]) -> str:
-    taken = {field.name for field in fields.values()}
-    free = [str(question) for question in page.questions if question.entry not in taken]
-    if len(free) > MAX_SUGGESTED:
-        free[MAX_SUGGESTED:] = [f"or {len(free) - MAX_SUGGESTED:,} more"]
-    return f"Map one of: {', '.join(free)}." if free else "Add a question there, and map that."
+def _suggest_entry(page: FormPage, fields: Fields) -> str:
+    free = [str(question) for question in _find_unused(page, fields)]
+    return f"Map one of: {_cut(free)}." if free else "Add a question there, and map that."
+
+
+def _find_unused(page: FormPage, fields: Fields) -> list[FormQuestion]:
+    """The questions that nothing is sent for."""
+    sent = {entry_of(field.name) for field in fields.values()}
+    return [question for question in page.questions if question.entry not in sent]
+
+
+def _cut(clauses: list[str]) -> str:
+    """The first of these, and how many more there are."""
+    more = len(clauses) - MAX_LISTED
+    return ", ".join(clauses[:MAX_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def missing_answers(
-    page: FormPage, questionnaire: Questionnaire, fields: dict[str, Field]
+    page: FormPage, questionnaire: Questionnaire, fields: Fields
 ) -> Iterator[Problem]:
     """What the form requires, and would not always get."""
-    entries = {name: entry_of(field.name) or field.name for name, field in fields.items()}
-    sent = set(entries.values())
-    if page.email_rule == "typed" and EMAIL not in sent:
+    if page.email_rule == "typed" and EMAIL not in {field.name for field in fields.values()}:
         sentence = f'the form requires an e-mail address. Map one: a question = "{EMAIL}",'
         sentence = f'{sentence} or set "Collect email addresses" to "Do not collect".'
         yield Problem("results, fields", sentence)
-    for question in page.questions:
-        if question.required and question.entry not in sent and question.kind != "upload":
+    for question in _find_unused(page, fields):
+        if question.required and question.kind != "upload":
             sentence = "is required, and nothing is sent for it. Map a question to"
             sentence = f"{sentence} {question.entry}, or make it optional in the form."
             yield Problem(_locate(question), sentence)
-    for name, entry in entries.items():
-        question = page.by_entry.get(entry)
-        if (question and question.required) or (entry == EMAIL and page.email_rule == "typed"):
-            title = str(question) if question else "the e-mail address"
-            yield from _absences(questionnaire, name, title)
+    for name, field in fields.items():
+        question = page.by_entry.get(entry_of(field.name))
+        if (question and question.required) or (field.name == EMAIL and page.email_rule == "typed"):
+            reason = f"is required in the form ({question or 'the e-mail address'})"
+            yield from _absences(questionnaire, name, reason, "make it optional in the form")
 
 
-def _absences(questionnaire: Questionnaire, name: str, title: str) -> Iterator[Problem]:
-    """Why a name may be without a value, although the form requires one."""
-    question, required = questionnaire.by_key.get(name), f"is required in the form ({title})"
-    location = f"results, fields, {name}"
+def _absences(questionnaire: Questionnaire, name: str, reason: str, cure: str) -> Iterator[Problem]:
+    """How a name may be without a value, although one is needed; `cure` helps each time."""
+    question, location = questionnaire.by_key.get(name), f"results, fields, {name}"
     if question is None:
-        if name not in ALWAYS_SENT:
-            sentence = f"{required}, and not every result has it. Make it optional there."
+        if not is_always_sent(questionnaire, name):
+            sentence = f"{reason}, and not every result has it. {cure.capitalize()}."
             yield Problem(location, sentence)
         return
     for line in question.changed(("optional", "only_if")):
-        sentence = f"{required}, and guests can do without. Remove {line}, or make it optional"
-        yield Problem(location, f"{sentence} in the form.")
-    if question.give_up == "skip" and _can_be_unread(question):
-        sentence = f"{required}, and skipped after {question.attempts} texts that are not read."
-        sentence = f'{sentence} Write give_up = "end", or make it optional in the form.'
-        yield Problem(location, sentence, is_error=False)
+        sentence = f"{reason}, and guests can do without. Remove {line}, or {cure}."
+        yield Problem(location, sentence)
+    if question.give_up != "end":  # keywords that do not apply are not kept, either
+        keyword = f"like {questionnaire.say.skip}"
+        texts = "that are not read" if can_be_unread(question) else keyword
+        sentence = f"{reason}, and skipped after {question.attempts} texts {texts}."
+        yield Problem(location, f'{sentence} Write give_up = "end", or {cure}.', is_error=False)
     if questionnaire.results.partial:
-        sentence = f"{required}, and a partial result may lack it. Remove partial, or make it"
-        yield Problem(location, f"{sentence} optional in the form.", is_error=False)
+        sentence = f"{reason}, and a partial result may lack it. Remove partial, or {cure}."
+        yield Problem(location, sentence, is_error=False)
 
 
-def _can_be_unread(question: Question) -> bool:
-    kind = KINDS[question.kind]
-    return not kind.is_free_text or bool(question.changed(kind.option_names))
+# Dates of which each part has a field of its own #############################
 
 
-# One field and its question of the form ######################################
-
-
-def unfit_field(
-    questionnaire: Questionnaire, name: str, field: Field, question: FormQuestion
+def divided_moments(
+    page: FormPage, questionnaire: Questionnaire, fields: Fields
 ) -> Iterator[Problem]:
-    """What the question of the form would not take of what we send; without places."""
-    own_question = questionnaire.by_key.get(name)
-    if question.kind in SPLIT_KINDS:
-        yield from _unfit_parts(questionnaire, name, field, question)
-    elif field.as_:
-        sentence = f"{question} takes no date or time in parts."
-        yield Problem("", f"{sentence} Write {name} = {quote(field.name)}.")
-    elif (
-        own_question
-        and getattr(own_question, "many", False)
-        and question.kind not in ("checkboxes", "grid")
-    ):
-        sentence = f"can have several values, and {question} takes one. Make it"
-        yield Problem("", f"{sentence} checkboxes in the form, or remove many.")
-    elif question.options:
-        yield from _unfit_values(questionnaire, name, field, question)
-    elif field.options:
-        sentence = f"{question} has no options. Write {name} = {quote(field.name)}."
-        yield Problem("", sentence)
-    if own_question and own_question.give_up == "keep" and question.kind not in FREE_KINDS:
-        sentence = f"keeps texts that are not read, and {question} takes none of those."
-        yield Problem("", f'{sentence} Write give_up = "end".', is_error=False)
+    """Dates and times that would lack a part, so that Google drops the others."""
+    divided: dict[str, dict[str, str]] = {}  # by entry: our names by part
+    for name, field in fields.items():
+        if len(field_names(field)) == 1:  # else it is whole, or wrong in itself
+            divided.setdefault(entry_of(field.name), {})[part_of(field.name)] = name
+    for entry, names in divided.items():
+        question = page.by_entry.get(entry)
+        if question and names.keys() <= {*question.parts}:
+            yield from _bad_moment(questionnaire, names, question)
 
 
-def _unfit_parts(
-    questionnaire: Questionnaire, name: str, field: Field, question: FormQuestion
+def _bad_moment(
+    questionnaire: Questionnaire, names: dict[str, str], question: FormQuestion
 ) -> Iterator[Problem]:
-    own_question, ways = questionnaire.by_key.get(name), split_ways(questionnaire, name)
-    needed = needed_parts(question)
-    if needed not in ways and "date" in ways and needed == "datetime":
-        sentence = f'{question} takes a time, too. Turn off "Include time" in the form.'
-        yield Problem("", sentence)
-    elif needed not in ways:
-        cure = "Make it a short answer in the form"
-        if own_question and needed == "date":
-            cure = f'{cure}, or write kind = "date" and as = "date"'
-        sentence = f"{question} takes a {question.kind}, which is something else."
-        yield Problem("", f"{sentence} {cure}.")
-    elif field.as_ != needed:
-        sentence = f"{question} takes a {question.kind} in parts only."
-        yield Problem("", f"{sentence} Write {name} = {field_table(field.name, needed)}.")
-    elif question.kind == "date" and not question.has_year:
-        sentence = f'{question} has no year. Turn on "Include year" in the form.'
-        yield Problem("", sentence)
+    """`names`: ours, by the part that each is sent as."""
+    if lacking := [part for part in question.parts if part not in names]:
+        yield _lacks_parts(questionnaire, next(iter(names.values())), question, lacking)
+    elif question.kind == "date" and _has_gaps(questionnaire, names, question):
+        sentence = f"can be a day that does not exist, like 31 June, and {question} then refuses"
+        sentence = f'{sentence} the whole result. Ask for all in one question of kind = "date".'
+        yield Problem(f"results, fields, {names['day']}", sentence, is_error=False)
+    for name in names.values() if not question.required else ():
+        reason = f"is a part of what {question} takes whole or not at all"
+        yield from _absences(questionnaire, name, reason, "make all parts one question")
 
 
-def needed_parts(question: FormQuestion) -> str | None:
-    """The `as` of a field for this question, if it is a date or a time."""
-    if question.kind == "date":
-        return "datetime" if question.has_time else "date"
-    return "time" if question.kind == "time" else None
+def _lacks_parts(
+    questionnaire: Questionnaire, name: str, question: FormQuestion, lacking: list[str]
+) -> Problem:
+    lines = " and ".join(f"{question.entry}_{part}" for part in lacking)
+    sentence = f"{question} takes all parts or none. Map {lines}, too"
+    if needed_parts(question) in split_ways(questionnaire, name):
+        table = field_table(question.entry, needed_parts(question))
+        sentence = f"{sentence}; or write {name} = {table}"
+    return Problem(f"results, fields, {name}", f"{sentence}.")
 
 
-def field_table(entry: str, parts: str) -> str:
-    """The field of a date or a time, as the file has it."""
-    return inline_table({"name": entry, "as": parts})
+def _has_gaps(questionnaire: Questionnaire, names: dict[str, str], question: FormQuestion) -> bool:
+    """Whether there are days among the dates that no calendar has."""
+    numbers = {part: part_numbers(questionnaire, name) for part, name in names.items()}
+    for part, values in numbers.items():
+        least, most = question.limits(part)
+        if not values or min(values) < least or max(values) > most:
+            return False  # wrong in itself
+    is_leap = all(map(isleap, numbers.get("year", ())))
+    shortest = min(monthrange(2000 if is_leap else 2001, month)[1] for month in numbers["month"])
+    return max(numbers["day"]) > shortest
 
 
-def _unfit_values(
-    questionnaire: Questionnaire, name: str, field: Field, question: FormQuestion
-) -> Iterator[Problem]:
-    """Values that are no options: Google refuses the whole result for one of them."""
-    for option in field.options:
-        if option not in question.options:
-            sentence = f"{quote(option)} is no option of {question}. Write one of"
-            yield Problem("", f"{sentence} {list_options(question.options)}.")
-    values = sent_values(questionnaire, name)
-    others = [value for value in values or () if value not in question.options]
-    if values is not None and not others:
-        return
-    values_or_any = list_options(others) or "anything"
-    sentence = f"can be {values_or_any}, and {question} takes only its options."
-    if not question.has_other:
-        yield Problem("", f"{sentence} {_cure(questionnaire, name, question, others)}")
-    elif not field.options:
-        table = inline_table({"name": field.name, "options": question.options})
-        yield Problem("", f"{sentence} Have it sent as Other: {name} = {table}.")
+# What gets nothing, or goes nowhere ##########################################
 
 
-def _cure(
-    questionnaire: Questionnaire, name: str, question: FormQuestion, others: list[str]
-) -> str:
-    own_question, options = questionnaire.by_key.get(name), list_options(question.options)
-    if own_question and own_question.kind == "number":
-        return f"Write whole = true, and min and max by its options: {options}."
-    if others:
-        words = questionnaire.results.values.get(name, {})
-        words = words | match_values(questionnaire, name, question.options)
-        right = {value: word for value, word in words.items() if word in question.options}
-        example = inline_table(right or {others[0]: question.options[0]})
-        return f"Its options are {options}. Write {name} = {example} below [results.values]."
-    choices = f'write kind = "choice" and choices = [{options}]'
-    return f"Make it a short answer{f', or {choices}' if own_question else ''}."
+def unused(page: FormPage, questionnaire: Questionnaire, fields: Fields) -> Iterator[Problem]:
+    """Questions whose cells stay empty, and what is in no cell: that may be meant."""
+    names = ["From"] if questionnaire.event else ["From", "Event"]
+    lost = [name for name in names if not FIELD.fullmatch(fields[name].name)]
+    if lost:
+        sentence = f"{' and '.join(lost)} would not be in the sheet. If that is not meant, name the"
+        sentence = f'{sentence} entry, like {lost[0]} = "entry.1001".'
+        yield Problem("results, fields", sentence, is_error=False)
+    free = [each for each in _find_unused(page, fields) if not each.required]
+    if free:
+        sentence = f"nothing is sent for {_cut(list(map(str, free)))}. If that is not meant, map"
+        yield Problem("form", f"{sentence} what belongs there.", is_error=False)
 
 
 def _locate(question: FormQuestion) -> str:

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from models.google_form.fields import EMAIL, FIELD, OTHER, OTHER_TEXT, entry_of
+from models.google_form.misfits import FREE_KINDS, needed_parts
 from models.google_form.options import inline_table, match_values, quote, sent_values
 from models.google_form.page import FormPage, FormQuestion, one_line
-from models.google_form.preflight import FREE_KINDS, needed_parts
 from models.questionnaire.form_fields import has_options, known_names, split_ways
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import MAX_PAGES, Field, Questionnaire, Results

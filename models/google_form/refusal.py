@@ -7,8 +7,6 @@ from typing import Any
 from models.google_form.fields import EMAIL, OTHER, OTHER_TEXT, entry_of
 from models.google_form.page import FormPage, FormQuestion
 
-SINGLE = {"choice", "dropdown", "scale", "rating"}  # kinds that take one of their options
-
 Payload = Mapping[str, Any]  # of each name a text, or a list of texts
 
 
@@ -40,31 +38,21 @@ def _find_question_reasons(question: FormQuestion, payload: Payload) -> Iterator
     if question.kind == "upload":
         if question.required:
             yield "needs a file, which only people who sign in can send"
-    elif names := part_names(question):
-        yield from _find_part_reasons(question, names, payload)
+    elif question.parts:
+        yield from _find_part_reasons(question, payload)
     elif not (sent := _values(payload, question.entry)):
         if question.required:
             yield "needs an answer"
-    elif question.options or question.has_other:
+    elif question.is_choice:
         yield from _find_choice_reasons(question, sent, payload)
 
 
-def part_names(question: FormQuestion) -> list[str]:
-    """The names of the parts that a date, a time or a duration is sent in; else none."""
-    parts = []
-    if question.kind == "date":
-        parts = ["year"] * question.has_year + ["month", "day"]
-    if question.has_time:
-        parts += ["hour", "minute"]
-    if question.kind == "duration":
-        parts += ["second"]
-    return [f"{question.entry}_{part}" for part in parts]
-
-
-def _find_part_reasons(question: FormQuestion, names: list[str], payload: Payload) -> Iterator[str]:
-    missing = [name for name in names if not _values(payload, name)]
+def _find_part_reasons(question: FormQuestion, payload: Payload) -> Iterator[str]:
+    names = [f"{question.entry}_{part}" for part in question.parts]
+    sent = [_values(payload, name) for name in names]
+    missing = [name for name, values in zip(names, sent, strict=True) if not values]
     if not missing:
-        if not _is_moment([_values(payload, name)[0] for name in names], question):
+        if not _is_moment(question, [values[0] for values in sent]):
             yield f"was sent a {question.kind} that does not exist"
     elif len(missing) < len(names):
         yield f"also needs {', '.join(missing)}"
@@ -74,22 +62,22 @@ def _find_part_reasons(question: FormQuestion, names: list[str], payload: Payloa
         yield "needs an answer"
 
 
-def _is_moment(parts: list[str], question: FormQuestion) -> bool:
+def _is_moment(question: FormQuestion, texts: list[str]) -> bool:
+    """Whether a date, a time or a duration exists, by the text of each part."""
     try:
-        numbers = [int(part) for part in parts]
+        numbers = dict(zip(question.parts, map(int, texts), strict=True))
         if question.kind == "date":
-            year = numbers.pop(0) if question.has_year else 2000  # a leap year
-            date(year, numbers.pop(0), numbers.pop(0))
+            date(numbers.get("year", 2000), numbers["month"], numbers["day"])  # a leap year
     except ValueError:
         return False
-    limits = (73 if question.kind == "duration" else 24, 60, 60)
-    return all(0 <= number < limit for number, limit in zip(numbers, limits, strict=False))
+    limits = {part: question.limits(part) for part in numbers}
+    return all(least <= numbers[part] <= most for part, (least, most) in limits.items())
 
 
 def _find_choice_reasons(
     question: FormQuestion, sent: list[str], payload: Payload
 ) -> Iterator[str]:
-    if question.kind in SINGLE and len(sent) > 1:
+    if not question.takes_many and len(sent) > 1:
         yield "takes only one of its options"
     if any(value not in question.options and value != OTHER for value in sent):
         yield "was sent what is none of its options"

@@ -3,7 +3,7 @@
 Google Forms splits a date into fields of its own, and has two fields for what is not an option.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 
 from models.google_form.fields import OTHER, OTHER_TEXT
@@ -16,6 +16,7 @@ Value = str | list[str] | datetime | None  # several choices are a list; None wa
 Form = dict[str, str | list[str]]  # what is sent, by the receiver's names
 
 TIMES = ("StartedAt", "CompletedAt")
+SOMETIMES = ("Name", "Corrects", "CompletedAt")  # a result has them
 IF_MAPPED = ("Id", "Name", "To", *TIMES, "Conversation")  # sent only under a name of the receiver
 
 
@@ -38,6 +39,27 @@ def sent_names(questionnaire: Questionnaire) -> list[str]:
 def _is_sent(questionnaire: Questionnaire, name: str) -> bool:
     is_optional = name in IF_MAPPED and name not in questionnaire.by_key
     return not is_optional or name in questionnaire.results.fields
+
+
+def possible_values(questionnaire: Questionnaire, name: str) -> Sequence[str] | None:
+    """All that a name can be, each once; None where that has no end.
+
+    What `give_up = "keep"` keeps comes on top.
+    """
+    if question := questionnaire.by_key.get(name):
+        return KINDS[question.kind].values(question) or None
+    if name == "Type":
+        corrected, partial = ["corrected"], ["stopped", "expired"]
+        results = questionnaire.results
+        return ["completed", *corrected * questionnaire.review, *partial * results.partial]
+    found = {"Event": [questionnaire.event], "To": questionnaire.to}.get(name)
+    return found if found and found[0] else None
+
+
+def is_always_sent(questionnaire: Questionnaire, name: str) -> bool:
+    """Whether each result has a value of this name, which is no question's."""
+    is_partial = questionnaire.results.partial
+    return name not in SOMETIMES or (name == "CompletedAt" and not is_partial)
 
 
 def field_names(field: Field) -> list[str]:

@@ -14,6 +14,7 @@ from models.google_form.address import (
     response_url,
 )
 from models.google_form.fields import ENTRY, FIELD, OF_PAGE
+from models.google_form.options import list_options, list_some, quote
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import PARTS
 from models.questionnaire.form_fields import (
@@ -36,16 +37,13 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
     if results is None:
         return
     yield from bad_address(questionnaire)
-    if results.trial_url:
-        sentence = "is only for serve --results-to. Remove it."
-        yield Problem("results, trial_url", sentence)
     if results.format == "json":
         for name in results.changed(OF_FORMS):
             sentence = 'belongs to format = "form". Remove it, or the format.'
             yield Problem(f"results, {name}", sentence)
         return
     if results.pages > 1 and not (is_google_form(results.url) or is_short_link(results.url)):
-        sentence = "belongs to a Google Form, which url is none of. Remove it."
+        sentence = "is only for a Google Form, and url is not one. Remove it."
         yield Problem("results, pages", sentence)
     for check in (unknown_names, repeated_fields, lost_names):
         yield from check(questionnaire)
@@ -89,24 +87,24 @@ def unknown_names(questionnaire: Questionnaire) -> Iterator[Problem]:
     results, names = questionnaire.results, known_names(questionnaire)
     for name in results.fields:
         if name not in names:
-            sentence = f"{name} is not a name of ours. There can be {', '.join(names)}."
+            sentence = f"{quote(name)} is not a name of ours. There can be {', '.join(names)}."
             yield Problem("results, fields", sentence)
     for key in results.values:
         if key not in questionnaire.by_key:
             keys = ", ".join(questionnaire.by_key)
-            sentence = f"{key} is not the key of a question. There can be {keys}."
+            sentence = f"{quote(key)} is not the key of a question. There can be {keys}."
             yield Problem("results, values", sentence)
 
 
 def repeated_fields(questionnaire: Questionnaire) -> Iterator[Problem]:
     """Fields that two values would go into, also in parts."""
     results = questionnaire.results
-    claims = {name: _claim(results.field(name)) for name in sent_names(questionnaire)}
+    claims = {quote(name): _claim(results.field(name)) for name in sent_names(questionnaire)}
     if is_google_form(results.url):
         claims["the page of the form"] = set(OF_PAGE)
     for (name, claim), (other, other_claim) in combinations(claims.items(), 2):
         if both := claim & other_claim:
-            sentence = f"{min(both)} would be sent twice, for {name} and {other}."
+            sentence = f'"{min(both)}" would be sent twice, for {name} and {other}.'
             yield Problem("results, fields", f"{sentence} Give each a field of its own.")
 
 
@@ -128,10 +126,11 @@ def lost_names(questionnaire: Questionnaire) -> Iterator[Problem]:
         for name in sent_names(questionnaire)
         if name in results.fields or name not in ("From", "Event")
     ]
-    lost = [name for name in needed if not FIELD.fullmatch(results.field(name).name)]
+    names = {name: field_names(results.field(name)) for name in needed}
+    lost = [name for name in needed if not all(map(FIELD.fullmatch, names[name]))]
     if lost:
-        sentence = f"{', '.join(lost)} would be dropped by the Google Form. Name the entry of each,"
-        yield Problem("results, fields", f'{sentence} like {lost[0]} = "entry.1001".', False)
+        sentence = f"{list_options(lost)} would be dropped by the Google Form. Name the entry of"
+        yield Problem("results, fields", f'{sentence} each, like {lost[0]} = "entry.1001".', False)
 
 
 def bad_field(questionnaire: Questionnaire, name: str) -> Iterator[Problem]:
@@ -141,12 +140,13 @@ def bad_field(questionnaire: Questionnaire, name: str) -> Iterator[Problem]:
     if field.as_ and field.as_ not in ways:
         cure = " or ".join(f'as = "{way}"' for way in ways)
         cure = f"Write {cure}." if cure else "Remove as."
-        yield Problem("results, fields", f"{name} cannot go out as {field.as_}. {cure}")
+        yield Problem("results, fields", f"{quote(name)} cannot go out as {field.as_}. {cure}")
     elif field.as_ and question and question.give_up == "keep":
-        sentence = f'{name} can be any text that give_up = "keep" keeps, so no {field.as_}.'
+        sentence = f'{quote(name)} goes out as {field.as_}, and give_up = "keep" keeps any text.'
         yield Problem("results, fields", f"{sentence} Remove one of the two.")
     if field.options and not has_options(questionnaire, name):
-        sentence = f"{name} is no text or choice, which could go into Other. Remove the options."
+        sentence = f"{quote(name)} is no text or choice, so it cannot go into Other. Remove the"
+        sentence = f"{sentence} options."
         yield Problem("results, fields", sentence)
     elif field.options and question:
         yield from _near_options(questionnaire, question, field)
@@ -161,29 +161,32 @@ def _near_options(
     for value in KINDS[question.kind].values(question):
         word = words.get(value, value)
         if word not in field.options and (value in words or fold_case(word) in folded):
-            sentence = f"{question.key} goes into Other where it is {word}, which is no option as"
-            sentence = f"{sentence} it is written. Correct one of the two."
+            sentence = (
+                f"{quote(question.key)} can be {quote(word)}, which is not among its options,"
+            )
+            sentence = f"{sentence} so it goes into Other. Correct one of the two."
             yield Problem("results, fields", sentence, False)
 
 
 def bad_words(questionnaire: Questionnaire, question: Question) -> Iterator[Problem]:
     """Words of the receiver for values that a question cannot have, or for several of them."""
-    results, kind, key = questionnaire.results, KINDS[question.kind], question.key
-    words, values = results.values[key], kind.values(question)
+    results, key = questionnaire.results, question.key
+    words, values = results.values[key], KINDS[question.kind].values(question)
     if not values:
-        sentence = f'{key} is of kind = "{question.kind}", whose values have no other words.'
-        yield Problem("results, values", f"{sentence} Remove it.")
+        cure = "Write whole = true, min and max" if question.kind == "number" else "Remove it"
+        sentence = f'{quote(key)} is of kind = "{question.kind}", whose values have no end. {cure}.'
+        yield Problem("results, values", sentence)
         return
     for value in words:
         if value not in values:
-            sentence = f"{key} can never be {value}. {kind.condition_help(question)}"
-            yield Problem("results, values", sentence)
+            sentence = f"{quote(key)} can never be {quote(value)}. Write one of"
+            yield Problem("results, values", f"{sentence} {list_some(values)}.")
     counts = Counter(words.get(value, value) for value in values)
     for word in (word for word, count in counts.items() if count > 1):
-        sentence = f"{key} would be {word} for {counts[word]} of its values, which nobody could"
-        sentence = f"{sentence} tell apart. Give each a word of its own."
+        sentence = f"{quote(key)} would be {quote(word)} for {counts[word]} of its values, which"
+        sentence = f"{sentence} nobody could tell apart. Give each a word of its own."
         yield Problem("results, values", sentence, question.many)
     if question.give_up == "keep" and not results.field(key).options:
-        sentence = f'{key} can be any text that give_up = "keep" keeps, which has no word.'
-        sentence = f"{sentence} Add options, so that it goes into Other."
+        sentence = f'{quote(key)} has no word for the texts that give_up = "keep" keeps.'
+        sentence = f"{sentence} Add options, so that they go into Other."
         yield Problem("results, values", sentence, False)

@@ -152,12 +152,6 @@ class Results(Part):
     fields: dict[str, Sentence | Field] = {}
     values: dict[str, dict[str, Sentence]] = {}  # by key: our value, and the receiver's word
     pages: Pages = 1  # sections of a Google Form
-    trial_url: str = ""  # where they go instead, in a trial run; no file can say it
-
-    @property
-    def receiver_url(self) -> str:
-        """Where they go now."""
-        return self.trial_url or self.url
 
     def field(self, name: str) -> Field:
         """Where a value goes that has this name here."""
@@ -207,6 +201,11 @@ class Questionnaire(Part, dict=True):
         """Whether one conversation can have several results, so that each says what it is."""
         return self.results is not None and (self.results.partial or self.review)
 
+    @property
+    def receiver_url(self) -> str:
+        """Where its results go now."""
+        return self.results.url
+
     @cached_property
     def by_key(self) -> dict[str, Question]:
         """The questions by their keys."""
@@ -228,8 +227,18 @@ class Questionnaire(Part, dict=True):
         """
         if self.is_counter:
             return self
-        results = msgspec.structs.replace(self.results or Results(""), trial_url=url)
-        return msgspec.structs.replace(self, results=results)
+        fields = msgspec.structs.asdict(self) | {"results": self.results or Results("")}
+        return StoredQuestionnaire(**fields, trial_url=url)
+
+
+class StoredQuestionnaire(Questionnaire):
+    """A questionnaire as the database keeps it: also where a trial run sends its results."""
+
+    trial_url: str = ""
+
+    @property
+    def receiver_url(self) -> str:
+        return self.trial_url or super().receiver_url
 
 
 def parse_duration(written: str) -> timedelta:

@@ -572,9 +572,9 @@ def read_all_or_none(patch) -> None:
     patch(Base, "all", classmethod(all_rows))
 
 
-def raise_again(*arguments: object) -> None:
+def raise_again(*_: object, error: Exception, **__: object) -> None:
     """Instead of what sets a text aside: the error that it was called for."""
-    raise arguments[3]
+    raise error
 
 
 def set_nothing_aside(patch) -> None:

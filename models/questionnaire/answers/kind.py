@@ -129,7 +129,7 @@ class Kind(ABC):
     def values(self, question: Options) -> Sequence[str]:
         """All values that can be read, which a receiver may have words of its own for.
 
-        None where there are too many.
+        None at all where there are too many.
         """
         return ()
 

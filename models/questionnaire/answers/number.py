@@ -16,6 +16,7 @@ GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:([,' .])[0-9]{3})(?:\1[0-9]{3})*")
 MAGNITUDES = {"and", "or", "to", "k", "m", "hundred", "thousand", "million", "billion", "dozen"}
 MAGNITUDES |= {"half", "point", "percent", "x", "plus", "minus"}
 MAX_DIGITS = 15
+MAX_VALUES = 10_000  # of a question, that are ever listed
 SUPERSCRIPTS = re.compile("[²³¹\u2070-\u208e]")  # and subscripts
 
 
@@ -48,6 +49,12 @@ class NumberKind(Kind):
         if question.whole and value != value.to_integral_value():
             return None
         return plain_digits(value) if _is_inside(value, question.min, question.max) else None
+
+    def values(self, question: NumberOptions) -> Sequence[str]:
+        if not question.whole or None in (question.min, question.max):
+            return ()
+        least, most = math.ceil(question.min), math.floor(question.max)
+        return [*map(str, range(least, most + 1))] if most - least < MAX_VALUES else ()
 
     def problems(self, question: NumberOptions) -> Iterator[Problem]:
         least, most = question.min, question.max
