@@ -160,7 +160,7 @@ class DialogStep:
             return self._count_failed_attempt(conversation.current_prompt)
         question = self.question
         kind = KINDS[question.kind]
-        value = kind.read(question, self.text.body, self.context, self.text.media)
+        value = kind.read(question, self.text.body, self.context, self.text.media).value
         if value is None:
             return self._count_failed_attempt(
                 self._fill_for(question, self.sentences.retry_prompt(question))

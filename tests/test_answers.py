@@ -415,7 +415,7 @@ def read(tmp_path_factory):
 
 def read_it(questionnaire, text, media=()):
     question, context = questionnaire.by_key["it"], context_of(questionnaire, FRIDAY)
-    return KINDS[question.kind].read(question, text, context, media)
+    return KINDS[question.kind].read(question, text, context, media).value
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Protocol
 
-from models.questionnaire.answers.kind import Kind, OwnWords, ParseContext, Sentence
+from models.questionnaire.answers.kind import (
+    Kind, OwnWords, ParseContext, Reading, Sentence, read_as
+)
 from models.questionnaire.problem import Problem
 from models.text import comparable
 
@@ -59,11 +61,11 @@ class ColourKind(Kind):
     options = ColourOptions
     placeholders = {"colours": colours}
 
-    def parse(self, question: ColourOptions, text: str, context: ParseContext) -> str | None:
+    def parse(self, question: ColourOptions, text: str, context: ParseContext) -> Reading:
         value = COLOURS.get(comparable(text), text.strip().lower())
         allowed = [COLOURS[name] for name in question.palette]
         is_colour = re.fullmatch("#[0-9a-f]{6}", value)
-        return value if is_colour and (value in allowed or not allowed) else None
+        return read_as(value if is_colour and (value in allowed or not allowed) else None)
 
     def show(self, question: ColourOptions, value: str, own_words: OwnWords) -> str:
         return next((name for name, code in COLOURS.items() if code == value), value)
@@ -102,7 +104,7 @@ CLOCK = '''
 
 from datetime import time
 
-from models.questionnaire.answers.kind import Kind, Options, ParseContext
+from models.questionnaire.answers.kind import Kind, Options, ParseContext, Reading, read_as
 
 
 class ClockKind(Kind):
@@ -110,8 +112,8 @@ class ClockKind(Kind):
     retry = "Please reply with a time, like 18:30."
     split_as = ("time",)
 
-    def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
-        return self.moment(text).isoformat("minutes") if ":" in text else None
+    def parse(self, question: Options, text: str, context: ParseContext) -> Reading:
+        return read_as(self.moment(text).isoformat("minutes") if ":" in text else None)
 
     def moment(self, value: str) -> time:
         return time.fromisoformat(value)
@@ -274,8 +276,10 @@ def test_a_kind_defines_all_that_the_program_asks_of_it(name):
     if not kind.split_as:
         with pytest.raises(ValueError, match="no date"):
             kind.moment(sample)
-    assert all(kind.read(question, value, ANY_DAY) == value for value in kind.values(question))
-    assert kind.read(question, "", ANY_DAY) is None
+    assert all(
+        kind.read(question, value, ANY_DAY).value == value for value in kind.values(question)
+    )
+    assert kind.read(question, "", ANY_DAY).values == ()
     assert not kind.is_name(question, "?")
 
 
@@ -294,7 +298,7 @@ def test_a_value_that_a_condition_names_can_be_a_candidate(name):
 def test_a_value_that_is_read_can_be_shown(name):
     kind, question = KINDS[name], a_question(name)
     texts = ("yes", "A", "3", "3 May", "a@example.org", "+1 415 867 5308")
-    values = [kind.read(question, text, ANY_DAY, ["https://a"]) for text in texts]
+    values = [kind.read(question, text, ANY_DAY, ["https://a"]).value for text in texts]
     assert any(values)
     assert all(kind.show(question, value, Sentences()) for value in values if value)
 
@@ -362,5 +366,5 @@ def test_an_option_is_the_same_for_all_kinds_that_have_it(patch):
 @given(text=st.text(max_size=50))
 def test_a_text_without_an_answer_is_none_of_any_kind(text):
     for name, kind in KINDS.items():
-        value = kind.read(a_question(name), text, ANY_DAY)
+        value = kind.read(a_question(name), text, ANY_DAY).value
         assert value is None or value.strip()

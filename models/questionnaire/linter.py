@@ -162,7 +162,7 @@ def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]
                 sentence = f"{word} hides the word {name}: here it chooses. Rename one of the two."
                 option = next(kind.names(question)).option
                 yield Problem(_location(number, option), sentence, is_error=False)
-            elif kind.read(question, word, context) is not None:
+            elif kind.read(question, word, context).values:
                 sentence = f"{word} is an answer to question {number}, too. Choose another word."
                 yield Problem(f"say, {name}", sentence)
 

@@ -78,7 +78,7 @@ def read_file(
     except ValueError as error:
         return None, [Problem("", str(error))]
     questionnaire, misfits = _convert(content)
-    questionnaire = _complete(questionnaire)
+    questionnaire = complete(questionnaire)
     # What is wrong with a part that does not fit may only follow from that.
     unfit = {misfit.part for misfit in misfits}
     others = [problem for problem in find_problems(questionnaire) if problem.part not in unfit]
@@ -171,7 +171,7 @@ CURES = {
 }
 
 
-def _complete(questionnaire: Questionnaire) -> Questionnaire:
+def complete(questionnaire: Questionnaire) -> Questionnaire:
     """Give questions without a key Question1, Question2 and so on, and labels a choice each."""
     questions = tuple(
         msgspec.structs.replace(

@@ -14,7 +14,15 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from models.questionnaire.answers.kind import Kind, Name, OwnWords, ParseContext, Sentence
+from models.questionnaire.answers.kind import (
+    Kind,
+    Name,
+    OwnWords,
+    ParseContext,
+    Reading,
+    Sentence,
+    read_as,
+)
 from models.questionnaire.problem import Problem
 from models.text import normalize, strip_decoration, without_accents
 
@@ -77,13 +85,13 @@ class ChoiceKind(Kind):
     has_options = True
     placeholders = {"choices": numbered_list}
 
-    def parse(self, question: ChoiceOptions, text: str, context: ParseContext) -> str | None:
+    def parse(self, question: ChoiceOptions, text: str, context: ParseContext) -> Reading:
         names = _names_of(question.choices)
         if not question.many:
             choice = _find_choice(names, text)
-            return choice and choice.value
+            return read_as(choice and choice.value)
         chosen = _find_choices(names, text)
-        return (
+        return read_as(
             SEPARATOR.join(choice.value for choice in question.choices if choice in chosen) or None
         )
 

@@ -13,7 +13,15 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from models.questionnaire.answers.kind import ANY_DAY, Kind, ParseContext, show_limits
+from models.questionnaire.answers.kind import (
+    ANY_DAY,
+    UNREAD,
+    Kind,
+    ParseContext,
+    Reading,
+    read_as,
+    show_limits,
+)
 from models.questionnaire.problem import Problem
 from models.text import normalize, strip_decoration
 
@@ -72,20 +80,20 @@ class DateKind(Kind):
     sample = "2026-12-31"
     split_as = ("date",)
 
-    def parse(self, question: DateOptions, text: str, context: ParseContext) -> str | None:
+    def parse(self, question: DateOptions, text: str, context: ParseContext) -> Reading:
         phrase = strip_decoration(normalize(text))
         if len(phrase) > MAX_DATE_LENGTH or _is_wordy(phrase):
-            return None
+            return UNREAD
         if RANGE_OR_PERIOD.fullmatch(phrase):
-            return None
+            return UNREAD
         if DECIMAL.fullmatch(phrase) and not question.day_first:
-            return None
+            return UNREAD
         earliest = resolve_day(question.earliest, context.local_date)
         latest = resolve_day(question.latest, context.local_date)
         for day in _find_days(phrase, context, question.day_first):
             if (earliest is None or day >= earliest) and (latest is None or day <= latest):
-                return day.isoformat()
-        return None
+                return read_as(day.isoformat())
+        return UNREAD
 
     def moment(self, value: str) -> date:
         return date.fromisoformat(value)

@@ -46,6 +46,30 @@ class ParseContext:
 ANY_DAY = ParseContext(datetime(2000, 1, 1, tzinfo=UTC))
 
 
+class Reading(NamedTuple):
+    """What a text can be taken for as an answer: values, in the order in which they are named.
+
+    One is certain. Of two or three the guest is asked which. Without any the text is unread.
+    """
+
+    values: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> str | None:
+        """The one that is certain; None if the guest has to say more."""
+        return self.values[0] if len(self.values) == 1 else None
+
+
+UNREAD = Reading()
+MAX_READINGS = 3  # more are too many to choose from in a text
+
+
+def read_as(*values: str | None) -> Reading:
+    """The reading that has these values, each once; UNREAD for None, and for too many."""
+    found = tuple(dict.fromkeys(value for value in values if value is not None))
+    return Reading(found) if len(found) <= MAX_READINGS else UNREAD
+
+
 class OwnWords(Protocol):
     """The words of a questionnaire for yes and no; none for the English ones."""
 
@@ -99,16 +123,16 @@ class Kind(ABC):
 
     def read(
         self, question: Options, text: str, context: ParseContext, media: Sequence[str] = ()
-    ) -> str | None:
-        """The value of a text as an answer to this question; None where it is unread."""
+    ) -> Reading:
+        """What a text can be taken for, as an answer to this question."""
         text = " ".join(media) if self.reads_media else text
         if len(text) > self.max_length or not INVISIBLE.sub("", text).strip():
-            return None
+            return UNREAD
         return self.parse(question, text, context)
 
     @abstractmethod
-    def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
-        """The value of a text that is not blank; None where it cannot be read for certain."""
+    def parse(self, question: Options, text: str, context: ParseContext) -> Reading:
+        """What a text that is not blank can be taken for."""
 
     def show(self, question: Options, value: str, own_words: OwnWords) -> str:
         """A value as it is shown in a sentence."""
@@ -178,7 +202,7 @@ class Kind(ABC):
         if any(self.problems(question)):
             return
         for text in map(str, wanted):
-            if self.read(question, text, ANY_DAY) == text:
+            if self.read(question, text, ANY_DAY).value == text:
                 yield text
 
     def condition_help(self, question: Options) -> str:

@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
-from models.questionnaire.answers.kind import Kind, Number, ParseContext, show_limits
+from models.questionnaire.answers.kind import (
+    UNREAD,
+    Kind,
+    Number,
+    ParseContext,
+    Reading,
+    read_as,
+    show_limits,
+)
 from models.questionnaire.problem import Problem
 from models.text import normalize_number
 
@@ -37,18 +45,20 @@ class NumberKind(Kind):
     placeholders = {"limits": lambda question, _: show_limits(question.min, question.max, "-")}
     sample = "100"
 
-    def parse(self, question: NumberOptions, text: str, context: ParseContext) -> str | None:
+    def parse(self, question: NumberOptions, text: str, context: ParseContext) -> Reading:
         found = NUMBER.fullmatch(normalize_number(text))
         if not found or SUPERSCRIPTS.search(text) or not _is_unit(found[2]):
-            return None
+            return UNREAD
         digits = re.sub(CURRENCY, "", found[1]).replace("+", "").strip()
         value = _decimal(digits.lstrip("- "))
         if value is None or len(value.as_tuple().digits) > MAX_DIGITS:
-            return None
+            return UNREAD
         value = -value if digits.startswith("-") else value
         if question.whole and value != value.to_integral_value():
-            return None
-        return plain_digits(value) if _is_inside(value, question.min, question.max) else None
+            return UNREAD
+        return read_as(
+            plain_digits(value) if _is_inside(value, question.min, question.max) else None
+        )
 
     def values(self, question: NumberOptions) -> Sequence[str]:
         if not question.whole or None in (question.min, question.max):

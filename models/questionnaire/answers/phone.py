@@ -6,7 +6,13 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from models.questionnaire.answers.kind import Kind, ParseContext
+from models.questionnaire.answers.kind import (
+    UNREAD,
+    Kind,
+    ParseContext,
+    Reading,
+    read_as,
+)
 from models.questionnaire.problem import Problem
 from models.text import normalize_number
 
@@ -30,19 +36,19 @@ class PhoneKind(Kind):
         "[A-Z]{2}": 'is not a region. Write the two capital letters of a country, like "US".'
     }
 
-    def parse(self, question: PhoneOptions, text: str, context: ParseContext) -> str | None:
+    def parse(self, question: PhoneOptions, text: str, context: ParseContext) -> Reading:
         import phonenumbers
 
         number = normalize_number(text).strip(".").removeprefix("tel:")
         if not re.fullmatch("[+(]?[-0-9()./ ]+", number):
-            return None
+            return UNREAD
         try:
             parsed = phonenumbers.parse(number, question.region)
         except phonenumbers.NumberParseException:
-            return None
+            return UNREAD
         if not phonenumbers.is_valid_number(parsed):
-            return None
-        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+            return UNREAD
+        return read_as(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
 
     def problems(self, question: PhoneOptions) -> Iterator[Problem]:
         import phonenumbers

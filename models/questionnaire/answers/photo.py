@@ -2,7 +2,14 @@
 
 import math
 
-from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
+from models.questionnaire.answers.kind import (
+    Kind,
+    Options,
+    OwnWords,
+    ParseContext,
+    Reading,
+    read_as,
+)
 
 
 class PhotoKind(Kind):
@@ -14,8 +21,8 @@ class PhotoKind(Kind):
     max_length = math.inf  # the URLs of ten photos have 1,600 characters
     reads_media = True
 
-    def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
-        return text
+    def parse(self, question: Options, text: str, context: ParseContext) -> Reading:
+        return read_as(text)
 
     def show(self, question: Options, value: str, own_words: OwnWords) -> str:
         return f"({len(value.split())})"

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Protocol
 
-from models.questionnaire.answers.kind import Kind, Number, ParseContext, Sentence
+from models.questionnaire.answers.kind import (
+    UNREAD,
+    Kind,
+    Number,
+    ParseContext,
+    Reading,
+    Sentence,
+    read_as,
+)
 from models.questionnaire.problem import Problem
 from models.text import LONGEST_REPLY, normalize, strip_decoration
 
@@ -30,12 +38,14 @@ class TextKind(Kind):
     is_free_text = True
     has_options = True
 
-    def parse(self, question: TextOptions, text: str, context: ParseContext) -> str | None:
+    def parse(self, question: TextOptions, text: str, context: ParseContext) -> Reading:
         stripped = text.strip()
         longest = math.inf if question.max is None else question.max
         if not (question.min or 0) <= len(stripped) <= longest:
-            return None
-        return text if not question.pattern or _matches(question.pattern, stripped) else None
+            return UNREAD
+        return read_as(
+            text if not question.pattern or _matches(question.pattern, stripped) else None
+        )
 
     def matches(self, question: TextOptions, value: str, wanted: str | float) -> bool:
         return _compared(value) == _compared(str(wanted))

@@ -3,7 +3,15 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
+from models.questionnaire.answers.kind import (
+    UNREAD,
+    Kind,
+    Options,
+    OwnWords,
+    ParseContext,
+    Reading,
+    read_as,
+)
 from models.text import normalize, strip_decoration, without_accents
 
 YES = {"y", "yes", "yeah", "yep", "yup", "yea", "ya", "sure", "ok", "okay", "definitely"}
@@ -25,16 +33,16 @@ class YesNoKind(Kind):
     retry = "Please reply yes or no."
     has_options = True
 
-    def parse(self, question: object, text: str, context: ParseContext) -> str | None:
+    def parse(self, question: object, text: str, context: ParseContext) -> Reading:
         reply = without_accents(normalize(text)).replace("'", "")
         for words in (reply, strip_decoration(reply)):
             words = " ".join(re.sub(r"[,.!;]", " ", words).split()) or words
             for value, starts, endings in _vocabulary(context):
                 if words in starts:
-                    return value
+                    return read_as(value)
                 if any(words == f"{start} {end}" for start in starts for end in endings):
-                    return value
-        return None
+                    return read_as(value)
+        return UNREAD
 
     def values(self, question: Options) -> Sequence[str]:
         return ("yes", "no")
