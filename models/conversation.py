@@ -112,6 +112,13 @@ class Conversation(Base):
         return [question for question in on_path if question.key in self.answers]
 
     @property
+    def answer_of_last_text(self) -> Answer | None:
+        """The answer that the last text gave, if it gave one."""
+        answers = self.answers.values()
+        found = (each for each in answers if each.value and each.answered_at == self.active_at)
+        return next(found, None)
+
+    @property
     def can_be_stopped(self) -> bool:
         """Whether STOP changes it: it is open, or asks for a correction after its end."""
         corrects = self.state == "completed" and self.current_key is not None
@@ -149,6 +156,10 @@ class Conversation(Base):
         if self.state == "expired":
             self.state, self.ended_at = "open", None
         self.message_count += 1
+        self.stay_live(now)
+
+    def stay_live(self, now: datetime) -> None:
+        """Expire as long after `now` as the questionnaire says."""
         self.active_at = now
         self.expires_at = now + self.questionnaire.expires_after
 

@@ -9,6 +9,7 @@ from models.questionnaire.answers import KINDS, ParseContext, says_yes
 from models.questionnaire.answers.kind import Reading
 from models.questionnaire.answers.positions import list_readings
 from models.questionnaire.flow import path
+from models.questionnaire.openings import event_form
 from models.questionnaire.schema import Question
 from models.questionnaire.templates import fill, list_answers, placeholders
 from models.text import LONGEST_REPLY
@@ -82,6 +83,8 @@ class DialogStep:
         return self._fill(after) if is_said else None
 
     def _take_keyword_or_answer(self) -> str | None:
+        if self._is_opening_again():
+            return self._open_again()
         keyword = self._find_keyword()
         self.decision.read_as = keyword or "answer"
         match keyword:
@@ -96,6 +99,27 @@ class DialogStep:
             case "fix":
                 return self._ask(self._question_to_fix())
         return self._take_answer()
+
+    def _is_opening_again(self) -> bool:
+        """Whether it is what opened the conversation, while the first question waits.
+
+        A name of an answer precedes it. Where any text opens, only the text right after counts, and
+        nowhere more than some: what is said again and again is an answer, or a machine's.
+        """
+        conversation = self.conversation
+        if conversation.answers or not conversation.is_asking or conversation.state != "open":
+            return False
+        limit = LOOP_LIMIT if self.questionnaire.event else 2
+        form = event_form(self.text.body)
+        is_same = form and form == event_form(conversation.event)
+        if conversation.message_count > limit or not is_same:
+            return False
+        return conversation.kind.is_free_text or self._read().value is None
+
+    def _open_again(self) -> str:
+        self.decision.read_as = "opening_again"
+        self.conversation.readings = None  # the question is asked, and no longer which was meant
+        return self.conversation.current_prompt
 
     def _find_keyword(self) -> str | None:
         """The keyword that a text is, where it applies. A text that names a choice is none."""

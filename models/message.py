@@ -6,7 +6,7 @@ from typing import Any, Optional
 from sqlalchemy import CheckConstraint, Column, ForeignKey, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base, Statement
+from storage.base import LITERAL_1, Base, Statement
 from storage.unreadable import unreadable_rows
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.
@@ -55,6 +55,13 @@ class Message(Base):
         return _read_latest(db, BODIES, conversation_id, limit)
 
     @classmethod
+    def find_latest_inbound(cls, db: Session, conversation_id: int) -> tuple[str, datetime] | None:
+        """The last text in a conversation, and when it came; None if that cannot be read."""
+        leave_out = unreadable_rows(db).add
+        rows = LATEST_INBOUND.fetch_readable(db, leave_out, conversation=conversation_id)
+        return tuple(rows[0][1:]) if rows else None
+
+    @classmethod
     def find_recent_readings(
         cls, db: Session, conversation_id: int, limit: int
     ) -> list[str | None]:
@@ -85,6 +92,12 @@ def _select_latest(column: Column[Any], direction: str) -> Statement:
 
 # Built once: building a statement costs as much as running it.
 TABLE = Message.__table__
+LATEST_INBOUND = Statement(
+    select(TABLE.c.id, TABLE.c.body, TABLE.c.created_at)
+    .where(TABLE.c.conversation_id == bindparam("conversation"), TABLE.c.direction == "inbound")
+    .order_by(TABLE.c.id.desc())
+    .limit(LITERAL_1)
+)
 BODIES = _select_latest(TABLE.c.body, "outbound")
 READINGS = _select_latest(TABLE.c.read_as, "inbound")
 NAMED = TABLE.alias()

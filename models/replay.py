@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from models.contact import Contact
 from models.conversation import Conversation
-from models.decision import Decision, State
+from models.decision import Decision, Previous, State
 from models.dialog import LOOP_LIMIT
 from models.engine import respond
 from models.message import Message
@@ -176,12 +176,18 @@ class Memory:
         return State(
             self._contact,
             self._conversations.get(len(self._conversations)),
-            self._catalog.opens(text.folded, text.number),
+            self._catalog.opens(text.body, text.number),
             self._name,
             stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
             recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
+            previous=self._previous,
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )
+
+    @property
+    def _previous(self) -> Previous | None:
+        newest = self._decisions[0] if self._decisions else None
+        return newest and Previous(newest.text.body, newest.now)
 
     def remember(self, decision: Decision) -> None:
         """Keep what `turn.save` would write."""

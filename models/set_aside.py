@@ -72,7 +72,7 @@ def set_aside(
     if isinstance(error, UnreadableRow):
         more = load_what_few_need(db, text, None)
         if not is_open:
-            more["opening"] = catalog.opens(text.folded, text.number)
+            more["opening"] = catalog.opens(text.body, text.number)
         states.insert(0, states[0]._replace(**more))
     decision = _respond(states, text, now)
     if decision.conversation is None:

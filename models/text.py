@@ -104,7 +104,7 @@ def normalize_number(text: str) -> str:
 
 
 def fold_case(text: str) -> str:
-    """The form in which a text is compared with an event: case and spacing do not matter."""
+    """The form in which an event is the same to the letter: case and spacing do not matter."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -121,11 +121,6 @@ class IncomingText:
     sid: str | None = None
     status: str | None = None
     params: str | None = None  # all fields of the request, as JSON
-
-    @cached_property
-    def folded(self) -> str:
-        """The form in which it is compared with events."""
-        return fold_case(self.body)
 
     @cached_property
     def normalized(self) -> str:

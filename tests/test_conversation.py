@@ -338,7 +338,7 @@ def test_back_goes_to_the_question_before_the_one_that_a_change_put_between(gues
 
 def test_fix_is_a_word_wherever_answers_are_reviewed(guest):
     one = guest(PATHS)
-    assert one.text("Paths", "no", "FIX 1", "no", "Tired") == [
+    assert one.text("Paths", "no", "FIX 1", "nope", "Tired") == [
         "Movies?",
         "Why not?",
         "Movies?",

@@ -8,7 +8,6 @@ from conftest import NUMBER, REY
 from models import Catalog, Contact, Conversation, IncomingText, Questionnaire, respond
 from models.decision import Decision, State
 from models.questionnaire.schema import Question, Results
-from models.text import fold_case
 from models.version import Version
 from storage.base import Statement
 
@@ -31,7 +30,7 @@ def text(body: str, **more) -> IncomingText:
 
 
 def state(incoming: IncomingText, newest: Conversation | None = None, **more) -> State:
-    opening = CATALOG.opens(fold_case(incoming.body), NUMBER)
+    opening = CATALOG.opens(incoming.body, NUMBER)
     contact = newest.contact if newest else Contact(phone=REY)
     history = {"stoppable": (), "recent_bodies": (), "recent_readings": ()}
     return State(contact, newest, opening, "Rey", **history | more)
