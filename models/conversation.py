@@ -22,6 +22,7 @@ from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
 from models.readings import Readings
+from models.text import comparable
 from models.version import Version
 from storage.base import Base, Statement, partial_index, split_row
 from storage.unreadable import UNREADABLE, UnreadableRow, unreadable_rows
@@ -104,6 +105,13 @@ class Conversation(Base):
     def kind(self) -> Kind:
         """The kind of answer that waits to be given."""
         return KINDS[self.questionnaire.by_key[self.current_key].kind]
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether the question that waits is given up if the next text cannot be read."""
+        if not self.is_asking:
+            return False
+        return self.failed_attempts + 1 >= self.questionnaire.by_key[self.current_key].attempts
 
     @property
     def answered_questions(self) -> list[Question]:
@@ -259,7 +267,18 @@ class Conversation(Base):
             completed_at=self.ended_at if self.state == "completed" else None,
             answers=self._answer_values(),
             corrects=self.latest_result and self.latest_result.webhook_id,
+            unread=self._unread_texts(),
         )
+
+    def _unread_texts(self) -> dict[str, str]:
+        """What was texted to questions without a value, by key; not where they were skipped."""
+        find_keyword = self.questionnaire.sentences.find_keyword
+        answered = [self.answers[question.key] for question in self.answered_questions]
+        return {
+            answer.key: answer.text
+            for answer in answered
+            if answer.value is None and answer.text and not find_keyword(comparable(answer.text))
+        }
 
     def _has_sent_answers(self) -> bool:
         """Whether the latest result has just these answers, from an end before `resume`."""

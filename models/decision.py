@@ -41,6 +41,7 @@ class State(NamedTuple):
     stoppable: Sequence[Conversation] = NotLoaded()  # of the sender, on all our numbers
     recent_bodies: Sequence[str] = NotLoaded()  # what we texted last in `newest`, the newest first
     previous: Previous | None = None  # in `newest`, where that is no answer which was kept
+    recent_unread: Sequence[str] = NotLoaded()  # of texts to the question that waits, newest first
     recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
 
 

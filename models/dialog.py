@@ -11,8 +11,8 @@ from models.questionnaire.answers.positions import list_readings
 from models.questionnaire.flow import path
 from models.questionnaire.openings import event_form
 from models.questionnaire.schema import Question
-from models.questionnaire.templates import fill, list_answers, placeholders
-from models.text import LONGEST_REPLY
+from models.questionnaire.templates import NONE, fill, list_answers, placeholders
+from models.text import LONGEST_REPLY, comparable
 
 LOOP_LIMIT = 20  # after so many texts in a row without an answer, BACK and RESTART do nothing
 MAX_ATTEMPTS = 3  # at the review, and replies after the end, so that machines fall silent
@@ -46,8 +46,7 @@ class DialogStep:
         """The first text after it has expired is no answer to what was asked: ask that again."""
         self.decision.read_as = "resumed"
         self.conversation.failed_attempts, self.conversation.readings = 0, None
-        resumed = f"{self._fill(self.sentences.resumed)} {self.conversation.current_prompt}"
-        return resumed[:LONGEST_REPLY]
+        return self._ask_again(self.sentences.resumed)
 
     def advance(self) -> str | None:
         """Move the conversation on; the reply, or None for none."""
@@ -162,10 +161,7 @@ class DialogStep:
     def _skip(self) -> str | None:
         if self.question.optional:
             return self._keep(None)
-        needed = self._fill(self.sentences.needed)
-        return self._count_failed_attempt(
-            f"{needed} {self.conversation.current_prompt}"[:LONGEST_REPLY]
-        )
+        return self._count_failed_attempt(self._ask_again(self.sentences.needed))
 
     def _restart(self) -> str | None:
         if self.conversation.state == "completed":
@@ -233,10 +229,25 @@ class DialogStep:
             return self._cancel_correction()
         give_up = self.question.give_up
         if give_up == "end" and conversation.state == "open":
+            self._set_answer(None, self._unread_texts())
             self.decision.enqueue(conversation.end("stopped", self.now))
             return self._fill(self.sentences.ended)
-        is_keyword = self.sentences.find_keyword(self.text.comparable) is not None
-        return self._keep(self.text.body if give_up == "keep" and not is_keyword else None)
+        if give_up == "keep" and not self._is_keyword(self.text.body):
+            return self._keep(self.text.body)
+        self._set_answer(None, self._unread_texts())
+        return self._go_on()
+
+    def _unread_texts(self) -> str:
+        """All texts to the question that waits, so that the host can read what nobody else could.
+
+        Keywords are left out, except where there is nothing else.
+        """
+        texts = [*reversed(self.state.recent_unread), self.text.body]
+        kept = [text for text in texts if not self._is_keyword(text)]
+        return "\n".join(kept) or self.text.body
+
+    def _is_keyword(self, body: str) -> bool:
+        return self.sentences.find_keyword(comparable(body)) is not None
 
     def _cancel_correction(self) -> str | None:
         """Cancel a correction. One before it may have led to questions that are still open."""
@@ -247,8 +258,11 @@ class DialogStep:
         return self._close(self.sentences.unchanged if is_answered else self.sentences.corrected)
 
     def _keep(self, value: str | None) -> str | None:
-        self.decision.answer = self.conversation.set_answer(self.text.body, value, self.now)
+        self._set_answer(value, self.text.body)
         return self._go_on()
+
+    def _set_answer(self, value: str | None, body: str) -> None:
+        self.decision.answer = self.conversation.set_answer(body, value, self.now)
 
     def _go_on(self) -> str:
         """Ask what comes next on the path, or end; the reply."""
@@ -285,23 +299,32 @@ class DialogStep:
         self.conversation.ask_nothing()
         return self._fill_with_answers(sentence)
 
-    def _fill(self, template: str, **more: str) -> str:
-        """The sentence; `more` are the values that only some sentences have."""
-        return fill(template, {name: self._value(name, more) for name in placeholders(template)})
+    def _ask_again(self, sentence: str) -> str:
+        """The sentence, and what was asked, of which nothing is cut as long as it can be echoes."""
+        key, prompt = self.conversation.current_key, self.conversation.current_prompt
+        asked_again = f"{self._fill(sentence)} {prompt}"
+        if len(asked_again) <= LONGEST_REPLY:
+            return asked_again
+        if key == REVIEW:
+            return self._fill_with_answers(f"{sentence} {self.sentences.review}")
+        return self._fill_for(self.question, f"{sentence} {self.question.ask}")
+
+    def _fill(self, template: str, fixed: Mapping[str, str] = NONE, **more: str) -> str:
+        """The sentence; `fixed` and `more` are the values that only some sentences have."""
+        names = [name for name in placeholders(template) if name not in fixed]
+        return fill(template, {name: self._value(name, more) for name in names}, fixed)
 
     def _fill_for(self, question: Question, template: str) -> str:
         """With what only sentences about this kind of question can hold."""
         kind = KINDS[question.kind]
         if not kind.placeholders:
             return self._fill(template)
-        return self._fill(template, **kind.placeholder_values(question, self.context.local_date))
+        return self._fill(template, kind.placeholder_values(question, self.context.local_date))
 
     def _fill_with_answers(self, sentence: str) -> str:
         """A sentence that lists the answers, with these cut where it would be too long."""
         shown = [self._shown(question) for question in self.conversation.answered_questions]
-        last = str(len(shown))
-        room = LONGEST_REPLY - len(self._fill(sentence, answers="", last=last))
-        return self._fill(sentence, answers=list_answers(shown, room), last=last)
+        return self._fill(sentence, answers=list_answers(shown), last=str(len(shown)))
 
     def _value(self, name: str, more: Mapping[str, str]) -> str:
         conversation = self.conversation

@@ -3,7 +3,17 @@
 from datetime import datetime
 from typing import Any, Optional
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, and_, bindparam, exists, or_, select
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    and_,
+    bindparam,
+    exists,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import LITERAL_1, Base, Statement
@@ -68,6 +78,11 @@ class Message(Base):
         """What the last texts in a conversation were read as, in the same way."""
         return _read_latest(db, READINGS, conversation_id, limit)
 
+    @classmethod
+    def find_recent_unread(cls, db: Session, conversation_id: int, limit: int) -> list[str]:
+        """The last texts in a conversation that could not be read, in the same way."""
+        return _read_latest(db, UNREAD, conversation_id, limit)
+
     def report(self, status: str, sid: str, error_code: str | None) -> None:
         """Note what became of an outbound message, unless something as final is known already."""
         self.sid = sid
@@ -81,10 +96,13 @@ def _read_latest(db: Session, statement: Statement, conversation_id: int, limit:
     return [value for _, value in rows]
 
 
-def _select_latest(column: Column[Any], direction: str) -> Statement:
+def _select_latest(
+    column: Column[Any], direction: str, *conditions: ColumnElement[bool]
+) -> Statement:
+    is_in_conversation = TABLE.c.conversation_id == bindparam("conversation")
     return Statement(
         select(TABLE.c.id, column)
-        .where(TABLE.c.conversation_id == bindparam("conversation"), TABLE.c.direction == direction)
+        .where(is_in_conversation, TABLE.c.direction == direction, *conditions)
         .order_by(TABLE.c.id.desc())
         .limit(bindparam("limit"))
     )
@@ -100,6 +118,9 @@ LATEST_INBOUND = Statement(
 )
 BODIES = _select_latest(TABLE.c.body, "outbound")
 READINGS = _select_latest(TABLE.c.read_as, "inbound")
+UNREAD = _select_latest(
+    TABLE.c.body, "inbound", or_(TABLE.c.read_as == "unread", TABLE.c.read_as == "ambiguous")
+)
 NAMED = TABLE.alias()
 REPORTED = Statement(
     select(TABLE)

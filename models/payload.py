@@ -28,6 +28,7 @@ class ResultData(Struct, omit_defaults=True):
     completed_at: datetime | None
     answers: Values  # by key, in the order of the questions; several choices are a list
     corrects: str | None = None  # the webhook-id of the result that this one replaces
+    unread: Mapping[str, str] = {}  # what was texted to questions that were given up, by key
 
 
 def build_payload(

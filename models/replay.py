@@ -181,6 +181,7 @@ class Memory:
             stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
             recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
             previous=self._previous,
+            recent_unread=self._recent_unread,
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )
 
@@ -188,6 +189,13 @@ class Memory:
     def _previous(self) -> Previous | None:
         newest = self._decisions[0] if self._decisions else None
         return newest and Previous(newest.text.body, newest.now)
+
+    @property
+    def _recent_unread(self) -> list[str]:
+        unread = ("unread", "ambiguous")
+        texts = [each.text.body for each in self._decisions if each.read_as in unread]
+        newest = self._conversations.get(len(self._conversations))
+        return texts[: newest.failed_attempts] if newest else []
 
     def remember(self, decision: Decision) -> None:
         """Keep what `turn.save` would write."""

@@ -90,6 +90,9 @@ def load_what_few_need(
         return parts | {"recent_bodies": ()}
     if may_repeat_us(text.normalized):
         parts["recent_bodies"] = Message.find_recent_bodies(db, newest.id, RECENT)
+    if newest.is_last_attempt:
+        earlier = newest.failed_attempts
+        parts["recent_unread"] = Message.find_recent_unread(db, newest.id, earlier)
     if _is_previous_unknown(newest):
         latest = Message.find_latest_inbound(db, newest.id)
         parts["previous"] = latest and Previous(*latest)

@@ -469,7 +469,7 @@ def test_what_people_text_is_never_a_template(serving, text):
 def test_a_reply_is_at_most_1599_characters(serving, letter):
     webhook = serving(echo=ECHO)
     said = talk(webhook.phone(), "Hi", letter * 1600)[1]
-    assert said == f"You said {letter * 1590}"
+    assert said == f"You said {letter * 1588}.."
     assert column(webhook, "length(body)", "messages") == [2, 13, 1600, 1599]
 
 
