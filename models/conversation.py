@@ -267,7 +267,7 @@ class Conversation(Base):
             completed_at=self.ended_at if self.state == "completed" else None,
             answers=self._answer_values(),
             corrects=self.latest_result and self.latest_result.webhook_id,
-            unread=self._unread_texts(),
+            unread_texts=self._unread_texts(),
         )
 
     def _unread_texts(self) -> dict[str, str]:

@@ -243,8 +243,7 @@ class DialogStep:
         Keywords are left out, except where there is nothing else.
         """
         texts = [*reversed(self.state.recent_unread), self.text.body]
-        kept = [text for text in texts if not self._is_keyword(text)]
-        return "\n".join(kept) or self.text.body
+        return "\n".join(text for text in texts if not self._is_keyword(text)) or self.text.body
 
     def _is_keyword(self, body: str) -> bool:
         return self.sentences.find_keyword(comparable(body)) is not None

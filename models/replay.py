@@ -25,6 +25,7 @@ from storage.unreadable import UnreadableRow, unreadable_rows
 
 MASK = "5550100"  # of numbers that nobody has
 NAME = "Guest"
+NOT_READ = ("unread", "ambiguous")
 SENDER, NUMBER = f"+1415{MASK}", "+14155550199"
 
 
@@ -192,8 +193,7 @@ class Memory:
 
     @property
     def _recent_unread(self) -> list[str]:
-        unread = ("unread", "ambiguous")
-        texts = [each.text.body for each in self._decisions if each.read_as in unread]
+        texts = [each.text.body for each in self._decisions if each.read_as in NOT_READ]
         newest = self._conversations.get(len(self._conversations))
         return texts[: newest.failed_attempts] if newest else []
 
