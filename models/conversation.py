@@ -154,6 +154,10 @@ class Conversation(Base):
         is_over = self.state == "stopped" and not self.was_given_up
         return abs(now - self.active_at) < expires_after and not is_over
 
+    def is_waiting(self, now: datetime) -> bool:
+        """Whether something is asked that the next text is for, so that no event replaces it."""
+        return self.current_key is not None and self.state != "stopped" and self.is_live(now)
+
     def can_resume(self, now: datetime) -> bool:
         """Whether it has expired, and its sender may still go on: for `resume` from then on."""
         waits = self.state == "expired" and self.current_key is not None

@@ -35,7 +35,7 @@ def take(db: Session, text: IncomingText, now: datetime, catalog: Catalog, peopl
     A text is set aside if a row that it depends on cannot be read, or if deciding fails.
     """
     try:
-        state = load(db, text, catalog, people)
+        state = load(db, text, now, catalog, people)
         if isinstance(state, Reply):
             return state
         decision = respond(state, text, now)

@@ -4,6 +4,7 @@
 """
 
 import secrets
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, literal_column, select, type_coerce
@@ -39,7 +40,9 @@ class Reply(NamedTuple):
     has_result: bool = False  # one is owed from now on
 
 
-def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> State | Reply:
+def load(
+    db: Session, text: IncomingText, now: datetime, catalog: Catalog, people: People
+) -> State | Reply:
     """Read what a text can depend on; or what went out for it, if it is recorded already.
 
     The contact's row is locked first, where a database has such locks: texts from one sender are
@@ -58,7 +61,9 @@ def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> S
     if conversation.id is not None:
         newest = conversation
         newest.load_related(db, version, contact)
-    opening = catalog.opens(text.body, text.number)
+    # To compare with all events takes a while, and most texts are answers.
+    has_place = newest is not None and newest.is_waiting(now)
+    opening = None if has_place else catalog.opens(text.body, text.number)
     return State(contact, newest, opening, name, **load_what_few_need(db, text, newest))
 
 

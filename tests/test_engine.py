@@ -22,6 +22,7 @@ PARTY = Questionnaire(
     thanks="Thanks, {name}.",
     results=Results("https://example.org", partial=True),
 )
+ENDED = "Blue Pizza OK"
 CATALOG = Catalog({"party": PARTY})
 
 
@@ -94,3 +95,15 @@ def test_what_was_not_loaded_cannot_be_used():
     unloaded = State(Contact(phone=REY), None, None)
     with pytest.raises(LookupError, match="turn.load"):
         respond(unloaded, incoming, NOW)
+
+
+@pytest.mark.parametrize("hours", [0, 3.9, 4, 5])
+@pytest.mark.parametrize("before", ["", "Blue", "Blue Pizza", ENDED, f"{ENDED} FIX1"])
+def test_what_a_text_opens_does_not_matter_while_something_is_asked(before, hours):
+    """So `load` need not find it out."""
+    newest, incoming, now = asking(*before.split()), text("Red"), NOW + timedelta(hours=hours)
+    if newest.is_waiting(now):
+        given = state(incoming, newest)
+        without = shown(respond(given._replace(opening=None), incoming, now))
+        assert without == shown(respond(given, incoming, now))
+    assert newest.is_waiting(now) == (hours < 4 and before != ENDED)

@@ -151,7 +151,12 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
 
 def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]:
     """A keyword precedes an answer, so nobody could give that. A name of an answer precedes it."""
-    context = replace(ANY_DAY, yes=questionnaire.say.yes, no=questionnaire.say.no)
+    context = replace(
+        ANY_DAY,
+        language=questionnaire.language,
+        yes=questionnaire.say.yes,
+        no=questionnaire.say.no,
+    )
     names = ("back", "skip", "restart")
     words = {name: getattr(questionnaire.sentences, name) for name in names}
     for number, question in enumerate(questionnaire.questions, 1):
