@@ -21,6 +21,8 @@ from models.payload import ResultData, Values, build_payload, has_same_answers
 from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
+from models.readings import Readings
+from models.text import comparable
 from models.version import Version
 from storage.base import Base, Statement, partial_index, split_row
 from storage.unreadable import UNREADABLE, UnreadableRow, unreadable_rows
@@ -62,6 +64,8 @@ class Conversation(Base):
     active_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    # Of the last text, if the guest was asked which was meant: see Reading.
+    readings: Mapped[tuple[str, ...] | None] = mapped_column(Readings())
 
     contact: Contact
     version: Version
@@ -103,10 +107,24 @@ class Conversation(Base):
         return KINDS[self.questionnaire.by_key[self.current_key].kind]
 
     @property
+    def is_last_attempt(self) -> bool:
+        """Whether the question that waits is given up if the next text cannot be read."""
+        if not self.is_asking:
+            return False
+        return self.failed_attempts + 1 >= self.questionnaire.by_key[self.current_key].attempts
+
+    @property
     def answered_questions(self) -> list[Question]:
         """Those on the path that have an answer, or were skipped."""
         on_path = path(self.questionnaire, self.answers)
         return [question for question in on_path if question.key in self.answers]
+
+    @property
+    def answer_of_last_text(self) -> Answer | None:
+        """The answer that the last text gave, if it gave one."""
+        answers = self.answers.values()
+        found = (each for each in answers if each.value and each.answered_at == self.active_at)
+        return next(found, None)
 
     @property
     def can_be_stopped(self) -> bool:
@@ -136,6 +154,10 @@ class Conversation(Base):
         is_over = self.state == "stopped" and not self.was_given_up
         return abs(now - self.active_at) < expires_after and not is_over
 
+    def is_waiting(self, now: datetime) -> bool:
+        """Whether something is asked that the next text is for, so that no event replaces it."""
+        return self.current_key is not None and self.state != "stopped" and self.is_live(now)
+
     def can_resume(self, now: datetime) -> bool:
         """Whether it has expired, and its sender may still go on: for `resume` from then on."""
         waits = self.state == "expired" and self.current_key is not None
@@ -146,17 +168,29 @@ class Conversation(Base):
         if self.state == "expired":
             self.state, self.ended_at = "open", None
         self.message_count += 1
+        self.stay_live(now)
+
+    def stay_live(self, now: datetime) -> None:
+        """Expire as long after `now` as the questionnaire says."""
         self.active_at = now
         self.expires_at = now + self.questionnaire.expires_after
 
     def ask(self, key: str, prompt: str) -> str:
         """Wait for the answer to this question, or to the review; return the prompt."""
-        self.current_key, self.current_prompt, self.failed_attempts = key, prompt, 0
+        self._wait_for(key, prompt)
         return prompt
 
     def ask_nothing(self) -> None:
         """Wait for no answer from now on."""
-        self.current_key, self.current_prompt, self.failed_attempts = None, None, 0
+        self._wait_for(None, None)
+
+    def _wait_for(self, key: str | None, prompt: str | None) -> None:
+        self.current_key, self.current_prompt = key, prompt
+        self.failed_attempts, self.readings = 0, None
+
+    def count_failed_attempt(self, readings: tuple[str, ...] | None = None) -> None:
+        """A text could not be read, or only as one of these: the guest is asked again."""
+        self.failed_attempts, self.readings = self.failed_attempts + 1, readings
 
     def set_answer(self, body: str, value: str | None, now: datetime) -> Answer:
         """Take a text as the answer, in the place of one that is corrected. None: it is skipped."""
@@ -237,7 +271,18 @@ class Conversation(Base):
             completed_at=self.ended_at if self.state == "completed" else None,
             answers=self._answer_values(),
             corrects=self.latest_result and self.latest_result.webhook_id,
+            unread_texts=self._unread_texts(),
         )
+
+    def _unread_texts(self) -> dict[str, str]:
+        """What was texted to questions without a value, by key; not where they were skipped."""
+        find_keyword = self.questionnaire.sentences.find_keyword
+        answered = [self.answers[question.key] for question in self.answered_questions]
+        return {
+            answer.key: answer.text
+            for answer in answered
+            if answer.value is None and answer.text and not find_keyword(comparable(answer.text))
+        }
 
     def _has_sent_answers(self) -> bool:
         """Whether the latest result has just these answers, from an end before `resume`."""

@@ -23,6 +23,13 @@ class NotLoaded(Sequence[Any]):
         self[0]
 
 
+class Previous(NamedTuple):
+    """The text before, in the same conversation."""
+
+    body: str
+    at: datetime
+
+
 class State(NamedTuple):
     """All that a decision can depend on. Nothing of it is changed."""
 
@@ -33,6 +40,8 @@ class State(NamedTuple):
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
     stoppable: Sequence[Conversation] = NotLoaded()  # of the sender, on all our numbers
     recent_bodies: Sequence[str] = NotLoaded()  # what we texted last in `newest`, the newest first
+    previous: Previous | None = None  # in `newest`, where that is no answer which was kept
+    recent_unread: Sequence[str] = NotLoaded()  # of texts to the question that waits, newest first
     recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
 
 

@@ -5,24 +5,27 @@ HTTP and no clock, so that the web app and `replay` decide by the very same func
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from models.contact import Contact
 from models.conversation import TOKEN, Conversation
-from models.decision import Decision, State
+from models.decision import Decision, Previous, State
 from models.dialog import DialogStep
 from models.non_answers import ignored_reason, is_opt_in_yes, opt_keyword
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Opening
-from models.text import IncomingText
+from models.text import IncomingText, comparable
 from models.version import Version
+
+DOUBLE = timedelta(seconds=4)  # within which the same words are the same text
 
 
 def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     """Decide what becomes of a text.
 
     1. The newest conversation of the pair ends now if nobody has texted for `expires`.
-    2. A text that answers nothing, such as STOP or a reaction, is recorded and gets no reply.
+    2. A text that answers nothing, such as STOP, a reaction or the same text twice, is recorded and
+       gets no reply.
     3. Every other text goes to that conversation, or to a new one if it opens one.
     """
     contact, newest = state.contact.copy(), state.newest and state.newest.copy()
@@ -42,6 +45,9 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         reason = ignored_reason(text.normalized, state.recent_bodies)
         is_picture = text.media and current and current.is_asking and current.kind.reads_media
         decision.read_as = None if reason == "empty" and is_picture else reason
+    if decision.read_as is None and live and _is_double(text, live, state.previous, now):
+        decision.read_as = "double"
+        live.stay_live(now)
     if decision.read_as:
         decision.conversation = live
         return decision
@@ -55,6 +61,21 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         step = DialogStep(decision, state)
         decision.reply = (step.resume() if resumes else step.advance()) or None
     return decision
+
+
+def _is_double(
+    text: IncomingText, live: Conversation, previous: Previous | None, now: datetime
+) -> bool:
+    """Whether it came just after a text with the same words: networks deliver some texts twice.
+
+    A counter counts all texts. The opening word has a rule of its own, and media are new each time.
+    """
+    if live.questionnaire.is_counter or text.media:
+        return False
+    if answer := live.answer_of_last_text:
+        previous = Previous(answer.text, answer.answered_at)
+    is_same = previous is not None and comparable(previous.body) == text.comparable
+    return is_same and abs(now - previous.at) < DOUBLE
 
 
 def _classify_cookie(
@@ -125,7 +146,7 @@ def _continue_or_start(
     live, only an event does, and only while no question waits for its answer.
     """
     text, now = decision.text, decision.now
-    if current and not _is_replaced_by(current, opening, text, now):
+    if current and not _is_replaced_by(current, opening, now):
         return current
     if newest and newest.state == "open":
         decision.end(newest, newest.expire(now))
@@ -133,13 +154,11 @@ def _continue_or_start(
     return Conversation.start(version, decision.contact, text.number, text.body, now)
 
 
-def _is_replaced_by(
-    current: Conversation, opening: Opening, text: IncomingText, now: datetime
-) -> bool:
+def _is_replaced_by(current: Conversation, opening: Opening, now: datetime) -> bool:
     if not opening.is_event:
         return False
     if current.questionnaire.is_counter:
-        return not current.questionnaire.is_opened_by(text.body)
+        return not current.questionnaire.is_opened_by(opening.questionnaire.event)
     if not current.is_live(now):
         return current.version.name != opening.name
     is_done = current.state == "completed" and current.current_key is None

@@ -28,6 +28,8 @@ class ResultData(Struct, omit_defaults=True):
     completed_at: datetime | None
     answers: Values  # by key, in the order of the questions; several choices are a list
     corrects: str | None = None  # the webhook-id of the result that this one replaces
+    # What was texted to questions that were given up, by key.
+    unread_texts: Mapping[str, str] = field(name="unread", default={})
 
 
 def build_payload(

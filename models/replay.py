@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from models.contact import Contact
 from models.conversation import Conversation
-from models.decision import Decision, State
+from models.decision import Decision, Previous, State
 from models.dialog import LOOP_LIMIT
 from models.engine import respond
 from models.message import Message
@@ -25,6 +25,7 @@ from storage.unreadable import UnreadableRow, unreadable_rows
 
 MASK = "5550100"  # of numbers that nobody has
 NAME = "Guest"
+NOT_READ = ("unread", "ambiguous")
 SENDER, NUMBER = f"+1415{MASK}", "+14155550199"
 
 
@@ -176,12 +177,25 @@ class Memory:
         return State(
             self._contact,
             self._conversations.get(len(self._conversations)),
-            self._catalog.opens(text.folded, text.number),
+            self._catalog.opens(text.body, text.number),
             self._name,
             stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
             recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
+            previous=self._previous,
+            recent_unread=self._recent_unread,
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )
+
+    @property
+    def _previous(self) -> Previous | None:
+        newest = self._decisions[0] if self._decisions else None
+        return newest and Previous(newest.text.body, newest.now)
+
+    @property
+    def _recent_unread(self) -> list[str]:
+        texts = [each.text.body for each in self._decisions if each.read_as in NOT_READ]
+        newest = self._conversations.get(len(self._conversations))
+        return texts[: newest.failed_attempts] if newest else []
 
     def remember(self, decision: Decision) -> None:
         """Keep what `turn.save` would write."""

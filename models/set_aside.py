@@ -35,7 +35,7 @@ def take(db: Session, text: IncomingText, now: datetime, catalog: Catalog, peopl
     A text is set aside if a row that it depends on cannot be read, or if deciding fails.
     """
     try:
-        state = load(db, text, catalog, people)
+        state = load(db, text, now, catalog, people)
         if isinstance(state, Reply):
             return state
         decision = respond(state, text, now)
@@ -72,7 +72,7 @@ def set_aside(
     if isinstance(error, UnreadableRow):
         more = load_what_few_need(db, text, None)
         if not is_open:
-            more["opening"] = catalog.opens(text.folded, text.number)
+            more["opening"] = catalog.opens(text.body, text.number)
         states.insert(0, states[0]._replace(**more))
     decision = _respond(states, text, now)
     if decision.conversation is None:

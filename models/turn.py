@@ -4,6 +4,7 @@
 """
 
 import secrets
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, literal_column, select, type_coerce
@@ -13,7 +14,7 @@ from sqlalchemy.types import NULLTYPE
 from models.answer import Answer
 from models.contact import Contact, People
 from models.conversation import Conversation
-from models.decision import Decision, State
+from models.decision import Decision, Previous, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
 from models.non_answers import may_repeat_us, opt_keyword
@@ -39,7 +40,9 @@ class Reply(NamedTuple):
     has_result: bool = False  # one is owed from now on
 
 
-def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> State | Reply:
+def load(
+    db: Session, text: IncomingText, now: datetime, catalog: Catalog, people: People
+) -> State | Reply:
     """Read what a text can depend on; or what went out for it, if it is recorded already.
 
     The contact's row is locked first, where a database has such locks: texts from one sender are
@@ -58,7 +61,9 @@ def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> S
     if conversation.id is not None:
         newest = conversation
         newest.load_related(db, version, contact)
-    opening = catalog.opens(text.folded, text.number)
+    # To compare with all events takes a while, and most texts are answers.
+    has_place = newest is not None and newest.is_waiting(now)
+    opening = None if has_place else catalog.opens(text.body, text.number)
     return State(contact, newest, opening, name, **load_what_few_need(db, text, newest))
 
 
@@ -90,10 +95,23 @@ def load_what_few_need(
         return parts | {"recent_bodies": ()}
     if may_repeat_us(text.normalized):
         parts["recent_bodies"] = Message.find_recent_bodies(db, newest.id, RECENT)
-    keyword = newest.version.definition.say.keywords.get(comparable)
+    if newest.is_last_attempt:
+        earlier = newest.failed_attempts
+        parts["recent_unread"] = Message.find_recent_unread(db, newest.id, earlier)
+    if _is_previous_unknown(newest):
+        latest = Message.find_latest_inbound(db, newest.id)
+        parts["previous"] = latest and Previous(*latest)
+    keyword = newest.version.definition.sentences.keywords.get(comparable)
     if keyword in ("back", "restart"):
         parts["recent_readings"] = Message.find_recent_readings(db, newest.id, LOOP_LIMIT)
     return parts
+
+
+def _is_previous_unknown(newest: Conversation) -> bool:
+    """Whether no answer shows the text before, which a text can be a double of."""
+    if newest.questionnaire.is_counter or newest.message_count < 2:  # or it opened the conversation
+        return False
+    return newest.answer_of_last_text is None
 
 
 def save(db: Session, decision: Decision) -> Reply:

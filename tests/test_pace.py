@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from conftest import context_of
+from conftest import NUMBER, context_of
 from pace import LIMIT_SECONDS, LONGEST, TRIES, least_seconds, limit, seconds
 from test_answers import ABOVE, FILE, FRIDAY, QUESTIONS
 
-from models import Questionnaire, load_catalog
+from models import Catalog, Questionnaire, load_catalog
 from models.non_answers import ignored_reason, may_repeat_us
 from models.questionnaire.answers import KINDS
 from models.text import comparable, fold_case, normalize
@@ -163,6 +163,38 @@ def test_no_text_takes_long_to_be_read(loaded, name, step, size):
 @pytest.mark.parametrize("function", [fold_case, comparable])
 def test_no_text_takes_long_to_be_compared(function, size):
     assert slow(function, size(200, 2000)) == []
+
+
+SEVERAL_VALUES = {
+    "date": ("2026-11-27", "2026-12-04"),
+    "time": ("03:00", "15:00"),
+    "location": ("52.5163,13.3777", "48.1372,11.5755"),
+    "email": ("a@example.org", "b@example.org"),
+    "phone": ("+14155550100", "+14155550101"),
+}
+
+
+@pytest.mark.parametrize(("name", "step"), EACH)
+def test_no_text_takes_long_to_say_which_was_meant(loaded, name, step):
+    questionnaire = loaded[name]
+    question, context = questionnaire.by_key["it"], context_of(questionnaire, FRIDAY)
+    kind = KINDS[question.kind]
+    values = kind.values(question)[:3] or SEVERAL_VALUES.get(question.kind, ("1", "1000"))
+
+    def settle(text: str) -> None:
+        kind.settle(question, values, text, context)
+
+    assert slow(settle, 10, step) == []
+
+
+def test_no_text_takes_long_to_open_one_of_many_events(size):
+    """Each is near some of them, and what looks like a mail signature is looked at, too."""
+    tokens = [token.strip() for token in TOKENS if token.strip()]
+    events = ["a and " * 60, *(f"{token} Party {n}" for n, token in enumerate(tokens))]
+    catalog = Catalog({event: Questionnaire("x", event=event) for event in events})
+    assert slow(lambda text: catalog.opens(text, NUMBER), size(200, 2000)) == []
+    for text in ("hi " * 4 + "a and " * 60 + "please " * 4, "Party\nSent from my iPhone"):
+        assert least_seconds(lambda text=text: catalog.opens(text, NUMBER)) < limit()
 
 
 def test_no_text_takes_long_to_be_no_answer(size):

@@ -1,7 +1,8 @@
 """What people text is read as they mean it; what may be two things is asked, or is unread."""
 
 from collections import Counter
-from datetime import UTC, datetime, time
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 
 import msgspec
 import pytest
@@ -15,35 +16,54 @@ from models.questionnaire.schema import Questionnaire
 from models.replay import Memory
 
 KINDS = ("text", "yes_no", "choice", "number", "rating", "date", "time", "email", "phone", "photo")
-KINDS += ("location", "opt_out", "noise")
+KINDS += ("location", "opt_out", "noise", "opening")
 SENDER, NUMBER = "+14155550123", "+14155550100"
 TODAY = "2026-11-26"
-OTHER_SETTINGS = ("today", "from", "question", "previous", "seconds", "opened")  # of a row
-NOT_READ = ("?", "!")
+OTHER_SETTINGS = ("today", "from", "question", "previous", "seconds", "opened", "events", "words")
 
 
-def questionnaire_of(row: Row) -> Questionnaire:
-    """One question of the row's kind, and one behind it."""
+def catalog_of(row: Row) -> Catalog:
+    """A questionnaire that any text opens, or those that the row's events open."""
+    events = [*row.settings.get("events", ()), *row.settings.get("words", ())]
+    return Catalog({event or "reading": questionnaire_of(row, event) for event in events or [None]})
+
+
+def questionnaire_of(row: Row, event: str | None) -> Questionnaire:
+    """A question of the row's kind, and one behind it; before it the one that was answered."""
     options = {name: value for name, value in row.settings.items() if name not in OTHER_SETTINGS}
-    kind = row.kind if row.kind not in ("opt_out", "noise") else "text"
+    kind = row.kind if row.kind not in ("opt_out", "noise", "opening") else "text"
     ask = row.settings.get("question", "What is it?")
     questions = [
         {"key": "it", "ask": ask, "kind": kind, **options},
         {"key": "more", "ask": "More?"},
     ]
+    if "previous" in row.settings:
+        questions.insert(0, {"key": "previous", "ask": "And what is this?"})
     content = {"title": "Reading", "language": row.language, "questions": questions}
-    questionnaire = msgspec.convert(content | {"thanks": "Thank you."}, Questionnaire)
-    return complete(questionnaire)
+    content |= {"thanks": "Thank you."} | ({"event": event} if event else {})
+    return complete(msgspec.convert(content, Questionnaire))
+
+
+def texts_of(row: Row) -> Iterator[tuple[str, float]]:
+    """What the guest texts, and how many seconds after the text before."""
+    if "events" not in row.settings:
+        yield "Hello", 0
+    elif "opened" in row.settings:
+        yield row.settings["opened"], 0
+    if "previous" in row.settings:
+        yield row.settings["previous"], 60
+    yield row.text, row.settings.get("seconds", 60)
 
 
 def decide(row: Row) -> Decision:
-    """What the engine makes of the row's text as the answer to the first question."""
-    catalog = Catalog({"reading": questionnaire_of(row)})
-    memory = Memory(catalog, row.settings.get("from", SENDER), None)
+    """What the engine makes of the row's text: as the first one, or as an answer."""
+    sender = row.settings.get("from", SENDER)
+    memory = Memory(catalog_of(row), sender, None)
     today = datetime.fromisoformat(row.settings.get("today", TODAY)).date()
     now = datetime.combine(today, time(12), UTC)
-    for body in ("Hello", row.text):
-        text = IncomingText(row.settings.get("from", SENDER), NUMBER, body)
+    for body, seconds in texts_of(row):
+        now += timedelta(seconds=seconds)
+        text = IncomingText(sender, NUMBER, body)
         decision = respond(memory.state(text), text, now)
         memory.remember(decision)
     return decision
@@ -52,9 +72,16 @@ def decide(row: Row) -> Decision:
 def read(row: Row) -> str:
     """What the text was read as, in the words of the table."""
     decision = decide(row)
-    if decision.answer:
-        return decision.answer.value
-    return "?" if decision.read_as == "unread" else f"!{decision.read_as}"
+    match decision.read_as:
+        case "answer":
+            return decision.answer.value
+        case "ambiguous":
+            return " | ".join(decision.conversation.readings or ())
+        case "opening":
+            return decision.conversation.event
+        case "unread" | None:
+            return "?"
+    return f"!{decision.read_as}"
 
 
 def is_wrong(row: Row, found: str) -> bool:

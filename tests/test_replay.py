@@ -263,7 +263,7 @@ def test_a_thousand_conversations_are_replayed_within_a_minute(
                 now = start + timedelta(minutes=place)
                 sid = f"SM{guest:027}{place:05}"
                 text = IncomingText(sender=sender, number=NUMBER, body=said, sid=sid)
-                save(db, respond(load(db, text, files, People()), text, now))
+                save(db, respond(load(db, text, now, files, People()), text, now))
 
     for first in range(0, CONVERSATIONS, 50):
         webhook.app.database.write(lambda db, first=first: hold(db, first))
