@@ -13,6 +13,21 @@ INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe
 KEYCAP = "\u20e3"
 SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
 
+# How the last line of a mail or phone program begins, without accents, in the languages that are
+# built in, and what else it names. The language of a phone need not be that of the questionnaire.
+SIGNATURE = re.compile(
+    r"(?:sent|get|von mein\w*|gesendet|holen sie sich outlook|outlook (?:fur|voor)|enviado"
+    r"|obtener outlook|obter o outlook|descarga(?:r)? outlook|envoye|telecharge[rz]? outlook"
+    r"|obtenir outlook|inviato|ottieni outlook|scarica outlook|verstuurd|verzonden)\b"
+)
+DEVICE = re.compile(
+    r"\b(?:ip(?:hone|ad|od)|android|samsung|galaxy|huawei|xiaomi|redmi|oneplus|motorola|nokia|pixel"
+    r"|blackberry|windows|outlook|gmail|gmx|web\.de|yahoo|aol|t-online|proton ?mail|mail|e-mail"
+    r"|(?:smart|mobile |cell)?phone|smartfon|handy|mobil\w*|movil|celular|cellulare|telefon\w*"
+    r"|telemovel|portable|mobiel\w*|telefoon|tablet|device)\b"
+)
+LONGEST_SIGNATURE = 80  # characters of a program's line
+
 
 def normalize(text: str) -> str:
     """In small letters, ASCII digits and straight quotes, with single blanks; symbols are kept."""
@@ -52,6 +67,29 @@ def without_accents(normalized: str) -> str:
 def comparable(text: str) -> str:
     """The form in which a text is compared with a keyword."""
     return strip_decoration(without_accents(normalize(text)))
+
+
+def without_signature(text: str) -> str:
+    """The text without blanks around it and without a mail signature, which may leave nothing.
+
+    That is a line of two hyphens with all that follows, or a last line that a phone or a mail
+    program adds, such as "Sent from my iPhone". A name below "Thanks," stays.
+    """
+    lines = text.strip().split("\n")
+    stripped = [line.strip() for line in lines]
+    end = stripped.index("--") if "--" in stripped else len(lines)
+    while end and not stripped[end - 1]:
+        end -= 1
+    if end and _is_of_program(stripped[end - 1]):
+        end -= 1
+    return "\n".join(lines[:end]).strip()
+
+
+def _is_of_program(line: str) -> bool:
+    if len(line) > LONGEST_SIGNATURE:
+        return False
+    words = comparable(line)
+    return bool(SIGNATURE.match(words) and DEVICE.search(words))
 
 
 def normalize_number(text: str) -> str:
