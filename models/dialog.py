@@ -32,6 +32,7 @@ class DialogStep:
             self.questionnaire.language,
             self.sentences.yes,
             self.sentences.no,
+            self.text,
         )
 
     @property

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
 QUOTES = str.maketrans("’‘‛´`“”„‟«»−‐‑‒–—", '\'\'\'\'\'""""""------')
@@ -108,6 +109,14 @@ def fold_case(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
+class Location(NamedTuple):
+    """A place that somebody shares: degrees in digits, and what it is called, or nothing."""
+
+    latitude: str
+    longitude: str
+    label: str = ""
+
+
 @dataclass(frozen=True)
 class IncomingText:
     """A text to one of our numbers, as Twilio brought it."""
@@ -121,6 +130,8 @@ class IncomingText:
     sid: str | None = None
     status: str | None = None
     params: str | None = None  # all fields of the request, as JSON
+    media_types: tuple[str, ...] = ()  # of `media`, in the same order: image/jpeg
+    location: Location | None = None  # that is shared with it
 
     @cached_property
     def folded(self) -> str:

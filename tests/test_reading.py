@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time
 
 import msgspec
 import pytest
-from reading_table import Row, read_rows
+from reading_table import Row, read_rows, taken_apart
 
 from models import IncomingText, respond
 from models.decision import Decision
@@ -36,6 +36,21 @@ def questionnaire_of(row: Row) -> Questionnaire:
     return complete(questionnaire)
 
 
+def incoming(row: Row, body: str | None = None) -> IncomingText:
+    """The text of a row, or another one of its guest, with the media and the place in it."""
+    body, media, location = taken_apart(row.text if body is None else body)
+    sender = row.settings.get("from", SENDER)
+    # A medium is known by its type alone, so that is its address here.
+    return IncomingText(
+        sender,
+        NUMBER,
+        body,
+        tuple(f"<{each}>" for each in media),
+        media_types=tuple(media),
+        location=location,
+    )
+
+
 def decide(row: Row) -> Decision:
     """What the engine makes of the row's text as the answer to the first question."""
     catalog = Catalog({"reading": questionnaire_of(row)})
@@ -43,7 +58,7 @@ def decide(row: Row) -> Decision:
     today = datetime.fromisoformat(row.settings.get("today", TODAY)).date()
     now = datetime.combine(today, time(12), UTC)
     for body in ("Hello", row.text):
-        text = IncomingText(row.settings.get("from", SENDER), NUMBER, body)
+        text = incoming(row, body)
         decision = respond(memory.state(text), text, now)
         memory.remember(decision)
     return decision

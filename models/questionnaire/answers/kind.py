@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta
 
 from models.questionnaire.problem import Problem
-from models.text import INVISIBLE
+from models.text import INVISIBLE, IncomingText
 
 Sentence = Annotated[str, Meta(pattern=r"\S")]
 MAX_NUMBER = 10**15  # of a number in a file; this also keeps out nan and inf
@@ -35,6 +35,7 @@ class ParseContext:
     language: str = "en"
     yes: Sequence[str] = ()  # instead of the English words
     no: Sequence[str] = ()
+    message: IncomingText | None = None  # that the text is of: what came with it, and from whom
 
     @cached_property
     def local_date(self) -> date:
