@@ -40,8 +40,9 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         _apply_opt_keyword(decision, state.stoppable, newest)
     else:
         reason = ignored_reason(text.normalized, state.recent_bodies)
-        is_picture = text.media and current and current.is_asking and current.kind.reads_media
-        decision.read_as = None if reason == "empty" and is_picture else reason
+        waits = current and current.is_asking and current.kind.reads_attachments
+        is_attachment = waits and (text.media or text.location)
+        decision.read_as = None if reason == "empty" and is_attachment else reason
     if decision.read_as:
         decision.conversation = live
         return decision

@@ -4,7 +4,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+
+from models.attachments import Location
 
 LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
 QUOTES = str.maketrans("’‘‛´`“”„‟«»−‐‑‒–—", '\'\'\'\'\'""""""------')
@@ -107,14 +108,6 @@ def normalize_number(text: str) -> str:
 def fold_case(text: str) -> str:
     """The form in which a text is compared with an event: case and spacing do not matter."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-class Location(NamedTuple):
-    """A place that somebody shares: degrees in digits, and what it is called, or nothing."""
-
-    latitude: str
-    longitude: str
-    label: str = ""
 
 
 @dataclass(frozen=True)

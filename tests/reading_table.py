@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from models.text import Location
+from models.attachments import Location
 
 FOLDER = Path(__file__).parent / "reading"
 ARROW = " -> "
@@ -59,10 +59,13 @@ def _read_file(path: Path) -> Iterator[Row]:
     settings: dict[str, Any] = {}
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         if ARROW in line:
-            text, expected = line.split(ARROW)
-            text = ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text)
+            text, expected = map(_unescaped, line.split(ARROW))
             yield Row(f"{path.name}:{number}", kind, language, settings, text, expected.strip())
         elif line.startswith("["):
             settings = tomllib.loads(f"settings = {{{line.strip()[1:-1]}}}")["settings"]
         elif line.strip() and not line.startswith("# "):
             raise ValueError(f"{path.name}:{number}: is no row, no settings and no comment: {line}")
+
+
+def _unescaped(text: str) -> str:
+    return ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text)

@@ -125,7 +125,7 @@ def _values(question: Question | None, questionnaire: Questionnaire, today: date
         "last": str(len(samples)),
     }
     if question:
-        values |= KINDS[question.kind].placeholder_values(question, today)
+        values |= KINDS[question.kind].placeholder_values(question, today, questionnaire.language)
     return values
 
 

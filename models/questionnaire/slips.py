@@ -1,7 +1,6 @@
 """Slips of the finger: what somebody typed who meant a longer word that we know."""
 
 import re
-from os.path import commonprefix
 
 MIN_LETTERS = 5  # of a name: of shorter words, too many are one letter from another word
 FIGURES = re.compile("[0-9]+")
@@ -17,7 +16,8 @@ def is_slip(typed: str, name: str) -> bool:
         return False
     if FIGURES.findall(typed) != FIGURES.findall(name):
         return False
-    common = len(commonprefix((typed, name)))
+    shorter = min(len(typed), len(name))
+    common = next((n for n in range(shorter) if typed[n] != name[n]), shorter)
     ours, theirs = typed[common:], name[common:]
     has_other_letter = bool(ours and theirs) and ours[1:] == theirs[1:]
     is_one_longer = ours[1:] == theirs or ours == theirs[1:]

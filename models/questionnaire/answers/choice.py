@@ -90,7 +90,7 @@ class ChoiceKind(Kind):
 
     def parse(self, question: ChoiceOptions, text: str, context: ParseContext) -> Reading:
         text = without_signature(text)
-        if len(named := _named(question, text)) == 1:
+        if len(named := _find_named(question, text)) == 1:
             return read_as(named[0].value)
         found = _reader(question, context.language).read(text, question.many)
         chosen = [[question.choices[n].value for n in sorted(positions)] for positions in found]
@@ -114,7 +114,7 @@ class ChoiceKind(Kind):
         return "many" if question.many else "choice"
 
     def is_name(self, question: ChoiceOptions, text: str) -> bool:
-        return bool(_named(question, text))
+        return bool(_find_named(question, text))
 
     def names(self, question: ChoiceOptions) -> Iterator[Name]:
         for choice in question.choices:
@@ -180,7 +180,7 @@ def _all_names(choice: Choice) -> tuple[str, ...]:
     return tuple(dict.fromkeys((choice.label, choice.value, *choice.also)))
 
 
-def _named(question: ChoiceOptions, text: str) -> list[Choice]:
+def _find_named(question: ChoiceOptions, text: str) -> list[Choice]:
     """Those of this name, as it is or without decoration; a question mark is none."""
     folded = _fold(text)
     names = [folded] if "?" in folded else [folded, strip_decoration(folded)]

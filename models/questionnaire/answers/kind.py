@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
+from models.questionnaire.languages import ENGLISH
 from models.questionnaire.problem import Problem
 from models.text import INVISIBLE, IncomingText
 
@@ -111,6 +112,7 @@ class Kind(ABC):
     placeholders: ClassVar[Mapping[str, Callable[[Any, date], str]]] = {}  # and their values
     max_length: ClassVar[float] = 400  # characters; a longer text is not read
     reads_media: ClassVar[bool] = False  # the URLs of what came with a text, instead of the text
+    reads_attachments: ClassVar[bool] = False  # whether what comes with a blank text can answer
     is_free_text: ClassVar[bool] = False  # whether any text can be an answer, keywords included
     # How a form can take a value: split as some of PARTS, or as an option of its question.
     split_as: ClassVar[tuple[str, ...]] = ()
@@ -143,7 +145,9 @@ class Kind(ABC):
         """The longest answer as it is shown, or the sample where there is none."""
         return self.sample
 
-    def placeholder_values(self, question: Options, today: date) -> dict[str, str]:
+    def placeholder_values(
+        self, question: Options, today: date, language: str = ENGLISH
+    ) -> dict[str, str]:
         """What only sentences about this kind of question can hold, such as `choices`."""
         return {name: value(question, today) for name, value in self.placeholders.items()}
 

@@ -6,16 +6,15 @@ words must be a word, the beginning or a slip of one name, or the text is unread
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import product
-from typing import NamedTuple
 
 from models.questionnaire.choices.amounts import amount_of_label, labels_with, measure
+from models.questionnaire.choices.meaning import MAX_READINGS, Choices, combine
 from models.questionnaire.choices.names import ChoiceNames, NamedChoice, Positions
+from models.questionnaire.choices.sentence import Denied, Item, Sentence
 from models.questionnaire.choices.vocabulary import Phrase, Token, Vocabulary, vocabulary_of
 
-MAX_READINGS = 3
 SENTENCE_END = re.compile(r"[!?？！]+|(?<=\w\w\w)\.\s")
 COMMA_BETWEEN = re.compile(r"(?<=\d)[,，](?=\d)")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -37,45 +36,6 @@ ROLES = (
 APART = ("and_", "alternatives", "corrections", "options", "fillers")
 AMOUNT_ROLES = ("counting", "hours", "ranges", "or_more", "or_less")
 LINKS = {"corrections": "or", "alternatives": "or", "and_": "and", "ranges": "range"}
-
-Choices = frozenset[int]  # positions of choices that are meant together
-
-
-class Item(NamedTuple):
-    """Choices of which one is meant by some words; `is_number` if these are a bare number."""
-
-    positions: Positions
-    is_number: bool = False
-    is_adjacent: bool = False  # nothing stands between it and the item before
-
-
-class Denied(Exception):
-    """A text denies something, doubts, or sets a condition."""
-
-
-class Sentence:
-    """A sentence of a text while it is read: its items, and the links between them."""
-
-    def __init__(self, tokens: Sequence[Token], is_question: bool) -> None:
-        self.tokens, self.is_question, self.is_request = tokens, is_question, False
-        self.items: list[Item] = []
-        self.links: list[str] = []
-        self.run: list[Token] = []  # of words that are not known, and not read yet
-        self.sign = ""  # before the item that comes next
-        self.is_unclear = False  # something in it is not known, or holds for no choice
-        self.has_one = False  # "one" beside a name is no number
-        self.has_all = False
-
-    @property
-    def is_harmless(self) -> bool:
-        """Whether it is a question that has nothing to do with the choices."""
-        return self.is_question and not self.items and "or" not in self.links
-
-    @property
-    def is_unreadable(self) -> bool:
-        """Whether it leaves the text unread, whatever the other sentences say."""
-        is_open = self.is_question and not self.is_request
-        return is_open or self.is_unclear or (self.has_all and "item" in self.links)
 
 
 def letter_of(position: int) -> str:
@@ -100,7 +60,7 @@ class ChoiceReader:
     def read(self, text: str, many: bool) -> list[Choices]:
         """What is meant, or the two or three sets of choices that may be; none if unread."""
         try:
-            return self._combine(self._sentences(text, many), many)
+            return combine(self._sentences(text, many), many, self.has_letters)
         except Denied:
             return []
 
@@ -123,7 +83,7 @@ class ChoiceReader:
 
     def _read_sentence(self, sentence: Sentence, many: bool) -> None:
         at, tokens = 0, sentence.tokens
-        if positions := self._whole(tokens):
+        if positions := self._begun(tokens):
             sentence.items.append(Item(positions))
             return
         while at < len(tokens):
@@ -136,7 +96,7 @@ class ChoiceReader:
             at += size or 1
         self._end_run(sentence)
 
-    def _whole(self, tokens: Sequence[Token]) -> Positions:
+    def _begun(self, tokens: Sequence[Token]) -> Positions:
         """The choices that the whole sentence begins; none where it is the name of one."""
         text = " ".join(token.typed or token.text for token in tokens)
         named = self.names.find(tokens, 0)
@@ -157,7 +117,7 @@ class ChoiceReader:
             self._add(sentence, named[0])
             return named[1]
         if self._is_letter(sentence, at):
-            self._add(sentence, (self._letters[tokens[at].text],))
+            self._add(sentence, (self._letters[tokens[at].typed or tokens[at].text],))
             return 1
         if size := self._take_all(sentence, at, many):
             return size
@@ -218,7 +178,8 @@ class ChoiceReader:
         after += 1 if number is not None else 0
         while size := self._size(sentence, after, ("after_all",)):
             after += size
-        sentence.items += [Item((position,)) for position in range(self._count)]
+        if not sentence.has_all:
+            sentence.items += [Item((position,)) for position in range(self._count)]
         sentence.has_all = True
         return after - at
 
@@ -257,9 +218,9 @@ class ChoiceReader:
             is_first = not sentence.items and found.role in ("corrections", "and_")
             sentence.links += [] if is_first else [LINKS[found.role]]
             return found.size
-        return self._follow(sentence, at, found)
+        return self._apply(sentence, at, found)
 
-    def _follow(self, sentence: Sentence, at: int, found: Phrase) -> int:
+    def _apply(self, sentence: Sentence, at: int, found: Phrase) -> int:
         match found.role:
             case "denials" | "both" | "all":
                 raise Denied
@@ -313,8 +274,8 @@ class ChoiceReader:
 
     def _has_other_letter(self, sentence: Sentence, token: Token) -> bool:
         """Whether "c" may be a letter of the list because of another one, as in "a c"."""
-        others = (each.text for each in sentence.tokens if each is not token)
-        return any(len(text) == 1 and text.isalpha() and text in self.words.known for text in others)
+        letters = {each.text for each in sentence.tokens if each is not token}
+        return any(len(letter) == 1 and letter.isalpha() for letter in letters & self.words.known)
 
     def _size(self, sentence: Sentence, at: int, roles: tuple[str, ...]) -> int:
         if at >= len(sentence.tokens):
@@ -344,63 +305,6 @@ class ChoiceReader:
         number = int(text) if text.isdecimal() and len(text) < 4 else 0
         positions |= {number - 1} if 0 < number <= self._count else set()
         self._add(sentence, tuple(sorted(positions)), is_number)
-
-    # From items to readings
-
-    def _combine(self, sentences: list[Sentence], many: bool) -> list[Choices]:
-        if any(sentence.is_unreadable for sentence in sentences):
-            return []
-        items = [item for sentence in sentences for item in _without_one(sentence)]
-        links = {link for sentence in sentences for link in sentence.links}
-        if not items or ("or" in links and len(items) < 2):
-            return []
-        if "range" in links:
-            return self._range(items, many)
-        if not many or "or" in links:
-            is_mixed = many and "or" in links and "and" in links
-            meant = sorted({position for item in items for position in item.positions})
-            return [] if is_mixed or len(meant) > MAX_READINGS else [frozenset([n]) for n in meant]
-        return list(dict.fromkeys(_several(items)))
-
-    def _range(self, items: list[Item], many: bool) -> list[Choices]:
-        """From one choice to another: all between, if several can be chosen."""
-        if len(items) != 2 or any(len(item.positions) != 1 for item in items):
-            return []
-        if items[0].is_number != items[1].is_number:
-            is_same = items[0].positions == items[1].positions  # "2 - Pasta"
-            return [frozenset(items[0].positions)] if is_same else []
-        first, last = sorted(item.positions[0] for item in items)
-        if many and not self.has_letters:
-            return [frozenset(range(first, last + 1))]
-        if first != last and (not self.has_letters or last - first > 1):
-            return []
-        return [frozenset([position]) for position in dict.fromkeys((first, last))]
-
-
-def _without_one(sentence: Sentence) -> list[Item]:
-    """Without the number of "one pasta", which is no position."""
-    is_other = any(not item.is_number for item in sentence.items)
-    if sentence.has_one and is_other:
-        return [item for item in sentence.items if not item.is_number]
-    return sentence.items
-
-
-def _several(items: Sequence[Item]) -> Iterator[Choices]:
-    """The sets of choices that several items can mean; a number beside a name may be an amount."""
-    options: list[list[Choices]] = []
-    for number, item in enumerate(items):
-        meant = [frozenset([position]) for position in item.positions]
-        after = items[number + 1] if number + 1 < len(items) else None
-        is_beside = after and after.is_adjacent and not after.is_number
-        if item.is_number and is_beside and item.positions != after.positions:
-            meant = [frozenset(), *meant]
-        options.append(meant)
-    size = 1
-    for meant in options:
-        size *= len(meant)
-    if size <= MAX_READINGS:
-        for chosen in product(*options):
-            yield frozenset().union(*chosen)
 
 
 def begins_with_digit(label: str) -> bool:

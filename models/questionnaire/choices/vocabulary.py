@@ -136,6 +136,26 @@ def vocabulary_of(language: str) -> Vocabulary:
     return Vocabulary(language)
 
 
+def denies(text: str, language: str) -> bool:
+    """Whether a text denies something, doubts or sets a condition: "not this one", "maybe"."""
+    words = vocabulary_of(language)
+    tokens = words.tokens(text)
+    return any(words.find(tokens, at, ("denials",)) for at in range(len(tokens)))
+
+
+def says_only(text: str, language: str) -> bool:
+    """Whether a text holds nothing but politeness, and words that join other things."""
+    words = vocabulary_of(language)
+    tokens, at = words.tokens(text), 0
+    while at < len(tokens):
+        found = words.find(tokens, at, FILLERS)
+        if not found and tokens[at].kind != "emoji":
+            return False
+        at += found.size if found else 1
+    return True
+
+
+FILLERS = ("fillers", "articles", "and_", "alternatives", "corrections", "requests")
 NUMBER_SIGN = re.compile("[ªº°№]")
 SPELLINGS = [  # what stands for the same, before a text is cut into tokens
     (re.compile(r"\b([ap])\.? ?m\b\.?"), r"\1m"),
