@@ -21,6 +21,7 @@ from models.payload import ResultData, Values, build_payload, has_same_answers
 from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
+from models.readings import Readings
 from models.version import Version
 from storage.base import Base, Statement, partial_index, split_row
 from storage.unreadable import UNREADABLE, UnreadableRow, unreadable_rows
@@ -62,6 +63,8 @@ class Conversation(Base):
     active_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    # Of the last text, if the guest was asked which was meant: see Reading.
+    readings: Mapped[tuple[str, ...] | None] = mapped_column(Readings())
 
     contact: Contact
     version: Version
@@ -151,12 +154,20 @@ class Conversation(Base):
 
     def ask(self, key: str, prompt: str) -> str:
         """Wait for the answer to this question, or to the review; return the prompt."""
-        self.current_key, self.current_prompt, self.failed_attempts = key, prompt, 0
+        self._wait_for(key, prompt)
         return prompt
 
     def ask_nothing(self) -> None:
         """Wait for no answer from now on."""
-        self.current_key, self.current_prompt, self.failed_attempts = None, None, 0
+        self._wait_for(None, None)
+
+    def _wait_for(self, key: str | None, prompt: str | None) -> None:
+        self.current_key, self.current_prompt = key, prompt
+        self.failed_attempts, self.readings = 0, None
+
+    def count_failed_attempt(self, readings: tuple[str, ...] | None = None) -> None:
+        """A text could not be read, or only as one of these: the guest is asked again."""
+        self.failed_attempts, self.readings = self.failed_attempts + 1, readings
 
     def set_answer(self, body: str, value: str | None, now: datetime) -> Answer:
         """Take a text as the answer, in the place of one that is corrected. None: it is skipped."""

@@ -6,6 +6,8 @@ from itertools import takewhile
 from models.conversation import REVIEW
 from models.decision import Decision, State
 from models.questionnaire.answers import KINDS, ParseContext, says_yes
+from models.questionnaire.answers.kind import Reading
+from models.questionnaire.answers.positions import list_readings
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question
 from models.questionnaire.templates import fill, list_answers, placeholders
@@ -43,7 +45,7 @@ class DialogStep:
     def resume(self) -> str:
         """The first text after it has expired is no answer to what was asked: ask that again."""
         self.decision.read_as = "resumed"
-        self.conversation.failed_attempts = 0
+        self.conversation.failed_attempts, self.conversation.readings = 0, None
         resumed = f"{self._fill(self.sentences.resumed)} {self.conversation.current_prompt}"
         return resumed[:LONGEST_REPLY]
 
@@ -159,24 +161,43 @@ class DialogStep:
         conversation = self.conversation
         if conversation.current_key == REVIEW:
             return self._count_failed_attempt(conversation.current_prompt)
-        question = self.question
-        kind = KINDS[question.kind]
-        value = kind.read(question, self.text.body, self.context, self.text.media).value
-        if value is None:
-            return self._count_failed_attempt(
-                self._fill_for(question, self.sentences.retry_prompt(question))
-            )
-        return self._keep(value)
+        reading = self._read()
+        if reading.value is not None:
+            return self._keep(reading.value)
+        if reading.values:
+            return self._ask_which(reading.values)
+        retry = self.sentences.retry_prompt(self.question)
+        return self._count_failed_attempt(self._fill_for(self.question, retry))
 
-    def _count_failed_attempt(self, reply: str) -> str | None:
+    def _read(self) -> Reading:
+        """What the text can be taken for, as an answer to the question that waits."""
+        kind, text, readings = self.conversation.kind, self.text, self.conversation.readings
+        if readings:
+            return kind.settle(self.question, readings, text.body, self.context)
+        return kind.read(self.question, text.body, self.context, text.media)
+
+    def _ask_which(self, values: tuple[str, ...]) -> str | None:
+        """Of two or three readings, the guest says which was meant: silently choosing is worse."""
+        question, kind = self.question, self.conversation.kind
+        shown = [kind.show_reading(question, value, self.context) for value in values]
+        readings = list_readings(shown, kind.numbers_readings, self.questionnaire.language)
+        return self._count_failed_attempt(
+            self._fill(self.sentences.which, readings=readings), values
+        )
+
+    def _count_failed_attempt(
+        self, reply: str, readings: tuple[str, ...] | None = None
+    ) -> str | None:
         """Record the text as `unread`, and reply with this; at the limit give up instead.
+
+        With `readings` it is `ambiguous`: they are what it can mean.
 
         That is a text that cannot be read, or a keyword that applies but cannot be followed: BACK
         with nothing before, RESTART without answers, SKIP where an answer is needed.
         """
         conversation = self.conversation
-        self.decision.read_as = "unread"
-        conversation.failed_attempts += 1
+        self.decision.read_as = "ambiguous" if readings else "unread"
+        conversation.count_failed_attempt(readings)
         is_review = conversation.current_key == REVIEW
         attempts = MAX_ATTEMPTS if is_review else self.question.attempts
         return reply if conversation.failed_attempts < attempts else self._give_up()

@@ -273,7 +273,8 @@ def test_every_table_has_the_trigger_that_checks_it(database_url):
         names = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
         found = set(map(tuple, connection.execute(text(names))))
     checks = {(table, f"check_{table}") for table in TABLES}
-    assert found == checks | {("outbox", "erase_attempts")}
+    others = {("outbox", "erase_attempts"), ("conversations", "check_readings")}
+    assert found == checks | others
 
 
 # Results of which nobody knows whether they have arrived #####################
@@ -388,9 +389,31 @@ def test_forms_are_forgotten_by_a_step_down_and_looked_at_again_after_it(databas
     config = migrations(database_url)
     run(database, FORM_ROW)
     command.downgrade(config, "0008")
-    assert "receiver_forms" not in tables_of(database)
+    assert "receiver_forms" not in columns_of(database)
     command.upgrade(config, "head")
-    assert tables_of(database)["receiver_forms"] == []
+    with database.engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM receiver_forms")).all() == []
+
+
+# Readings ####################################################################
+
+WRITE_READINGS = "UPDATE conversations SET readings = '{}' WHERE id = 1"
+
+
+def test_what_texts_can_mean_is_forgotten_by_a_step_down(filled, database_url):
+    run(filled, WRITE_READINGS.format('["1","1000"]'))
+    command.downgrade(migrations(database_url), "0009")
+    assert "readings" not in columns_of(filled)["conversations"]
+    command.upgrade(migrations(database_url), "head")
+    with filled.engine.connect() as connection:
+        assert connection.scalars(text("SELECT readings FROM conversations")).all() == [None]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_readings_must_be_json(filled):
+    with pytest.raises(DBAPIError, match="conversations: readings must be JSON"):
+        run(filled, WRITE_READINGS.format("1, 1000"))
+    run(filled, WRITE_READINGS.format('["1","1000"]'))
 
 
 # A migration that goes wrong #################################################

@@ -116,6 +116,7 @@ def _values(question: Question | None, questionnaire: Questionnaire, today: date
         each.key: KINDS[each.kind].long_answer(each, questionnaire.say)
         for each in questionnaire.questions
     }
+    longest = max(samples.values(), key=len, default="")
     values = samples | {
         "from": NUMBER,
         "to": (*questionnaire.to, NUMBER)[0],
@@ -123,6 +124,7 @@ def _values(question: Question | None, questionnaire: Questionnaire, today: date
         "event": questionnaire.event or LONG_SAMPLE,
         "answers": ", ".join(f"{n} {sample}" for n, sample in enumerate(samples.values(), 1)),
         "last": str(len(samples)),
+        "readings": f"1 {longest}, or 2 {longest}",
     }
     if question:
         values |= KINDS[question.kind].placeholder_values(question, today, questionnaire.language)

@@ -20,6 +20,7 @@ from models.text import comparable, fold_case
 
 PLACEHOLDERS = ("name", "from", "to", "count", "event")
 REVIEW_PLACEHOLDERS = ("answers", "last")
+READINGS_PLACEHOLDER = "readings"
 MAX_PAGES = 100  # sections of a Google Form
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -110,6 +111,7 @@ class Sentences(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,)), dict
     unchanged: Sentence = "Nothing was changed."
     resumed: Sentence = "Welcome back."
     ended: Sentence = "Sorry, we could not read that. We stop here. Thank you for your time."
+    which: Sentence = "Did you mean {readings}?"
 
     def retry_prompt(self, question: Question) -> str:
         """The reply to a text that was not read as an answer to this question."""

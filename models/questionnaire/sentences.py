@@ -7,6 +7,7 @@ from models.questionnaire import answers
 from models.questionnaire.answers import KINDS
 from models.questionnaire.schema import (
     PLACEHOLDERS,
+    READINGS_PLACEHOLDER,
     REVIEW_PLACEHOLDERS,
     Question,
     Questionnaire,
@@ -57,6 +58,15 @@ def _can_need(question: Question, name: str) -> bool:
     return kind.retry_name(question) == name and not question.retry and not reads_all
 
 
+MORE_PLACEHOLDERS = dict.fromkeys(("review", "corrected"), REVIEW_PLACEHOLDERS)
+MORE_PLACEHOLDERS |= {"which": (READINGS_PLACEHOLDER,)}
+
+
+def _can_be_ambiguous(question: Question) -> bool:
+    kind = KINDS[question.kind]
+    return not (kind.is_free_text or kind.reads_media)
+
+
 def _find_other_sentences(questionnaire: Questionnaire) -> Iterator[Template]:
     used = {
         **dict.fromkeys(("review", "corrected"), questionnaire.review),
@@ -64,8 +74,9 @@ def _find_other_sentences(questionnaire: Questionnaire) -> Iterator[Template]:
         "unchanged": questionnaire.review,
         "resumed": questionnaire.resume is not None,
         "ended": any(question.give_up == "end" for question in questionnaire.questions),
+        "which": any(map(_can_be_ambiguous, questionnaire.questions)),
     }
     for name, is_used in used.items():
-        more = REVIEW_PLACEHOLDERS if name in ("review", "corrected") else ()
+        more = MORE_PLACEHOLDERS.get(name, ())
         text = getattr(questionnaire.say, name)
         yield Template(f"say, {name}", text, PLACEHOLDERS + more, is_used=is_used)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
+from models.questionnaire.answers.positions import find_by_words, find_position
 from models.questionnaire.languages import ENGLISH
 from models.questionnaire.problem import Problem
 from models.text import INVISIBLE, IncomingText
@@ -114,6 +115,7 @@ class Kind(ABC):
     reads_media: ClassVar[bool] = False  # the URLs of what came with a text, instead of the text
     reads_attachments: ClassVar[bool] = False  # whether what comes with a blank text can answer
     is_free_text: ClassVar[bool] = False  # whether any text can be an answer, keywords included
+    numbers_readings: ClassVar[bool] = True  # "1 Friday, or 2 Monday"; else "3 or 4"
     # How a form can take a value: split as some of PARTS, or as an option of its question.
     split_as: ClassVar[tuple[str, ...]] = ()
     has_options: ClassVar[bool] = False
@@ -136,6 +138,29 @@ class Kind(ABC):
     @abstractmethod
     def parse(self, question: Options, text: str, context: ParseContext) -> Reading:
         """What a text that is not blank can be taken for."""
+
+    def show_reading(self, question: Options, value: str, context: ParseContext) -> str:
+        """A value as it is named where the guest is asked which of several was meant."""
+        return self.show(question, value, context)
+
+    def settle(
+        self, question: Options, values: Sequence[str], text: str, context: ParseContext
+    ) -> Reading:
+        """What a text can be taken for, if the guest has been asked which of `values` was meant.
+
+        One of them by its own words, by its position, or by words that only it was named with; or
+        else another answer.
+        """
+        reading = self.read(question, text, context)
+        chosen = [index for index, value in enumerate(values) if value in reading.values]
+        if len(chosen) == 1:
+            return read_as(values[chosen[0]])
+        language, count = context.language, len(values)
+        found = find_position(text, count, self.numbers_readings, language)
+        if found is None and reading.value is None:
+            shown = [self.show_reading(question, value, context) for value in values]
+            found = find_by_words(text, shown, language)
+        return reading if found is None else read_as(values[found])
 
     def show(self, question: Options, value: str, own_words: OwnWords) -> str:
         """A value as it is shown in a sentence."""

@@ -44,6 +44,7 @@ class NumberKind(Kind):
     options = NumberOptions
     placeholders = {"limits": lambda question, _: show_limits(question.min, question.max, "-")}
     sample = "100"
+    numbers_readings = False
 
     def parse(self, question: NumberOptions, text: str, context: ParseContext) -> Reading:
         found = NUMBER.fullmatch(normalize_number(text))

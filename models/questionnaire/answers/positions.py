@@ -1,0 +1,77 @@
+"""How readings of a text are named when the guest is asked which was meant, and how one is chosen.
+
+A language's file has the words for that, in its section [readings].
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct, field
+
+from models.questionnaire.languages import ENGLISH, section
+from models.text import normalize, without_accents
+
+MAX_CHOOSING_WORDS = 8  # of a text that names a position
+WORD = re.compile(r"[^\W_]+")
+JOINED_NUMBERS = re.compile(r"[0-9][-/.,:][0-9]")  # as in "1-2" or "1.5": no position
+
+
+class Readings(Struct, frozen=True, forbid_unknown_fields=True):
+    """A language's words for naming readings, and for choosing one."""
+
+    conjunction: str = field(name="or")
+    positions: tuple[tuple[str, ...], ...]  # words for the first, the second and the third
+    last: tuple[str, ...]
+    numbers: tuple[str, ...]  # one, two, three, alone in a text
+    fillers: tuple[str, ...]  # words around a position
+
+
+def list_readings(shown: Sequence[str], is_numbered: bool, language: str) -> str:
+    """All readings in one line: "1 Friday, or 2 Monday", or without numbers "3, 4 or 5"."""
+    conjunction = section(language, "readings", Readings).conjunction
+    numbers = [f"{number} {reading}" for number, reading in enumerate(shown, 1)]
+    *others, last = numbers if is_numbered else shown
+    comma = "," if is_numbered else ""
+    return f"{', '.join(others)}{comma} {conjunction} {last}"
+
+
+def find_position(text: str, count: int, is_numbered: bool, language: str) -> int | None:
+    """Which of `count` readings a text names by its position, from 0; None if none for certain.
+
+    Where the readings have no numbers, only words like "the second" count.
+    """
+    plain = without_accents(normalize(text))
+    if "?" in plain or JOINED_NUMBERS.search(plain):
+        return None
+    for name in dict.fromkeys((language, ENGLISH)):
+        known = section(name, "readings", Readings)
+        found = _position_in(WORD.findall(plain)[: MAX_CHOOSING_WORDS + 1], known, is_numbered)
+        if found is not None and (found := count - 1 if found < 0 else found) < count:
+            return found
+    return None
+
+
+def _position_in(words: Sequence[str], known: Readings, is_numbered: bool) -> int | None:
+    """From 0, or -1 for the last; None if the words name none, two, or something else."""
+    if is_numbered and len(words) == 1 and words[0] in known.numbers:
+        return known.numbers.index(words[0])
+    if len(words) > MAX_CHOOSING_WORDS:
+        return None
+    positions = {word: index for index, each in enumerate(known.positions) for word in each}
+    positions |= dict.fromkeys(known.last, -1)
+    positions |= {str(number): number - 1 for number in range(1, 4)} if is_numbered else {}
+    named = {positions[word] for word in words if word in positions}
+    others = {word for word in words if word not in positions}
+    return named.pop() if len(named) == 1 and others <= set(known.fillers) else None
+
+
+def find_by_words(text: str, shown: Iterable[str], language: str) -> int | None:
+    """Which of the readings, as they were named, alone has all words of a text; from 0."""
+    known = section(language, "readings", Readings)
+    words = set(_words(text)) - set(known.fillers)
+    having = [index for index, reading in enumerate(shown) if words <= set(_words(reading))]
+    return having[0] if words and len(having) == 1 else None
+
+
+def _words(text: str) -> list[str]:
+    return WORD.findall(without_accents(normalize(text)))
