@@ -27,13 +27,13 @@ class DialogStep:
         self.decision, self.state, self.conversation = decision, state, decision.conversation
         self.text, self.now = decision.text, decision.now
         self.questionnaire = decision.conversation.version.definition
-        self.sentences = self.questionnaire.say
+        self.sentences = self.questionnaire.sentences
         self.context = ParseContext(
             self.now,
             self.questionnaire.timezone,
             self.questionnaire.language,
-            self.sentences.yes,
-            self.sentences.no,
+            self.questionnaire.say.yes,
+            self.questionnaire.say.no,
             self.text,
         )
 

@@ -90,7 +90,7 @@ def load_what_few_need(
         return parts | {"recent_bodies": ()}
     if may_repeat_us(text.normalized):
         parts["recent_bodies"] = Message.find_recent_bodies(db, newest.id, RECENT)
-    keyword = newest.version.definition.say.keywords.get(comparable)
+    keyword = newest.version.definition.sentences.keywords.get(comparable)
     if keyword in ("back", "restart"):
         parts["recent_readings"] = Message.find_recent_readings(db, newest.id, LOOP_LIMIT)
     return parts

@@ -128,7 +128,7 @@ def _has_dates(language: str) -> bool:
 def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
     """The words that the file itself names, except for names of answers."""
     say = questionnaire.say
-    named = [(name, getattr(say, name)) for name in KEYWORDS]
+    named = [(name, getattr(questionnaire.sentences, name)) for name in KEYWORDS]
     for name, word in named:
         if not any(character.isalpha() for character in word):
             yield Problem(f"say, {name}", f"{word} has no letter. Choose a word.")
@@ -152,7 +152,8 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
 def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]:
     """A keyword precedes an answer, so nobody could give that. A name of an answer precedes it."""
     context = replace(ANY_DAY, yes=questionnaire.say.yes, no=questionnaire.say.no)
-    words = {name: getattr(questionnaire.say, name) for name in ("back", "skip", "restart")}
+    names = ("back", "skip", "restart")
+    words = {name: getattr(questionnaire.sentences, name) for name in names}
     for number, question in enumerate(questionnaire.questions, 1):
         kind = KINDS[question.kind]
         if kind.is_free_text or any(unreadable(question)):

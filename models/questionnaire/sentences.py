@@ -45,7 +45,7 @@ def _find_retry_prompts(questionnaire: Questionnaire) -> Iterator[Template]:
     """Those without placeholders come first. Of a kind that is asked for, one for each question."""
     prompts = answers.retry_prompts().items()
     for name, (_, kind) in sorted(prompts, key=lambda prompt: tuple(prompt[1][1].placeholders)):
-        text, known = getattr(questionnaire.say, name), (*PLACEHOLDERS, *kind.placeholders)
+        text, known = getattr(questionnaire.sentences, name), (*PLACEHOLDERS, *kind.placeholders)
         questions = [question for question in questionnaire.questions if _can_need(question, name)]
         for question in questions or [None]:
             yield Template(f"say, {name}", text, known, question, is_used=question is not None)
@@ -78,5 +78,5 @@ def _find_other_sentences(questionnaire: Questionnaire) -> Iterator[Template]:
     }
     for name, is_used in used.items():
         more = MORE_PLACEHOLDERS.get(name, ())
-        text = getattr(questionnaire.say, name)
+        text = getattr(questionnaire.sentences, name)
         yield Template(f"say, {name}", text, PLACEHOLDERS + more, is_used=is_used)
