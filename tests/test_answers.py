@@ -45,6 +45,7 @@ QUESTIONS = {
     "phone anywhere": 'kind = "phone"',
     "phone in Britain": 'kind = "phone"\nregion = "GB"',
     "photo": 'kind = "photo"',
+    "location": 'kind = "location"',
 }
 ABOVE = {
     "yes_no in our words": '[say]\nyes = ["sí", "claro que sí"]\nno = ["nel", "ni modo"]',
@@ -56,16 +57,19 @@ LONG = " " * 397
 # For each question: rows of a value and the texts that are read as it.
 READ = {
     "text": [
-        *((text, text) for text in ("hi", " Hi there! ", "“Yes”", "1️⃣", "👍", "ｈｉ", "\u00a0a")),
+        *((text, text) for text in ("hi", "Hi there!", "“Yes”", "1️⃣", "👍", "ｈｉ", "a\nb")),
+        ("Hi there!", " Hi there! ", "Hi there!\nSent from my iPhone", "\u00a0Hi there!"),
         ("a" * 1600, "a" * 1600),
         (None, "", " ", "\u00a0", "\n\t ", "\u3000\u2003", "\u200b", "\ufeff \u200b"),
     ],
     "text of a length": [
-        *((text, text) for text in ("ab", "abcde", "  abcde \n", "héé", "👍👍", "a b")),
+        *((text, text) for text in ("ab", "abcde", "héé", "👍👍", "a b")),
+        ("abcde", "  abcde \n"),
         (None, "a", "  a  ", "abcdef", "a    b", "👍", "   "),
     ],
     "text of a pattern": [
-        *((text, text) for text in ("12345", " 12345\n", "\u00a012345", "a", "bc")),
+        *((text, text) for text in ("12345", "a", "bc")),
+        ("12345", " 12345\n", "\u00a012345", "12345\n-- \nAnna"),
         (None, "1234", "123456", "x12345", "12345 6", "abc", "ac", "12345\n12345", ""),
     ],
     "yes_no": [
@@ -351,7 +355,10 @@ READ = {
         (None, "anna at example dot com", "anna@example", "@anna", "anna@", "@", "anna"),
         (None, "example.com"),
         (None, "anna@example.\u0130"),
-        (None, "anna@ example.com", "anna @example.com", "anna @ example.com", "anna@exam ple.com"),
+        ("anna@example.com", "anna@ example.com", "anna @example.com", "anna @ example.com"),
+        ("anna@example.com", "anna@example.com\n-- \nAnna", "anna@example.com anna@example.com"),
+        (None, "anna@exam ple.com", "john anna @ example.com", "not anna@example.com", "a@b.c"),
+        (None, "anna@gmial.com", "anna@hotmail.con"),
         (None, ""),
         (None, "a@example.com b@example.com", "a@example.com,b@example.com"),
         (None, "a@example.com or @anna"),
@@ -374,13 +381,14 @@ READ = {
         ("+442070313000", "+44 20 7031 3000", "+44 (20) 7031-3000", "+442070313000"),
         (None, "415-867-5308 x12", "415 867 5308 ext. 5", "8675308", "123", "415-867-530"),
         (None, "415-867-53089"),
-        (None, "call 415-867-5308", "my number is 415 867 5308", "1-800-FLOWERS", "+1", "no"),
+        ("+14158675308", "call 415-867-5308", "my number is 415 867 5308", "415-867-5308, thanks"),
+        (None, "not 415-867-5308", "415-867-5308 / 5309", "1-800-FLOWERS", "+1", "no"),
         (None, "911", ""),
         (None, "4158675308 4158675309", "4158675308/4158675309", "+14158675308 +14158675309"),
         (None, "++++"),
         (None, "+14158675308 or +14158675309", "555-555-5555", "+99 123 456 789", "(000) 000-0000"),
         (None, "?"),
-        (None, "415-867-5308, thanks", "4158675308;ext=5", "anna@example.com", "4158675308" + LONG),
+        (None, "this number", "4158675308;ext=5", "anna@example.com", "4158675308" + LONG),
         (None, "415-867-5308 #12", "020 7031 3000"),
     ],
     "phone anywhere": [
@@ -396,6 +404,19 @@ READ = {
     ],
     "photo": [
         (None, "photo", "here it is", "yes", "https://example.org/1.jpg", "📷", "", " ", "1"),
+    ],
+    "location": [
+        ("52.5163,13.3777", "52.5163, 13.3777", "52.5163 13.3777", "geo:52.5163,13.3777"),
+        ("52.5163,13.3777", "https://maps.google.com/?q=52.5163,13.3777", "(52.5163,13.3777)"),
+        ("52.5163,13.3777", "https://www.google.co.uk/maps/search/52.5163,+13.3777"),
+        ("52.5163,13.3777", "https://www.google.de/maps/place/X/@1.5,2.5,3z/!3d52.5163!4d13.3777"),
+        ("52.5163,13.3777", "See https://maps.apple.com/?ll=52.5163,13.3777&q=X!"),
+        ("52.5163,13.3777", "＋52.5163, 13.3777"),
+        ("-33.8568,151.2153", "geo:0,0?q=-33.8568,151.2153(Opera House)", "-33.8568,151.2153"),
+        (None, "here", "", "52.5163", "52 13", "52.5163,193.3777", "https://goo.gl/maps/abc"),
+        (None, "https://www.google.com/maps/@52.5163,13.3777,17z", "https://maps.google.com/"),
+        (None, "https://maps.google.com.example.org/?q=52.5163,13.3777", "https://[/?q=52.5,13.3"),
+        (None, "not https://maps.google.com/?q=52.5163,13.3777", "https://example.org/?q=1.5,2.5"),
     ],
 }
 CASES = [
@@ -548,6 +569,7 @@ SHAPES = {
     "email": lambda read, name, value: read(name, value) == value,
     "phone": is_phone,
     "photo": lambda read, name, value: False,
+    "location": lambda read, name, value: read(name, value) == value,
 }
 
 

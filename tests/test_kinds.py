@@ -309,8 +309,8 @@ def test_the_page_has_the_table_of_kinds():
 
 
 ALLOWED = ("models.questionnaire.answers.kind", "models.questionnaire.problem", "models.text")
-ALLOWED += ("models.questionnaire.choices", "models.questionnaire.languages")
-ALLOWED += ("models.questionnaire.slips", "models.attachments")
+ALLOWED += ("models.questionnaire.answers.positions", "models.questionnaire.choices")
+ALLOWED += ("models.questionnaire.languages", "models.questionnaire.slips", "models.attachments")
 
 
 def test_a_module_of_a_kind_needs_no_other():

@@ -13,6 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from models.questionnaire.answers.kind import (
+    UNREAD,
     Kind,
     Name,
     OwnWords,
@@ -21,6 +22,7 @@ from models.questionnaire.answers.kind import (
     Sentence,
     read_as,
 )
+from models.questionnaire.answers.positions import find_position
 from models.questionnaire.choices.names import NamedChoice
 from models.questionnaire.choices.reader import (
     ChoiceReader,
@@ -56,6 +58,9 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 WRAPPING = re.compile(r"^\W+|[^\w+*#-]+$")
 
 
+MARK = re.compile("[0-9]+|[a-z]")  # a number or letter, alone
+
+
 @lru_cache(maxsize=1024)
 def _names(choice: Choice) -> frozenset[str]:
     names = {_fold(name) for name in (choice.value, choice.label, *choice.also)}
@@ -86,6 +91,7 @@ class ChoiceKind(Kind):
     more_retries = {"many": "Please reply with one or more of these: {choices}."}
     options = ChoiceOptions
     has_options = True
+    numbers_readings = False  # for they have the numbers or letters of the list
     placeholders = {"choices": marked_list}
 
     def parse(self, question: ChoiceOptions, text: str, context: ParseContext) -> Reading:
@@ -95,6 +101,30 @@ class ChoiceKind(Kind):
         found = _reader(question, context.language).read(text, question.many)
         chosen = [[question.choices[n].value for n in sorted(positions)] for positions in found]
         return read_as(*map(SEPARATOR.join, chosen))
+
+    def settle(
+        self, question: ChoiceOptions, values: Sequence[str], text: str, context: ParseContext
+    ) -> Reading:
+        """The same as of any kind, but numbers and letters are those of the list.
+
+        "The second" can be of the list or of what was named, so it counts where both are the same.
+        """
+        value = self.read(question, text, context).value
+        at = find_position(text, len(values), self.numbers_readings, context.language)
+        if at is not None:
+            return read_as(values[at] if value in (None, values[at]) else None)
+        is_other = value is not None and value not in values
+        if is_other and MARK.fullmatch(strip_decoration(normalize(text))):
+            return UNREAD
+        return super().settle(question, values, text, context)
+
+    def show_reading(self, question: ChoiceOptions, value: str, context: ParseContext) -> str:
+        has_letters, parts = listed_with_letters(question), _values(question, value)
+        return " & ".join(
+            f"{_mark(index, has_letters)} {choice.label}"
+            for index, choice in enumerate(question.choices)
+            if choice.value in parts
+        )
 
     def long_answer(self, question: ChoiceOptions, own_words: OwnWords) -> str:
         labels = [choice.label for choice in question.choices]

@@ -28,7 +28,7 @@ APPLE = ("maps.apple.com",)
 OPEN_STREET_MAP = ("www.openstreetmap.org", "openstreetmap.org")
 PIN = re.compile(rf"!3d({DEGREES})!4d({DEGREES})")  # in Google's address of a place
 IN_PATH = re.compile(rf"/maps/(?:place|search)/({DEGREES}),[+ ]?({DEGREES})(?:/|$)")
-LABEL_IN_GEO = re.compile(r"\(.*\)$")
+LABEL_IN_GEO = re.compile(r"\(.*$")
 
 
 class LocationKind(Kind):

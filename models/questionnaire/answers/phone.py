@@ -52,7 +52,7 @@ class PhoneKind(Kind):
         text = without_signature(text)
         if number := _read_all(text, question.region):
             return read_as(number)
-        if text.endswith("?") or denies(text, context.language):
+        if denies(text, context.language):
             return UNREAD
         numbers, rest = _find(normalize(text), question.region)
         if re.search(r"\d", rest):
@@ -106,7 +106,7 @@ def _sender(text: str, context: ParseContext) -> Sequence[str]:
     """The number that the text comes from, if it says "this number" and no more than that."""
     sender = SENDER.fullmatch(context.message.sender) if context.message else None
     plain, (this_number, fillers) = comparable(text), _phrases(context.language)
-    if not sender or not this_number.search(plain):
+    if not sender or "?" in text or not this_number.search(plain):
         return ()
     rest = fillers.sub(" ", this_number.sub(" ", plain))
     return (sender[1],) if says_only(rest, context.language) else ()
