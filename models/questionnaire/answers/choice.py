@@ -23,6 +23,7 @@ from models.questionnaire.answers.kind import (
     read_as,
 )
 from models.questionnaire.answers.positions import find_position
+from models.questionnaire.choices.amounts import overlap
 from models.questionnaire.choices.names import NamedChoice
 from models.questionnaire.choices.reader import (
     ChoiceReader,
@@ -30,6 +31,7 @@ from models.questionnaire.choices.reader import (
     letter_of,
     reader_of,
 )
+from models.questionnaire.languages import ENGLISH
 from models.questionnaire.problem import Problem
 from models.text import normalize, strip_decoration, without_accents, without_signature
 
@@ -86,7 +88,7 @@ def marked_list(question: ChoiceOptions, _: date) -> str:
 class ChoiceKind(Kind):
     """A choice of one, or with `many` of several, whose values are then joined by SEPARATOR."""
 
-    documentation = "the name of a choice or its beginning, number or letter; its value is kept"
+    documentation = "a choice by its name, its beginning, its number or an amount that it holds; its value is kept"
     retry = "Please reply with one of these: {choices}."
     more_retries = {"many": "Please reply with one or more of these: {choices}."}
     options = ChoiceOptions
@@ -175,12 +177,25 @@ class ChoiceKind(Kind):
             for name in sorted(first.names & second.names):
                 sentence = f"{name} means {first.label} and {second.label} both."
                 yield Problem("choices", f"{sentence} Give each words of its own.")
-        has_letters = listed_with_letters(question)
-        for (_, choice), (index, other) in permutations(enumerate(question.choices), 2):
-            for name in sorted(choice.names & {_mark(index, has_letters).lower()}):
-                sentence = f"{name} means {choice.label}, though it is the number or letter of"
-                sentence = f"{sentence} {other.label}. Choose longer words."
+        yield from _misleading_marks(question)
+        amounts = _reader(question, ENGLISH).amounts
+        for first, second in combinations(range(len(amounts)), 2):
+            if overlap(amounts[first], amounts[second]):
+                labels = f"{question.choices[first].label} and {question.choices[second].label}"
+                sentence = f"{labels} hold the same numbers. Choose ranges without a number of both."
                 yield Problem("choices", sentence, is_error=False)
+
+
+def _misleading_marks(question: ChoiceOptions) -> Iterator[Problem]:
+    """Names that are the number or letter of another choice, or have such a number in them."""
+    has_letters = listed_with_letters(question)
+    for (_, choice), (index, other) in permutations(enumerate(question.choices), 2):
+        mark = _mark(index, has_letters).lower()
+        words = {word for name in choice.names for word in name.split() if not has_letters}
+        if mark in choice.names | words:
+            sentence = f"{mark} means {choice.label}, though it is the number or letter of"
+            sentence = f"{sentence} {other.label}. Choose longer words."
+            yield Problem("choices", sentence, is_error=False)
 
 
 def _values(question: ChoiceOptions, value: str) -> list[str]:

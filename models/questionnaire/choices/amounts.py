@@ -155,7 +155,10 @@ def amount_of_label(tokens: Sequence[Token], words: Vocabulary) -> Amount | None
             is_range = tokens[at].before == "-" or (at and words.find(tokens, at - 1, ("ranges",)))
             found.append((measured.amount, bool(is_range)))
             at += measured.size
-        elif tokens[at].kind in ("number", "ordinal"):
+        elif tokens[at].kind == "ordinal":
+            found.append((Interval(*[float(tokens[at].text)] * 2), False))
+            at += 1
+        elif tokens[at].kind == "number":
             return None
         else:
             at += 1
@@ -204,3 +207,9 @@ def _overlaps(label: Amount, wanted: Amount) -> bool:
 
 def _is_range(label: Amount | None) -> bool:
     return isinstance(label, Interval) and not label.is_number
+
+
+def overlap(label: Amount | None, other: Amount | None) -> bool:
+    """Whether there are numbers that two labels hold both."""
+    are_ranges = isinstance(label, Interval) and isinstance(other, Interval)
+    return are_ranges and _overlaps(label, other)

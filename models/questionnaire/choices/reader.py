@@ -9,7 +9,13 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from models.questionnaire.choices.amounts import amount_of_label, labels_with, measure
+from models.questionnaire.choices.amounts import (
+    Interval,
+    Measured,
+    amount_of_label,
+    labels_with,
+    measure,
+)
 from models.questionnaire.choices.meaning import MAX_READINGS, Choices, combine
 from models.questionnaire.choices.names import ChoiceNames, NamedChoice, Positions
 from models.questionnaire.choices.sentence import Denied, Item, Sentence
@@ -52,6 +58,11 @@ class ChoiceReader:
         self.names = ChoiceNames(choices, self.words)
         labels = [self.words.tokens(choice.label) for choice in choices]
         self.amounts = [amount_of_label(tokens, self.words) for tokens in labels]
+        self._ordinals = {
+            position
+            for position, tokens in enumerate(labels)
+            if any(token.kind == "ordinal" for token in tokens)
+        }
         self.has_letters = any(map(begins_with_digit, (choice.label for choice in choices)))
         self._letters = {letter_of(position): position for position in range(len(choices))}
         self._count = len(choices)
@@ -95,6 +106,7 @@ class ChoiceReader:
                 sentence.run.append(tokens[at])
             at += size or 1
         self._end_run(sentence)
+        sentence.is_unclear |= sentence.links[-1:] == ["and"]  # it was sent too early
 
     def _begun(self, tokens: Sequence[Token]) -> Positions:
         """The choices that the whole sentence begins; none where it is the name of one."""
@@ -297,7 +309,12 @@ class ChoiceReader:
         sentence.sign = ""
 
     def _add_position(self, sentence: Sentence, number: int) -> None:
-        self._add(sentence, (number - 1,) if 0 < number <= self._count else ())
+        """Read an ordinal as a position, and as a label such as "2nd floor"."""
+        positions = {number - 1} if 0 < number <= self._count else set()
+        if self.has_letters:
+            label = Measured(Interval(number, number), 1)
+            positions |= {n for n in labels_with(self.amounts, label) if n in self._ordinals}
+        self._add(sentence, tuple(sorted(positions)))
 
     def _add_number(self, sentence: Sentence, text: str, is_number: bool = True) -> None:
         """Read a number as a position, and as a word of a name, as in "Team 2"."""
