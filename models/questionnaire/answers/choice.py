@@ -88,7 +88,7 @@ def marked_list(question: ChoiceOptions, _: date) -> str:
 class ChoiceKind(Kind):
     """A choice of one, or with `many` of several, whose values are then joined by SEPARATOR."""
 
-    documentation = "a choice by its name, its beginning, its number or an amount that it holds; its value is kept"
+    documentation = "a choice by a name or its beginning, or by its number; its value is kept"
     retry = "Please reply with one of these: {choices}."
     more_retries = {"many": "Please reply with one or more of these: {choices}."}
     options = ChoiceOptions
@@ -182,7 +182,7 @@ class ChoiceKind(Kind):
         for first, second in combinations(range(len(amounts)), 2):
             if overlap(amounts[first], amounts[second]):
                 labels = f"{question.choices[first].label} and {question.choices[second].label}"
-                sentence = f"{labels} hold the same numbers. Choose ranges without a number of both."
+                sentence = f"{labels} hold the same numbers. Choose others."
                 yield Problem("choices", sentence, is_error=False)
 
 
