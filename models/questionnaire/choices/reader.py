@@ -27,6 +27,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 ROLES = (
     "corrections",
     "alternatives",
+    "halves",
     "and_",
     "both",
     "all",
@@ -41,7 +42,8 @@ ROLES = (
 )
 APART = ("and_", "alternatives", "corrections", "options", "fillers")
 AMOUNT_ROLES = ("counting", "hours", "ranges", "or_more", "or_less")
-LINKS = {"corrections": "or", "alternatives": "or", "and_": "and", "ranges": "range"}
+LINKS = {"corrections": "or", "alternatives": "or", "halves": "or", "and_": "and"}
+LINKS |= {"ranges": "range"}
 
 
 def letter_of(position: int) -> str:
@@ -58,6 +60,9 @@ class ChoiceReader:
         self.names = ChoiceNames(choices, self.words)
         labels = [self.words.tokens(choice.label) for choice in choices]
         self.amounts = [amount_of_label(tokens, self.words) for tokens in labels]
+        self._has_none = any(
+            tokens and self.words.find(tokens, 0, ("denials",)) for tokens in labels
+        )
         self._ordinals = {
             position
             for position, tokens in enumerate(labels)
@@ -185,7 +190,7 @@ class ChoiceReader:
             after += size
             number = self._number_at(sentence, after)
         wanted = 2 if found.role == "both" else number or self._count
-        if not many or wanted != self._count:
+        if self._has_none or not many or wanted != self._count:
             raise Denied
         after += 1 if number is not None else 0
         while size := self._size(sentence, after, ("after_all",)):
@@ -209,23 +214,27 @@ class ChoiceReader:
         """Read the choices that hold an amount; nothing that a label holds is no answer."""
         if sentence.tokens[at].kind == "ordinal":
             return self._take_ordinal(sentence, at)
+        if sentence.links[-1:] == ["item"] and self.words.find(sentence.tokens, at, ("ranges",)):
+            return 0  # "2 bis 3", though "bis 3" is an amount as well
         measured = measure(sentence.tokens, at, self.words, self._has_clocks)
         if measured is None:
             return 0
         if sentence.links[-1:] == ["item"] and sentence.tokens[at].text == "one":
             return 1  # "the 3 pm one"
+        sentence.is_unclear |= sentence.sign == "-" and not sentence.items  # below zero
         self._add(sentence, tuple(labels_with(self.amounts, measured)))
         return measured.size
 
     def _take_phrase(self, sentence: Sentence, at: int) -> int:
         """Read a phrase of the language's file; how many tokens it takes."""
         roles = (*ROLES, *AMOUNT_ROLES) if self.has_letters else (*ROLES, "ranges")
-        if at and sentence.tokens[at - 1].kind == "number":
+        if sentence.run or sentence.links[-1:] == ["item"]:
             roles = ("ranges", *roles)  # "2 a 3", where "a" can be other things as well
         found = self.words.find(sentence.tokens, at, roles)
         if not found:
             return 0
         self._end_run(sentence)
+        sentence.is_unclear |= found.role == "halves" and self.has_letters
         if found.role in LINKS:
             is_first = not sentence.items and found.role in ("corrections", "and_")
             sentence.links += [] if is_first else [LINKS[found.role]]
@@ -304,6 +313,9 @@ class ChoiceReader:
         if sentence.sign and not is_first:
             links.append("range" if sentence.sign == "-" else "sign")
         is_adjacent = links[-1:] == ["item"]
+        if is_adjacent and (common := _common(sentence.items[-1].positions, positions)):
+            sentence.items[-1] = Item(common, is_adjacent=sentence.items[-1].is_adjacent)
+            return
         sentence.items.append(Item(positions, is_number, is_adjacent))
         links.append("item")
         sentence.sign = ""
@@ -322,6 +334,12 @@ class ChoiceReader:
         number = int(text) if text.isdecimal() and len(text) < 4 else 0
         positions |= {number - 1} if 0 < number <= self._count else set()
         self._add(sentence, tuple(sorted(positions)), is_number)
+
+
+def _common(first: Positions, second: Positions) -> Positions:
+    """The choices of both, where one of them alone leaves several: "5 Dec" is one of three days."""
+    is_open = max(len(first), len(second)) > 1
+    return tuple(sorted({*first} & {*second})) if is_open else ()
 
 
 def begins_with_digit(label: str) -> bool:

@@ -21,6 +21,7 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     fillers: tuple[str, ...] = ()  # politeness, and what says no more than "I choose"
     requests: tuple[str, ...] = ()  # that make an answer of a question
     alternatives: tuple[str, ...] = ()  # between two choices of which one is meant
+    halves: tuple[str, ...] = ()  # "half of each" of two choices; beside an amount, part of it
     corrections: tuple[str, ...] = ()  # the same, but harmless where a text begins with them
     and_: tuple[str, ...] = ()
     denials: tuple[str, ...] = ()  # and doubts and conditions: such a text is never an answer
