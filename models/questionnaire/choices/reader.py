@@ -115,7 +115,8 @@ class ChoiceReader:
 
     def _begun(self, tokens: Sequence[Token]) -> Positions:
         """The choices that the whole sentence begins; none where it is the name of one."""
-        text = " ".join(token.typed or token.text for token in tokens)
+        text = " ".join(token.text for token in tokens)
+        text = tokens[0].typed or text if len(tokens) == 1 else text
         named = self.names.find(tokens, 0)
         is_list = any(token.before == "," for token in tokens)
         if is_list or (named and named[1] == len(tokens)) or (len(text) == 1 and self.has_letters):
@@ -221,7 +222,9 @@ class ChoiceReader:
             return 0
         if sentence.links[-1:] == ["item"] and sentence.tokens[at].text == "one":
             return 1  # "the 3 pm one"
-        sentence.is_unclear |= sentence.sign == "-" and not sentence.items  # below zero
+        is_fraction = sentence.tokens[at].before == "/" and sentence.tokens[at - 1].kind == "number"
+        is_negative = sentence.sign == "-" and not sentence.items
+        sentence.is_unclear |= is_fraction or is_negative
         self._add(sentence, tuple(labels_with(self.amounts, measured)))
         return measured.size
 
