@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl
 import msgspec
 from twilio.request_validator import RequestValidator
 
+from models.attachments import read_location, read_media
 from models.text import IncomingText
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 200
-MAX_MEDIA = 10  # that one message can bring
 COOKIE = "conversation"
 MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
 STATUS = re.compile("[a-z_]+")
@@ -85,13 +85,15 @@ class Webhook:
     def incoming_text(self, environ: Environ) -> IncomingText:
         """The text of a request to /sms; RequestRejected if Twilio did not send it."""
         form = self.verified_form(environ, "Body")
-        media = filter(None, (form.get(f"MediaUrl{n}") for n in range(MAX_MEDIA)))
+        media = read_media(form)
         return IncomingText(
             sid=form.get("MessageSid"),
             sender=form.get("From"),
             number=form.get("To"),
             body=form.get("Body"),
-            media=tuple(media),
+            media=tuple(medium.url for medium in media),
+            media_types=tuple(medium.type for medium in media),
+            location=read_location(form),
             opt_out_type=form.get("OptOutType") if len(form.getall("OptOutType")) == 1 else None,
             cookie=read_cookie(_header(environ, "Cookie")),
             status=form.get("SmsStatus"),

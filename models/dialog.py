@@ -35,6 +35,7 @@ class DialogStep:
             self.questionnaire.language,
             self.questionnaire.say.yes,
             self.questionnaire.say.no,
+            self.text,
         )
 
     @property
@@ -318,7 +319,8 @@ class DialogStep:
         kind = KINDS[question.kind]
         if not kind.placeholders:
             return self._fill(template)
-        return self._fill(template, kind.placeholder_values(question, self.context.local_date))
+        today, language = self.context.local_date, self.context.language
+        return self._fill(template, kind.placeholder_values(question, today, language))
 
     def _fill_with_answers(self, sentence: str) -> str:
         """A sentence that lists the answers, with these cut where it would be too long."""

@@ -43,8 +43,9 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         _apply_opt_keyword(decision, state.stoppable, newest)
     else:
         reason = ignored_reason(text.normalized, state.recent_bodies)
-        is_picture = text.media and current and current.is_asking and current.kind.reads_media
-        decision.read_as = None if reason == "empty" and is_picture else reason
+        waits = current and current.is_asking and current.kind.reads_attachments
+        is_attachment = waits and (text.media or text.location)
+        decision.read_as = None if reason == "empty" and is_attachment else reason
     if decision.read_as is None and live and _is_double(text, live, state.previous, now):
         decision.read_as = "double"
         live.stay_live(now)
@@ -68,9 +69,9 @@ def _is_double(
 ) -> bool:
     """Whether it came just after a text with the same words: networks deliver some texts twice.
 
-    A counter counts all texts. The opening word has a rule of its own, and media are new each time.
+    A counter counts all texts. The opening word has a rule of its own; media and places are new each time.
     """
-    if live.questionnaire.is_counter or text.media:
+    if live.questionnaire.is_counter or text.media or text.location:
         return False
     if answer := live.answer_of_last_text:
         previous = Previous(answer.text, answer.answered_at)

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from models.attachments import Location, read_location, read_media
 from models.contact import Contact
 from models.conversation import Conversation
 from models.decision import Decision, Previous, State
@@ -26,6 +27,7 @@ from storage.unreadable import UnreadableRow, unreadable_rows
 MASK = "5550100"  # of numbers that nobody has
 NAME = "Guest"
 NOT_READ = ("unread", "ambiguous")
+NOWHERE = Location("0", "0", "Place")
 SENDER, NUMBER = f"+1415{MASK}", "+14155550199"
 
 
@@ -37,6 +39,13 @@ class Exchange(Struct, frozen=True, omit_defaults=True):
     reply: str | None = None
     opt_out_type: str | None = None
     media: str | None = None
+    media_types: tuple[str, ...] = ()
+    location: Location | None = None
+
+    @property
+    def media_urls(self) -> tuple[str, ...]:
+        """What came with the text."""
+        return tuple((self.media or "").split())
 
 
 class Recording(Struct, frozen=True, omit_defaults=True):
@@ -54,7 +63,11 @@ class Recording(Struct, frozen=True, omit_defaults=True):
         redact = Redactor({self.name, *names} - {None})
         exchanges = [
             msgspec.structs.replace(
-                exchange, text=redact(exchange.text), reply=None, media=redact.media(exchange.media)
+                exchange,
+                text=redact(exchange.text),
+                reply=None,
+                media=redact.media(exchange.media),
+                location=exchange.location and NOWHERE,
             )
             for exchange in self.exchanges
         ]
@@ -136,7 +149,8 @@ def _exchange(
         fields = msgspec.json.decode(params, type=dict) if params else {}
     except msgspec.DecodeError:
         raise UnreadableRow("messages", id, "params", "is no JSON") from None
-    return Exchange(at, text, reply, fields.get("OptOutType"), media)
+    types = tuple(medium.type for medium in read_media(fields))
+    return Exchange(at, text, reply, fields.get("OptOutType"), media, types, read_location(fields))
 
 
 def find_ids(db: Session, limit: int) -> list[int]:
@@ -154,8 +168,10 @@ def replay(recording: Recording, catalog: Catalog) -> list[str | None]:
             sender=recording.sender,
             number=recording.number,
             body=exchange.text,
-            media=tuple((exchange.media or "").split()),
+            media=exchange.media_urls,
             opt_out_type=exchange.opt_out_type,
+            media_types=exchange.media_types,
+            location=exchange.location,
         )
         decision = respond(memory.state(text), text, exchange.at)
         memory.remember(decision)

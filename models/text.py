@@ -5,6 +5,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 
+from models.attachments import Location
+
 LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
 QUOTES = str.maketrans("’‘‛´`“”„‟«»−‐‑‒–—", '\'\'\'\'\'""""""------')
 QUOTE = re.compile(f"[{''.join(map(chr, QUOTES))}]")
@@ -121,6 +123,8 @@ class IncomingText:
     sid: str | None = None
     status: str | None = None
     params: str | None = None  # all fields of the request, as JSON
+    media_types: tuple[str, ...] = ()  # of `media`, in the same order: image/jpeg
+    location: Location | None = None  # that is shared with it
 
     @cached_property
     def normalized(self) -> str:

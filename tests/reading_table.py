@@ -10,6 +10,7 @@ and what it is read as:
     some day -> ?                          unread
     STOP please -> !opt_out                no answer, but this
 
+In a text, <image/jpeg> is a medium that comes with it, and <place 52.5,13.4 Label> a shared place.
 A comment is a "#" with a blank behind it. In a text, \\n is a line break and \\\\ a backslash.
 """
 
@@ -19,8 +20,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from models.attachments import Location
+
 FOLDER = Path(__file__).parent / "reading"
 ARROW = " -> "
+MEDIUM = re.compile(r"<([a-z]+/[a-z0-9.+-]+)>")
+PLACE = re.compile(r"<place (-?[0-9.]+),(-?[0-9.]+)( [^>]+)?>")
 ESCAPED = re.compile(r"\\(.)")
 
 
@@ -41,15 +46,26 @@ def read_rows(kind: str) -> Iterator[Row]:
         yield from _read_file(path)
 
 
+def taken_apart(text: str) -> tuple[str, list[str], Location | None]:
+    """The body of a text, the types of its media, and the place that is shared with it."""
+    place = PLACE.search(text)
+    location = Location(place[1], place[2], (place[3] or "").strip()) if place else None
+    body = MEDIUM.sub("", PLACE.sub("", text))
+    return body if body == text else body.strip(), MEDIUM.findall(text), location
+
+
 def _read_file(path: Path) -> Iterator[Row]:
     kind, language = path.stem.rsplit("_", 1)
     settings: dict[str, Any] = {}
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         if ARROW in line:
-            text, expected = line.split(ARROW)
-            text = ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text)
+            text, expected = map(_unescaped, line.split(ARROW))
             yield Row(f"{path.name}:{number}", kind, language, settings, text, expected.strip())
         elif line.startswith("["):
             settings = tomllib.loads(f"settings = {{{line.strip()[1:-1]}}}")["settings"]
         elif line.strip() and not line.startswith("# "):
             raise ValueError(f"{path.name}:{number}: is no row, no settings and no comment: {line}")
+
+
+def _unescaped(text: str) -> str:
+    return ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text)

@@ -20,7 +20,10 @@ after = "LONG"
 [[questions]]
 ask = "Which? {choices}"
 kind = "choice"
-choices = ["Stop", "Start", "Help", { value = "Cola", also = ["coke"] }, "COKE", "3"]
+choices = [
+    "Stop", "Start", "Help", { value = "Cola", also = ["coke"] }, "COKE",
+    { value = "3", also = ["C"] }
+]
 
 [[questions]]
 ask = "How many?"
@@ -126,7 +129,7 @@ FOUND = {
         "Start opts in at Twilio, which may answer it and have us silent. Choose another word.",
         "Help can never be read, as Twilio answers it with help. Choose another word.",
         "coke means Cola and COKE both. Give each words of its own.",
-        "3 means 3, though it is the number or letter of Help. Choose longer words.",
+        "c means 3, though it is the number or letter of Help. Choose longer words.",
     ],
     "question 2, kind": "Invalid enum value 'numbr'. Write one of text, yes_no, choice, number, ",
     "question 2": "Object contains unknown field `colour`. Remove it, or correct its spelling.",
@@ -168,8 +171,8 @@ ALONE = {
     "results, url": (RESULTS.replace("https://", ""), "is not a web address."),
     "results, fields": (RESULTS + 'fields = { Nobody = "x" }', '"Nobody" is not a name of ours.'),
     "say, back": (
-        'say = { back = "b" }\n' + ONE + 'kind = "choice"\nchoices = ["x", "y"]',
-        "b is an answer to question 1, too.",
+        'say = { back = "2" }\n' + ONE + 'kind = "choice"\nchoices = ["x", "y"]',
+        "2 is an answer to question 1, too.",
     ),
     "say, skip": (
         'say = { skip = "nope" }\n' + ONE + 'kind = "yes_no"',
@@ -298,7 +301,9 @@ def test_a_character_that_makes_texts_dearer_is_a_warning(judge, ask, sentences)
     ("choices", "place", "sentence"),
     [
         ('["Back", "Out"]', "question 1, choices", "BACK hides the word back"),
-        ('["0", "1"]', "question 1, choices", "1 means 1, though it is the number or letter of 0."),
+        ('["0", "A"]', "question 1, choices", "a means A, though it is the number or letter of 0."),
+        ('["1-3", "3-5"]', "question 1, choices", "1-3 and 3-5 hold the same numbers."),
+        ('["Team 2", "Red"]', "question 1, choices", "2 means Team 2, though it is the number"),
         ('["Yes", "Perhaps"]', "question 1, choices", "Yes opts in at Twilio"),
         ('["Käse", "Crêpes"]', "question 1, choices", "ê (character 3) makes it UCS-2."),
     ],

@@ -23,17 +23,22 @@ from models.text import comparable, fold_case, normalize
 LENGTHS = (60, 400, LONGEST)  # a date has 60 characters at most, and most kinds 400
 
 NEVER_ENDS = "text that never ends"
+RANGES = [f'"{n}-{n + 4} people"' for n in range(0, 200, 5)]
 MANY = [f'"Choice and number {n} of all"' for n in range(60)]
 HARD = QUESTIONS | {
     "choice of 60": f'kind = "choice"\nchoices = [{", ".join(MANY)}]',
     "choice many of 60": f'kind = "choice"\nmany = true\nchoices = [{", ".join(MANY)}]',
     "choice many of and": 'kind = "choice"\nmany = true\nchoices = ["1 and 2 and 3", "a", "b"]',
+    "choice of amounts": f'kind = "choice"\nchoices = [{", ".join(RANGES)}]',
+    "choice of hours": 'kind = "choice"\nmany = true\nchoices = ["9am", "11am", "3pm", "8:30"]',
+    "choice in Italian": 'kind = "choice"\nchoices = ["Pizza", "Pasta", "Insalata"]',
     NEVER_ENDS: "pattern = '(a|aa)+b|([0-9]+ ?)+x|(.*1.*){9}y'",
     "date in Japanese": 'kind = "date"',
     "date in Korean": 'kind = "date"',
     "date in Portuguese": 'kind = "date"',
 }
 ABOVE_HARD = ABOVE | {
+    "choice in Italian": 'language = "it"',
     "date in Japanese": 'language = "ja"',
     "date in Korean": 'language = "ko"',
     "date in Portuguese": 'language = "pt"',
@@ -101,6 +106,9 @@ TOKENS += [
     "an image ",
     "…",
 ]
+TOKENS += ["i would like the ", "half ", "the first ", "option ", "twenty ", "over ", "9:", "all "]
+TOKENS += ["https://maps.google.com/?q=1.5,2.5 ", "geo:1,2 ", "!3d1!4d2", "52.5163, ", "{"]
+TOKENS += ["415-867-5308 ", "4158675308", "0049", "this number ", "anna@gmial.com ", " @ ", "e a "]
 
 
 def texts(count: int) -> Iterator[str]:

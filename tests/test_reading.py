@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import msgspec
 import pytest
-from reading_table import Row, read_rows
+from reading_table import Row, read_rows, taken_apart
 
 from models import IncomingText, respond
 from models.decision import Decision
@@ -55,6 +55,21 @@ def texts_of(row: Row) -> Iterator[tuple[str, float]]:
     yield row.text, row.settings.get("seconds", 60)
 
 
+def incoming(row: Row, body: str | None = None) -> IncomingText:
+    """The text of a row, or another one of its guest, with the media and the place in it."""
+    body, media, location = taken_apart(row.text if body is None else body)
+    sender = row.settings.get("from", SENDER)
+    # A medium is known by its type alone, so that is its address here.
+    return IncomingText(
+        sender,
+        NUMBER,
+        body,
+        tuple(f"<{each}>" for each in media),
+        media_types=tuple(media),
+        location=location,
+    )
+
+
 def decide(row: Row) -> Decision:
     """What the engine makes of the row's text: as the first one, or as an answer."""
     sender = row.settings.get("from", SENDER)
@@ -63,7 +78,7 @@ def decide(row: Row) -> Decision:
     now = datetime.combine(today, time(12), UTC)
     for body, seconds in texts_of(row):
         now += timedelta(seconds=seconds)
-        text = IncomingText(sender, NUMBER, body)
+        text = incoming(row, body)
         decision = respond(memory.state(text), text, now)
         memory.remember(decision)
     return decision

@@ -183,7 +183,7 @@ def test_a_saved_conversation_is_masked_and_can_be_held_again(
 ):
     write(questionnaires, party=PARTY)
     webhook = serve()
-    talk(webhook.phone(), "Party", "it's 415 867 5311", "(415) 867-5311", "Rey and rey@example.com")
+    talk(webhook.phone(), "Party", "not 415 867 5311", "(415) 867-5311", "Rey and rey@example.com")
     ended = run(folder, environ, "replay", "--conversation", "1", "--save", "one.json")
     assert ended.returncode == 0, ended.stderr
     saved = (folder / "one.json").read_text("utf-8")
@@ -191,7 +191,7 @@ def test_a_saved_conversation_is_masked_and_can_be_held_again(
     turns = json.loads(saved)["turns"]
     assert [(turn["said"], turn.get("reply")) for turn in turns] == [
         ("Party", "Your number, Guest?"),
-        ("it's 415 555 0100", "Please reply with a phone number."),
+        ("not 415 555 0100", "Please reply with a phone number."),
         ("(415) 555-0100", "Who comes with you?"),
         ("Guest and guest@example.org", "Bye Guest, +14155550199 will call +14155550100."),
     ]

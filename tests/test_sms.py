@@ -96,7 +96,7 @@ def test_answers_are_kept_as_they_were_texted(phone, webhook):
     answers = ["  Blue ", "Pizza 🍕\nand salad", "=", "\"Cola\" & 'rum' <3"]
     talk(phone, "Mats BBQ", *answers)
     assert webhook.rows("SELECT key, question, text, value FROM answers ORDER BY id") == [
-        (f"Question{place}", question, answer, answer)
+        (f"Question{place}", question, answer, answer.strip())
         for place, (question, answer) in enumerate(zip(QUESTIONS, answers, strict=True), 1)
     ]
     assert texted(webhook) == ["Mats BBQ", *answers]

@@ -136,7 +136,7 @@ def _values(question: Question | None, questionnaire: Questionnaire, today: date
         "readings": f"1 {longest}, or 2 {longest}",
     }
     if question:
-        values |= KINDS[question.kind].placeholder_values(question, today)
+        values |= KINDS[question.kind].placeholder_values(question, today, questionnaire.language)
     return values
 
 

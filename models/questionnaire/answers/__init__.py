@@ -18,6 +18,7 @@ KINDS: dict[str, Kind] = {
         "email",
         "phone",
         "photo",
+        "location",
     )
 }
 

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta
 
 from models.questionnaire.answers.positions import find_by_words, find_position
+from models.questionnaire.languages import ENGLISH
 from models.questionnaire.problem import Problem
-from models.text import INVISIBLE
+from models.text import INVISIBLE, IncomingText
 
 Sentence = Annotated[str, Meta(pattern=r"\S")]
 MAX_NUMBER = 10**15  # of a number in a file; this also keeps out nan and inf
@@ -36,6 +37,7 @@ class ParseContext:
     language: str = "en"
     yes: Sequence[str] = ()  # instead of the English words
     no: Sequence[str] = ()
+    message: IncomingText | None = None  # that the text is of: what came with it, and from whom
 
     @cached_property
     def local_date(self) -> date:
@@ -111,6 +113,7 @@ class Kind(ABC):
     placeholders: ClassVar[Mapping[str, Callable[[Any, date], str]]] = {}  # and their values
     max_length: ClassVar[float] = 400  # characters; a longer text is not read
     reads_media: ClassVar[bool] = False  # the URLs of what came with a text, instead of the text
+    reads_attachments: ClassVar[bool] = False  # whether what comes with a blank text can answer
     is_free_text: ClassVar[bool] = False  # whether any text can be an answer, keywords included
     numbers_readings: ClassVar[bool] = True  # "1 Friday, or 2 Monday"; else "3 or 4"
     # How a form can take a value: split as some of PARTS, or as an option of its question.
@@ -167,7 +170,9 @@ class Kind(ABC):
         """The longest answer as it is shown, or the sample where there is none."""
         return self.sample
 
-    def placeholder_values(self, question: Options, today: date) -> dict[str, str]:
+    def placeholder_values(
+        self, question: Options, today: date, language: str = ENGLISH
+    ) -> dict[str, str]:
         """What only sentences about this kind of question can hold, such as `choices`."""
         return {name: value(question, today) for name, value in self.placeholders.items()}
 

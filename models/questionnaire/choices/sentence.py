@@ -1,0 +1,44 @@
+"""A sentence while it is read: the choices that are named in it, and how they are linked."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from models.questionnaire.choices.names import Positions
+from models.questionnaire.choices.vocabulary import Token
+
+
+class Item(NamedTuple):
+    """Choices of which one is meant by some words; `is_number` if these are a bare number."""
+
+    positions: Positions
+    is_number: bool = False
+    is_adjacent: bool = False  # nothing stands between it and the item before
+
+
+class Denied(Exception):
+    """A text denies something, doubts, or sets a condition."""
+
+
+class Sentence:
+    """A sentence of a text while it is read: its items, and the links between them."""
+
+    def __init__(self, tokens: Sequence[Token], is_question: bool) -> None:
+        self.tokens, self.is_question, self.is_request = tokens, is_question, False
+        self.items: list[Item] = []
+        self.links: list[str] = []
+        self.run: list[Token] = []  # of words that are not known, and not read yet
+        self.sign = ""  # before the item that comes next
+        self.is_unclear = False  # something in it is not known, or holds for no choice
+        self.has_one = False  # "one" beside a name is no number
+        self.has_all = False
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it is a question that has nothing to do with the choices."""
+        return self.is_question and not self.items and "or" not in self.links
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it leaves the text unread, whatever the other sentences say."""
+        is_open = self.is_question and not self.is_request
+        return is_open or self.is_unclear or (self.has_all and "item" in self.links)
