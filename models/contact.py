@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from addresses import is_text_address
-from storage.base import Base, Statement
+from storage.base import LITERAL_1, Base, Statement
 from toml_file import load_toml, read_bytes
 
+CHANNELS = ("whatsapp", "rcs")  # whose addresses are numbers of phones
 UNKNOWN = datetime.max.replace(tzinfo=UTC)  # of an opting out that cannot be read
 
 
@@ -24,6 +25,10 @@ class Contact(Base):
     phone: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str | None]
     opted_out_at: Mapped[datetime | None]
+    # When a text first read as if its sender might want no more: nothing goes out unasked since.
+    perhaps_opted_out_at: Mapped[datetime | None]
+    # What WhatsApp calls a sender who may hide their number, such as whatsapp:US.1234.
+    external_id: Mapped[str | None] = mapped_column(index=True)
 
     @classmethod
     def find(cls, db: Session, phone: str) -> Self | None:
@@ -35,6 +40,40 @@ class Contact(Base):
         return cls.first(db, BY_PHONE, phone=phone)
 
     @classmethod
+    def find_or_new(cls, db: Session, phone: str, external_id: str | None) -> Self:
+        """The contact of a sender, who may be known by another address; else one without an id.
+
+        WhatsApp gives a sender's number, an id of its own, or both.
+        """
+        found = cls.find(db, phone)
+        if found is None and external_id:
+            found = cls.first(db, BY_EXTERNAL_ID, external_id=external_id)
+        if found is None:
+            found = cls(phone=phone)
+            found.opted_out_at = found._find_opting_out(db)
+        found.external_id = external_id or found.external_id
+        return found
+
+    def _find_opting_out(self, db: Session) -> datetime | None:
+        """When the same phone has opted out on another channel."""
+        contacts = [Contact.first(db, BY_PHONE, phone=phone) for phone in self.addresses[1:]]
+        return next((each.opted_out_at for each in contacts if each and each.opted_out_at), None)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Its own one, and what the same phone has on other channels."""
+        number = self.phone.rpartition(":")[2]
+        if not number.startswith("+"):
+            return [self.phone]
+        return list(dict.fromkeys((self.phone, number, *(f"{each}:{number}" for each in CHANNELS))))
+
+    def share_opting_out(self, db: Session) -> None:
+        """Write what is known of opting out to all contacts of the same phone."""
+        values = {"opted_out_at": self.opted_out_at, "perhaps": self.perhaps_opted_out_at}
+        for phone in self.addresses[1:]:
+            OPT_OUT_OR_IN.execute(db, phone=phone, **values)
+
+    @classmethod
     def try_lock(cls, db: Session, phone: str) -> bool:
         """Lock the row as `find` does; False if it is locked by a text just now, or not there."""
         return bool(LOCK.fetch_all(db, phone=phone))
@@ -43,7 +82,7 @@ class Contact(Base):
     def unreadable(cls, id: int, phone: str, name: str | None) -> Self:
         """One whose row cannot be read: as far as we know, its sender may have opted out."""
         values = {"id": id, "phone": phone, "name": name, "opted_out_at": UNKNOWN}
-        return cls.from_row([values[column] for column in cls.column_names])
+        return cls.from_row([values.get(column) for column in cls.column_names])
 
     @property
     def is_unreadable(self) -> bool:
@@ -55,10 +94,30 @@ class Contact(Base):
         if self.opted_out_at is None or self.is_unreadable:
             self.opted_out_at = now
 
+    def perhaps_opt_out(self, now: datetime) -> None:
+        """Note that its sender may want no texts, unless that is known already."""
+        self.perhaps_opted_out_at = self.perhaps_opted_out_at or now
+
+    def opt_in(self) -> None:
+        """Note that its sender wants texts."""
+        self.opted_out_at = self.perhaps_opted_out_at = None
+
 
 # Built once: building a statement costs as much as running it.
 TABLE = Contact.__table__
 BY_PHONE = Statement(select(TABLE).where(TABLE.c.phone == bindparam("phone")).with_for_update())
+BY_EXTERNAL_ID = Statement(
+    select(TABLE)
+    .where(TABLE.c.external_id == bindparam("external_id"))
+    .order_by(TABLE.c.id.desc())
+    .limit(LITERAL_1)
+    .with_for_update()
+)
+OPT_OUT_OR_IN = Statement(
+    update(TABLE)
+    .where(TABLE.c.phone == bindparam("phone"))
+    .values(opted_out_at=bindparam("opted_out_at"), perhaps_opted_out_at=bindparam("perhaps"))
+)
 LOCK = Statement(
     select(TABLE.c.id)
     .where(TABLE.c.phone == bindparam("phone"))

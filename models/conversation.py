@@ -7,7 +7,7 @@ What happens to a conversation happens in memory: `models/turn.py` reads and wri
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -313,12 +313,12 @@ class Conversation(Base):
         return tuple(found[0][1:]) if found else None
 
     @classmethod
-    def find_stoppable(cls, db: Session, sender: str) -> list[Self]:
-        """The sender's conversations that `can_be_stopped`, on all our numbers.
+    def find_stoppable(cls, db: Session, senders: Iterable[str]) -> list[Self]:
+        """The conversations of these senders that `can_be_stopped`, on all our numbers.
 
         What cannot be read is left out.
         """
-        ids = [id for (id,) in STOPPABLE_IDS.fetch_all(db, sender=sender)]
+        ids = [id for each in senders for (id,) in STOPPABLE_IDS.fetch_all(db, sender=each)]
         return list(filter(None, (cls.find_readable(db, id) for id in ids)))
 
     @classmethod

@@ -37,12 +37,23 @@ class State(NamedTuple):
     newest: Conversation | None  # of the sender and the number, whether live or not
     opening: Opening | None = None  # the questionnaire that the text would open
     name: str | None = None  # of the contact, as it is known now
+    languages: Sequence[str] = ()  # of all questionnaires, where there is no conversation
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
     stoppable: Sequence[Conversation] = NotLoaded()  # of the sender, on all our numbers
     recent_bodies: Sequence[str] = NotLoaded()  # what we texted last in `newest`, the newest first
     previous: Previous | None = None  # in `newest`, where that is no answer which was kept
     recent_unread: Sequence[str] = NotLoaded()  # of texts to the question that waits, newest first
     recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
+
+    @property
+    def spoken_languages(self) -> Sequence[str]:
+        """That of the questionnaire which the sender has met last; before, those of all."""
+        return (self.newest.questionnaire.language,) if self.newest else self.languages
+
+    @property
+    def stop_words(self) -> Sequence[str]:
+        """Words of that questionnaire which opt out."""
+        return self.newest.questionnaire.say.stop if self.newest else ()
 
 
 @dataclass(slots=True)

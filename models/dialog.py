@@ -12,7 +12,7 @@ from models.questionnaire.flow import path
 from models.questionnaire.openings import event_form
 from models.questionnaire.schema import Question
 from models.questionnaire.templates import NONE, fill, list_answers, placeholders
-from models.text import LONGEST_REPLY, comparable
+from models.text import LONGEST_REPLY, IncomingText, comparable
 
 LOOP_LIMIT = 20  # after so many texts in a row without an answer, BACK and RESTART do nothing
 MAX_ATTEMPTS = 3  # at the review, and replies after the end, so that machines fall silent
@@ -21,12 +21,13 @@ MAX_ATTEMPTS = 3  # at the review, and replies after the end, so that machines f
 class DialogStep:
     """One step of a dialog: a text that a conversation takes, and the reply to it.
 
+    `text` is what somebody has typed of it, without quotation and signature.
     It changes the conversation of the decision, and notes in the decision what else becomes of it.
     """
 
-    def __init__(self, decision: Decision, state: State) -> None:
+    def __init__(self, decision: Decision, state: State, text: IncomingText) -> None:
         self.decision, self.state, self.conversation = decision, state, decision.conversation
-        self.text, self.now = decision.text, decision.now
+        self.text, self.now = text, decision.now
         self.questionnaire = decision.conversation.version.definition
         self.sentences = self.questionnaire.sentences
         self.context = ParseContext(

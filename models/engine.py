@@ -5,16 +5,25 @@ HTTP and no clock, so that the web app and `replay` decide by the very same func
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from models.contact import Contact
 from models.conversation import TOKEN, Conversation
 from models.decision import Decision, Previous, State
 from models.dialog import DialogStep
-from models.non_answers import ignored_reason, is_opt_in_yes, opt_keyword
+from models.noise import without_quotation
+from models.non_answers import (
+    OPT_OUTS,
+    find_opt_keyword,
+    ignored_reason,
+    is_opt_in_yes,
+    opt_keyword,
+)
+from models.opting_out import stopped_sentence
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Opening
-from models.text import IncomingText, comparable
+from models.text import IncomingText, comparable, without_signature
 from models.version import Version
 
 DOUBLE = timedelta(seconds=4)  # within which the same words are the same text
@@ -25,7 +34,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
 
     1. The newest conversation of the pair ends now if nobody has texted for `expires`.
     2. A text that answers nothing, such as STOP, a reaction or the same text twice, is recorded and
-       gets no reply.
+       gets no reply. Whoever opts out in words that Twilio does not answer gets one confirmation.
     3. Every other text goes to that conversation, or to a new one if it opens one.
     """
     contact, newest = state.contact.copy(), state.newest and state.newest.copy()
@@ -38,11 +47,13 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     live = newest if newest and newest.is_live(now) else None
     current = live or (newest if newest and newest.can_resume(now) else None)
     decision.cookie = _classify_cookie(text, newest, live, state.cookie_pair)
-    decision.read_as = _find_opt_keyword(text, contact, live)
+    languages, stop_words = state.spoken_languages, state.stop_words
+    keyword = find_opt_keyword(text, languages, stop_words)
+    decision.read_as = _decide_opt_keyword(keyword, text, contact, live, state)
     if decision.read_as:
-        _apply_opt_keyword(decision, state.stoppable, newest)
+        _apply_opt_keyword(decision, state, newest)
     else:
-        reason = ignored_reason(text.normalized, state.recent_bodies)
+        reason = ignored_reason(text.body, state.recent_bodies, languages)
         waits = current and current.is_asking and current.kind.reads_attachments
         is_attachment = waits and (text.media or text.location)
         decision.read_as = None if reason == "empty" and is_attachment else reason
@@ -59,8 +70,11 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         resumes = conversation is current and live is None
         conversation.touch(now)
         decision.conversation = conversation
-        step = DialogStep(decision, state)
+        step = DialogStep(decision, state, _bare(text, state))
         decision.reply = (step.resume() if resumes else step.advance()) or None
+    if keyword == "perhaps_opt_out":
+        decision.read_as = keyword
+        contact.perhaps_opt_out(now)
     return decision
 
 
@@ -77,6 +91,12 @@ def _is_double(
         previous = Previous(answer.text, answer.answered_at)
     is_same = previous is not None and comparable(previous.body) == text.comparable
     return is_same and abs(now - previous.at) < DOUBLE
+
+
+def _bare(text: IncomingText, state: State) -> IncomingText:
+    """What somebody has typed of a text: without a signature, or a quotation of what we asked."""
+    body = without_signature(without_quotation(text.body, state.recent_bodies))
+    return text if body == text.body else replace(text, body=body)
 
 
 def _classify_cookie(
@@ -97,42 +117,59 @@ def _classify_cookie(
     return "stale" if pair == (text.sender, text.number) else "foreign"
 
 
-def _find_opt_keyword(
-    text: IncomingText, contact: Contact, live: Conversation | None
+def _decide_opt_keyword(
+    keyword: str | None,
+    text: IncomingText,
+    contact: Contact,
+    live: Conversation | None,
+    state: State,
 ) -> str | None:
-    """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all."""
-    keyword = opt_keyword(text.word, text.opt_out_type)
-    if keyword in ("stop", "help"):
+    """What becomes of a keyword about our texts; `opted out` where the sender wants none."""
+    if keyword in (*OPT_OUTS, "help"):
         return keyword
     if contact.opted_out_at:
-        return "start" if keyword or is_opt_in_yes(text.word) else "opted out"
-    if keyword and text.opt_out_type and not (live and _expects(live, text)):
-        return "start"
-    return None
+        return "start" if keyword == "start" or is_opt_in_yes(text.word) else "opted out"
+    if keyword != "start":
+        return None
+    is_expected = live is not None and _expects(live, text)
+    if text.opt_out_type:
+        return None if is_expected else "start"
+    is_event = state.opening is not None and state.opening.is_event
+    return "start" if live and live.is_asking and not is_event and not is_expected else None
 
 
 def _expects(live: Conversation, text: IncomingText) -> bool:
     """Whether a text that opts in is rather the answer to the question that waits."""
-    if live.current_key is None or live.state == "stopped" or opt_keyword(text.word):
+    if live.current_key is None or live.state == "stopped":
         return False
+    if opt_keyword(text.word):
+        question = live.is_asking and live.questionnaire.by_key[live.current_key]
+        return bool(question) and live.kind.is_name(question, text.body)
     return is_opt_in_yes(text.word) or (live.is_asking and live.kind is KINDS["yes_no"])
 
 
-def _apply_opt_keyword(
-    decision: Decision, stoppable: Iterable[Conversation], newest: Conversation | None
-) -> None:
+def _apply_opt_keyword(decision: Decision, state: State, newest: Conversation | None) -> None:
     contact, now = decision.contact, decision.now
     if decision.read_as == "start":
-        contact.opted_out_at = None
-    if decision.read_as != "stop":
+        contact.opt_in()
+    if decision.read_as not in OPT_OUTS:
         return
+    if decision.read_as == "opt_out" and not contact.opted_out_at:
+        decision.reply = _confirmation(state)
     contact.opt_out(now)
-    for stored in stoppable:
+    for stored in state.stoppable:
         is_newest = newest is not None and stored.id == newest.id
         conversation = newest if is_newest else stored.copy()
-        conversation.contact = contact
+        if conversation.sender == contact.phone:
+            conversation.contact = contact
         if conversation.can_be_stopped:  # the newest may have expired just now
             decision.end(conversation, conversation.stop(now))
+
+
+def _confirmation(state: State) -> str:
+    """What is said to whoever opts out in words that Twilio does not answer."""
+    sentence = state.newest and state.newest.questionnaire.say.stopped
+    return sentence or stopped_sentence(state.spoken_languages)
 
 
 def _continue_or_start(

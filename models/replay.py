@@ -195,6 +195,7 @@ class Memory:
             self._conversations.get(len(self._conversations)),
             self._catalog.opens(text.body, text.number),
             self._name,
+            self._catalog.languages,
             stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
             recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
             previous=self._previous,

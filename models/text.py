@@ -125,6 +125,7 @@ class IncomingText:
     params: str | None = None  # all fields of the request, as JSON
     media_types: tuple[str, ...] = ()  # of `media`, in the same order: image/jpeg
     location: Location | None = None  # that is shared with it
+    external_id: str | None = None  # what WhatsApp calls a sender besides, or instead of, a number
 
     @cached_property
     def normalized(self) -> str:

@@ -17,7 +17,8 @@ from models.conversation import Conversation
 from models.decision import Decision, Previous, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
-from models.non_answers import may_repeat_us, opt_keyword
+from models.noise import may_quote
+from models.non_answers import OPT_OUTS, find_opt_keyword, opt_keyword
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.version import Version
@@ -50,9 +51,9 @@ def load(
     cannot be read.
     """
     name = people.name_of(text.sender)
-    contact = Contact.find(db, text.sender) or Contact(phone=text.sender)
+    contact = Contact.find_or_new(db, text.sender, text.external_id)
     ((recorded_id, *row),) = NEWEST.fetch_all(
-        db, sid=text.sid, sender=text.sender, number=text.number
+        db, sid=text.sid, sender=contact.phone, number=text.number
     )
     if recorded_id is not None:
         return _find_reply(db, recorded_id)
@@ -62,9 +63,10 @@ def load(
         newest = conversation
         newest.load_related(db, version, contact)
     # To compare with all events takes a while, and most texts are answers.
-    has_place = newest is not None and newest.is_waiting(now)
+    has_place = newest is not None and newest.is_waiting(now) and not opt_keyword(text.word)
     opening = None if has_place else catalog.opens(text.body, text.number)
-    return State(contact, newest, opening, name, **load_what_few_need(db, text, newest))
+    state = State(contact, newest, opening, name, catalog.languages)
+    return state._replace(**load_what_few_need(db, text, state))
 
 
 def find_recorded(db: Session, sid: str) -> Reply | None:
@@ -81,19 +83,17 @@ def _find_reply(db: Session, message_id: int) -> Reply:
     return Reply(body, reply_id, status_token, cookie, "repeated")
 
 
-def load_what_few_need(
-    db: Session, text: IncomingText, newest: Conversation | None
-) -> dict[str, Any]:
+def load_what_few_need(db: Session, text: IncomingText, state: State) -> dict[str, Any]:
     """The parts of the state that most texts need nothing of, each a SELECT."""
     parts: dict[str, Any] = {}
-    comparable = text.comparable
-    if opt_keyword(text.word, text.opt_out_type) == "stop":
-        parts["stoppable"] = Conversation.find_stoppable(db, text.sender)
+    comparable, newest = text.comparable, state.newest
+    if find_opt_keyword(text, state.spoken_languages, state.stop_words) in OPT_OUTS:
+        parts["stoppable"] = Conversation.find_stoppable(db, state.contact.addresses)
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
     if newest is None:
         return parts | {"recent_bodies": ()}
-    if may_repeat_us(text.normalized):
+    if may_quote(text.body):
         parts["recent_bodies"] = Message.find_recent_bodies(db, newest.id, RECENT)
     if newest.is_last_attempt:
         earlier = newest.failed_attempts
@@ -154,6 +154,8 @@ def save(db: Session, decision: Decision) -> Reply:
 def _save_changes(db: Session, decision: Decision) -> None:
     """All but the messages and the answer, which refer to the conversation."""
     decision.contact.save(db)
+    if decision.read_as in (*OPT_OUTS, "start"):
+        decision.contact.share_opting_out(db)
     for ended in decision.ended:
         ended.update(db)
     conversation = decision.conversation

@@ -20,6 +20,8 @@ KINDS += ("location", "opt_out", "noise", "opening")
 SENDER, NUMBER = "+14155550123", "+14155550100"
 TODAY = "2026-11-26"
 OTHER_SETTINGS = ("today", "from", "question", "previous", "seconds", "opened", "events", "words")
+MARKED = ("perhaps_opt_out",)  # an answer, too
+IN_TABLE = {"stop": "opt_out_twilio", "start": "opt_in"}  # by what it is read as
 
 
 def catalog_of(row: Row) -> Catalog:
@@ -96,7 +98,7 @@ def read(row: Row) -> str:
             return decision.conversation.event
         case "unread" | None:
             return "?"
-    return f"!{decision.read_as}"
+    return f"!{IN_TABLE.get(decision.read_as, decision.read_as)}"
 
 
 def is_wrong(row: Row, found: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -72,6 +73,11 @@ class Catalog:
 
     def __getitem__(self, name: str) -> Questionnaire:
         return self._by_name[name]
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """Those of the questionnaires."""
+        return tuple(sorted({questionnaire.language for _, questionnaire in self}))
 
     def opens(self, text: str, number: str) -> Opening | None:
         """What a text to our `number` opens; None if nothing.
