@@ -259,7 +259,7 @@ class DialogStep:
         return self._close(self.sentences.unchanged if is_answered else self.sentences.corrected)
 
     def _keep(self, value: str | None) -> str | None:
-        self._set_answer(value, self.text.body)
+        self._set_answer(value, self.decision.text.body)
         return self._go_on()
 
     def _set_answer(self, value: str | None, body: str) -> None:

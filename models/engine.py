@@ -12,7 +12,7 @@ from models.contact import Contact
 from models.conversation import TOKEN, Conversation
 from models.decision import Decision, Previous, State
 from models.dialog import DialogStep
-from models.noise import without_quotation
+from models.noise import may_quote, without_quotation
 from models.non_answers import (
     OPT_OUTS,
     find_opt_keyword,
@@ -48,12 +48,13 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     current = live or (newest if newest and newest.can_resume(now) else None)
     decision.cookie = _classify_cookie(text, newest, live, state.cookie_pair)
     languages, stop_words = state.spoken_languages, state.stop_words
+    recent_bodies = state.recent_bodies if may_quote(text.body) else ()
     keyword = find_opt_keyword(text, languages, stop_words)
     decision.read_as = _decide_opt_keyword(keyword, text, contact, live, state)
     if decision.read_as:
         _apply_opt_keyword(decision, state, newest)
     else:
-        reason = ignored_reason(text.body, state.recent_bodies, languages)
+        reason = ignored_reason(text.body, recent_bodies, languages)
         waits = current and current.is_asking and current.kind.reads_attachments
         is_attachment = waits and (text.media or text.location)
         decision.read_as = None if reason == "empty" and is_attachment else reason
@@ -70,7 +71,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         resumes = conversation is current and live is None
         conversation.touch(now)
         decision.conversation = conversation
-        step = DialogStep(decision, state, _bare(text, state))
+        step = DialogStep(decision, state, _bare(text, recent_bodies))
         decision.reply = (step.resume() if resumes else step.advance()) or None
     if keyword == "perhaps_opt_out":
         decision.read_as = keyword
@@ -93,10 +94,10 @@ def _is_double(
     return is_same and abs(now - previous.at) < DOUBLE
 
 
-def _bare(text: IncomingText, state: State) -> IncomingText:
+def _bare(text: IncomingText, recent_bodies: Iterable[str]) -> IncomingText:
     """What somebody has typed of a text: without a signature, or a quotation of what we asked."""
-    body = without_signature(without_quotation(text.body, state.recent_bodies))
-    return text if body == text.body else replace(text, body=body)
+    body = without_signature(without_quotation(text.body, recent_bodies))
+    return text if body == text.body.strip() else replace(text, body=body)
 
 
 def _classify_cookie(

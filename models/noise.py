@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate, takewhile
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from models.phrases import UMLAUT, pattern_of, words_of
 from models.questionnaire.languages import LANGUAGES, section
 from models.text import normalize, without_accents
 
-SHORTEST_ECHO = 10  # letters and digits; a shorter text, as "Tea", can well be an answer
+SHORTEST_ECHO = 10  # characters of a text of ours; a shorter one, as "Tea", may be an answer
 LONGEST_WORDING = 600  # characters of an automatic reply that are looked at
 FEWEST_WORDS = 5  # of an automatic reply
 WHAT = "(?P<what>.+?)"
@@ -86,8 +86,6 @@ def _is_unknown_reaction(form: str, languages: Collection[str], bodies: Iterable
 def without_quotation(text: str, bodies: Iterable[str]) -> str:
     """What stands behind a quotation of one of these texts of ours; all where there is none."""
     letters = _letters(text)
-    if len(letters) < SHORTEST_ECHO:
-        return text
     for body in bodies:
         last_sentence = SENTENCE_END.split(body.strip())[-1]
         for ours in dict.fromkeys((body, last_sentence)):
@@ -101,14 +99,16 @@ def without_quotation(text: str, bodies: Iterable[str]) -> str:
 def _quotation_end(text: str, letters: str, ours: str) -> int | None:
     """Where the quotation ends with which a text of these letters begins; dots may cut it."""
     wanted = _letters(ours)
-    if len(wanted) < SHORTEST_ECHO or not letters.startswith(wanted[:SHORTEST_ECHO]):
+    if letters[:5] != wanted[:5]:  # as of nearly all
         return None
     count = _common_length(letters, wanted)
+    if not count or len(normalize(ours)) < SHORTEST_ECHO:
+        return None
     end = _index_behind(text, count)
     if count == len(wanted):
         decoration = ours[_index_behind(ours, count) :]
         return CLOSING.match(text, end + _common_length(text[end:], decoration)).end()
-    dots = DOTS.match(text, end)
+    dots = DOTS.match(text, end) if count >= SHORTEST_ECHO else None
     return CLOSING.match(text, dots.end()).end() if dots else None
 
 
@@ -125,6 +125,7 @@ def _index_behind(text: str, count: int) -> int:
     return next(index for index, letters in enumerate(counts, 1) if letters >= count)
 
 
+@lru_cache(maxsize=256)  # many guests get the same question
 def _letters(text: str) -> str:
     """Its letters and digits, in the form in which texts are compared."""
     return "".join(filter(str.isalnum, without_accents(normalize(text))))

@@ -1,0 +1,98 @@
+"""What phones and machines text by themselves is no answer; what is quoted with words is."""
+
+import pytest
+from pace import least_seconds, limit
+from test_conversation import Guest
+
+from models.non_answers import ignored_reason
+
+ASKS = """
+title = "Party"
+event = "Party"
+thanks = "Thanks, {{colour}}."
+{more}
+[[questions]]
+key = "colour"
+ask = "What is your favourite colour?"
+"""
+ASK = "What is your favourite colour?"
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DRIVING = "I'm driving with Do Not Disturb While Driving turned on. I'll see your message when I"
+DRIVING += " get where I'm going."
+
+
+@pytest.fixture
+def guest(serve, questionnaires):
+    def come(more: str = "") -> Guest:
+        (questionnaires / "party.toml").write_text(ASKS.format(more=more), "utf-8")
+        return Guest(serve())
+
+    return come
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "body",
+    [
+        DRIVING,
+        "Automatic reply: I am out of the office until Monday.",
+        "Réponse automatique : je suis absent jusqu'au 30 novembre.",  # a phone has its own
+    ],
+)
+def test_an_automatic_reply_is_no_answer_and_no_step(guest, body):
+    one = guest()
+    assert one.text("Party", body, "Blue") == [ASK, "", "Thanks, Blue."]
+    assert one.read_as == ["opening", "auto_reply", "answer"]
+    assert one.rows("message_count") == [(2,)]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"“{ASK}”\nBlue",
+        f"> {ASK}\nBlue",
+        f"{ASK} Blue",
+        "“What is your favourite…” Blue",
+        f"„{ASK}“\n\nBlue\n\nSent from my iPhone",
+    ],
+)
+def test_the_words_behind_a_quotation_of_the_question_are_the_answer(guest, body):
+    one = guest()
+    assert one.text("Party", body) == [ASK, "Thanks, Blue."]
+    assert one.answers == {"colour": "Blue"}
+    assert one.rows("text", "answers") == [(body,)]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "body", [f"Loved “{ASK}”", f"„{ASK}“ ein Herz hinzugefügt", f"A ajouté un rire à « {ASK} »"]
+)
+def test_a_phone_tells_of_a_reaction_in_its_own_language(guest, body):
+    one = guest()
+    assert one.text("Party", body) == [ASK, ""]
+    assert one.read_as == ["opening", "reaction"]
+
+
+@on_sqlite
+def test_a_verb_of_another_language_with_a_quotation_is_an_answer(guest):
+    one = guest()
+    assert one.text("Party", "Curtiu “Blue”") == [ASK, "Thanks, Curtiu “Blue”."]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "“",
+        "a“",
+        "Liked “",
+        "👍 to ",
+        "automatic ",
+        "out of the office ",
+        "bis nicht im büro ",
+        "Tasty! ",
+    ],
+)
+def test_a_long_text_takes_no_time(piece):
+    text = (piece * 1600)[:1600]
+    assert least_seconds(lambda: ignored_reason(text, [text[:1500], ASK], ("de",))) < limit()

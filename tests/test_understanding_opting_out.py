@@ -1,0 +1,220 @@
+"""Who wants no more texts is understood, on every channel; what only sounds so is an answer."""
+
+import pytest
+from conftest import NUMBER, REY
+from pace import least_seconds, limit
+from test_conversation import Guest
+
+from models import IncomingText
+from models.non_answers import find_opt_keyword, prepare
+from models.questionnaire.languages import LANGUAGES
+
+ASKS = """
+title = "Party"
+event = "Party"
+thanks = "Thanks."
+{more}
+[[questions]]
+key = "colour"
+ask = "Your favourite colour?"
+[[questions]]
+key = "guests"
+kind = "number"
+ask = "How many guests?"
+"""
+COLOUR, GUESTS = "Your favourite colour?", "How many guests?"
+STOPPED = "You will get no more texts from us. Text START to get them again."
+WHATSAPP, RCS = f"whatsapp:{REY}", f"rcs:{REY}"
+HIDDEN = "whatsapp:US.1234567890"
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def guest(serve, questionnaires):
+    def come(more: str = "") -> Guest:
+        (questionnaires / "party.toml").write_text(ASKS.format(more=more), "utf-8")
+        return Guest(serve())
+
+    return come
+
+
+def states(one: Guest) -> list[str]:
+    return [state for (state,) in one.rows("state")]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "body",
+    [
+        "OPT OUT",
+        "opt-out",
+        "STOP ALL",
+        "Stop please",
+        "stop texting me",
+        "Unsubscribe me",
+        "no more texts",
+        "Stop\n\nSent from my iPhone",
+    ],
+)
+def test_a_phrase_that_only_we_understand_opts_out_and_is_confirmed_once(guest, body):
+    one = guest()
+    assert one.text("Party", body) == [COLOUR, STOPPED]
+    assert (states(one), one.answers) == (["stopped"], {})
+    assert one.text(body, "Blue", "Party") == ["", "", ""]
+    assert one.read_as == ["opening", "opt_out", "opt_out", "opted out", "opted out"]
+
+
+def test_start_lifts_what_only_we_understood(guest):
+    one = guest()
+    one.text("Party", "no more texts, thanks")
+    assert one.text("START", "Party") == ["", COLOUR]
+    assert one.rows("opted_out_at, perhaps_opted_out_at", "contacts") == [(None, None)]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("language", "body"),
+    [
+        ("de", "Bitte keine SMS mehr"),
+        ("es", "Baja, por favor"),
+        ("fr", "Arrêtez svp"),
+        ("it", "Basta!"),
+        ("nl", "Afmelden aub"),
+        ("pt", "Sair, obrigado"),
+    ],
+)
+def test_the_questionnaires_language_counts_and_answers(guest, language, body):
+    one = guest(f'language = "{language}"')
+    one.text("Party")
+    (reply,) = one.text(body)
+    assert reply != STOPPED
+    assert "START" in reply
+    assert states(one) == ["stopped"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("body", ["Abmelden", "Basta", "Baja"])
+def test_words_of_other_languages_are_answers(guest, body):
+    one = guest()
+    assert one.text("Party", body) == [COLOUR, GUESTS]
+    assert one.answers == {"colour": body}
+
+
+def test_a_first_text_can_opt_out_in_the_language_of_the_questionnaires(guest, questionnaires):
+    for path in questionnaires.glob("*.toml"):
+        path.unlink()
+    one = guest('language = "de"')
+    assert one.text("Bitte keine SMS mehr")[0].startswith("Es kommen keine SMS mehr")
+    assert one.text("Party") == [""]
+
+
+@on_sqlite
+def test_a_file_can_have_words_and_a_confirmation_of_its_own(guest):
+    one = guest('[say]\nstop = ["Enough of this"]\nstopped = "Bye. START brings us back."')
+    assert one.text("Party", "enough of THIS!") == [COLOUR, "Bye. START brings us back."]
+    assert states(one) == ["stopped"]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "body", ["Blue. Now stop texting me", "wrong number", "How do I unsubscribe?", "STOPP"]
+)
+def test_an_answer_that_sounds_like_opting_out_is_marked(guest, clock, body):
+    one = guest()
+    assert one.text("Party", body) == [COLOUR, GUESTS]
+    assert one.answers == {"colour": body}
+    assert one.read_as == ["opening", "perhaps_opt_out"]
+    first = one.rows("opted_out_at, perhaps_opted_out_at", "contacts")
+    assert first[0][0] is None
+    assert first[0][1] is not None
+    one.wait(hours=1)
+    assert one.text("wrong number, sorry") == ["Please reply with a number."]
+    assert one.rows("opted_out_at, perhaps_opted_out_at", "contacts") == first
+
+
+@on_sqlite
+@pytest.mark.parametrize("body", ["The bus stop", "Don't stop the music", "The End", "Quit my job"])
+def test_an_ordinary_sentence_is_not_marked(guest, body):
+    one = guest()
+    one.text("Party", body)
+    assert one.read_as == ["opening", "answer"]
+    assert one.rows("perhaps_opted_out_at", "contacts") == [(None,)]
+
+
+# Channels ####################################################################
+
+
+@pytest.mark.parametrize("body", ["STOP", "no more texts"])
+@pytest.mark.parametrize("sender", [REY, WHATSAPP, RCS])
+def test_opting_out_counts_for_the_phone_on_all_channels(guest, sender, body):
+    one = guest()
+    others = [one.webhook.phone(sender=each) for each in {REY, WHATSAPP, RCS} - {sender}]
+    for each in others:
+        each.text("Party")
+    one.webhook.phone(sender=sender).text(body)
+    assert states(one) == ["stopped"] * 2
+    assert [each.text("Blue") for each in others] == [[], []]
+    others[0].text("START")
+    assert [each.text("Party") for each in others] == [[COLOUR], [COLOUR]]
+
+
+def test_a_channel_that_is_new_is_opted_out_already(guest):
+    one = guest()
+    one.text("STOP")
+    assert one.webhook.phone(sender=WHATSAPP).text("Party") == []
+    opted_out = one.rows("phone", "contacts", "opted_out_at IS NOT NULL")
+    assert opted_out == [(REY,), (WHATSAPP,)]
+
+
+def test_senders_without_a_number_are_each_for_themselves(guest):
+    one = guest()
+    one.webhook.phone(sender="messenger:1234").text("STOP")
+    assert one.webhook.phone(sender="whatsapp:US.1234").text("Party") == [COLOUR]
+
+
+def test_whoever_hides_the_number_at_whatsapp_stays_the_same_guest(guest):
+    one = guest()
+    seen, hidden = (one.webhook.phone(sender=each) for each in (WHATSAPP, HIDDEN))
+    assert seen.text("Party", ExternalUserId=HIDDEN) == [COLOUR]
+    assert hidden.text("Blue", ExternalUserId=HIDDEN) == [GUESTS]
+    assert hidden.text("4") == ["Thanks."]
+    assert one.rows("phone, external_id", "contacts") == [(WHATSAPP, HIDDEN)]
+    assert one.rows("sender", "messages")[-2] == (HIDDEN,)
+
+
+def test_whoever_shows_the_number_later_stays_the_same_guest(guest):
+    one = guest()
+    seen, hidden = (one.webhook.phone(sender=each) for each in (WHATSAPP, HIDDEN))
+    assert hidden.text("Party") == [COLOUR]
+    assert seen.text("Blue", ExternalUserId=HIDDEN) == [GUESTS]
+    assert one.rows("phone, external_id", "contacts") == [(HIDDEN, HIDDEN)]
+
+
+@pytest.mark.parametrize("id", ["whatsapp:US.12 34", "US.1234", "", "whatsapp:+14155550123"])
+def test_what_is_no_id_of_whatsapps_names_nobody(guest, id):
+    one = guest()
+    one.text("Party", ExternalUserId=id)
+    assert one.rows("external_id", "contacts") == [(None,)]
+
+
+# Time ########################################################################
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "piece",
+    ["stop ", "no thanks ", "please stop texting me ", "i do not want ", "wrong number. ", ". "]
+    + [
+        "leave me the ",
+        "keine sms ",
+        "no quiero ",
+        "ne plus ",
+        "non voglio più ",
+        "geen ",
+        "não me ",
+    ],
+)
+def test_a_long_text_takes_no_time(language, piece):
+    prepare([language])
+    text = IncomingText(REY, NUMBER, (piece * 1600)[:1600])
+    assert least_seconds(lambda: find_opt_keyword(text, (language,), (str(text),))) < limit()
