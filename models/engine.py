@@ -46,7 +46,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
             decision.end(newest, newest.expire(now))
     live = newest if newest and newest.is_live(now) else None
     current = live or (newest if newest and newest.can_resume(now) else None)
-    decision.cookie = _classify_cookie(text, newest, live, state.cookie_pair)
+    decision.cookie = _classify_cookie(decision, newest, live, state.cookie_pair)
     languages, stop_words = state.spoken_languages, state.stop_words
     recent_bodies = state.recent_bodies if may_quote(text.body) else ()
     keyword = find_opt_keyword(text, languages, stop_words)
@@ -101,12 +101,13 @@ def _bare(text: IncomingText, recent_bodies: Iterable[str]) -> IncomingText:
 
 
 def _classify_cookie(
-    text: IncomingText,
+    decision: Decision,
     newest: Conversation | None,
     live: Conversation | None,
     pair: tuple[str, str] | None,
 ) -> str:
     """What the cookie of a text was; `pair` is whose it is if it is not that of `newest`."""
+    text = decision.text
     if text.cookie is None:
         return "none"
     if not TOKEN.fullmatch(text.cookie):
@@ -115,7 +116,7 @@ def _classify_cookie(
         return "matched" if live else "stale"
     if pair is None:
         return "missing"
-    return "stale" if pair == (text.sender, text.number) else "foreign"
+    return "stale" if pair == (decision.contact.phone, text.number) else "foreign"
 
 
 def _decide_opt_keyword(

@@ -50,8 +50,8 @@ def load(
     serialised, and each sees what the one before has written. UnreadableRow if one of the rows
     cannot be read.
     """
-    name = people.name_of(text.sender)
     contact = Contact.find_or_new(db, text.sender, text.external_id)
+    name = people.name_of(text.sender) or people.name_of(contact.phone)
     ((recorded_id, *row),) = NEWEST.fetch_all(
         db, sid=text.sid, sender=contact.phone, number=text.number
     )

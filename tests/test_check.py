@@ -351,3 +351,18 @@ def test_what_is_cut_when_it_is_filled_is_a_warning(judge):
     assert [(level, place) for level, place, _ in findings(told)] == [
         ("warning", "question 1, ask")
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "word"),
+    [
+        ('kind = "choice"\nchoices = ["Opt out", "Stay"]', "question 1, choices", "Opt out"),
+        ('language = "it"\n', "event", "Basta"),
+    ],
+)
+def test_a_name_that_opts_out_is_a_warning(judge, more, place, word):
+    is_event = place == "event"
+    content = f'event = "{word}"\n{more}{ONE}' if is_event else f"{ONE}{more}"
+    _, told = judge(content)
+    sentence = f"{word} opts out, so it can never be read. Choose another word."
+    assert ("warning", place, sentence) in findings(told)

@@ -441,6 +441,49 @@ def test_readings_must_be_json(filled):
     run(filled, WRITE_READINGS.format('["1","1000"]'))
 
 
+# Opting out ##################################################################
+
+
+def test_an_opting_out_from_before_counts_for_all_channels_after_an_upgrade(filled, database_url):
+    command.downgrade(migrations(database_url), "0010")
+    for phone, at in (("whatsapp:+14158675308", "2026-02-01"), ("+1415", "2026-02-02")):
+        stopped = f"('{phone}', '{at}T00:00:00.000000Z')"
+        run(filled, f"INSERT INTO contacts (phone, opted_out_at) VALUES {stopped}")
+    run(filled, "INSERT INTO contacts (phone) VALUES ('messenger:1415'), ('rcs:+14158675308')")
+    command.upgrade(migrations(database_url), "head")
+    with filled.engine.connect() as connection:
+        found = connection.execute(text("SELECT phone, opted_out_at FROM contacts")).all()
+    assert {phone: at and str(at)[:10] for phone, at in found} == {
+        "+14158675308": "2026-02-01",
+        "whatsapp:+14158675308": "2026-02-01",
+        "rcs:+14158675308": "2026-02-01",
+        "+1415": "2026-02-02",
+        "messenger:1415": None,
+    }
+
+
+def test_who_perhaps_opted_out_is_forgotten_by_a_step_down(filled, database_url):
+    run(filled, "UPDATE contacts SET perhaps_opted_out_at = '2026-02-01 00:00:00'")
+    command.downgrade(migrations(database_url), "0010")
+    assert "perhaps_opted_out_at" not in columns_of(filled)["contacts"]
+    command.upgrade(migrations(database_url), "head")
+    with filled.engine.connect() as connection:
+        found = connection.scalars(text("SELECT perhaps_opted_out_at FROM contacts"))
+        assert found.all() == [None]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_time_of_perhaps_opting_out_is_checked_and_brought_into_our_form(filled):
+    write = "UPDATE contacts SET perhaps_opted_out_at = {}"
+    with pytest.raises(DBAPIError, match="contacts: times must be like"):
+        run(filled, write.format("'soon'"))
+    run(filled, write.format("'2026-02-01T02:00:00+02:00'"))
+    with filled.engine.connect() as connection:
+        (found,) = connection.scalars(text("SELECT perhaps_opted_out_at FROM contacts"))
+    assert found == "2026-02-01T00:00:00.000000Z"
+    run(filled, write.format("NULL"))
+
+
 # A migration that goes wrong #################################################
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from addresses import is_text_address
 from models.non_answers import is_opt_in_yes, opt_keyword
+from models.opting_out import find_opt_out
 from models.questionnaire import answers, conditions, mapping
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import ANY_DAY
@@ -33,6 +34,7 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
         mapping.find_problems,
         bad_locale,
         bad_keywords,
+        opt_outs,
         conditions.find_problems,
     ):
         yield from check(questionnaire)
@@ -179,6 +181,20 @@ def reserved_keyword(location: str, word: str) -> Iterator[Problem]:
         why = "it stops all our texts" if keyword == "stop" else "Twilio answers it with help"
         sentence = f"{word} can never be read, as {why}. Choose another word."
         yield Problem(location, sentence)
+
+
+def opt_outs(questionnaire: Questionnaire) -> Iterator[Problem]:
+    """An event, or a name of an answer, that is taken for opting out where we understand that."""
+    words = [("event", questionnaire.event)] if questionnaire.event else []
+    for number, question in enumerate(questionnaire.questions, 1):
+        names = KINDS[question.kind].names(question)
+        words += [(_location(number, name.option), name.text) for name in names]
+    languages, stop_words = frozenset([questionnaire.language]), questionnaire.say.stop
+    for location, word in words:
+        is_reserved = opt_keyword(strip_decoration(normalize(word))) is not None
+        if find_opt_out(word, languages, stop_words) == "opt_out" and not is_reserved:
+            sentence = f"{word} opts out, so it can never be read. Choose another word."
+            yield Problem(location, sentence, is_error=False)
 
 
 def opt_in_keyword(location: str, word: str) -> Iterator[Problem]:
