@@ -20,9 +20,10 @@ from models.non_answers import (
     is_opt_in_yes,
     opt_keyword,
 )
-from models.opting_out import stopped_sentence
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Opening
+from models.questionnaire.languages import ENGLISH
+from models.questionnaire.wording import wording_of
 from models.text import IncomingText, comparable, without_signature
 from models.version import Version
 
@@ -84,7 +85,8 @@ def _is_double(
 ) -> bool:
     """Whether it came just after a text with the same words: networks deliver some texts twice.
 
-    A counter counts all texts. The opening word has a rule of its own; media and places are new each time.
+    A counter counts all texts, and media and places are new each time. The opening word has a rule
+    of its own.
     """
     if live.questionnaire.is_counter or text.media or text.location:
         return False
@@ -170,8 +172,9 @@ def _apply_opt_keyword(decision: Decision, state: State, newest: Conversation | 
 
 def _confirmation(state: State) -> str:
     """What is said to whoever opts out in words that Twilio does not answer."""
-    sentence = state.newest and state.newest.questionnaire.say.stopped
-    return sentence or stopped_sentence(state.spoken_languages)
+    if state.newest:
+        return state.newest.questionnaire.sentences.stopped
+    return wording_of(next(iter(state.languages), ENGLISH)).stopped
 
 
 def _continue_or_start(

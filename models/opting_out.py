@@ -1,7 +1,6 @@
 """Texts in which somebody wants no more texts, beyond the words that Twilio answers itself."""
 
 import re
-from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
@@ -37,12 +36,6 @@ class OptOutPhrases(Struct, forbid_unknown_fields=True):
     sets: dict[str, str]
 
 
-class Confirmation(Struct):
-    """What the section [say] of a language has for whoever opts out."""
-
-    stopped: str
-
-
 class OptOutPatterns(NamedTuple):
     """What is looked for in `words_of` a text."""
 
@@ -52,12 +45,6 @@ class OptOutPatterns(NamedTuple):
     denied: re.Pattern[str]  # that somebody can, or does
     perhaps: re.Pattern[str]  # some part of it is about opting out
     long_words: frozenset[str]  # whose slips are known
-
-
-def stopped_sentence(languages: Iterable[str]) -> str:
-    """What is said once to whoever opted out in words that Twilio does not answer."""
-    language = next(iter(languages), ENGLISH)
-    return section(language, "say", Confirmation).stopped
 
 
 @lru_cache(maxsize=64)  # a turn asks twice: when it reads what it needs, and when it decides

@@ -80,3 +80,4 @@ def _find_other_sentences(questionnaire: Questionnaire) -> Iterator[Template]:
         more = MORE_PLACEHOLDERS.get(name, ())
         text = getattr(questionnaire.sentences, name)
         yield Template(f"say, {name}", text, PLACEHOLDERS + more, is_used=is_used)
+    yield Template("say, stopped", questionnaire.sentences.stopped, ())

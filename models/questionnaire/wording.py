@@ -26,6 +26,7 @@ class Keywords(Part):
 
     yes: tuple[Sentence, ...] = ()  # instead of those of the language
     no: tuple[Sentence, ...] = ()
+    stop: tuple[Sentence, ...] = ()  # besides those of the language
     back: Sentence | None = None
     skip: Sentence | None = None
     restart: Sentence | None = None
@@ -50,6 +51,7 @@ class Wording(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,))):
     resumed: Sentence | None = None
     ended: Sentence | None = None
     which: Sentence | None = None
+    stopped: Sentence | None = None
 
 
 NOTHING_WRITTEN = Wording()
@@ -97,6 +99,7 @@ class Sentences:
     resumed: str
     ended: str
     which: str
+    stopped: str
 
     def __init__(self, written: Wording = NOTHING_WRITTEN, language: str = ENGLISH) -> None:
         spoken = msgspec.structs.asdict(wording_of(language))
