@@ -286,6 +286,7 @@ def test_a_kind_defines_all_that_the_program_asks_of_it(name):
 CONDITIONS = {"yes_no": "no", "choice": "A", "number": 3, "date": "2026-12-31"}
 CONDITIONS |= {"text": "Red", "email": "a@example.org", "phone": "+14158675308", "photo": None}
 CONDITIONS |= {"location": "52.51628,13.37770"}
+CONDITIONS |= {"rating": 3}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -311,6 +312,8 @@ def test_the_page_has_the_table_of_kinds():
 ALLOWED = ("models.questionnaire.answers.kind", "models.questionnaire.problem", "models.text")
 ALLOWED += ("models.questionnaire.answers.positions", "models.questionnaire.choices")
 ALLOWED += ("models.questionnaire.languages", "models.questionnaire.slips", "models.attachments")
+ALLOWED += ("models.questionnaire.assent", "models.questionnaire.phrases")
+ALLOWED += ("models.questionnaire.numerals", "models.questionnaire.number_sentences")
 
 
 def test_a_module_of_a_kind_needs_no_other():

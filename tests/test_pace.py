@@ -36,12 +36,18 @@ HARD = QUESTIONS | {
     "date in Japanese": 'kind = "date"',
     "date in Korean": 'kind = "date"',
     "date in Portuguese": 'kind = "date"',
+    "number in French": 'kind = "number"',
+    "rating in Dutch": 'kind = "rating"',
+    "yes_no in Spanish": 'kind = "yes_no"',
 }
 ABOVE_HARD = ABOVE | {
     "choice in Italian": 'language = "it"',
     "date in Japanese": 'language = "ja"',
     "date in Korean": 'language = "ko"',
     "date in Portuguese": 'language = "pt"',
+    "number in French": 'language = "fr"',
+    "rating in Dutch": 'language = "nl"',
+    "yes_no in Spanish": 'language = "es"',
 }
 # Each kind of the registry has a question, a new one included.
 HARD |= {f"{name} as it is": f'kind = "{name}"' for name in KINDS if name != "choice"}
@@ -96,6 +102,32 @@ TOKENS += [
     "tel:",
     "ext. 1 ",
     "(415) ",
+]
+TOKENS += ["two ", "hundred and ", "vingt et ", "quatre-", "mille ", "een ", "dozen ", "or maybe "]
+TOKENS += [
+    "1 of ",
+    "⭐",
+    "★☆ ",
+    "-1 ",
+    "1½",
+    "we are ",
+    "about ",
+    "stars ",
+    "people ",
+    "1k ",
+    "$1M ",
+]
+TOKENS += [
+    "yes, ",
+    "yes but ",
+    "nooo",
+    "can't ",
+    "sí ",
+    "si ",
+    "no puedo ",
+    "if ",
+    "I'd love to ",
+    ":) ",
 ]
 TOKENS += [
     "liked ",

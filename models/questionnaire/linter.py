@@ -11,7 +11,7 @@ from models.opting_out import find_opt_out
 from models.questionnaire import answers, conditions, mapping
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import ANY_DAY
-from models.questionnaire.answers.yes_no import NO, YES
+from models.questionnaire.assent import assent_words
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import PLACEHOLDERS, Question, Questionnaire
 from models.questionnaire.sentences import Template, find_templates
@@ -141,7 +141,10 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
     if questionnaire.event:
         yield from reserved_keyword("event", questionnaire.event)
         yield from opt_in_keyword("event", questionnaire.event)
-    yes, no = ({comparable(word) for word in words} for words in (say.yes or YES, say.no or NO))
+    yes, no = (
+        {comparable(word) for word in own or assent_words(value, questionnaire.language)}
+        for value, own in (("yes", say.yes), ("no", say.no))
+    )
     for word in sorted(yes & no):
         sentence = f"{word} is a word for yes and for no. Remove one of the two."
         yield Problem("say, no", sentence)

@@ -19,6 +19,7 @@ KINDS: dict[str, Kind] = {
         "phone",
         "photo",
         "location",
+        "rating",
     )
 }
 

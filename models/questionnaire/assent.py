@@ -1,0 +1,233 @@
+"""Whether a text says yes or no, and does not take it back."""
+
+import re
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from models.questionnaire.languages import ENGLISH, LANGUAGES, section
+from models.questionnaire.phrases import (
+    MAX_TOKENS,
+    Clause,
+    Phrases,
+    Token,
+    clauses_of,
+    tokens_of,
+)
+
+LONGEST_NAME = 2  # words behind a greeting
+LONG_DRAWN = re.compile(r"(\w)\1{2,}")
+DOUBLED_END = re.compile(r"(\w)\1$")
+
+
+class YesNoWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a language says for yes and no, and around it; phrases, whatever their case."""
+
+    # These count whatever follows.
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+    # These count where the clause has only known words.
+    assents: tuple[str, ...]
+    refusals: tuple[str, ...]
+    perhaps_if: tuple[str, ...] = ()  # an assent alone, a condition with words behind it
+    denials: tuple[str, ...] = ()  # no, or only the absence of what the next word names
+    after_denial: tuple[str, ...] = ()  # words that prove that it is no
+    wishes: tuple[str, ...] = ()  # yes alone, and nothing beside a no
+    idioms: tuple[str, ...] = ()  # no answer, though they hold a yes or no; harmless behind a yes
+    hedges: tuple[str, ...] = ()  # conditions and doubts
+    but: tuple[str, ...] = ()
+    opposites: tuple[str, ...] = ()  # what takes back a yes behind "but"
+    because: tuple[str, ...] = ()  # behind a refusal, with any words
+    lead: tuple[str, ...] = ()
+    tail: tuple[str, ...] = ()
+    polite: tuple[str, ...] = ()
+    greetings: tuple[str, ...] = ()  # which a name can follow
+    not_english: tuple[str, ...] = ()  # English words for yes or no that mean something else here
+
+
+YES_GROUPS = {"yes", "assents", "perhaps_if"}
+NO_GROUPS = {"no", "denials", "refusals"}
+STRONG = {"yes", "no"}
+AROUND = {"lead", "tail", "polite"}
+# An earlier group precedes a later one that has the same phrase.
+GROUPS = ("yes", "perhaps_if", "assents", "no", "denials", "refusals", "hedges", "idioms", "wishes")
+GROUPS += ("but", "because", "lead", "tail", "polite")
+WORD = "word"  # the group of what is in no other
+JOINING = frozenset("/+=#@&\\<>")  # marks that make something else of the words beside them
+
+
+class Vocabulary(NamedTuple):
+    """The phrases of a language, and English ones, ready to be found."""
+
+    known: Phrases  # in the groups that are listed above
+    places: Phrases  # what counts only at its place: after_denial, greetings
+    opposites: Phrases
+    single: frozenset[str]  # words for yes or no, without accents
+
+
+class Item(NamedTuple):
+    """A phrase of a clause, or a word that is in none."""
+
+    group: str
+    length: int
+    special: str  # the group of `places` that it begins with, or ""
+    is_opposite: bool  # whether one of its words takes back a yes behind "but"
+
+
+def assent_of(
+    text: str, language: str, yes: tuple[str, ...] = (), no: tuple[str, ...] = ()
+) -> str | None:
+    """ "yes", "no", or None where a text says neither for certain.
+
+    `yes` and `no` are a questionnaire's own words, which replace all that the language has.
+    """
+    tokens = tokens_of(text)
+    if len(tokens) > MAX_TOKENS:
+        return None
+    vocabulary = _vocabulary(language, yes, no)
+    clauses = clauses_of([_shortened(token, vocabulary.single) for token in tokens])
+    questions = [_items(clause, vocabulary) for clause in clauses if clause.is_question]
+    if any(_answers(items) for items in questions):
+        return None
+    return _decide([_items(clause, vocabulary) for clause in clauses if not clause.is_question])
+
+
+def assent_words(value: str, language: str) -> set[str]:
+    """The words and phrases that say "yes" or "no" alone, in the language and in English."""
+    groups = sorted(YES_GROUPS if value == "yes" else NO_GROUPS)
+    return {phrase for name in groups for phrase in _listed(language, name)}
+
+
+def _decide(clauses: Sequence[list[Item]]) -> str | None:
+    value, is_wish, group = None, False, ""
+    for items in clauses:
+        if any(item.group == "hedges" for item in items):
+            return None
+        if value:
+            if not _leaves(value, items) or (group not in STRONG and _takes_back(value, items)):
+                return None
+            continue
+        said = _without_courtesy(items)
+        if said and said[0].group == "wishes":
+            said, is_wish = _without_courtesy(said[1:]), True
+        if not said:
+            continue
+        group = said[0].group
+        value = "yes" if group in YES_GROUPS else "no" if group in NO_GROUPS else None
+        if value is None or not _holds(group, value, said[1:]):
+            return None
+    return value or ("yes" if is_wish else None)
+
+
+def _takes_back(value: str, items: list[Item]) -> bool:
+    """Whether a later clause denies what was only agreed to: "okay, it is not possible"."""
+    return value == "yes" and any(item.is_opposite and item.group == WORD for item in items)
+
+
+def _without_courtesy(items: list[Item]) -> list[Item]:
+    """What is behind words of courtesy; nothing is behind a greeting with a name."""
+    names = [item.group for item in items[1:]]
+    if items and items[0].special == "greetings" and names in ([WORD], [WORD] * LONGEST_NAME):
+        return []
+    start = 0
+    while start < len(items) and items[start].group in AROUND | {"but"}:
+        start += 1
+    return items[start:]
+
+
+def _holds(group: str, value: str, behind: list[Item]) -> bool:
+    """Whether the clause that says a value means it, by what is behind that."""
+    if group in STRONG:
+        return _leaves(value, behind)
+    same = (YES_GROUPS | {"idioms", "wishes"} if value == "yes" else NO_GROUPS) | AROUND
+    for at, item in enumerate(behind):
+        is_proof = group == "denials" and item.special == "after_denial"
+        if is_proof or item.group in STRONG | {"but", "because"}:
+            return _leaves(value, behind[at:])
+        if item.group not in same:
+            return False
+    return True
+
+
+def _leaves(value: str, items: list[Item]) -> bool:
+    """Whether more words leave a value as it is."""
+    groups = [item.group for item in items]
+    others = NO_GROUPS if value == "yes" else YES_GROUPS
+    for at, item in enumerate(items):
+        is_first = at == 0 or groups[at - 1] in AROUND | {"but"}
+        # "No, we will be away" does not say "we will".
+        is_cut = value == "no" and item.length == 2 and groups[at + 1 : at + 2] == [WORD]
+        is_first = is_first and not is_cut
+        is_certain = item.group in STRONG | {"denials"} or (item.length > 1 and not is_cut)
+        if item.group in others and (is_first or is_certain):
+            return False
+    is_condition = "perhaps_if" in groups[:-1]
+    if is_condition or (value == "no" and "idioms" in groups):
+        return False
+    return "but" not in groups or _survives_but(value, items[groups.index("but") + 1 :])
+
+
+def _survives_but(value: str, behind: list[Item]) -> bool:
+    if not behind:
+        return False  # an unfinished sentence
+    if value == "yes":
+        return not any(item.is_opposite for item in behind)
+    return all(item.group in AROUND | NO_GROUPS | {"because", "wishes"} for item in behind)
+
+
+def _answers(items: list[Item]) -> bool:
+    """Whether a clause of a question holds a yes or no, so that the question is about that."""
+    said = _without_courtesy(items)
+    polar = YES_GROUPS | NO_GROUPS
+    return any(item.group in STRONG for item in items) or bool(said and said[0].group in polar)
+
+
+def _items(clause: Clause, vocabulary: Vocabulary) -> list[Item]:
+    items, at = [], 0
+    while at < len(clause.tokens):
+        group, end = vocabulary.known.find(clause.tokens, at) or (WORD, at + 1)
+        special, _ = vocabulary.places.find(clause.tokens, at) or ("", at)
+        token = clause.tokens[at]
+        if group != WORD or token.kind != "mark" or token.spelled in JOINING:
+            opposites = [vocabulary.opposites.find(clause.tokens, word) for word in range(at, end)]
+            items.append(Item(group, end - at, special, any(opposites)))
+        at = end
+    return items
+
+
+def _shortened(token: Token, single: frozenset[str]) -> Token:
+    """A word for yes or no without the letters that were drawn out, as in "yesss"."""
+    if token.kind != "word" or token.plain in single:
+        return token
+    for pattern, short in ((LONG_DRAWN, r"\1"), (LONG_DRAWN, r"\1\1"), (DOUBLED_END, r"\1")):
+        spelled, plain = (pattern.sub(short, form) for form in (token.spelled, token.plain))
+        if len(plain) > 1 and plain in single:
+            return token._replace(spelled=spelled, plain=plain)
+    return token
+
+
+@lru_cache(maxsize=64)
+def _vocabulary(language: str, yes: tuple[str, ...], no: tuple[str, ...]) -> Vocabulary:
+    groups = {name: _listed(language, name) for name in GROUPS}
+    if yes:
+        groups |= {"yes": (), "perhaps_if": (), "wishes": (), "assents": yes}
+    if no:
+        groups |= {"no": (), "denials": (), "refusals": no}
+    polar = [tokens_of(word) for name in (*YES_GROUPS, *NO_GROUPS) for word in groups[name]]
+    places = {name: _listed(language, name) for name in ("after_denial", "greetings")}
+    opposites = Phrases({"opposites": _listed(language, "opposites")})
+    single = frozenset(tokens[0].plain for tokens in polar if len(tokens) == 1)
+    return Vocabulary(Phrases(groups), Phrases(places), opposites, single)
+
+
+@cache
+def _listed(language: str, name: str) -> tuple[str, ...]:
+    """A language's phrases before the English ones, but for those that mean something else."""
+    english = section(ENGLISH, "yes_no", YesNoWords)
+    if language == ENGLISH or language not in LANGUAGES:
+        return getattr(english, name)
+    own = section(language, "yes_no", YesNoWords)
+    more = [phrase for phrase in getattr(english, name) if phrase not in own.not_english]
+    return (*getattr(own, name), *more)
