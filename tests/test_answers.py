@@ -1,5 +1,5 @@
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import hypothesis
 import phonenumbers
@@ -42,6 +42,9 @@ QUESTIONS = {
     "date soon": 'kind = "date"\nearliest = "today"\nlatest = "today+30d"',
     "date past": 'kind = "date"\nlatest = "today-1d"',
     "date of 2027": 'kind = "date"\nearliest = 2027-01-01\nlatest = 2027-12-31',
+    "time": 'kind = "time"',
+    "time of evening": 'kind = "time"\nearliest = "17:00"\nlatest = "23:00"',
+    "time of night": 'kind = "time"\nearliest = "20:00"\nlatest = "02:00"',
     "email": 'kind = "email"',
     "phone": 'kind = "phone"\nregion = "US"',
     "phone anywhere": 'kind = "phone"',
@@ -333,16 +336,15 @@ READ = {
         ("2027-05-03", "May 3", "may 3", "3 MAY", "3rd May", "3 May, 2027", "May 3, 2027"),
         ("2027-05-03", "3 may!"),
         ("2027-05-03", "“3 May”", "3\u00a0May", "３ May", "٣ May", "🎉 3 May 🎉", "3 May\u200b"),
-        ("2027-05-03", "5/3"),
-        ("2027-05-03", "the 3rd of May", "3rd of May 2027", "Ｍａｙ ３", "(3 May)", "5/3/27"),
-        ("2027-05-03", "5.3.2027"),
-        ("2027-03-05", "03/05", "3/5", "3/5/27", "3/5/2027", "3.5.2027", "03-05-2027", "０３/０５"),
-        ("2027-03-05", "03/05."),
-        ("2026-05-03", "2026-05-03", "5/3/26", "3 May 2026", "Sunday 3 May 2026", "5/3/2026"),
+        ("2027-05-03", "the 3rd of May", "3rd of May 2027", "Ｍａｙ ３", "(3 May)"),
+        # In English nobody knows which is the day: both are asked about.
+        (None, "5/3", "5/3/27", "5.3.2027", "03/05", "3/5", "3/5/27", "3/5/2027", "3.5.2027"),
+        (None, "03-05-2027", "０３/０５", "03/05.", "5/3/26", "5/3/2026", "1/2", "01/02/27"),
+        ("2026-05-03", "2026-05-03", "3 May 2026", "Sunday 3 May 2026"),
         ("2026-05-03", "２０２６-05-03"),
         ("2027-05-13", "13/05", "05/13", "13/5/27", "13.5.2027", "13-05-2027", "5/13/2027"),
         ("2027-05-13", "13 May", "Thursday the 13th of May of the year 2027"),
-        (None, "3 May of of of of", "the 3rd of May the 3rd of May the 3rd of May"),
+        (None, "the 3rd of May the 3rd of May the 3rd of May"),
         ("2026-11-20", "today", "Today!", "tonight", "TODAY", "20 November", "Nov 20", "11/20"),
         ("2026-11-20", "20/11"),
         ("2026-11-21", "tomorrow", "Tomorrow 😊", "in 1 day", "Saturday", "21 Nov", "“tomorrow”"),
@@ -350,14 +352,15 @@ READ = {
         ("2026-11-23", "in 3 days", "In 3 days!", "Monday", "next monday", "in ３ days"),
         ("2026-11-23", "in three days"),
         ("2026-12-04", "in two weeks", "in 2 weeks", "4 December", "Dec 4th", "In Two Weeks."),
-        ("2026-11-27", "Friday", "next friday", "this friday", "FRIDAY!", "friday 🎉"),
-        ("2026-11-27", "Next\u00a0Friday"),
+        ("2026-11-27", "next friday", "Next\u00a0Friday"),
+        (None, "Friday", "this friday", "FRIDAY!", "friday 🎉"),  # said on a Friday
         ("2026-11-26", "thursday", "this Thursday", "next thursday", "in 6 days"),
         ("2027-11-19", "19 November", "Nov 19"),
         ("2026-12-25", "12/25", "25/12", "25 December", "Dec 25", "25/12/2026", "December 25th"),
         ("2028-02-29", "29 Feb", "Feb 29", "29/2"),
-        ("2027-01-02", "1/2", "2 January", "01/02/27"),
-        (None, "May", "may", "June", "2027", "3", "3rd", "31", "the 3rd", "5pm", "at 5pm", "17:00"),
+        ("2027-01-02", "2 January"),
+        ("2026-12-03", "3rd", "the 3rd"),
+        (None, "May", "may", "June", "2027", "3", "31", "5pm", "at 5pm", "17:00"),
         (None, "midnight"),
         (None, "soon", "31 Feb", "29 Feb 2027", "30 February 2028", "31/4", "13/13", "3-4"),
         (None, "I may come"),
@@ -388,7 +391,8 @@ READ = {
         ("2027-05-03", "3 DE MAYO"),
         ("2026-11-21", "mañana", "MAÑANA", "¡Mañana!", "man\u0303ana", "sábado", "tomorrow"),
         ("2026-11-21", "Saturday"),
-        ("2026-11-27", "viernes", "Viernes", "Friday", "next friday"),
+        ("2026-11-27", "next friday"),
+        (None, "viernes", "Viernes", "Friday"),  # said on a Friday
         ("2026-11-23", "lunes", "lunes 🎉", "Monday", "in 3 days"),
         ("2026-11-22", "domingo", "22 de noviembre", "22 November"),
         ("2026-12-24", "24 diciembre", "24 de diciembre", "24/12"),
@@ -402,17 +406,48 @@ READ = {
         (None, "19 Nov"),
     ],
     "date past": [
-        ("2026-05-03", "3 May", "5/3", "May 3rd", "5/3/2026"),
+        ("2026-05-03", "3 May", "May 3rd"),
+        (None, "5/3", "5/3/2026", "5/3/1990"),  # 3 May or 5 March
+        ("2026-11-13", "Friday"),
         ("2025-11-20", "20 November", "11/20"),
         ("2024-02-29", "29 Feb"),
-        ("1990-05-03", "3 May 1990", "1990-05-03", "5/3/1990", "May 3, 1990"),
+        ("1990-05-03", "3 May 1990", "1990-05-03", "May 3, 1990"),
         ("2026-11-19", "yesterday", "19 Nov"),
-        (None, "today", "tomorrow", "3 May 2027", "Friday", "in 3 days", "11/20/2026"),
+        (None, "today", "tomorrow", "3 May 2027", "in 3 days", "11/20/2026"),
     ],
     "date of 2027": [
         ("2027-01-01", "1 January", "2027-01-01", "1/1"),
         ("2027-12-31", "12/31/2027", "31 Dec 2027"),
         (None, "31 December 2026", "1 January 2028", "today", "3 May 2028", "20 November", "31/12"),
+    ],
+    "time": [
+        ("14:30", "14:30", "14.30", "2:30pm", "2:30 p.m.", "half past two in the afternoon"),
+        (
+            "14:30",
+            "２：３０ pm",
+            "“14:30”",
+            "14:30 🎉",
+            "around 2:30 pm",
+            "tomorrow at 14:30",
+            "1430",
+        ),
+        ("12:00", "noon", "12pm", "Noon!"),
+        ("00:00", "midnight", "12am", "24:00", "0:00"),
+        ("00:30", "0:30", "12:30 am"),
+        (None, "7", "7:30", "half past seven", "at 3", "12", "7 or 8"),  # in the morning or not
+        (None, "after 3pm", "3-5pm", "3 to 4pm", "maybe 3pm", "3pm?", "not 3pm", "evening", "now"),
+        (None, "25:00", "14:75", "15am", "0pm", "2 hours", "4 people", "in 2 hours", "Dec 5"),
+        (None, "", "?", "yes", "5/12", "v2", "room 1430", "3pm EST", "whenever"),
+    ],
+    "time of evening": [
+        ("19:00", "7", "7pm", "seven", "at 7", "19", "19:00"),
+        ("19:30", "7:30", "730", "half past seven"),
+        (None, "3pm", "7am", "noon", "11:30", "after 7", "16:59", "7 or 8"),
+    ],
+    "time of night": [
+        ("01:00", "1", "1am", "1:00"),
+        ("22:00", "10", "10pm", "22:00"),
+        (None, "3", "noon", "1pm"),
     ],
     "email": [
         ("anna@example.com", "anna@example.com", "anna@EXAMPLE.com", "it's anna@example.com!"),
@@ -632,6 +667,12 @@ def is_date(read, name, value):
     return date.fromisoformat(value).isoformat() == value and least <= value <= most
 
 
+def is_time(read, name, value):
+    least, most = {"time of evening": ("17:00", "23:00")}.get(name, ("00:00", "23:59"))
+    is_night = name != "time of night" or not "02:00" < value < "20:00"
+    return f"{time.fromisoformat(value):%H:%M}" == value and least <= value <= most and is_night
+
+
 def is_phone(read, name, value):
     number = phonenumbers.parse(value)
     in_full = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
@@ -647,6 +688,7 @@ SHAPES = {
     "rating": lambda read, name, value: read(name, value) == value and 0 <= int(value) <= 10,
     "age": lambda read, name, value: value.isdecimal() and 0 <= int(value) <= 120,
     "date": is_date,
+    "time": is_time,
     "email": lambda read, name, value: read(name, value) == value,
     "phone": is_phone,
     "photo": lambda read, name, value: False,

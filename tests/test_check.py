@@ -135,7 +135,7 @@ FOUND = {
     "question 2": "Object contains unknown field `colour`. Remove it, or correct its spelling.",
     "question 3, choices": "A, B holds a comma, which is put between several. Remove it.",
     "question 4, choices": 'are missing. Add them, like choices = ["Pizza", "Pasta"].',
-    "question 5, earliest": 'belongs to kind = "date". Remove it, or change the kind.',
+    "question 5, earliest": 'belongs to kind = "date" or "time". Remove it, or change the kind.',
     "question 5, min": "leaves nothing between it and max. Correct one.",
     "question 6, earliest": "is after latest. No day could be between them; correct one.",
     "question 7, earliest": "2026-02-31 is not a day. Write one that the calendar has.",

@@ -285,8 +285,7 @@ def test_a_kind_defines_all_that_the_program_asks_of_it(name):
 
 CONDITIONS = {"yes_no": "no", "choice": "A", "number": 3, "date": "2026-12-31"}
 CONDITIONS |= {"text": "Red", "email": "a@example.org", "phone": "+14158675308", "photo": None}
-CONDITIONS |= {"location": "52.51628,13.37770"}
-CONDITIONS |= {"rating": 3}
+CONDITIONS |= {"location": "52.51628,13.37770", "rating": 3, "time": "14:30"}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -299,7 +298,8 @@ def test_a_value_that_a_condition_names_can_be_a_candidate(name):
 @pytest.mark.parametrize("name", KINDS)
 def test_a_value_that_is_read_can_be_shown(name):
     kind, question = KINDS[name], a_question(name)
-    texts = ("yes", "A", "3", "3 May", "a@example.org", "+1 415 867 5308", "52.5163, 13.3777")
+    texts = ("yes", "A", "3", "3 May", "2:30 pm", "a@example.org", "+1 415 867 5308")
+    texts += ("52.5163, 13.3777",)
     values = [kind.read(question, text, ANY_DAY, ["https://a"]).value for text in texts]
     assert any(values)
     assert all(kind.show(question, value, Sentences()) for value in values if value)
@@ -314,6 +314,7 @@ ALLOWED += ("models.questionnaire.answers.positions", "models.questionnaire.choi
 ALLOWED += ("models.questionnaire.languages", "models.questionnaire.slips", "models.attachments")
 ALLOWED += ("models.questionnaire.assent", "models.questionnaire.phrases")
 ALLOWED += ("models.questionnaire.numerals", "models.questionnaire.number_sentences")
+ALLOWED += ("models.questionnaire.moments",)
 
 
 def test_a_module_of_a_kind_needs_no_other():

@@ -12,6 +12,7 @@ from models.questionnaire import answers, conditions, mapping
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import ANY_DAY
 from models.questionnaire.assent import assent_words
+from models.questionnaire.languages import LANGUAGES
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import PLACEHOLDERS, Question, Questionnaire
 from models.questionnaire.sentences import Template, find_templates
@@ -116,12 +117,14 @@ def bad_locale(questionnaire: Questionnaire) -> Iterator[Problem]:
     except (ZoneInfoNotFoundError, OSError, ValueError):  # unknown; a directory; not relative
         sentence = 'is not a time zone. Write one like "Europe/Berlin".'
         yield Problem("timezone", sentence)
-    if questionnaire.language != "en" and not _has_dates(questionnaire.language):
+    if not _has_dates(questionnaire.language):
         sentence = f'{questionnaire.language} is not known for dates. Write one like "es".'
         yield Problem("language", sentence)
 
 
 def _has_dates(language: str) -> bool:
+    if language in LANGUAGES:
+        return True
     from dateparser.data.languages_info import language_order
 
     return language in language_order

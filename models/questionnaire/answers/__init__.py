@@ -20,6 +20,7 @@ KINDS: dict[str, Kind] = {
         "photo",
         "location",
         "rating",
+        "time",
     )
 }
 

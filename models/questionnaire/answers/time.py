@@ -1,0 +1,81 @@
+"""A time of day as people write it, in English or in the questionnaire's language."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, time
+from typing import Protocol
+
+from models.questionnaire.answers.kind import (
+    UNREAD,
+    Kind,
+    ParseContext,
+    Reading,
+    read_as,
+    show_limits,
+)
+from models.questionnaire.moments.lexicon import lexicon_of
+from models.questionnaire.moments.limits import Moment, resolve_time
+from models.questionnaire.moments.reading import read_times
+from models.questionnaire.problem import Problem
+from models.text import without_signature
+
+
+class TimeOptions(Protocol):
+    """The first and the last time that can be given; they may have midnight between them."""
+
+    earliest: Moment | None = None
+    latest: Moment | None = None
+
+
+def limits(question: TimeOptions, today: date) -> str:
+    """What a time must be between, to stand in a sentence."""
+    return show_limits(question.earliest, question.latest, " - ")
+
+
+class TimeKind(Kind):
+    """A time of day."""
+
+    documentation = "a time of day, also `half past two` or `noon`; it is kept like `14:30`"
+    retry = "Please reply with a time, like 14:30 or 2:30 pm{limits}."
+    options = TimeOptions
+    placeholders = {"limits": limits}
+    sample = "14:30"
+    split_as = ("time",)
+
+    def parse(self, question: TimeOptions, text: str, context: ParseContext) -> Reading:
+        lexicon = lexicon_of(context.language)
+        found = read_times(without_signature(text), lexicon, context.local_date)
+        inside = [moment for moment in found if _is_inside(moment, question)]
+        return read_as(*(f"{moment:%H:%M}" for moment in inside)) if inside else UNREAD
+
+    def moment(self, value: str) -> time:
+        return time.fromisoformat(value)
+
+    def problems(self, question: TimeOptions) -> Iterator[Problem]:
+        for name in ("earliest", "latest"):
+            if (written := getattr(question, name)) and ":" not in written:
+                yield Problem(name, f'{written} is not a time. Write one like "18:30".')
+
+    def candidates(self, question: TimeOptions, wanted: Sequence[str | float]) -> Iterator[str]:
+        yield from (moment for moment in wanted if _is_time(moment))
+
+    def condition_help(self, question: TimeOptions) -> str:
+        return 'Write a time like "14:30".'
+
+
+def _is_inside(moment: time, question: TimeOptions) -> bool:
+    earliest, latest = resolve_time(question.earliest), resolve_time(question.latest)
+    is_late_enough = earliest is None or moment >= earliest
+    is_early_enough = latest is None or moment <= latest
+    if None not in (earliest, latest) and earliest > latest:
+        return is_late_enough or is_early_enough
+    return is_late_enough and is_early_enough
+
+
+def _is_time(value: str | float) -> bool:
+    try:
+        return f"{time.fromisoformat(str(value)):%H:%M}" == value
+    except ValueError:
+        return False
+
+
+KIND = TimeKind()

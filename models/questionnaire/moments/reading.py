@@ -1,0 +1,44 @@
+"""The days and the times of day that a whole text may mean as an answer."""
+
+from datetime import date, time
+
+from models.questionnaire.languages import LANGUAGES
+from models.questionnaire.moments.calendar import Calendar
+from models.questionnaire.moments.clock import (
+    find_hours,
+    find_points,
+    find_times,
+    join_spans,
+    with_part,
+)
+from models.questionnaire.moments.days import find_days
+from models.questionnaire.moments.lexicon import Lexicon, lexicon_of
+from models.questionnaire.moments.other_languages import find_day
+from models.questionnaire.moments.sentence import answer_in, join_names, without_counts
+from models.questionnaire.moments.symbols import symbols_of
+
+
+def read_days(text: str, lexicon: Lexicon, calendar: Calendar) -> list[date]:
+    """The days that an answer may mean, in their order; none where it is not certain to be one."""
+    symbols = without_counts(symbols_of(text, lexicon))
+    symbols = find_days(join_spans(find_times(symbols, lexicon)), calendar, lexicon)
+    found = answer_in(join_names(symbols), "E")
+    return sorted({day for symbol in found for day in calendar.resolve(symbol.value)})
+
+
+def read_days_in(language: str, text: str, calendar: Calendar) -> list[date]:
+    """The same in any language that we, or a library, know the names of months of."""
+    found = read_days(text, lexicon_of(language), calendar)
+    if found or language in LANGUAGES:
+        return found
+    days = find_day(text, language, calendar)
+    return calendar.resolve(days) if days else []
+
+
+def read_times(text: str, lexicon: Lexicon, today: date) -> list[time]:
+    """The times of day that an answer may mean, in their order; none where it is not certain."""
+    said = without_counts(symbols_of(text, lexicon))
+    symbols = find_points(find_times(said, lexicon), lexicon)
+    symbols = find_hours(find_days(symbols, Calendar(today), lexicon), lexicon)
+    found = with_part(answer_in(join_names(symbols), "K"), said, lexicon)
+    return sorted({moment for symbol in found for moment in symbol.value.times()})

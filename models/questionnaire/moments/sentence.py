@@ -1,0 +1,137 @@
+"""Whether what surrounds a day or a time leaves it an answer, or makes it a doubt or a bound."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from models.questionnaire.moments.calendar import Days
+from models.questionnaire.moments.days import BESIDE, DOUBTFUL
+from models.questionnaire.moments.symbols import Match, Rule, Symbol, reduce
+
+# Categories that leave an answer what it is; of unknown words nobody knows that.
+HARMLESS = set("fveTipcs,|aKEHSI@-.!")
+LIGHT = HARMLESS - set("vs@a")  # without a sentence around
+ENDS = set(".!?")
+NOTHING = Symbol("f", None, "")
+TOGETHER = set(",eTipcfKH")  # between two names of the same day, as in "Friday, the 5th"
+
+
+SPAN = {
+    "E": re.compile(r"E[eTpcIf-]*E|I[eTp]*E\|"),
+    "K": re.compile(r"K[eTpcIf-]*K|I[ep]*K"),
+}
+
+
+def _drop(_: object) -> Symbol:
+    return NOTHING
+
+
+def _drop_place(found: Match) -> Symbol | None:
+    first = found.get(1)
+    return NOTHING if first.category == "@" or first.text == "at" else None
+
+
+# What says nothing about the day: who comes, with whom, where to, and who texts.
+COUNTS: list[Rule] = [
+    (re.compile(r"[na2]P"), _drop),
+    (re.compile(r"P[I@]?[na2]"), _drop),
+    (re.compile(r"@[ea]?[na2](?![-UuMH.])"), _drop),
+]
+COMPANY: list[Rule] = [
+    (re.compile(r"P"), _drop),
+    (re.compile(r"([@p])[ecafv]{0,2}z{1,2}(?![nz])"), _drop_place),
+    (re.compile(r"S[,fev]*z{0,3}(?=$|[.!,])"), _drop),
+]
+
+
+def without_counts(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """Without the numbers of people, and those of trains."""
+    return reduce(symbols, COUNTS)
+
+
+def answer_in(symbols: Sequence[Symbol], wanted: str) -> list[Symbol]:
+    """The symbols of this category that answer a question; none where no answer is certain.
+
+    `wanted` is "E" for days and "K" for times of day.
+    """
+    symbols = reduce(symbols, COMPANY)
+    sentences = list(_sentences(symbols))
+    found = [symbol for symbol in symbols if symbol.category == wanted]
+    if not found or not all(_leaves(sentence, wanted) for sentence in sentences):
+        return []
+    if _has_doubtful(found) and not all(symbol.category in LIGHT for symbol in symbols):
+        return []
+    return found if any(symbol.text != BESIDE for symbol in found) else []
+
+
+def _sentences(symbols: Sequence[Symbol]) -> Iterator[list[Symbol]]:
+    """Each with its end; an abbreviation's point ends one, too, which does no harm."""
+    sentence: list[Symbol] = []
+    for symbol in symbols:
+        sentence.append(symbol)
+        if symbol.category in ENDS:
+            yield sentence
+            sentence = []
+    yield sentence
+
+
+def _leaves(sentence: Sequence[Symbol], wanted: str) -> bool:
+    """Whether a sentence is an answer, or no part of one."""
+    letters = {symbol.category for symbol in sentence}
+    if wanted not in letters:
+        return "?" in letters or not letters & set("dhb")
+    if "h" in letters and any(_is_full_date(symbol) for symbol in sentence):
+        letters -= {"h"}
+    return letters <= HARMLESS and not _has_span(sentence, wanted)
+
+
+def _is_full_date(symbol: Symbol) -> bool:
+    return symbol.category == "E" and symbol.value.sort == "date" and not symbol.text
+
+
+def _has_span(sentence: Sequence[Symbol], wanted: str) -> bool:
+    """Whether it may be between two, as in "de 3 a 5" or "tra il 5 e il 7"."""
+    letters = "".join(symbol.category for symbol in sentence)
+    return bool(SPAN[wanted].search(letters))
+
+
+def _has_doubtful(found: Sequence[Symbol]) -> bool:
+    return any(symbol.text in (DOUBTFUL, BESIDE) for symbol in found)
+
+
+# Names of the same day #######################################################
+
+
+def days_in(found: Sequence[Symbol]) -> list[Days]:
+    """The days of these symbols."""
+    return [symbol.value for symbol in found]
+
+
+def join_names(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """With one symbol for each day that is named twice, as in "Friday, Nov 27".
+
+    Where the two contradict each other it is unknown.
+    """
+    joined: list[Symbol] = []
+    for symbol in symbols:
+        place = _last_day(joined) if symbol.category == "E" else None
+        if place is None or not _name_one_day(joined[place], symbol):
+            joined.append(symbol)
+            continue
+        days = joined[place].value.agree(symbol.value)
+        text = min(joined[place].text, symbol.text)
+        joined[place] = Symbol("E", days, text) if days else Symbol("z", None, "")
+    return joined
+
+
+def _last_day(joined: Sequence[Symbol]) -> int | None:
+    """Where the day is that nothing but commas, articles and hours part from the end."""
+    for place in reversed(range(len(joined))):
+        if joined[place].category == "E":
+            return place
+        if joined[place].category not in TOGETHER:
+            return None
+    return None
+
+
+def _name_one_day(one: Symbol, other: Symbol) -> bool:
+    return one.value.sort != other.value.sort
