@@ -16,7 +16,7 @@ from models.questionnaire.answers.kind import (
 from models.questionnaire.moments.calendar import Calendar
 from models.questionnaire.moments.lexicon import lexicon_of
 from models.questionnaire.moments.limits import Moment, resolve_day
-from models.questionnaire.moments.reading import read_days_in
+from models.questionnaire.moments.reading import name_day, read_days_in
 from models.questionnaire.problem import Problem
 from models.text import without_signature
 
@@ -52,6 +52,10 @@ class DateKind(Kind):
         calendar = _calendar(question, context)
         days = read_days_in(context.language, without_signature(text), calendar)
         return read_as(*(day.isoformat() for day in days)) if days else UNREAD
+
+    def show_reading(self, question: DateOptions, value: str, context: ParseContext) -> str:
+        lexicon = lexicon_of(context.language)
+        return name_day(date.fromisoformat(value), lexicon, context.local_date)
 
     def moment(self, value: str) -> date:
         return date.fromisoformat(value)

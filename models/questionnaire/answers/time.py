@@ -12,9 +12,10 @@ from models.questionnaire.answers.kind import (
     read_as,
     show_limits,
 )
+from models.questionnaire.moments.clock import PARTS
 from models.questionnaire.moments.lexicon import lexicon_of
 from models.questionnaire.moments.limits import Moment, resolve_time
-from models.questionnaire.moments.reading import read_times
+from models.questionnaire.moments.reading import name_time, part_of_day_in, read_times
 from models.questionnaire.problem import Problem
 from models.text import without_signature
 
@@ -40,12 +41,24 @@ class TimeKind(Kind):
     placeholders = {"limits": limits}
     sample = "14:30"
     split_as = ("time",)
+    numbers_readings = False  # for 1 is a time as well
 
     def parse(self, question: TimeOptions, text: str, context: ParseContext) -> Reading:
         lexicon = lexicon_of(context.language)
         found = read_times(without_signature(text), lexicon, context.local_date)
         inside = [moment for moment in found if _is_inside(moment, question)]
         return read_as(*(f"{moment:%H:%M}" for moment in inside)) if inside else UNREAD
+
+    def show_reading(self, question: TimeOptions, value: str, context: ParseContext) -> str:
+        return name_time(time.fromisoformat(value), lexicon_of(context.language))
+
+    def settle(
+        self, question: TimeOptions, values: Sequence[str], text: str, context: ParseContext
+    ) -> Reading:
+        part = part_of_day_in(text, lexicon_of(context.language))
+        hours = PARTS[part] if part else ()
+        meant = [value for value in values if time.fromisoformat(value).hour in hours]
+        return read_as(*meant) if meant else super().settle(question, values, text, context)
 
     def moment(self, value: str) -> time:
         return time.fromisoformat(value)

@@ -35,6 +35,7 @@ def _in_file(name: str) -> str:
 class Dates(Struct, forbid_unknown_fields=True, rename=_in_file):
     """[dates]: words separated by commas; lists begin with January, Monday, nought, the first."""
 
+    shown: str  # how a day is named where the guest is asked which one
     months: list[str]
     weekdays: list[str]
     numbers: list[str]
@@ -85,6 +86,7 @@ class Dates(Struct, forbid_unknown_fields=True, rename=_in_file):
     week_later: str = ""
     weekdays_that_are_words: str = ""  # only count without a sentence around
     weekdays_beside_dates: str = ""  # only count beside another date
+    joined_parts: str = ""  # of the day, which are written behind a weekday: "Freitagabend"
     tomorrow_or_morning: str = ""
     no_dates: str = ""  # look like a date, or like a slip in one, and are none
     not_english: str = ""  # English words that mean something else
@@ -120,6 +122,7 @@ class Times(Struct, forbid_unknown_fields=True, rename=_in_file):
     half_before: str = ""  # "halb acht" is half past seven
     three_quarters: str = ""
     units: str = ""  # of what lasts
+    has_halves: bool = False  # 7:00 pm is shown so, and not as 19:00
     not_certain: str = ""
 
 
@@ -272,6 +275,8 @@ def _meanings(dates: Dates, times: Times) -> Iterator[tuple[Phrase, Meaning]]:
     weak |= dict.fromkeys(_phrases_in(dates.weekdays_beside_dates), "j")
     for phrase, meaning in _values(dates.weekdays, "W", 0, is_list=True):
         yield phrase, meaning._replace(category=weak.get(phrase, "W"))
+    for (name, *_), meaning in _values(dates.weekdays, "W", 0, is_list=True):
+        yield from (((name + part,), meaning) for part in _words(dates.joined_parts))
     yield from _values(dates.months, "M", 1, is_list=True)
     yield from _values(dates.numbers, "n", 0)
     yield from _values(dates.ordinals, "o", 1)

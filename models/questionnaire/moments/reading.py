@@ -42,3 +42,27 @@ def read_times(text: str, lexicon: Lexicon, today: date) -> list[time]:
     symbols = find_hours(find_days(symbols, Calendar(today), lexicon), lexicon)
     found = with_part(answer_in(join_names(symbols), "K"), said, lexicon)
     return sorted({moment for symbol in found for moment in symbol.value.times()})
+
+
+def part_of_day_in(text: str, lexicon: Lexicon) -> str | None:
+    """The part of the day that a text names and nothing else, such as "in the evening"."""
+    symbols = symbols_of(text, lexicon)
+    parts = {str(symbol.value) for symbol in symbols if symbol.category == "H"}
+    is_alone = all(symbol.category in "HTefv,.!p" for symbol in symbols)
+    return parts.pop() if is_alone and len(parts) == 1 else None
+
+
+def name_day(day: date, lexicon: Lexicon, local_date: date) -> str:
+    """A day with its weekday, and with its year if that is not this one."""
+    words = lexicon.dates
+    weekday, month = words.weekdays[day.weekday()], words.months[day.month - 1]
+    names = {"weekday": weekday.partition(",")[0], "month": month.partition(",")[0]}
+    named = words.shown.format(day=day.day, **names)
+    return named if day.year == local_date.year else f"{named} {day.year}"
+
+
+def name_time(moment: time, lexicon: Lexicon) -> str:
+    """A time of day as people of a language write it."""
+    if not lexicon.times.has_halves:
+        return f"{moment:%H:%M}"
+    return f"{moment.hour % 12 or 12}:{moment:%M} {'pm' if moment.hour > 11 else 'am'}"
