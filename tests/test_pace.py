@@ -39,6 +39,8 @@ HARD = QUESTIONS | {
     "number in French": 'kind = "number"',
     "rating in Dutch": 'kind = "rating"',
     "yes_no in Spanish": 'kind = "yes_no"',
+    "date in German": 'kind = "date"',
+    "time in Dutch": 'kind = "time"',
 }
 ABOVE_HARD = ABOVE | {
     "choice in Italian": 'language = "it"',
@@ -48,6 +50,8 @@ ABOVE_HARD = ABOVE | {
     "number in French": 'language = "fr"',
     "rating in Dutch": 'language = "nl"',
     "yes_no in Spanish": 'language = "es"',
+    "date in German": 'language = "de"',
+    "time in Dutch": 'language = "nl"',
 }
 # Each kind of the registry has a question, a new one included.
 HARD |= {f"{name} as it is": f'kind = "{name}"' for name in KINDS if name != "choice"}
@@ -83,6 +87,10 @@ TOKENS += [
     "3 May ",
     "monday ",
     "tomorrow ",
+    "munday ",
+    "half ",
+    "to ",
+    "5th ",
     "in 2 days ",
     "ago ",
     "a ",

@@ -1,7 +1,7 @@
 """Reading questionnaire files, and finding all their errors."""
 
 import re
-from datetime import date
+from datetime import date, time
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,13 @@ NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what Python makes of such bytes in a
 
 
 def _dates_as_text(content: Any) -> Any:
-    """With the dates of TOML as they are written in the file: a line can say "today", too."""
+    """With dates and times of TOML as texts: a line can say "today", or "18:30", too."""
     if isinstance(content, dict):
         return {name: _dates_as_text(value) for name, value in content.items()}
     if isinstance(content, list):
         return [_dates_as_text(value) for value in content]
+    if isinstance(content, time):
+        return content.isoformat("minutes")
     return content.isoformat() if isinstance(content, date) else content
 
 

@@ -15,7 +15,7 @@ from models.questionnaire.answers.kind import (
 )
 from models.questionnaire.moments.calendar import Calendar
 from models.questionnaire.moments.lexicon import lexicon_of
-from models.questionnaire.moments.limits import Moment, resolve_day
+from models.questionnaire.moments.limits import DayOrTime, resolve_day
 from models.questionnaire.moments.reading import name_day, read_days_in
 from models.questionnaire.problem import Problem
 from models.text import without_signature
@@ -24,8 +24,8 @@ from models.text import without_signature
 class DateOptions(Protocol):
     """The first and the last day that can be given, and the order of day and month."""
 
-    earliest: Moment | None = None
-    latest: Moment | None = None
+    earliest: DayOrTime | None = None
+    latest: DayOrTime | None = None
     day_first: bool | None = None
 
 

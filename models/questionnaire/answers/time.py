@@ -14,7 +14,7 @@ from models.questionnaire.answers.kind import (
 )
 from models.questionnaire.moments.clock import PARTS
 from models.questionnaire.moments.lexicon import lexicon_of
-from models.questionnaire.moments.limits import Moment, resolve_time
+from models.questionnaire.moments.limits import DayOrTime, resolve_time
 from models.questionnaire.moments.reading import name_time, part_of_day_in, read_times
 from models.questionnaire.problem import Problem
 from models.text import without_signature
@@ -23,8 +23,8 @@ from models.text import without_signature
 class TimeOptions(Protocol):
     """The first and the last time that can be given; they may have midnight between them."""
 
-    earliest: Moment | None = None
-    latest: Moment | None = None
+    earliest: DayOrTime | None = None
+    latest: DayOrTime | None = None
 
 
 def limits(question: TimeOptions, today: date) -> str:

@@ -67,7 +67,7 @@ class Calendar:
         is_early = self.earliest is not None and day < self.earliest
         return not is_early and (self.latest is None or day <= self.latest)
 
-    def resolve(self, days: Days) -> list[date]:
+    def days_meant(self, days: Days) -> list[date]:
         """The days that are meant; none where no day is inside the limits."""
         for tier in days.tiers:
             if inside := sorted(filter(self.is_inside, tier)):

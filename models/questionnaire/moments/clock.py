@@ -68,12 +68,12 @@ def find_hours(symbols: Sequence[Symbol], lexicon: Lexicon) -> list[Symbol]:
     return reduce(reduce(reduce(symbols, rules.bare), AROUND), [(TWO, rules.same_half)])
 
 
-def with_part(symbols: Sequence[Symbol], said: Sequence[Symbol], lexicon: Lexicon) -> list[Symbol]:
+def with_part(symbols: Sequence[Symbol], whole: Sequence[Symbol], lexicon: Lexicon) -> list[Symbol]:
     """With the part of the day that is said elsewhere, as in "tomorrow morning at 8".
 
-    `said` is the whole text.
+    `whole` is the whole text.
     """
-    parts = {part for symbol in said if (part := _part_in(symbol, lexicon))}
+    parts = {part for symbol in whole if (part := _part_in(symbol, lexicon))}
     return [_in_part(symbol, *parts) if len(parts) == 1 else symbol for symbol in symbols]
 
 
@@ -257,8 +257,8 @@ def _half(symbol: Symbol) -> str | None:
     return f"{found[1]}m" if found else None
 
 
-def _keep(place: int) -> Callable[[Match], Symbol]:
-    return lambda found: found.get(place)
+def _keep(group: int) -> Callable[[Match], Symbol]:
+    return lambda found: found.get(group)
 
 
 ABOUT = "[~pef]*"

@@ -130,8 +130,8 @@ class DayRules:
         number = 0 if which.category == "l" else which.value
         if number > 4:
             return NO_DAY
-        place = (number, weekday.value[0], month.value[0])
-        return _symbol(self.calendar.weekday_of_month(*place, self._year(year)))
+        which_one = (number, weekday.value[0], month.value[0])
+        return _symbol(self.calendar.weekday_of_month(*which_one, self._year(year)))
 
     def relative(self, found: Match) -> Symbol:
         return self._on(found.get(1).value)
@@ -238,8 +238,8 @@ class DayRules:
         name, size = unit.value
         return self._shift_by(days, (name, size * number.value), sign)
 
-    def _shift_by(self, days: Days, length: tuple[str, int], sign: int) -> Symbol:
-        name, count = length
+    def _shift_by(self, days: Days, duration: tuple[str, int], sign: int) -> Symbol:
+        name, count = duration
         add = add_months if name == MONTH else add_days
 
         def shifted(day: date) -> date | None:

@@ -76,7 +76,7 @@ class Dates(Struct, forbid_unknown_fields=True, rename=_in_file):
     people: str
     closing: str  # before the name of who texts
     places: str  # before the name of a place or a person
-    one: str = ""  # "a week": one, but no number elsewhere
+    article_for_one: str = ""  # "a week": one, but no number elsewhere
     fortnights: str = ""
     in_: str = ""
     ago: str = ""
@@ -138,7 +138,7 @@ MEANINGS: dict[str, Meaning] = {
     "yesterday": Meaning("R", -1),
     "two_days_ago": Meaning("R", -2),
     "tomorrow_or_morning": Meaning("r", 1),
-    "one": Meaning("a", 1),
+    "article_for_one": Meaning("a", 1),
     "days": Meaning("U", (DAY, 1)),
     "weeks": Meaning("U", (DAY, 7)),
     "fortnights": Meaning("U", (DAY, 14)),
@@ -252,7 +252,9 @@ class Lexicon:
             elif _is_slip_of(word, name):
                 by_category[category].add(number)
         found = [
-            Meaning(one, tuple(sorted(numbers))) for one, numbers in by_category.items() if numbers
+            Meaning(category, tuple(sorted(numbers)))
+            for category, numbers in by_category.items()
+            if numbers
         ]
         return found[0] if len(found) == 1 else Meaning("z")
 

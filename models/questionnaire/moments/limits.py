@@ -7,7 +7,7 @@ from msgspec import Meta
 
 TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 # Both kinds have these lines, and a line has one type.
-Moment = Annotated[
+DayOrTime = Annotated[
     str, Meta(pattern=f"^([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}|today([+-][0-9]{{1,4}}d)?|{TIME})$")
 ]
 

@@ -23,7 +23,7 @@ def read_days(text: str, lexicon: Lexicon, calendar: Calendar) -> list[date]:
     symbols = without_counts(symbols_of(text, lexicon))
     symbols = find_days(join_spans(find_times(symbols, lexicon)), calendar, lexicon)
     found = answer_in(join_names(symbols), "E")
-    return sorted({day for symbol in found for day in calendar.resolve(symbol.value)})
+    return sorted({day for symbol in found for day in calendar.days_meant(symbol.value)})
 
 
 def read_days_in(language: str, text: str, calendar: Calendar) -> list[date]:
@@ -32,15 +32,15 @@ def read_days_in(language: str, text: str, calendar: Calendar) -> list[date]:
     if found or language in LANGUAGES:
         return found
     days = find_day(text, language, calendar)
-    return calendar.resolve(days) if days else []
+    return calendar.days_meant(days) if days else []
 
 
 def read_times(text: str, lexicon: Lexicon, today: date) -> list[time]:
     """The times of day that an answer may mean, in their order; none where it is not certain."""
-    said = without_counts(symbols_of(text, lexicon))
-    symbols = find_points(find_times(said, lexicon), lexicon)
+    whole = without_counts(symbols_of(text, lexicon))
+    symbols = find_points(find_times(whole, lexicon), lexicon)
     symbols = find_hours(find_days(symbols, Calendar(today), lexicon), lexicon)
-    found = with_part(answer_in(join_names(symbols), "K"), said, lexicon)
+    found = with_part(answer_in(join_names(symbols), "K"), whole, lexicon)
     return sorted({moment for symbol in found for moment in symbol.value.times()})
 
 

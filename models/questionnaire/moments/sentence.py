@@ -12,7 +12,7 @@ HARMLESS = set("fveTipcs,|aKEHSI@-.!")
 LIGHT = HARMLESS - set("vs@a")  # without a sentence around
 ENDS = set(".!?")
 NOTHING = Symbol("f", None, "")
-TOGETHER = set(",eTipcfKH")  # between two names of the same day, as in "Friday, the 5th"
+BETWEEN_NAMES = set(",eTipcfKH")  # between two names of the same day, as in "Friday, the 5th"
 
 
 SPAN = {
@@ -113,25 +113,25 @@ def join_names(symbols: Sequence[Symbol]) -> list[Symbol]:
     """
     joined: list[Symbol] = []
     for symbol in symbols:
-        place = _last_day(joined) if symbol.category == "E" else None
-        if place is None or not _name_one_day(joined[place], symbol):
+        index = _last_day(joined) if symbol.category == "E" else None
+        if index is None or not _name_one_day(joined[index], symbol):
             joined.append(symbol)
             continue
-        days = joined[place].value.agree(symbol.value)
-        text = min(joined[place].text, symbol.text)
-        joined[place] = Symbol("E", days, text) if days else Symbol("z", None, "")
+        days = joined[index].value.agree(symbol.value)
+        text = min(joined[index].text, symbol.text)
+        joined[index] = Symbol("E", days, text) if days else Symbol("z", None, "")
     return joined
 
 
 def _last_day(joined: Sequence[Symbol]) -> int | None:
     """Where the day is that nothing but commas, articles and hours part from the end."""
-    for place in reversed(range(len(joined))):
-        if joined[place].category == "E":
-            return place
-        if joined[place].category not in TOGETHER:
+    for index in reversed(range(len(joined))):
+        if joined[index].category == "E":
+            return index
+        if joined[index].category not in BETWEEN_NAMES:
             return None
     return None
 
 
-def _name_one_day(one: Symbol, other: Symbol) -> bool:
-    return one.value.sort != other.value.sort
+def _name_one_day(first: Symbol, other: Symbol) -> bool:
+    return first.value.sort != other.value.sort
