@@ -312,7 +312,7 @@ def test_the_page_has_the_table_of_kinds():
 ALLOWED = ("models.questionnaire.answers.kind", "models.questionnaire.problem", "models.text")
 ALLOWED += ("models.questionnaire.answers.positions", "models.questionnaire.choices")
 ALLOWED += ("models.questionnaire.languages", "models.questionnaire.slips", "models.attachments")
-ALLOWED += ("models.questionnaire.assent", "models.questionnaire.phrases")
+ALLOWED += ("models.questionnaire.assent", "models.questionnaire.tokens")
 ALLOWED += ("models.questionnaire.numerals", "models.questionnaire.number_sentences")
 ALLOWED += ("models.questionnaire.moments",)
 

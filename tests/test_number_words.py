@@ -5,7 +5,7 @@ from num2words import num2words
 
 from models.questionnaire.languages import LANGUAGES
 from models.questionnaire.number_words import MOST, find_number_words
-from models.questionnaire.phrases import tokens_of
+from models.questionnaire.tokens import tokens_of
 
 NAMES = [*LANGUAGES, "fr_BE", "fr_CH", "pt_BR"]
 

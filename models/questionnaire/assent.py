@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from models.questionnaire.languages import ENGLISH, LANGUAGES, section
-from models.questionnaire.phrases import (
+from models.questionnaire.tokens import (
     MAX_TOKENS,
     Clause,
     Phrases,

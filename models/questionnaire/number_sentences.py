@@ -18,7 +18,7 @@ from models.questionnaire.numerals import (
     numbers_in,
     phrases,
 )
-from models.questionnaire.phrases import Clause, Phrases, Token, clauses_of, is_emoji
+from models.questionnaire.tokens import Clause, Phrases, Token, clauses_of, is_emoji
 
 NUMBER = "number"  # the kind of the token that stands for all numbers that are named
 HARMLESS = frozenset("*_~≈'-`")

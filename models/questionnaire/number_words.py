@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from models.questionnaire.languages import ENGLISH, LANGUAGES
-from models.questionnaire.phrases import Token
+from models.questionnaire.tokens import Token
 from models.text import without_accents
 
 MOST = 999

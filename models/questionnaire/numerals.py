@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from models.questionnaire.languages import ENGLISH, LANGUAGES, section
 from models.questionnaire.number_words import find_number_words
-from models.questionnaire.phrases import MAX_TOKENS, Phrases, Token, tokens_of
+from models.questionnaire.tokens import MAX_TOKENS, Phrases, Token, tokens_of
 
 MAX_DIGITS = 15
 CURRENCY = r"(?:(?<!\w)(?:r|us|au?|ca?))?[$€£¥₹]"

@@ -21,8 +21,8 @@ from models.questionnaire.answers.kind import (
 from models.questionnaire.languages import ENGLISH, LANGUAGES, section
 from models.questionnaire.number_sentences import Frame, answered_numbers
 from models.questionnaire.numerals import in_digits
-from models.questionnaire.phrases import Phrases, tokens_of
 from models.questionnaire.problem import Problem
+from models.questionnaire.tokens import Phrases, tokens_of
 
 LEAST, MOST = 1, 5
 MOST_STEPS = 100  # of a scale
