@@ -122,8 +122,8 @@ class Conversation(Base):
     @property
     def answer_of_last_text(self) -> Answer | None:
         """The answer that the last text gave, if it gave one."""
-        answers = self.answers.values()
-        found = (each for each in answers if each.value and each.answered_at == self.active_at)
+        latest_first = reversed(self.answers.values())
+        found = (each for each in latest_first if each.value and each.answered_at == self.active_at)
         return next(found, None)
 
     @property

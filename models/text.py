@@ -18,7 +18,8 @@ SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
 # How the last line of a mail or phone program begins, without accents, in the languages that are
 # built in, and what else it names. The language of a phone need not be that of the questionnaire.
 SIGNATURE = re.compile(
-    r"(?:sent|get (?:outlook|\w+ for)|von mein\w*|gesendet|holen sie sich outlook|outlook (?:fur|voor)|enviado"
+    r"(?:sent|get (?:outlook|\w+ for)|von mein\w*|gesendet|holen sie sich outlook"
+    r"|outlook (?:fur|voor)|enviado"
     r"|obtener outlook|obter o outlook|descarga(?:r)? outlook|envoye|telecharge[rz]? outlook"
     r"|obtenir outlook|inviato|ottieni outlook|scarica outlook|verstuurd|verzonden)\b"
 )
