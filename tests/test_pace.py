@@ -15,10 +15,11 @@ from conftest import NUMBER, context_of
 from pace import LIMIT_SECONDS, LONGEST, TRIES, least_seconds, limit, seconds
 from test_answers import ABOVE, FILE, FRIDAY, QUESTIONS
 
-from models import Catalog, Questionnaire, load_catalog
-from models.non_answers import ignored_reason, may_repeat_us
+from models import Catalog, IncomingText, Questionnaire, load_catalog
+from models.non_answers import find_opt_keyword, ignored_reason
 from models.questionnaire.answers import KINDS
-from models.text import comparable, fold_case, normalize
+from models.questionnaire.languages import LANGUAGES
+from models.text import comparable, fold_case, without_signature
 
 LENGTHS = (60, 400, LONGEST)  # a date has 60 characters at most, and most kinds 400
 
@@ -208,7 +209,7 @@ def test_no_text_takes_long_to_be_read(loaded, name, step, size):
     assert slow(read, 20 if name == NEVER_ENDS else size(20, 2000), step) == []
 
 
-@pytest.mark.parametrize("function", [fold_case, comparable])
+@pytest.mark.parametrize("function", [fold_case, comparable, without_signature])
 def test_no_text_takes_long_to_be_compared(function, size):
     assert slow(function, size(200, 2000)) == []
 
@@ -247,9 +248,8 @@ def test_no_text_takes_long_to_open_one_of_many_events(size):
 
 def test_no_text_takes_long_to_be_no_answer(size):
     def judge(text: str) -> None:
-        normalized = normalize(text)
-        may_repeat_us(normalized)
-        ignored_reason(normalized, [text[:LONGEST]] * 5)
+        find_opt_keyword(IncomingText("", "", text), LANGUAGES)
+        ignored_reason(text, [text[:LONGEST]] * 5, LANGUAGES)
 
     assert slow(judge, size(200, 2000)) == []
 

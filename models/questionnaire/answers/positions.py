@@ -12,6 +12,7 @@ from models.questionnaire.languages import ENGLISH, section
 from models.text import normalize, without_accents
 
 MAX_CHOOSING_WORDS = 8  # of a text that names a position
+LONGEST_CHOICE = 400  # characters of a text that names a position, or what was named
 WORD = re.compile(r"[^\W_]+")
 JOINED_NUMBERS = re.compile(r"[0-9][-/.,:][0-9]")  # as in "1-2" or "1.5": no position
 
@@ -40,7 +41,7 @@ def find_position(text: str, count: int, is_numbered: bool, language: str) -> in
 
     Where the readings have no numbers, only words like "the second" count.
     """
-    plain = without_accents(normalize(text))
+    plain = without_accents(normalize(text)) if len(text) <= LONGEST_CHOICE else "?"
     if "?" in plain or JOINED_NUMBERS.search(plain):
         return None
     for name in dict.fromkeys((language, ENGLISH)):
@@ -68,7 +69,7 @@ def _position_in(words: Sequence[str], known: Readings, is_numbered: bool) -> in
 def find_by_words(text: str, shown: Iterable[str], language: str) -> int | None:
     """Which of the readings, as they were named, alone has all words of a text; from 0."""
     known = section(language, "readings", Readings)
-    words = set(_words(text)) - set(known.fillers)
+    words = set(_words(text)) - set(known.fillers) if len(text) <= LONGEST_CHOICE else set()
     having = [index for index, reading in enumerate(shown) if words <= set(_words(reading))]
     return having[0] if words and len(having) == 1 else None
 
