@@ -1,11 +1,11 @@
 """Whether a text says yes or no, and does not take it back."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from models.questionnaire.languages import ENGLISH, LANGUAGES, section
 from models.questionnaire.tokens import (
@@ -39,11 +39,22 @@ class YesNoWords(Struct, frozen=True, forbid_unknown_fields=True):
     hedges: tuple[str, ...] = ()  # conditions and doubts
     but: tuple[str, ...] = ()
     opposites: tuple[str, ...] = ()  # what takes back a yes behind "but"
-    because: tuple[str, ...] = ()  # behind a refusal, with any words
+    because: tuple[str, ...] = ()  # behind an answer, with any words
+    reasons: tuple[str, ...] = ()  # how a sentence begins that says why not, behind a refusal
     lead: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
     polite: tuple[str, ...] = ()
     greetings: tuple[str, ...] = ()  # which a name can follow
+    hails: tuple[str, ...] = ()  # greetings with a name, before the answer
+    thanks_for: tuple[str, ...] = ()  # which any words can follow
+    # The words of which refusals are put together: "we are not going to make it".
+    subjects: tuple[str, ...] = ()
+    auxiliaries: tuple[str, ...] = ()
+    negations: tuple[str, ...] = ()
+    attending: tuple[str, ...] = ()
+    declining: tuple[str, ...] = ()
+    fillers: tuple[str, ...] = ()
+    abbreviations: dict[str, str] = field(default_factory=dict)  # of texting, in full
     not_english: tuple[str, ...] = ()  # English words for yes or no that mean something else here
 
 
@@ -54,6 +65,8 @@ AROUND = {"lead", "tail", "polite"}
 # An earlier group precedes a later one that has the same phrase.
 GROUPS = ("yes", "perhaps_if", "assents", "no", "denials", "refusals", "hedges", "idioms", "wishes")
 GROUPS += ("but", "because", "lead", "tail", "polite")
+REFUSAL_PARTS = ("subjects", "auxiliaries", "negations", "attending", "declining", "fillers")
+PLACES = ("after_denial", "thanks_for", "hails", "greetings")
 WORD = "word"  # the group of what is in no other
 JOINING = frozenset("/+=#@&\\<>")  # marks that make something else of the words beside them
 
@@ -62,9 +75,12 @@ class Vocabulary(NamedTuple):
     """The phrases of a language, and English ones, ready to be found."""
 
     known: Phrases  # in the groups that are listed above
-    places: Phrases  # what counts only at its place: after_denial, greetings
+    places: Phrases  # what counts only at its place: after_denial, greetings, thanks_for
     opposites: Phrases
+    reasons: Phrases
+    refusal: Phrases  # the parts of refusals; none where the questionnaire has its own words
     single: frozenset[str]  # words for yes or no, without accents
+    in_full: Mapping[str, list[Token]]  # abbreviations
 
 
 class Item(NamedTuple):
@@ -74,6 +90,7 @@ class Item(NamedTuple):
     length: int
     special: str  # the group of `places` that it begins with, or ""
     is_opposite: bool  # whether one of its words takes back a yes behind "but"
+    is_reason: bool  # whether words begin with it that say why not
 
 
 def assent_of(
@@ -87,7 +104,13 @@ def assent_of(
     if len(tokens) > MAX_TOKENS:
         return None
     vocabulary = _vocabulary(language, yes, no)
-    clauses = clauses_of([_shortened(token, vocabulary.single) for token in tokens])
+    clauses = clauses_of(
+        [
+            _shortened(each, vocabulary.single)
+            for token in tokens
+            for each in vocabulary.in_full.get(token.spelled, (token,))
+        ]
+    )
     questions = [_items(clause, vocabulary) for clause in clauses if clause.is_question]
     if any(_answers(items) for items in questions):
         return None
@@ -123,17 +146,26 @@ def _decide(clauses: Sequence[list[Item]]) -> str | None:
 
 def _takes_back(value: str, items: list[Item]) -> bool:
     """Whether a later clause denies what was only agreed to: "okay, it is not possible"."""
-    return value == "yes" and any(item.is_opposite and item.group == WORD for item in items)
+    return value == "yes" and any(
+        item.is_opposite and item.group in (WORD, "because") for item in items
+    )
 
 
 def _without_courtesy(items: list[Item]) -> list[Item]:
     """What is behind words of courtesy; nothing is behind a greeting with a name."""
     names = [item.group for item in items[1:]]
-    if items and items[0].special == "greetings" and names in ([WORD], [WORD] * LONGEST_NAME):
+    if items and items[0].special in ("greetings", "hails") and names in ([WORD], [WORD] * LONGEST_NAME):
         return []
+    if items and items[0].special == "hails" and names[:1] == [WORD]:
+        # "Hi Mat yes"; of "hi, Mat can't come" that is not certain
+        if names[1:2] and names[1] in STRONG | {"denials"}:
+            return items[2:]
     start = 0
-    while start < len(items) and items[start].group in AROUND | {"but"}:
+    while start < len(items) and (items[start].group in AROUND | {"but"}):
+        is_thanks = items[start].special == "thanks_for"
         start += 1
+        while is_thanks and start < len(items) and items[start].group == WORD:
+            start += 1
     return items[start:]
 
 
@@ -143,6 +175,10 @@ def _holds(group: str, value: str, behind: list[Item]) -> bool:
         return _leaves(value, behind)
     same = (YES_GROUPS | {"idioms", "wishes"} if value == "yes" else NO_GROUPS) | AROUND
     for at, item in enumerate(behind):
+        if item.is_reason and value == "no" and group == "refusals":
+            return _leaves(value, behind[at:])
+        if item.group == "because" and _takes_back(value, behind[at:]):
+            return False
         is_proof = group == "denials" and item.special == "after_denial"
         if is_proof or item.group in STRONG | {"but", "because"}:
             return _leaves(value, behind[at:])
@@ -188,13 +224,39 @@ def _items(clause: Clause, vocabulary: Vocabulary) -> list[Item]:
     items, at = [], 0
     while at < len(clause.tokens):
         group, end = vocabulary.known.find(clause.tokens, at) or (WORD, at + 1)
+        refusal_end = _refusal_end(clause.tokens, at, vocabulary.refusal)
+        if refusal_end > end:
+            group, end = "refusals", refusal_end
         special, _ = vocabulary.places.find(clause.tokens, at) or ("", at)
         token = clause.tokens[at]
         if group != WORD or token.kind != "mark" or token.spelled in JOINING:
             opposites = [vocabulary.opposites.find(clause.tokens, word) for word in range(at, end)]
-            items.append(Item(group, end - at, special, any(opposites)))
+            is_reason = vocabulary.reasons.find(clause.tokens, at) is not None
+            items.append(Item(group, end - at, special, any(opposites), is_reason))
         at = end
     return items
+
+
+def _refusal_end(tokens: list[Token], start: int, refusal: Phrases) -> int:
+    """Where a refusal ends that begins at `start` and is put together of its parts; or `start`."""
+    parts: list[str] = []
+    at = end = start
+    while found := refusal.find(tokens, at):
+        if found[0] == "subjects" and "subjects" in parts:
+            break
+        parts.append(found[0])
+        at = found[1]
+        if _is_refusal(parts):
+            end = at
+    # "I can't not come" is none.
+    return end if parts.count("negations") + parts.count("declining") == 1 else start
+
+
+def _is_refusal(parts: list[str]) -> bool:
+    if parts[-1] == "negations" or (parts[-1] == "attending" and "negations" in parts):
+        return len(set(parts) - {"negations", "fillers"}) > 0
+    is_declined = parts[-1] == "declining" and "negations" not in parts
+    return is_declined and bool({"subjects", "auxiliaries"} & set(parts))
 
 
 def _shortened(token: Token, single: frozenset[str]) -> Token:
@@ -216,10 +278,18 @@ def _vocabulary(language: str, yes: tuple[str, ...], no: tuple[str, ...]) -> Voc
     if no:
         groups |= {"no": (), "denials": (), "refusals": no}
     polar = [tokens_of(word) for name in (*YES_GROUPS, *NO_GROUPS) for word in groups[name]]
-    places = {name: _listed(language, name) for name in ("after_denial", "greetings")}
-    opposites = Phrases({"opposites": _listed(language, "opposites")})
+    places = {name: _listed(language, name) for name in PLACES}
     single = frozenset(tokens[0].plain for tokens in polar if len(tokens) == 1)
-    return Vocabulary(Phrases(groups), Phrases(places), opposites, single)
+    own = section(language, "yes_no", YesNoWords) if language in LANGUAGES else None
+    return Vocabulary(
+        Phrases(groups),
+        Phrases(places),
+        Phrases({"opposites": _listed(language, "opposites")}),
+        Phrases({"reasons": _listed(language, "reasons")}),
+        Phrases({} if no else {name: _listed(language, name) for name in REFUSAL_PARTS}),
+        single,
+        {short: tokens_of(full) for short, full in own.abbreviations.items()} if own else {},
+    )
 
 
 @cache

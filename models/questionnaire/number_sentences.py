@@ -5,6 +5,7 @@ Any word that is not known leaves the number unread.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from models.questionnaire.numerals import (
     numbers_in,
     phrases,
 )
-from models.questionnaire.tokens import Clause, Phrases, Token, clauses_of, is_emoji
+from models.questionnaire.tokens import BREAKS, Clause, Phrases, Token, clauses_of, is_emoji
 
 NUMBER = "number"  # the kind of the token that stands for all numbers that are named
 HARMLESS = frozenset("*_~≈'-`")
@@ -27,6 +28,7 @@ UNITS = ("units", "distances", "moments")
 AROUND = ("lead", "about", "polite", "tail", "or_")
 LONGEST_CLOSING = 6  # words
 LONGEST_NAME = 2  # words
+DENIALS = frozenset(("no", "not", "nope", "nicht", "nein", "pas", "non", "niet", "nee", "nao"))
 PATIENCE = 5  # "5 min" may only ask for patience
 THOUSAND = 1000  # from here on, a multiplier alone with thanks is an idiom: "mil gracias"
 
@@ -40,6 +42,8 @@ class Frame(NamedTuple):
     because: tuple[str, ...] = ()
     out_of: tuple[str, ...] = ()  # between the number and the largest one that there could be
     largest: Decimal | None = None
+    stars: tuple[str, ...] = ()  # which make it certain that the number is the rating
+    part: tuple[str, ...] = ()  # behind the number: only a part is rated
     has_units: bool = True  # whether units can follow
 
 
@@ -53,21 +57,42 @@ def answered_numbers(
     found = numbers_in(text, language, _known_words(language, frame))
     if found is None:
         return ()
+    found = _without_articles(found, language, frame)
     if not found.expressions:
         return _without_number(found.tokens, language, is_whole)
+    is_explicit = _is_out_of(found, frame)
     tokens = _merged(found, language, frame)
     clauses = clauses_of(tokens)
     at = [index for index, clause in enumerate(clauses) if _number_at(clause) is not None]
     if len(at) != 1 or clauses[at[0]].is_question:
         return ()
     others = [*clauses[: at[0]], *clauses[at[0] + 1 :]]
-    is_answer = _is_known(clauses[at[0]].tokens, found.expressions, language, frame)
-    behind = clauses[at[0] + 1 :] if frame.because else []
-    is_answer = is_answer and all(
-        _is_courtesy(clause, language) or (clause in behind and _explains(clause, language))
+    is_answer = _is_known(
+        clauses[at[0]].tokens, found.expressions, language, frame, is_explicit
+    ) and all(
+        _is_courtesy(clause, language)
+        or (clause in clauses[at[0] + 1 :] and _explains(clause, language, frame))
         for clause in others
     )
     return [value for each in found.expressions for value in each.values] if is_answer else ()
+
+
+def _without_articles(found: NumberText, language: str, frame: Frame) -> NumberText:
+    """Without articles in a later clause than a number, as in "4, c'était une fête"."""
+    articles = section(language, "numbers", NumberWords).articles
+    counted = Phrases({"": [*frame.tail, *all_of(language, "units"), *all_of(language, "tail")]})
+    first, *others = found.expressions or [None]
+    kept = [
+        each
+        for each in others
+        if found.tokens[each.start].plain not in articles
+        or each.end > each.start + 1
+        or not any(token.spelled in BREAKS for token in found.tokens[first.end : each.start])
+        or each.end == len(found.tokens)
+        or found.tokens[each.end].kind != "word"
+        or counted.find(found.tokens, each.end)
+    ]
+    return replace(found, expressions=[first, *kept]) if first else found
 
 
 def _without_number(tokens: list[Token], language: str, is_whole: bool) -> Sequence[Decimal]:
@@ -143,7 +168,11 @@ def _number_at(clause: Clause) -> int | None:
 
 
 def _is_known(
-    tokens: list[Token], expressions: Sequence[Expression], language: str, frame: Frame
+    tokens: list[Token],
+    expressions: Sequence[Expression],
+    language: str,
+    frame: Frame,
+    is_explicit: bool,
 ) -> bool:
     """Whether all words beside the number leave it an answer."""
     at = [token.kind for token in tokens].index(NUMBER)
@@ -159,7 +188,7 @@ def _is_known(
         return False
     value = max(abs(value) for each in expressions for value in each.values)
     if tail is None:
-        if _says_why(behind, known, language, frame):
+        if _says_why(behind, known, language, frame, is_explicit):
             return True
         is_bare = any(each.is_bare for each in expressions)
         return value >= 2 and frame.has_units and not is_bare and _is_plural(behind, language)
@@ -179,8 +208,15 @@ def _known_words(language: str, frame: Frame) -> Phrases:
     return Phrases(listed)
 
 
-def _says_why(behind: list[Token], known: Phrases, language: str, frame: Frame) -> bool:
+def _says_why(
+    behind: list[Token], known: Phrases, language: str, frame: Frame, is_explicit: bool
+) -> bool:
     """Whether the number is followed by a reason for it, which leaves it as it is."""
+    stars = _only(frame.stars).find(behind, 0)
+    if is_explicit or stars:
+        reason = behind[stars[1] if stars else 0 :]
+        is_of_part = _only(frame.part).find(reason, 0) is not None
+        return not (is_of_part or _is_doubtful(reason, language) or _is_denial(reason, language))
     because = _only(frame.because)
     starts = [start for start in range(len(behind)) if because.find(behind, start)]
     return bool(
@@ -240,11 +276,24 @@ def _is_courtesy(clause: Clause, language: str) -> bool:
     return bool(phrases(language, "closings").find(words, 0)) and len(words) <= LONGEST_CLOSING
 
 
-def _explains(clause: Clause, language: str) -> bool:
+def _explains(clause: Clause, language: str, frame: Frame) -> bool:
     is_aside = clause.opening in ("(", "[")  # "1 (best)" says that the scale is another one
-    return not (is_aside or clause.is_question or _is_doubtful(clause.tokens, language))
+    if is_aside or clause.is_question or _is_doubtful(clause.tokens, language):
+        return False
+    if frame.because:
+        return not _is_denial(clause.tokens, language)
+    is_absence = _has(clause.tokens, phrases(language, "absences"))
+    return is_absence and not _has(clause.tokens, phrases(language, "additions", *UNITS[1:]))
+
+
+def _is_denial(tokens: list[Token], language: str) -> bool:
+    """Whether there is nothing but a denial, which makes a joke of what is before it."""
+    return len(tokens) <= 2 and all(token.plain in DENIALS for token in tokens[:1])
+
+
+def _has(tokens: list[Token], known: Phrases) -> bool:
+    return any(known.find(tokens, start) for start in range(len(tokens)))
 
 
 def _is_doubtful(tokens: list[Token], language: str) -> bool:
-    known = phrases(language, "doubts", "or_")
-    return any(known.find(tokens, start) for start in range(len(tokens)))
+    return _has(tokens, phrases(language, "doubts", "or_"))

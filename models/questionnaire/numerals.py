@@ -53,6 +53,8 @@ class NumberWords(Struct, frozen=True, forbid_unknown_fields=True):
     closings: tuple[str, ...] = ()  # how a clause begins that says goodbye
     questions: tuple[str, ...] = ()  # how a sentence begins that asks us something
     doubts: tuple[str, ...] = ()  # in an explanation: the number may not hold
+    absences: tuple[str, ...] = ()  # in an explanation: somebody does not come
+    additions: tuple[str, ...] = ()  # in an explanation: somebody else comes
     plural: str = ""  # ending of most nouns that can be counted
     not_plural: tuple[str, ...] = ()
     not_english: tuple[str, ...] = ()  # English phrases that mean something else here
