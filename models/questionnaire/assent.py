@@ -15,9 +15,10 @@ from models.questionnaire.tokens import (
     Token,
     clauses_of,
     tokens_of,
+    with_inquiries_apart,
 )
 
-LONGEST_NAME = 2  # words behind a greeting
+LONGEST_NAME = 2  # words behind a greeting, or a goodbye
 LONG_DRAWN = re.compile(r"(\w)\1{2,}")
 DOUBLED_END = re.compile(r"(\w)\1$")
 
@@ -40,11 +41,14 @@ class YesNoWords(Struct, frozen=True, forbid_unknown_fields=True):
     but: tuple[str, ...] = ()
     opposites: tuple[str, ...] = ()  # what takes back a yes behind "but"
     because: tuple[str, ...] = ()  # behind an answer, with any words
+    regrets: tuple[str, ...] = ()  # wishes that do not come true; nothing alone
     reasons: tuple[str, ...] = ()  # how a sentence begins that says why not, behind a refusal
     lead: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
     polite: tuple[str, ...] = ()
     greetings: tuple[str, ...] = ()  # which a name can follow
+    signoffs: tuple[str, ...] = ()  # before the guest's own name
+    inquiries: tuple[str, ...] = ()  # how a question begins that does not doubt the answer
     hails: tuple[str, ...] = ()  # greetings with a name, before the answer
     thanks_for: tuple[str, ...] = ()  # which any words can follow
     # The words of which refusals are put together: "we are not going to make it".
@@ -64,9 +68,9 @@ STRONG = {"yes", "no"}
 AROUND = {"lead", "tail", "polite"}
 # An earlier group precedes a later one that has the same phrase.
 GROUPS = ("yes", "perhaps_if", "assents", "no", "denials", "refusals", "hedges", "idioms", "wishes")
-GROUPS += ("but", "because", "lead", "tail", "polite")
+GROUPS += ("but", "because", "regrets", "lead", "tail", "polite")
 REFUSAL_PARTS = ("subjects", "auxiliaries", "negations", "attending", "declining", "fillers")
-PLACES = ("after_denial", "thanks_for", "hails", "greetings")
+PLACES = ("after_denial", "thanks_for", "hails", "greetings", "signoffs")
 WORD = "word"  # the group of what is in no other
 JOINING = frozenset("/+=#@&\\<>")  # marks that make something else of the words beside them
 
@@ -78,6 +82,7 @@ class Vocabulary(NamedTuple):
     places: Phrases  # what counts only at its place: after_denial, greetings, thanks_for
     opposites: Phrases
     reasons: Phrases
+    inquiries: Phrases
     refusal: Phrases  # the parts of refusals; none where the questionnaire has its own words
     single: frozenset[str]  # words for yes or no, without accents
     in_full: Mapping[str, list[Token]]  # abbreviations
@@ -111,6 +116,7 @@ def assent_of(
             for each in vocabulary.in_full.get(token.spelled, (token,))
         ]
     )
+    clauses = with_inquiries_apart(clauses, vocabulary.inquiries)
     questions = [_items(clause, vocabulary) for clause in clauses if clause.is_question]
     if any(_answers(items) for items in questions):
         return None
@@ -124,7 +130,7 @@ def assent_words(value: str, language: str) -> set[str]:
 
 
 def _decide(clauses: Sequence[list[Item]]) -> str | None:
-    value, is_wish, group = None, False, ""
+    value, group, before = None, "", set[str]()
     for items in clauses:
         if any(item.group == "hedges" for item in items):
             return None
@@ -132,16 +138,35 @@ def _decide(clauses: Sequence[list[Item]]) -> str | None:
             if not _leaves(value, items) or (group not in STRONG and _takes_back(value, items)):
                 return None
             continue
-        said = _without_courtesy(items)
-        if said and said[0].group == "wishes":
-            said, is_wish = _without_courtesy(said[1:]), True
+        said = _answer_in(items, before)
         if not said:
             continue
         group = said[0].group
-        value = "yes" if group in YES_GROUPS else "no" if group in NO_GROUPS else None
+        value = "yes" if group in YES_GROUPS else "no" if group in NO_GROUPS | {"because"} else None
         if value is None or not _holds(group, value, said[1:]):
             return None
-    return value or ("yes" if is_wish else None)
+    if "because" in before and value != "no":
+        return None
+    return value or ("yes" if "wishes" in before else None)
+
+
+def _answer_in(items: list[Item], before: set[str]) -> list[Item]:
+    """What a clause has of the answer; the groups of what only leads up to it go to `before`."""
+    said = _without_courtesy(items)
+    while said and said[0].group in ("wishes", "regrets"):
+        before.add(said[0].group)
+        said = _without_courtesy(said[1:])
+    if not said or said[0].group != "because" or not said[0].is_opposite:
+        return said
+    if before & {"wishes", "regrets"}:
+        return said  # "I'd love to, but I'm working"
+    before.add("because")  # "I have to work so I can't"
+    so = [
+        at
+        for at, item in enumerate(said)
+        if at and item.group in NO_GROUPS and said[at - 1].group == "lead"
+    ]
+    return said[so[0] :] if so else []
 
 
 def _takes_back(value: str, items: list[Item]) -> bool:
@@ -171,10 +196,14 @@ def _without_courtesy(items: list[Item]) -> list[Item]:
 
 def _holds(group: str, value: str, behind: list[Item]) -> bool:
     """Whether the clause that says a value means it, by what is behind that."""
-    if group in STRONG:
+    if group in STRONG | {"because"}:
         return _leaves(value, behind)
     same = (YES_GROUPS | {"idioms", "wishes"} if value == "yes" else NO_GROUPS) | AROUND
     for at, item in enumerate(behind):
+        if item.special == "signoffs" and _are_names(behind[at + 1 :]):
+            return True
+        if item.group == group == "refusals" and at == 0:
+            return False  # "I am not not coming"
         if item.is_reason and value == "no" and group == "refusals":
             return _leaves(value, behind[at:])
         if item.group == "because" and _takes_back(value, behind[at:]):
@@ -185,6 +214,10 @@ def _holds(group: str, value: str, behind: list[Item]) -> bool:
         if item.group not in same:
             return False
     return True
+
+
+def _are_names(items: list[Item]) -> bool:
+    return len(items) <= LONGEST_NAME and all(item.group == WORD for item in items)
 
 
 def _leaves(value: str, items: list[Item]) -> bool:
@@ -286,6 +319,7 @@ def _vocabulary(language: str, yes: tuple[str, ...], no: tuple[str, ...]) -> Voc
         Phrases(places),
         Phrases({"opposites": _listed(language, "opposites")}),
         Phrases({"reasons": _listed(language, "reasons")}),
+        Phrases({"inquiries": _listed(language, "inquiries")}),
         Phrases({} if no else {name: _listed(language, name) for name in REFUSAL_PARTS}),
         single,
         {short: tokens_of(full) for short, full in own.abbreviations.items()} if own else {},

@@ -19,13 +19,22 @@ from models.questionnaire.numerals import (
     numbers_in,
     phrases,
 )
-from models.questionnaire.tokens import BREAKS, Clause, Phrases, Token, clauses_of, is_emoji
+from models.questionnaire.tokens import (
+    BREAKS,
+    Clause,
+    Phrases,
+    Token,
+    clauses_of,
+    is_emoji,
+    with_inquiries_apart,
+)
 
 NUMBER = "number"  # the kind of the token that stands for all numbers that are named
 HARMLESS = frozenset("*_~≈'-`")
 AGAINST = frozenset("❌👎🤷🚫🤔⛔🙅")  # with a number beside them they are no certain answer
 UNITS = ("units", "distances", "moments")
 AROUND = ("lead", "about", "polite", "tail", "or_")
+NO_NAMES = ("doubts", "or_", "additions", *UNITS)
 LONGEST_CLOSING = 6  # words
 LONGEST_NAME = 2  # words
 DENIALS = frozenset(("no", "not", "nope", "nicht", "nein", "pas", "non", "niet", "nee", "nao"))
@@ -62,7 +71,7 @@ def answered_numbers(
         return _without_number(found.tokens, language, is_whole)
     is_explicit = _is_out_of(found, frame)
     tokens = _merged(found, language, frame)
-    clauses = clauses_of(tokens)
+    clauses = with_inquiries_apart(clauses_of(tokens), phrases(language, "inquiries"))
     at = [index for index, clause in enumerate(clauses) if _number_at(clause) is not None]
     if len(at) != 1 or clauses[at[0]].is_question:
         return ()
@@ -80,7 +89,7 @@ def answered_numbers(
 def _without_articles(found: NumberText, language: str, frame: Frame) -> NumberText:
     """Without articles in a later clause than a number, as in "4, c'était une fête"."""
     articles = section(language, "numbers", NumberWords).articles
-    counted = Phrases({"": [*frame.tail, *all_of(language, "units"), *all_of(language, "tail")]})
+    counted = _counted(language, frame)
     first, *others = found.expressions or [None]
     kept = [
         each
@@ -93,6 +102,12 @@ def _without_articles(found: NumberText, language: str, frame: Frame) -> NumberT
         or counted.find(found.tokens, each.end)
     ]
     return replace(found, expressions=[first, *kept]) if first else found
+
+
+@cache
+def _counted(language: str, frame: Frame) -> Phrases:
+    units = all_of(language, "units") if frame.has_units else []
+    return Phrases({"": [*frame.tail, *units, *all_of(language, "tail")]})
 
 
 def _without_number(tokens: list[Token], language: str, is_whole: bool) -> Sequence[Decimal]:
@@ -176,7 +191,7 @@ def _is_known(
 ) -> bool:
     """Whether all words beside the number leave it an answer."""
     at = [token.kind for token in tokens].index(NUMBER)
-    before, behind = tokens[:at], tokens[at + 1 :]
+    before, behind = tokens[:at], _without_name(tokens[at + 1 :], language)
     if (before and before[-1].spelled in "-") or (behind and _hangs(behind)):
         return False
     known = _known_words(language, frame)
@@ -196,6 +211,18 @@ def _is_known(
     is_patience = "moments" in tail and value <= PATIENCE
     is_idiom = "polite" in lead or ("polite" in tail and any(each.is_bare for each in expressions))
     return not (is_distance or is_patience or (is_idiom and value >= THOUSAND))
+
+
+def _without_name(behind: list[Token], language: str) -> list[Token]:
+    """Without the guest's name behind a goodbye, as in "4 people, love Anna"."""
+    words = [at for at, token in enumerate(behind) if token.kind == "word"]
+    known = phrases(language, "signoffs")
+    for at in words[:-1]:
+        found = known.find(behind, at)
+        name = behind[found[1] :] if found else []
+        if 0 < len(name) <= LONGEST_NAME and not _has(name, phrases(language, *NO_NAMES)):
+            return behind[:at]
+    return behind
 
 
 @cache
@@ -278,12 +305,17 @@ def _is_courtesy(clause: Clause, language: str) -> bool:
 
 def _explains(clause: Clause, language: str, frame: Frame) -> bool:
     is_aside = clause.opening in ("(", "[")  # "1 (best)" says that the scale is another one
-    if is_aside or clause.is_question or _is_doubtful(clause.tokens, language):
+    if is_aside or clause.is_question:
         return False
     if frame.because:
-        return not _is_denial(clause.tokens, language)
-    is_absence = _has(clause.tokens, phrases(language, "absences"))
-    return is_absence and not _has(clause.tokens, phrases(language, "additions", *UNITS[1:]))
+        is_doubtful = _is_doubtful(clause.tokens, language)
+        return not (is_doubtful or _is_denial(clause.tokens, language))
+    absences = phrases(language, "absences")
+    for at in range(len(clause.tokens)):
+        if found := absences.find(clause.tokens, at):
+            rest = clause.tokens[:at] + clause.tokens[found[1] :]
+            return not (_is_doubtful(rest, language) or _has(rest, phrases(language, "additions")))
+    return False
 
 
 def _is_denial(tokens: list[Token], language: str) -> bool:

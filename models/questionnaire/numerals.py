@@ -25,7 +25,7 @@ KEYCAP = "\u20e3"
 THOUSAND = 1000
 # With a full stop that ends no sentence.
 ABBREVIATION = re.compile(
-    r"(?i)\b((?:mio|mrd|tsd|mln|mld|ca|circa|approx|aprox|env|ung|pers|stk|incl|inkl|yrs|jr)\b)\."
+    r"(?i)\b((?:mio|mrd|tsd|mln|mld|ca|circa|approx|aprox|env|ung|pers|stk|incl|inkl|evtl|vllt|yrs|jr)\b)\."
 )
 
 
@@ -50,6 +50,8 @@ class NumberWords(Struct, frozen=True, forbid_unknown_fields=True):
     tail: tuple[str, ...] = ()  # behind a number
     greetings: tuple[str, ...] = ()  # which a name can follow
     polite: tuple[str, ...] = ()
+    signoffs: tuple[str, ...] = ()  # before the guest's own name
+    inquiries: tuple[str, ...] = ()  # how a question begins that does not doubt the number
     closings: tuple[str, ...] = ()  # how a clause begins that says goodbye
     questions: tuple[str, ...] = ()  # how a sentence begins that asks us something
     doubts: tuple[str, ...] = ()  # in an explanation: the number may not hold
