@@ -20,7 +20,6 @@ from models.questionnaire.numerals import (
     phrases,
 )
 from models.questionnaire.tokens import (
-    BREAKS,
     Clause,
     Phrases,
     Token,
@@ -87,7 +86,9 @@ def answered_numbers(
 
 
 def _without_articles(found: NumberText, language: str, frame: Frame) -> NumberText:
-    """Without articles in a later clause than a number, as in "4, c'était une fête"."""
+    """Without articles in an explanation, as in "4, c'était une fête"."""
+    if not frame.because:
+        return found
     articles = section(language, "numbers", NumberWords).articles
     counted = _counted(language, frame)
     first, *others = found.expressions or [None]
@@ -96,7 +97,6 @@ def _without_articles(found: NumberText, language: str, frame: Frame) -> NumberT
         for each in others
         if found.tokens[each.start].plain not in articles
         or each.end > each.start + 1
-        or not any(token.spelled in BREAKS for token in found.tokens[first.end : each.start])
         or each.end == len(found.tokens)
         or found.tokens[each.end].kind != "word"
         or counted.find(found.tokens, each.end)
@@ -194,6 +194,8 @@ def _is_known(
     before, behind = tokens[:at], _without_name(tokens[at + 1 :], language)
     if (before and before[-1].spelled in "-") or (behind and _hangs(behind)):
         return False
+    if behind and behind[0].spelled == "x":
+        return False  # a kiss, or "times"
     known = _known_words(language, frame)
     lead, tail = _groups(before, known), _groups(behind, known)
     if tail and "or_" in tail:

@@ -109,7 +109,7 @@ def numbers_in(text: str, language: str, around: Phrases) -> NumberText | None:
     expressions, at = [], 0
     while at < len(tokens):
         phrase = around.find(tokens, at)
-        if phrase and phrase[0] in ("lead", "about", "units") and phrase[1] > at + 1:
+        if phrase and phrase[0] in ("lead", "about", "units", "polite") and phrase[1] > at + 1:
             at = phrase[1]
             continue
         found = _expression(tokens, at, language)
