@@ -51,6 +51,7 @@ class Frame(NamedTuple):
     out_of: tuple[str, ...] = ()  # between the number and the largest one that there could be
     largest: Decimal | None = None
     stars: tuple[str, ...] = ()  # which make it certain that the number is the rating
+    praise: tuple[str, ...] = ()  # with more words
     part: tuple[str, ...] = ()  # behind the number: only a part is rated
     has_units: bool = True  # whether units can follow
 
@@ -194,7 +195,7 @@ def _is_known(
     before, behind = tokens[:at], _without_name(tokens[at + 1 :], language)
     if (before and before[-1].spelled in "-") or (behind and _hangs(behind)):
         return False
-    if behind and behind[0].spelled == "x":
+    if frame.has_units and behind and behind[0].spelled == "x":
         return False  # a kiss, or "times"
     known = _known_words(language, frame)
     lead, tail = _groups(before, known), _groups(behind, known)
@@ -242,7 +243,7 @@ def _says_why(
 ) -> bool:
     """Whether the number is followed by a reason for it, which leaves it as it is."""
     stars = _only(frame.stars).find(behind, 0)
-    if is_explicit or stars:
+    if is_explicit or stars or _only(frame.praise).find(behind, 0):
         reason = behind[stars[1] if stars else 0 :]
         is_of_part = _only(frame.part).find(reason, 0) is not None
         return not (is_of_part or _is_doubtful(reason, language) or _is_denial(reason, language))

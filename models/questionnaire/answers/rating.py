@@ -149,6 +149,7 @@ def _frame(language: str, largest: float) -> Frame:
         lead=_listed(language, "lead"),
         tail=(*_listed(language, "tail"), *stars),
         stars=stars,
+        praise=_listed(language, "praise"),
         part=_listed(language, "part"),
         because=_listed(language, "because"),
         out_of=tuple(out_of),
