@@ -1,11 +1,11 @@
 """Whether a text says yes or no, and does not take it back."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from models.questionnaire.languages import ENGLISH, LANGUAGES, section
 from models.questionnaire.tokens import (
@@ -15,9 +15,11 @@ from models.questionnaire.tokens import (
     Token,
     clauses_of,
     tokens_of,
+    with_inquiries_apart,
 )
 
-LONGEST_NAME = 2  # words behind a greeting
+LONGEST_REFUSAL = 12  # parts
+LONGEST_NAME = 2  # words behind a greeting, or a goodbye
 LONG_DRAWN = re.compile(r"(\w)\1{2,}")
 DOUBLED_END = re.compile(r"(\w)\1$")
 
@@ -39,21 +41,42 @@ class YesNoWords(Struct, frozen=True, forbid_unknown_fields=True):
     hedges: tuple[str, ...] = ()  # conditions and doubts
     but: tuple[str, ...] = ()
     opposites: tuple[str, ...] = ()  # what takes back a yes behind "but"
-    because: tuple[str, ...] = ()  # behind a refusal, with any words
+    because: tuple[str, ...] = ()  # behind an answer, with any words
+    firsts: tuple[str, ...] = ()  # how a reason begins where no verb can stand: "I can't I'm ill"
+    totals: tuple[str, ...] = ()  # "we can't all come" is no refusal
+    regrets: tuple[str, ...] = ()  # wishes that do not come true; nothing alone
+    excuses: tuple[str, ...] = ()  # reasons why not, behind a refusal, or in the place of one
+    reasons: tuple[str, ...] = ()  # how a sentence begins that says why not, behind a refusal
     lead: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
     polite: tuple[str, ...] = ()
     greetings: tuple[str, ...] = ()  # which a name can follow
+    signoffs: tuple[str, ...] = ()  # before the guest's own name
+    inquiries: tuple[str, ...] = ()  # how a question begins that does not doubt the answer
+    hails: tuple[str, ...] = ()  # greetings with a name, before the answer
+    thanks_for: tuple[str, ...] = ()  # which any words can follow
+    # The words of which refusals are put together: "we are not going to make it".
+    subjects: tuple[str, ...] = ()
+    auxiliaries: tuple[str, ...] = ()
+    negations: tuple[str, ...] = ()
+    attending: tuple[str, ...] = ()
+    declining: tuple[str, ...] = ()
+    fillers: tuple[str, ...] = ()
+    abbreviations: dict[str, str] = field(default_factory=dict)  # of texting, in full
     not_english: tuple[str, ...] = ()  # English words for yes or no that mean something else here
 
 
 YES_GROUPS = {"yes", "assents", "perhaps_if"}
 NO_GROUPS = {"no", "denials", "refusals"}
 STRONG = {"yes", "no"}
+PLAIN = STRONG | {"denials"}
+EXPLAINING = {"because", "excuses"}
 AROUND = {"lead", "tail", "polite"}
 # An earlier group precedes a later one that has the same phrase.
 GROUPS = ("yes", "perhaps_if", "assents", "no", "denials", "refusals", "hedges", "idioms", "wishes")
-GROUPS += ("but", "because", "lead", "tail", "polite")
+GROUPS += ("but", "because", "excuses", "regrets", "lead", "tail", "polite")
+REFUSAL_PARTS = ("subjects", "auxiliaries", "negations", "attending", "declining", "fillers")
+PLACES = ("after_denial", "thanks_for", "hails", "greetings", "signoffs", "totals")
 WORD = "word"  # the group of what is in no other
 JOINING = frozenset("/+=#@&\\<>")  # marks that make something else of the words beside them
 
@@ -62,9 +85,14 @@ class Vocabulary(NamedTuple):
     """The phrases of a language, and English ones, ready to be found."""
 
     known: Phrases  # in the groups that are listed above
-    places: Phrases  # what counts only at its place: after_denial, greetings
+    places: Phrases  # what counts only at its place: after_denial, greetings, thanks_for
     opposites: Phrases
+    reasons: Phrases
+    firsts: Phrases
+    inquiries: Phrases
+    refusal: Phrases  # the parts of refusals; none where the questionnaire has its own words
     single: frozenset[str]  # words for yes or no, without accents
+    in_full: Mapping[str, list[Token]]  # abbreviations
 
 
 class Item(NamedTuple):
@@ -74,6 +102,9 @@ class Item(NamedTuple):
     length: int
     special: str  # the group of `places` that it begins with, or ""
     is_opposite: bool  # whether one of its words takes back a yes behind "but"
+    is_reason: bool  # whether words begin with it that say why not
+    is_first: bool  # whether they also do right behind a denial, as in "I can't I'm ill"
+    is_bare: bool  # whether it ends with a denial, so that a verb can follow
 
 
 def assent_of(
@@ -87,7 +118,14 @@ def assent_of(
     if len(tokens) > MAX_TOKENS:
         return None
     vocabulary = _vocabulary(language, yes, no)
-    clauses = clauses_of([_shortened(token, vocabulary.single) for token in tokens])
+    clauses = clauses_of(
+        [
+            _shortened(each, vocabulary.single)
+            for token in tokens
+            for each in vocabulary.in_full.get(token.spelled, (token,))
+        ]
+    )
+    clauses = with_inquiries_apart(clauses, vocabulary.inquiries)
     questions = [_items(clause, vocabulary) for clause in clauses if clause.is_question]
     if any(_answers(items) for items in questions):
         return None
@@ -101,7 +139,7 @@ def assent_words(value: str, language: str) -> set[str]:
 
 
 def _decide(clauses: Sequence[list[Item]]) -> str | None:
-    value, is_wish, group = None, False, ""
+    value, group, before = None, "", set[str]()
     for items in clauses:
         if any(item.group == "hedges" for item in items):
             return None
@@ -109,41 +147,75 @@ def _decide(clauses: Sequence[list[Item]]) -> str | None:
             if not _leaves(value, items) or (group not in STRONG and _takes_back(value, items)):
                 return None
             continue
-        said = _without_courtesy(items)
-        if said and said[0].group == "wishes":
-            said, is_wish = _without_courtesy(said[1:]), True
+        said = _answer_in(items, before)
         if not said:
             continue
         group = said[0].group
-        value = "yes" if group in YES_GROUPS else "no" if group in NO_GROUPS else None
-        if value is None or not _holds(group, value, said[1:]):
+        value = "yes" if group in YES_GROUPS else "no" if group in NO_GROUPS | {"excuses"} else None
+        if value is None or not _holds(said[0], value, said[1:]):
             return None
-    return value or ("yes" if is_wish else None)
+    if "excuses" in before and value != "no":
+        return None
+    return value or ("yes" if "wishes" in before else None)
+
+
+def _answer_in(items: list[Item], before: set[str]) -> list[Item]:
+    """What a clause has of the answer; the groups of what only leads up to it go to `before`."""
+    said = _without_courtesy(items)
+    while said and said[0].group in ("wishes", "regrets"):
+        before.add(said[0].group)
+        said = _without_courtesy(said[1:])
+    if not said or said[0].group != "excuses":
+        return said
+    if before & {"wishes", "regrets"}:
+        return said  # "I'd love to, but I'm working"
+    before.add("excuses")  # "I have to work so I can't"
+    so = [
+        at
+        for at, item in enumerate(said)
+        if at and item.group in NO_GROUPS and said[at - 1].group == "lead"
+    ]
+    return said[so[0] :] if so else []
 
 
 def _takes_back(value: str, items: list[Item]) -> bool:
     """Whether a later clause denies what was only agreed to: "okay, it is not possible"."""
-    return value == "yes" and any(item.is_opposite and item.group == WORD for item in items)
+    return value == "yes" and any(
+        item.is_opposite and item.group in (WORD, "excuses") for item in items
+    )
 
 
 def _without_courtesy(items: list[Item]) -> list[Item]:
     """What is behind words of courtesy; nothing is behind a greeting with a name."""
-    names = [item.group for item in items[1:]]
-    if items and items[0].special == "greetings" and names in ([WORD], [WORD] * LONGEST_NAME):
+    groups = [item.group for item in items]
+    opening = items[0].special if items else ""
+    if opening in ("greetings", "hails") and groups[1:] and _are_names(items[1:]):
         return []
+    # "Hi Mat yes"; of "hi, Mat can't come" that is not certain
+    if opening == "hails" and groups[1:2] == [WORD] and {*groups[2:3]} & PLAIN:
+        return items[2:]
     start = 0
-    while start < len(items) and items[start].group in AROUND | {"but"}:
+    while start < len(items) and groups[start] in AROUND | {"but"}:
+        is_thanks = items[start].special == "thanks_for"
         start += 1
+        while is_thanks and start < len(items) and groups[start] == WORD:
+            start += 1
     return items[start:]
 
 
-def _holds(group: str, value: str, behind: list[Item]) -> bool:
+def _holds(answer: Item, value: str, behind: list[Item]) -> bool:
     """Whether the clause that says a value means it, by what is behind that."""
-    if group in STRONG:
+    if answer.group in STRONG | {"excuses"}:
         return _leaves(value, behind)
+    if answer.group == "refusals" and behind and not _is_whole(answer, behind[0]):
+        return False
     same = (YES_GROUPS | {"idioms", "wishes"} if value == "yes" else NO_GROUPS) | AROUND
     for at, item in enumerate(behind):
-        is_proof = group == "denials" and item.special == "after_denial"
+        if item.special == "signoffs" and _are_names(behind[at + 1 :]):
+            return True
+        if answer.group == "refusals" and (item.is_reason or item.group == "excuses"):
+            return _leaves(value, behind[at:])
+        is_proof = answer.group == "denials" and item.special == "after_denial"
         if is_proof or item.group in STRONG | {"but", "because"}:
             return _leaves(value, behind[at:])
         if item.group not in same:
@@ -151,9 +223,23 @@ def _holds(group: str, value: str, behind: list[Item]) -> bool:
     return True
 
 
+def _is_whole(refusal: Item, behind: Item) -> bool:
+    """Whether a refusal is one, and not half of "not all of us", or "I'm not ill"."""
+    is_denied = behind.group in ("refusals", "no") or behind.special == "totals"
+    # "We can't we are away"
+    may_follow = behind.is_first or not (behind.is_reason or behind.group == "excuses")
+    return not is_denied and (may_follow or not refusal.is_bare)
+
+
+def _are_names(items: list[Item]) -> bool:
+    return len(items) <= LONGEST_NAME and all(item.group == WORD for item in items)
+
+
 def _leaves(value: str, items: list[Item]) -> bool:
     """Whether more words leave a value as it is."""
     groups = [item.group for item in items]
+    if value == "yes" and groups[:1] == ["denials"] and [*groups[1:]] == [WORD]:
+        return items[1].special != "after_denial"  # "yes, no allergies"
     others = NO_GROUPS if value == "yes" else YES_GROUPS
     for at, item in enumerate(items):
         is_first = at == 0 or groups[at - 1] in AROUND | {"but"}
@@ -174,7 +260,7 @@ def _survives_but(value: str, behind: list[Item]) -> bool:
         return False  # an unfinished sentence
     if value == "yes":
         return not any(item.is_opposite for item in behind)
-    return all(item.group in AROUND | NO_GROUPS | {"because", "wishes"} for item in behind)
+    return all(item.group in AROUND | NO_GROUPS | EXPLAINING | {"wishes"} for item in behind)
 
 
 def _answers(items: list[Item]) -> bool:
@@ -188,13 +274,44 @@ def _items(clause: Clause, vocabulary: Vocabulary) -> list[Item]:
     items, at = [], 0
     while at < len(clause.tokens):
         group, end = vocabulary.known.find(clause.tokens, at) or (WORD, at + 1)
+        refusal_end = _refusal_end(clause.tokens, at, vocabulary.refusal)
+        if refusal_end > end:
+            group, end = "refusals", refusal_end
         special, _ = vocabulary.places.find(clause.tokens, at) or ("", at)
         token = clause.tokens[at]
         if group != WORD or token.kind != "mark" or token.spelled in JOINING:
             opposites = [vocabulary.opposites.find(clause.tokens, word) for word in range(at, end)]
-            items.append(Item(group, end - at, special, any(opposites)))
+            is_reason = vocabulary.reasons.find(clause.tokens, at) is not None
+            is_first = vocabulary.firsts.find(clause.tokens, at) is not None
+            is_bare = vocabulary.refusal.find(clause.tokens, end - 1) == ("negations", end)
+            items.append(
+                Item(group, end - at, special, any(opposites), is_reason, is_first, is_bare)
+            )
         at = end
     return items
+
+
+def _refusal_end(tokens: list[Token], start: int, refusal: Phrases) -> int:
+    """Where a refusal ends that begins at `start` and is put together of its parts; or `start`."""
+    parts: list[str] = []
+    at = end = start
+    while len(parts) < LONGEST_REFUSAL and (found := refusal.find(tokens, at)):
+        if found[0] == "subjects" and "subjects" in parts:
+            break
+        parts.append(found[0])
+        if parts.count("negations") + parts.count("declining") > 1:
+            return start  # "I can't not come"
+        at = found[1]
+        if _is_refusal(parts):
+            end = at
+    return end
+
+
+def _is_refusal(parts: list[str]) -> bool:
+    if parts[-1] == "negations" or (parts[-1] == "attending" and "negations" in parts):
+        return len(set(parts) - {"negations", "fillers"}) > 0
+    is_declined = parts[-1] == "declining" and "negations" not in parts
+    return is_declined and bool({"subjects", "auxiliaries"} & set(parts))
 
 
 def _shortened(token: Token, single: frozenset[str]) -> Token:
@@ -211,15 +328,26 @@ def _shortened(token: Token, single: frozenset[str]) -> Token:
 @lru_cache(maxsize=64)
 def _vocabulary(language: str, yes: tuple[str, ...], no: tuple[str, ...]) -> Vocabulary:
     groups = {name: _listed(language, name) for name in GROUPS}
+    groups["tail"] += _listed(language, "fillers")
     if yes:
         groups |= {"yes": (), "perhaps_if": (), "wishes": (), "assents": yes}
     if no:
         groups |= {"no": (), "denials": (), "refusals": no}
     polar = [tokens_of(word) for name in (*YES_GROUPS, *NO_GROUPS) for word in groups[name]]
-    places = {name: _listed(language, name) for name in ("after_denial", "greetings")}
-    opposites = Phrases({"opposites": _listed(language, "opposites")})
+    places = {name: _listed(language, name) for name in PLACES}
     single = frozenset(tokens[0].plain for tokens in polar if len(tokens) == 1)
-    return Vocabulary(Phrases(groups), Phrases(places), opposites, single)
+    own = section(language, "yes_no", YesNoWords) if language in LANGUAGES else None
+    return Vocabulary(
+        Phrases(groups),
+        Phrases(places),
+        Phrases({"opposites": _listed(language, "opposites")}),
+        Phrases({"reasons": _listed(language, "reasons")}),
+        Phrases({"firsts": _listed(language, "firsts")}),
+        Phrases({"inquiries": _listed(language, "inquiries")}),
+        Phrases({} if no else {name: _listed(language, name) for name in REFUSAL_PARTS}),
+        single,
+        {short: tokens_of(full) for short, full in own.abbreviations.items()} if own else {},
+    )
 
 
 @cache

@@ -5,6 +5,7 @@ Any word that is not known leaves the number unread.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
@@ -18,15 +19,24 @@ from models.questionnaire.numerals import (
     numbers_in,
     phrases,
 )
-from models.questionnaire.tokens import Clause, Phrases, Token, clauses_of, is_emoji
+from models.questionnaire.tokens import (
+    Clause,
+    Phrases,
+    Token,
+    clauses_of,
+    is_emoji,
+    with_inquiries_apart,
+)
 
 NUMBER = "number"  # the kind of the token that stands for all numbers that are named
 HARMLESS = frozenset("*_~≈'-`")
 AGAINST = frozenset("❌👎🤷🚫🤔⛔🙅")  # with a number beside them they are no certain answer
 UNITS = ("units", "distances", "moments")
 AROUND = ("lead", "about", "polite", "tail", "or_")
+NO_NAMES = ("doubts", "or_", "additions", *UNITS)
 LONGEST_CLOSING = 6  # words
 LONGEST_NAME = 2  # words
+DENIALS = frozenset(("no", "not", "nope", "nicht", "nein", "pas", "non", "niet", "nee", "nao"))
 PATIENCE = 5  # "5 min" may only ask for patience
 THOUSAND = 1000  # from here on, a multiplier alone with thanks is an idiom: "mil gracias"
 
@@ -40,6 +50,9 @@ class Frame(NamedTuple):
     because: tuple[str, ...] = ()
     out_of: tuple[str, ...] = ()  # between the number and the largest one that there could be
     largest: Decimal | None = None
+    stars: tuple[str, ...] = ()  # which make it certain that the number is the rating
+    praise: tuple[str, ...] = ()  # with more words
+    part: tuple[str, ...] = ()  # behind the number: only a part is rated
     has_units: bool = True  # whether units can follow
 
 
@@ -53,21 +66,49 @@ def answered_numbers(
     found = numbers_in(text, language, _known_words(language, frame))
     if found is None:
         return ()
+    found = _without_articles(found, language, frame)
     if not found.expressions:
         return _without_number(found.tokens, language, is_whole)
+    is_explicit = _is_out_of(found, frame)
     tokens = _merged(found, language, frame)
-    clauses = clauses_of(tokens)
+    clauses = with_inquiries_apart(clauses_of(tokens), phrases(language, "inquiries"))
     at = [index for index, clause in enumerate(clauses) if _number_at(clause) is not None]
     if len(at) != 1 or clauses[at[0]].is_question:
         return ()
     others = [*clauses[: at[0]], *clauses[at[0] + 1 :]]
-    is_answer = _is_known(clauses[at[0]].tokens, found.expressions, language, frame)
-    behind = clauses[at[0] + 1 :] if frame.because else []
-    is_answer = is_answer and all(
-        _is_courtesy(clause, language) or (clause in behind and _explains(clause, language))
+    is_answer = _is_known(
+        clauses[at[0]].tokens, found.expressions, language, frame, is_explicit
+    ) and all(
+        _is_courtesy(clause, language)
+        or (clause in clauses[at[0] + 1 :] and _explains(clause, language, frame))
         for clause in others
     )
     return [value for each in found.expressions for value in each.values] if is_answer else ()
+
+
+def _without_articles(found: NumberText, language: str, frame: Frame) -> NumberText:
+    """Without articles in an explanation, as in "4, c'était une fête"."""
+    if not frame.because:
+        return found
+    articles = section(language, "numbers", NumberWords).articles
+    counted = _counted(language, frame)
+    first, *others = found.expressions or [None]
+    kept = [
+        each
+        for each in others
+        if found.tokens[each.start].plain not in articles
+        or each.end > each.start + 1
+        or each.end == len(found.tokens)
+        or found.tokens[each.end].kind != "word"
+        or counted.find(found.tokens, each.end)
+    ]
+    return replace(found, expressions=[first, *kept]) if first else found
+
+
+@cache
+def _counted(language: str, frame: Frame) -> Phrases:
+    units = all_of(language, "units") if frame.has_units else []
+    return Phrases({"": [*frame.tail, *units, *all_of(language, "tail")]})
 
 
 def _without_number(tokens: list[Token], language: str, is_whole: bool) -> Sequence[Decimal]:
@@ -143,13 +184,19 @@ def _number_at(clause: Clause) -> int | None:
 
 
 def _is_known(
-    tokens: list[Token], expressions: Sequence[Expression], language: str, frame: Frame
+    tokens: list[Token],
+    expressions: Sequence[Expression],
+    language: str,
+    frame: Frame,
+    is_explicit: bool,
 ) -> bool:
     """Whether all words beside the number leave it an answer."""
     at = [token.kind for token in tokens].index(NUMBER)
-    before, behind = tokens[:at], tokens[at + 1 :]
+    before, behind = tokens[:at], _without_name(tokens[at + 1 :], language)
     if (before and before[-1].spelled in "-") or (behind and _hangs(behind)):
         return False
+    if frame.has_units and behind and behind[0].spelled == "x":
+        return False  # a kiss, or "times"
     known = _known_words(language, frame)
     lead, tail = _groups(before, known), _groups(behind, known)
     if tail and "or_" in tail:
@@ -159,7 +206,7 @@ def _is_known(
         return False
     value = max(abs(value) for each in expressions for value in each.values)
     if tail is None:
-        if _says_why(behind, known, language, frame):
+        if _says_why(behind, known, language, frame, is_explicit):
             return True
         is_bare = any(each.is_bare for each in expressions)
         return value >= 2 and frame.has_units and not is_bare and _is_plural(behind, language)
@@ -167,6 +214,18 @@ def _is_known(
     is_patience = "moments" in tail and value <= PATIENCE
     is_idiom = "polite" in lead or ("polite" in tail and any(each.is_bare for each in expressions))
     return not (is_distance or is_patience or (is_idiom and value >= THOUSAND))
+
+
+def _without_name(behind: list[Token], language: str) -> list[Token]:
+    """Without the guest's name behind a goodbye, as in "4 people, love Anna"."""
+    words = [at for at, token in enumerate(behind) if token.kind == "word"]
+    known = phrases(language, "signoffs")
+    for at in words[:-1]:
+        found = known.find(behind, at)
+        name = behind[found[1] :] if found else []
+        if 0 < len(name) <= LONGEST_NAME and not _has(name, phrases(language, *NO_NAMES)):
+            return behind[:at]
+    return behind
 
 
 @cache
@@ -179,8 +238,15 @@ def _known_words(language: str, frame: Frame) -> Phrases:
     return Phrases(listed)
 
 
-def _says_why(behind: list[Token], known: Phrases, language: str, frame: Frame) -> bool:
+def _says_why(
+    behind: list[Token], known: Phrases, language: str, frame: Frame, is_explicit: bool
+) -> bool:
     """Whether the number is followed by a reason for it, which leaves it as it is."""
+    stars = _only(frame.stars).find(behind, 0)
+    if is_explicit or stars or _only(frame.praise).find(behind, 0):
+        reason = behind[stars[1] if stars else 0 :]
+        is_of_part = _only(frame.part).find(reason, 0) is not None
+        return not (is_of_part or _is_doubtful(reason, language) or _is_denial(reason, language))
     because = _only(frame.because)
     starts = [start for start in range(len(behind)) if because.find(behind, start)]
     return bool(
@@ -240,11 +306,29 @@ def _is_courtesy(clause: Clause, language: str) -> bool:
     return bool(phrases(language, "closings").find(words, 0)) and len(words) <= LONGEST_CLOSING
 
 
-def _explains(clause: Clause, language: str) -> bool:
+def _explains(clause: Clause, language: str, frame: Frame) -> bool:
     is_aside = clause.opening in ("(", "[")  # "1 (best)" says that the scale is another one
-    return not (is_aside or clause.is_question or _is_doubtful(clause.tokens, language))
+    if is_aside or clause.is_question:
+        return False
+    if frame.because:
+        is_doubtful = _is_doubtful(clause.tokens, language)
+        return not (is_doubtful or _is_denial(clause.tokens, language))
+    absences = phrases(language, "absences")
+    for at in range(len(clause.tokens)):
+        if found := absences.find(clause.tokens, at):
+            rest = clause.tokens[:at] + clause.tokens[found[1] :]
+            return not (_is_doubtful(rest, language) or _has(rest, phrases(language, "additions")))
+    return False
+
+
+def _is_denial(tokens: list[Token], language: str) -> bool:
+    """Whether there is nothing but a denial, which makes a joke of what is before it."""
+    return len(tokens) <= 2 and all(token.plain in DENIALS for token in tokens[:1])
+
+
+def _has(tokens: list[Token], known: Phrases) -> bool:
+    return any(known.find(tokens, start) for start in range(len(tokens)))
 
 
 def _is_doubtful(tokens: list[Token], language: str) -> bool:
-    known = phrases(language, "doubts", "or_")
-    return any(known.find(tokens, start) for start in range(len(tokens)))
+    return _has(tokens, phrases(language, "doubts", "or_"))

@@ -25,7 +25,7 @@ KEYCAP = "\u20e3"
 THOUSAND = 1000
 # With a full stop that ends no sentence.
 ABBREVIATION = re.compile(
-    r"(?i)\b((?:mio|mrd|tsd|mln|mld|ca|circa|approx|aprox|env|ung|pers|stk|incl|inkl|yrs|jr)\b)\."
+    r"(?i)\b((?:mio|mrd|tsd|mln|mld|ca|circa|approx|aprox|env|ung|pers|stk|incl|inkl|evtl|vllt|yrs|jr)\b)\."
 )
 
 
@@ -50,9 +50,13 @@ class NumberWords(Struct, frozen=True, forbid_unknown_fields=True):
     tail: tuple[str, ...] = ()  # behind a number
     greetings: tuple[str, ...] = ()  # which a name can follow
     polite: tuple[str, ...] = ()
+    signoffs: tuple[str, ...] = ()  # before the guest's own name
+    inquiries: tuple[str, ...] = ()  # how a question begins that does not doubt the number
     closings: tuple[str, ...] = ()  # how a clause begins that says goodbye
     questions: tuple[str, ...] = ()  # how a sentence begins that asks us something
     doubts: tuple[str, ...] = ()  # in an explanation: the number may not hold
+    absences: tuple[str, ...] = ()  # in an explanation: somebody does not come
+    additions: tuple[str, ...] = ()  # in an explanation: somebody else comes
     plural: str = ""  # ending of most nouns that can be counted
     not_plural: tuple[str, ...] = ()
     not_english: tuple[str, ...] = ()  # English phrases that mean something else here
@@ -105,7 +109,7 @@ def numbers_in(text: str, language: str, around: Phrases) -> NumberText | None:
     expressions, at = [], 0
     while at < len(tokens):
         phrase = around.find(tokens, at)
-        if phrase and phrase[0] in ("lead", "about", "units") and phrase[1] > at + 1:
+        if phrase and phrase[0] in ("lead", "about", "units", "polite") and phrase[1] > at + 1:
             at = phrase[1]
             continue
         found = _expression(tokens, at, language)

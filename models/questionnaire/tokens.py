@@ -75,6 +75,23 @@ def clauses_of(tokens: Sequence[Token]) -> list[Clause]:
     return [clause for clause in (*clauses, *sentence) if clause.tokens]
 
 
+def with_inquiries_apart(clauses: Sequence[Clause], inquiries: "Phrases") -> list[Clause]:
+    """The clauses; in "yes, what time?" only the one that inquires is a question.
+
+    `inquiries` are the words that such a clause begins with, with more words behind them.
+    """
+    apart, is_apart = [], False
+    for clause in reversed(clauses):
+        if clause.is_question:
+            inquires = len(clause.tokens) > 1 and inquiries.find(clause.tokens, 0) is not None
+            kept = clause._replace(is_question=False) if is_apart and not inquires else clause
+        else:
+            inquires, kept = False, clause
+        apart.append(kept)
+        is_apart = (is_apart or inquires) and clause.opening not in ENDS
+    return apart[::-1]
+
+
 def is_emoji(token: Token) -> bool:
     """Whether a token is a picture that says nothing by itself."""
     return token.kind == "mark" and unicodedata.category(token.spelled) in ("So", "Sk", "Cn", "Me")

@@ -40,6 +40,7 @@ class RatingWords(Struct, frozen=True, forbid_unknown_fields=True):
     lead: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
     because: tuple[str, ...] = ()  # before a reason
+    part: tuple[str, ...] = ()  # behind a rating: it is only for what is named next
     praise: tuple[str, ...] = ()  # with the lowest rating: the guest may take it for the best
 
 
@@ -147,6 +148,9 @@ def _frame(language: str, largest: float) -> Frame:
     return Frame(
         lead=_listed(language, "lead"),
         tail=(*_listed(language, "tail"), *stars),
+        stars=stars,
+        praise=_listed(language, "praise"),
+        part=_listed(language, "part"),
         because=_listed(language, "because"),
         out_of=tuple(out_of),
         largest=Decimal(str(largest)),
