@@ -13,7 +13,7 @@ GROUPED = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{3})+")
 DECIMAL = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{1,9})?")
 CLOCK = re.compile(r"([0-9]{1,2})\.([0-9]{2})")
 BOUNDS = ("above", "at_least", "below", "at_most")
-UNITS = ("counting", "hours")
+UNITS = ("counting", "units", "hours")
 
 
 class Interval(NamedTuple):
@@ -95,7 +95,7 @@ def _number(tokens: Sequence[Token], at: int, words: Vocabulary) -> tuple[float,
         return found.number, found.size
     if words.find(tokens, at, ("articles",)) and at + 1 < len(tokens):
         # "A person", "a dozen"; alone it may be a letter.
-        if found := words.find(tokens, at + 1, ("counting", "numbers")):
+        if found := words.find(tokens, at + 1, ("counting", "units", "numbers")):
             return (found.number, 1 + found.size) if found.role == "numbers" else (1, 1)
     return None
 

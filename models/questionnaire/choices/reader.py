@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from models.questionnaire.choices.all_of import find_all, whole_number
 from models.questionnaire.choices.amounts import (
     Interval,
     Measured,
@@ -16,9 +17,10 @@ from models.questionnaire.choices.amounts import (
     labels_with,
     measure,
 )
+from models.questionnaire.choices.asides import is_harmless_reason, measure_own_name
 from models.questionnaire.choices.meaning import MAX_READINGS, Choices, combine
 from models.questionnaire.choices.names import ChoiceNames, NamedChoice, Positions
-from models.questionnaire.choices.sentence import Denied, Item, Sentence
+from models.questionnaire.choices.sentence import Denied, Item, Sentence, common_choices
 from models.questionnaire.choices.vocabulary import Phrase, Token, Vocabulary, vocabulary_of
 
 SENTENCE_END = re.compile(r"[!?？！]+|(?<=\w\w\w)\.\s")
@@ -32,18 +34,25 @@ ROLES = (
     "both",
     "all",
     "denials",
+    "indifferent",
+    "reasons",
     "options",
     "numbers",
     "ordinals",
     "last",
     "requests",
+    "figures",
+    "closings",
+    "thanks",
     "fillers",
     "articles",
 )
+CLOCK_UNIT = -1  # that of times of day
 APART = ("and_", "alternatives", "corrections", "options", "fillers")
-AMOUNT_ROLES = ("counting", "hours", "ranges", "or_more", "or_less")
+AMOUNT_ROLES = ("counting", "units", "hours", "ranges", "or_more", "or_less")
 LINKS = {"corrections": "or", "alternatives": "or", "halves": "or", "and_": "and"}
-LINKS |= {"ranges": "range"}
+LINKS |= {"ranges": "range", "plus": "and"}
+ONE_MORE = re.compile(r"\s*\+\s*[0-9]")  # "+1": the same as somebody else, or one person more
 
 
 def letter_of(position: int) -> str:
@@ -72,9 +81,13 @@ class ChoiceReader:
         self._letters = {letter_of(position): position for position in range(len(choices))}
         self._count = len(choices)
         self._has_clocks = any(hasattr(amount, "minutes") for amount in self.amounts)
+        self._units = {CLOCK_UNIT} if self._has_clocks else set()
+        self._units |= {n for tokens in labels for n in self.words.all_numbers(tokens, "units")}
 
     def read(self, text: str, many: bool) -> list[Choices]:
         """What is meant, or the two or three sets of choices that may be; none if unread."""
+        if ONE_MORE.match(text):
+            return []
         try:
             return combine(self._sentences(text, many), many, self.has_letters)
         except Denied:
@@ -112,6 +125,12 @@ class ChoiceReader:
             at += size or 1
         self._end_run(sentence)
         sentence.is_unclear |= sentence.links[-1:] == ["and"]  # it was sent too early
+        sentence.is_unclear |= self.has_letters and self._has_other_unit(tokens)
+
+    def _has_other_unit(self, tokens: Sequence[Token]) -> bool:
+        """Whether an amount is of something else than those in the labels: people, no hours."""
+        units = self.words.all_numbers(tokens, "units")
+        return bool(units and self._units) and not units & self._units
 
     def _begun(self, tokens: Sequence[Token]) -> Positions:
         """The choices that the whole sentence begins; none where it is the name of one."""
@@ -129,6 +148,8 @@ class ChoiceReader:
     def _take_item(self, sentence: Sentence, at: int, many: bool) -> int:
         """Read a name, a letter, a number or an amount there; how many tokens it takes."""
         tokens = sentence.tokens
+        if self._is_figure(tokens, at):
+            return 0
         named = self.names.find(tokens, at)
         is_amount = tokens[at].kind == "number" and self.has_letters
         if named and not (is_amount and named[1] == 1):
@@ -142,9 +163,31 @@ class ChoiceReader:
         if self.has_letters:
             return self._take_amount(sentence, at)
         if tokens[at].kind == "number":
+            self._check_before_number(sentence, at)
             self._add_number(sentence, tokens[at].text)
-            return 1
+            return 1 + self._take_times(sentence, at + 1)
         return self._take_ordinal(sentence, at)
+
+    def _is_figure(self, tokens: Sequence[Token], at: int) -> bool:
+        """Whether a figure stands for a word there, as in "pasta 4 me"."""
+        is_behind = at and tokens[at - 1].text not in self.words.known
+        return bool(is_behind and self.words.find(tokens, at, ("figures",)))
+
+    def _check_before_number(self, sentence: Sentence, at: int) -> None:
+        """A number behind "in" or "us" is a time or people, and no position."""
+        is_apart = at == 0 or bool(sentence.tokens[at].before)
+        sentence.is_unclear |= (
+            not is_apart and self._size(sentence, at - 1, ("before_amounts",)) > 0
+        )
+
+    def _take_times(self, sentence: Sentence, at: int) -> int:
+        """Read "x" in "2x pizza", where a name follows."""
+        size, tokens = self._size(sentence, at, ("times",)), sentence.tokens
+        after = at + size
+        if not size or after >= len(tokens) or not self.names.resembling(tokens[after].text):
+            return 0
+        sentence.has_one |= tokens[at - 1].text == "1"
+        return size
 
     def _take_ordinal(self, sentence: Sentence, at: int) -> int:
         token = sentence.tokens[at]
@@ -156,7 +199,9 @@ class ChoiceReader:
     def _after_ordinal(self, sentence: Sentence, at: int) -> int:
         """Read "one" in "the first one"; "the first three" are several, which is not read."""
         size = self._size(sentence, at, ("after_ordinals",))
-        sentence.is_unclear |= not size and self._number_at(sentence, at) is not None
+        sentence.is_unclear |= (
+            not size and whole_number(sentence.tokens, at, self.words) is not None
+        )
         return size
 
     def _is_letter(self, sentence: Sentence, at: int) -> bool:
@@ -178,38 +223,19 @@ class ChoiceReader:
 
     def _take_all(self, sentence: Sentence, at: int, many: bool) -> int:
         """Read "all three" or "both" as all choices, where several can be chosen."""
-        found = self.words.find(sentence.tokens, at, ("both", "all", "all_with_number"))
+        found = find_all(sentence.tokens, at, self.words)
         if not found:
             return 0
-        after = at + found.size
-        number = self._number_at(sentence, after)
-        if found.role == "all_with_number" and (number is None or not many):
-            if number and sentence.tokens[after].kind == "word":
+        if found.is_article and not (many and found.number):
+            if found.is_number_word:
                 raise Denied  # "the two" of three choices, or where one can be chosen
             return 0
-        while number is None and (size := self._size(sentence, after, ("after_all",))):
-            after += size
-            number = self._number_at(sentence, after)
-        wanted = 2 if found.role == "both" else number or self._count
-        if self._has_none or not many or wanted != self._count:
+        if self._has_none or not many or found.number not in (None, self._count):
             raise Denied
-        after += 1 if number is not None else 0
-        while size := self._size(sentence, after, ("after_all",)):
-            after += size
         if not sentence.has_all:
             sentence.items += [Item((position,)) for position in range(self._count)]
         sentence.has_all = True
-        return after - at
-
-    def _number_at(self, sentence: Sentence, at: int) -> int | None:
-        """A whole number in digits or words there."""
-        if at >= len(sentence.tokens):
-            return None
-        token = sentence.tokens[at]
-        if token.kind == "number":
-            return int(token.text) if token.text.isdecimal() and len(token.text) < 4 else None
-        found = self.words.find(sentence.tokens, at, ("numbers",))
-        return found.number if found else None
+        return found.size
 
     def _take_amount(self, sentence: Sentence, at: int) -> int:
         """Read the choices that hold an amount; nothing that a label holds is no answer."""
@@ -230,7 +256,7 @@ class ChoiceReader:
 
     def _take_phrase(self, sentence: Sentence, at: int) -> int:
         """Read a phrase of the language's file; how many tokens it takes."""
-        roles = (*ROLES, *AMOUNT_ROLES) if self.has_letters else (*ROLES, "ranges")
+        roles = (*ROLES, *AMOUNT_ROLES) if self.has_letters else (*ROLES, "ranges", "plus")
         if sentence.run or sentence.links[-1:] == ["item"]:
             roles = ("ranges", *roles)  # "2 a 3", where "a" can be other things as well
         found = self.words.find(sentence.tokens, at, roles)
@@ -251,6 +277,7 @@ class ChoiceReader:
             case "options":
                 return found.size + self._take_marked(sentence, at + found.size)
             case "numbers":
+                self._check_before_number(sentence, at)
                 sentence.has_one |= found.number == 1
                 self._add_number(sentence, str(found.number))
             case "ordinals" | "last":
@@ -259,7 +286,28 @@ class ChoiceReader:
                 return found.size + self._after_ordinal(sentence, at + found.size)
             case "requests":
                 sentence.is_request = True
+            case "indifferent":
+                sentence.is_indifferent = True
+            case "reasons":
+                return self._take_reason(sentence, at)
+            case "closings" | "thanks":
+                return found.size + self._take_name(sentence, at, found)
         return found.size
+
+    def _take_name(self, sentence: Sentence, at: int, found: Phrase) -> int:
+        """Skip the guest's own name behind a closing; thanks are one only after a sign."""
+        if found.role == "thanks" and at and not sentence.tokens[at].before:
+            return 0
+        after = sentence.tokens[at + found.size :]
+        return measure_own_name(after, found.role, self.names, self.words)
+
+    def _take_reason(self, sentence: Sentence, at: int) -> int:
+        """Skip why a choice was made, which is to the end of the sentence."""
+        said = {position for item in sentence.items for position in item.positions}
+        reason = sentence.tokens[at:]
+        if not is_harmless_reason(reason, said, self.names, self.words):
+            raise Denied
+        return len(reason)
 
     def _take_marked(self, sentence: Sentence, at: int) -> int:
         """Read what follows "option": a number or a letter."""
@@ -270,7 +318,7 @@ class ChoiceReader:
             self._add(sentence, (self._letters[token.text],))
             return 1
         article = self.words.find(sentence.tokens, at, ("articles",))
-        number = article.number if article else self._number_at(sentence, at)
+        number = article.number if article else whole_number(sentence.tokens, at, self.words)
         if number is None:
             return 0
         if not self.has_letters:
@@ -316,7 +364,7 @@ class ChoiceReader:
         if sentence.sign and not is_first:
             links.append("range" if sentence.sign == "-" else "sign")
         is_adjacent = links[-1:] == ["item"]
-        if is_adjacent and (common := _common(sentence.items[-1].positions, positions)):
+        if is_adjacent and (common := common_choices(sentence.items[-1].positions, positions)):
             sentence.items[-1] = Item(common, is_adjacent=sentence.items[-1].is_adjacent)
             return
         sentence.items.append(Item(positions, is_number, is_adjacent))
@@ -337,12 +385,6 @@ class ChoiceReader:
         number = int(text) if text.isdecimal() and len(text) < 4 else 0
         positions |= {number - 1} if 0 < number <= self._count else set()
         self._add(sentence, tuple(sorted(positions)), is_number)
-
-
-def _common(first: Positions, second: Positions) -> Positions:
-    """The choices of both, where one of them alone leaves several: "5 Dec" is one of three days."""
-    is_open = max(len(first), len(second)) > 1
-    return tuple(sorted({*first} & {*second})) if is_open else ()
 
 
 def begins_with_digit(label: str) -> bool:

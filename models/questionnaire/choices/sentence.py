@@ -31,6 +31,7 @@ class Sentence:
         self.is_unclear = False  # something in it is not known, or holds for no choice
         self.has_one = False  # "one" beside a name is no number
         self.has_all = False
+        self.is_indifferent = False  # it says that several are as good
 
     @property
     def is_harmless(self) -> bool:
@@ -42,3 +43,9 @@ class Sentence:
         """Whether it leaves the text unread, whatever the other sentences say."""
         is_open = self.is_question and not self.is_request
         return is_open or self.is_unclear or (self.has_all and "item" in self.links)
+
+
+def common_choices(first: Positions, second: Positions) -> Positions:
+    """The choices of both, where one of them alone leaves several: "5 Dec" is one of three days."""
+    is_open = max(len(first), len(second)) > 1
+    return tuple(sorted({*first} & {*second})) if is_open else ()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import fields
 
+from models.questionnaire.choices.variants import variants
 from models.questionnaire.languages import ENGLISH, section
 from models.text import normalize, without_accents
 
@@ -15,7 +16,10 @@ AND = "&"  # what stands in tokens for every word that joins choices, names incl
 
 
 class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={"and_": "and"}):
-    """The section [choices] of a language: for each meaning the words and phrases that have it."""
+    """The section [choices] of a language: for each meaning the words and phrases that have it.
+
+    Phrases that differ in a few words can be written as one, see `variants`.
+    """
 
     elides: bool = False  # whether an apostrophe ends a word: l'option
     fillers: tuple[str, ...] = ()  # politeness, and what says no more than "I choose"
@@ -25,6 +29,14 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     corrections: tuple[str, ...] = ()  # the same, but harmless where a text begins with them
     and_: tuple[str, ...] = ()
     denials: tuple[str, ...] = ()  # and doubts and conditions: such a text is never an answer
+    indifferent: tuple[str, ...] = ()  # "either is fine": harmless only behind "or"
+    reasons: tuple[str, ...] = ()  # before what explains a choice that is named
+    closings: tuple[str, ...] = ()  # before the guest's own name at the end
+    thanks: tuple[str, ...] = ()  # the same, behind a comma
+    figures: tuple[str, ...] = ()  # that stand for words behind a name: "4 me"
+    plus: tuple[str, ...] = ()  # the same as "and" where labels are no amounts
+    before_amounts: tuple[str, ...] = ()  # before numbers that are no positions: "in 2"
+    times: tuple[str, ...] = ()  # between a number and a name: "2x pizza"
     options: tuple[str, ...] = ()  # before a number or letter
     ordinals: tuple[tuple[str, ...], ...] = ()
     after_ordinals: tuple[str, ...] = ()
@@ -32,6 +44,7 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     articles: tuple[str, ...] = ()  # that are also the number one
     numbers: dict[str, int] = {}
     counting: tuple[str, ...] = ()  # around a number that is an amount
+    units: dict[str, tuple[str, ...]] = {}  # the same, and what it is an amount of: see UNITS
     hours: tuple[str, ...] = ()  # after a number that is a time
     before_noon: tuple[str, ...] = ()
     after_noon: tuple[str, ...] = ()
@@ -49,6 +62,7 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     both: tuple[str, ...] = ()
 
 
+UNITS = ("people", "children", "years", "money")  # what amounts are of, as far as it matters
 ROLES = [field.name for field in fields(ChoiceVocabulary) if field.name != "elides"]
 
 
@@ -104,6 +118,11 @@ class Vocabulary:
                     return Phrase(role, size, found[role])
         return None
 
+    def all_numbers(self, tokens: Sequence[Token], role: str) -> set[int]:
+        """The numbers of all phrases in a text that have a role."""
+        found = (self.find(tokens, at, (role,)) for at in range(len(tokens)))
+        return {phrase.number for phrase in found if phrase}
+
     def tokens(self, text: str) -> list[Token]:
         """A text without the punctuation that means nothing."""
         found = _tokens(prepare(text, self.elides))
@@ -118,8 +137,12 @@ def _entries(words: ChoiceVocabulary) -> Iterator[tuple[str, str, int]]:
             yield from ((role, phrase, number) for phrase, number in value.items())
         elif role == "ordinals":
             yield from ((role, word, n) for n, group in enumerate(value, 1) for word in group)
+        elif role == "units":
+            for unit, phrases in value.items():
+                number = UNITS.index(unit)
+                yield from ((role, phrase, number) for each in phrases for phrase in variants(each))
         else:
-            yield from ((role, phrase, 1) for phrase in value)
+            yield from ((role, phrase, 1) for each in value for phrase in variants(each))
 
 
 def _folded(word: str) -> str:
@@ -156,7 +179,16 @@ def says_only(text: str, language: str) -> bool:
     return True
 
 
-FILLERS = ("fillers", "articles", "and_", "alternatives", "corrections", "requests")
+FILLERS = (
+    "fillers",
+    "closings",
+    "thanks",
+    "articles",
+    "and_",
+    "alternatives",
+    "corrections",
+    "requests",
+)
 NUMBER_SIGN = re.compile("[ªº°№]")
 SPELLINGS = [  # what stands for the same, before a text is cut into tokens
     (re.compile(r"\b([ap])\.? ?m\b\.?"), r"\1m"),
