@@ -18,7 +18,7 @@ class AllOf(NamedTuple):
 def find_all(tokens: Sequence[Token], at: int, words: Vocabulary) -> AllOf | None:
     """The words for all choices there."""
     found = words.find(tokens, at, ("both", "all", "all_with_number"))
-    if not found:
+    if not found or words.find(tokens, at, ("indifferent",)):
         return None
     after = at + found.size
     number = whole_number(tokens, after, words)

@@ -3,8 +3,10 @@
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
+from models.questionnaire.choices.vocabulary import UNITS as KNOWN_UNITS
 from models.questionnaire.choices.vocabulary import Phrase, Token, Vocabulary
 
 OPEN = 1e-9  # what keeps the number itself out of "over 50"
@@ -14,6 +16,8 @@ DECIMAL = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{1,9})?")
 CLOCK = re.compile(r"([0-9]{1,2})\.([0-9]{2})")
 BOUNDS = ("above", "at_least", "below", "at_most")
 UNITS = ("counting", "units", "hours")
+CLOCK_UNIT, OTHER_UNIT = -1, -2  # those of times of day, and of labels like "10 km"
+MONEY = re.compile("[$€£]")
 
 
 class Interval(NamedTuple):
@@ -168,6 +172,18 @@ def amount_of_label(tokens: Sequence[Token], words: Vocabulary) -> Amount | None
         case [(Interval() as first, _), (Interval() as last, True)] if first.low < last.high:
             return Interval(first.low, last.high)
     return None
+
+
+def units_of(label: str, words: Vocabulary) -> set[int]:
+    """What the amount of a label is of, as far as it says so; people are no years, and no hours."""
+    tokens = words.tokens(label)
+    units = words.all_numbers(tokens, "units")
+    units |= {KNOWN_UNITS.index("money")} if MONEY.search(label) else set()
+    has_noun = any(
+        first.kind == "number" and second.kind == "word" and second.text not in words.known
+        for first, second in pairwise(tokens)
+    )
+    return units or ({OTHER_UNIT} if has_noun else set())
 
 
 def labels_with(amounts: Sequence[Amount | None], measured: Measured) -> list[int]:

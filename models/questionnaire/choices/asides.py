@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from models.questionnaire.choices.names import ChoiceNames
+from models.questionnaire.choices.names import ChoiceNames, Positions
 from models.questionnaire.choices.vocabulary import Token, Vocabulary
 
 AGAINST_REASONS = ("denials", "corrections", "alternatives", "indifferent", "requests")
-LONGEST_NAMES = {"closings": 2, "thanks": 1}  # in words, behind "kind regards" and "thanks"
+SHORTEST_WORD = 4  # letters of a word that could be another name with a slip in it
+# In words, behind "kind regards", "thanks" and "this is".
+LONGEST_NAMES = {"closings": 2, "thanks": 1, "introductions": 2}
 
 
 def is_harmless_reason(
@@ -15,23 +17,35 @@ def is_harmless_reason(
     """Whether the reason for the choices that were said names no other, and no figure."""
     for at, token in enumerate(tokens):
         named = names.find(tokens, at)
-        others = {*(named[0] if named else names.with_word(token.text))} - said
+        others = {*(named[0] if named else _resembling(token, names))} - said
         is_figure = token.kind in ("number", "ordinal")
         if others or is_figure or words.find(tokens, at, AGAINST_REASONS):
             return False
     return bool(said)
 
 
+def _resembling(token: Token, names: ChoiceNames) -> Positions:
+    find = names.resembling if len(token.text) >= SHORTEST_WORD else names.with_word
+    return find(token.text)
+
+
 def measure_own_name(
     tokens: Sequence[Token], role: str, names: ChoiceNames, words: Vocabulary
 ) -> int:
-    """The tokens of the name behind a closing: at the end, or before more politeness."""
+    """The tokens of the name behind a closing: at the end, or before a sign or politeness."""
     size = 0
     while size < len(tokens) and _can_be_name(tokens[size], names, words):
         size += 1
-    is_end = size == len(tokens) or tokens[size].kind == "emoji"
-    is_end = is_end or words.find(tokens, size, ("closings", "fillers")) is not None
-    return size if is_end and size <= LONGEST_NAMES[role] else 0
+    return size if size <= LONGEST_NAMES[role] and _ends(tokens, size, role, words) else 0
+
+
+def _ends(tokens: Sequence[Token], size: int, role: str, words: Vocabulary) -> bool:
+    if size == len(tokens):
+        return role != "introductions"
+    if tokens[size].before or role == "introductions":
+        return bool(tokens[size].before)
+    is_polite = words.find(tokens, size, ("closings", "fillers")) is not None
+    return is_polite or tokens[size].kind == "emoji"
 
 
 def _can_be_name(token: Token, names: ChoiceNames, words: Vocabulary) -> bool:

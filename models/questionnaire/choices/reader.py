@@ -11,13 +11,16 @@ from functools import lru_cache
 
 from models.questionnaire.choices.all_of import find_all, whole_number
 from models.questionnaire.choices.amounts import (
+    CLOCK_UNIT,
     Interval,
     Measured,
     amount_of_label,
     labels_with,
     measure,
+    units_of,
 )
 from models.questionnaire.choices.asides import is_harmless_reason, measure_own_name
+from models.questionnaire.choices.letters import begins_with_digit, letter_of
 from models.questionnaire.choices.meaning import MAX_READINGS, Choices, combine
 from models.questionnaire.choices.names import ChoiceNames, NamedChoice, Positions
 from models.questionnaire.choices.sentence import Denied, Item, Sentence, common_choices
@@ -25,7 +28,6 @@ from models.questionnaire.choices.vocabulary import Phrase, Token, Vocabulary, v
 
 SENTENCE_END = re.compile(r"[!?？！]+|(?<=\w\w\w)\.\s")
 COMMA_BETWEEN = re.compile(r"(?<=\d)[,，](?=\d)")
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 ROLES = (
     "corrections",
     "alternatives",
@@ -44,21 +46,15 @@ ROLES = (
     "figures",
     "closings",
     "thanks",
+    "introductions",
     "fillers",
     "articles",
 )
-CLOCK_UNIT = -1  # that of times of day
 APART = ("and_", "alternatives", "corrections", "options", "fillers")
 AMOUNT_ROLES = ("counting", "units", "hours", "ranges", "or_more", "or_less")
 LINKS = {"corrections": "or", "alternatives": "or", "halves": "or", "and_": "and"}
 LINKS |= {"ranges": "range", "plus": "and"}
 ONE_MORE = re.compile(r"\s*\+\s*[0-9]")  # "+1": the same as somebody else, or one person more
-
-
-def letter_of(position: int) -> str:
-    """The letter of a choice: a to z, then aa, ab and so on."""
-    first, last = divmod(position, len(LETTERS))
-    return (LETTERS[first - 1] if first else "") + LETTERS[last]
 
 
 class ChoiceReader:
@@ -82,7 +78,7 @@ class ChoiceReader:
         self._count = len(choices)
         self._has_clocks = any(hasattr(amount, "minutes") for amount in self.amounts)
         self._units = {CLOCK_UNIT} if self._has_clocks else set()
-        self._units |= {n for tokens in labels for n in self.words.all_numbers(tokens, "units")}
+        self._units |= {unit for choice in choices for unit in units_of(choice.label, self.words)}
 
     def read(self, text: str, many: bool) -> list[Choices]:
         """What is meant, or the two or three sets of choices that may be; none if unread."""
@@ -106,6 +102,8 @@ class ChoiceReader:
             start = end.end() if end else len(text)
             if tokens := self.words.tokens(part):
                 sentence = Sentence(tokens, end is not None and "?" in end[0])
+                items = (item for each in sentences for item in each.items)
+                sentence.said = frozenset().union(*(item.positions for item in items))
                 self._read_sentence(sentence, many)
                 sentences.append(sentence)
         return [sentence for sentence in sentences if not sentence.is_harmless]
@@ -125,12 +123,9 @@ class ChoiceReader:
             at += size or 1
         self._end_run(sentence)
         sentence.is_unclear |= sentence.links[-1:] == ["and"]  # it was sent too early
-        sentence.is_unclear |= self.has_letters and self._has_other_unit(tokens)
-
-    def _has_other_unit(self, tokens: Sequence[Token]) -> bool:
-        """Whether an amount is of something else than those in the labels: people, no hours."""
-        units = self.words.all_numbers(tokens, "units")
-        return bool(units and self._units) and not units & self._units
+        if self.has_letters and self._units:
+            units = self.words.all_numbers(tokens, "units")
+            sentence.is_unclear |= bool(units) and not units & self._units
 
     def _begun(self, tokens: Sequence[Token]) -> Positions:
         """The choices that the whole sentence begins; none where it is the name of one."""
@@ -264,11 +259,18 @@ class ChoiceReader:
             return 0
         self._end_run(sentence)
         sentence.is_unclear |= found.role == "halves" and self.has_letters
+        if found.role == "corrections" and self._is_apology(sentence, at, found):
+            return found.size
         if found.role in LINKS:
             is_first = not sentence.items and found.role in ("corrections", "and_")
             sentence.links += [] if is_first else [LINKS[found.role]]
             return found.size
         return self._apply(sentence, at, found)
+
+    def _is_apology(self, sentence: Sentence, at: int, found: Phrase) -> bool:
+        """Whether "sorry" corrects nothing, for it is the last word."""
+        is_last = at + found.size == len(sentence.tokens)
+        return is_last and self._size(sentence, at, ("apologies",)) == found.size
 
     def _apply(self, sentence: Sentence, at: int, found: Phrase) -> int:
         match found.role:
@@ -290,7 +292,7 @@ class ChoiceReader:
                 sentence.is_indifferent = True
             case "reasons":
                 return self._take_reason(sentence, at)
-            case "closings" | "thanks":
+            case "closings" | "thanks" | "introductions":
                 return found.size + self._take_name(sentence, at, found)
         return found.size
 
@@ -303,7 +305,7 @@ class ChoiceReader:
 
     def _take_reason(self, sentence: Sentence, at: int) -> int:
         """Skip why a choice was made, which is to the end of the sentence."""
-        said = {position for item in sentence.items for position in item.positions}
+        said = sentence.said.union(*(item.positions for item in sentence.items))
         reason = sentence.tokens[at:]
         if not is_harmless_reason(reason, said, self.names, self.words):
             raise Denied
@@ -385,11 +387,6 @@ class ChoiceReader:
         number = int(text) if text.isdecimal() and len(text) < 4 else 0
         positions |= {number - 1} if 0 < number <= self._count else set()
         self._add(sentence, tuple(sorted(positions)), is_number)
-
-
-def begins_with_digit(label: str) -> bool:
-    """Whether the number of a choice before this label would be taken for a part of it."""
-    return re.match(r"\W*[0-9]", label) is not None
 
 
 @lru_cache(maxsize=256)

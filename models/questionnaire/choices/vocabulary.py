@@ -33,12 +33,15 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     reasons: tuple[str, ...] = ()  # before what explains a choice that is named
     closings: tuple[str, ...] = ()  # before the guest's own name at the end
     thanks: tuple[str, ...] = ()  # the same, behind a comma
+    introductions: tuple[str, ...] = ()  # before it at the beginning
+    apologies: tuple[str, ...] = ()  # those of `corrections` that correct nothing at the end
     figures: tuple[str, ...] = ()  # that stand for words behind a name: "4 me"
     plus: tuple[str, ...] = ()  # the same as "and" where labels are no amounts
     before_amounts: tuple[str, ...] = ()  # before numbers that are no positions: "in 2"
     times: tuple[str, ...] = ()  # between a number and a name: "2x pizza"
     options: tuple[str, ...] = ()  # before a number or letter
     ordinals: tuple[tuple[str, ...], ...] = ()
+    synonyms: tuple[tuple[str, ...], ...] = ()  # words, each group of which means the same
     after_ordinals: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
     articles: tuple[str, ...] = ()  # that are also the number one
@@ -63,7 +66,9 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
 
 
 UNITS = ("people", "children", "years", "money")  # what amounts are of, as far as it matters
-ROLES = [field.name for field in fields(ChoiceVocabulary) if field.name != "elides"]
+NO_ROLES = ("elides", "synonyms")
+ROLES = [field.name for field in fields(ChoiceVocabulary) if field.name not in NO_ROLES]
+LONGEST_KNOWN = 4  # letters of a word that says nothing because it is in a phrase
 
 
 class Token(NamedTuple):
@@ -96,7 +101,17 @@ class Vocabulary:
         self._longest: dict[str, int] = {}  # phrase by its first word, in tokens
         for phrase in self._phrases:
             self._longest[phrase[0]] = max(len(phrase), self._longest.get(phrase[0], 0))
-        self.known = {word for phrase in self._phrases for word in phrase}
+        self.known = {
+            word
+            for phrase in self._phrases
+            for word in phrase
+            if len(phrase) == 1 or len(word) <= LONGEST_KNOWN
+        }
+        self.synonyms: dict[str, set[str]] = {}
+        for group in (*_words(ENGLISH).synonyms, *own.synonyms):
+            words_of_group = {_folded(word) for word in group}
+            for word in words_of_group:
+                self.synonyms.setdefault(word, set()).update(words_of_group)
 
     def _read(self, words: ChoiceVocabulary) -> dict[tuple[str, ...], dict[str, int]]:
         found: dict[tuple[str, ...], dict[str, int]] = {}
@@ -194,6 +209,7 @@ SPELLINGS = [  # what stands for the same, before a text is cut into tokens
     (re.compile(r"\b([ap])\.? ?m\b\.?"), r"\1m"),
     (re.compile(r"\b(?:no|nr|n|num) ?[.:] ?(?=[0-9])"), "nr "),
     (re.compile(r"(?<=[0-9])(?:\+(?!\w)| \+(?! ?\w))"), " or more "),
+    (re.compile(r"(?<=[0-9])x(?!\w)"), " times "),
     (re.compile("<=|≤"), " at most "),
     (re.compile(">=|≥"), " at least "),
     (re.compile("<(?=[^<>]*[0-9])"), " under "),
