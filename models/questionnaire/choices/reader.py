@@ -45,7 +45,6 @@ ROLES = (
     "requests",
     "figures",
     "closings",
-    "thanks",
     "introductions",
     "fillers",
     "articles",
@@ -54,7 +53,10 @@ APART = ("and_", "alternatives", "corrections", "options", "fillers")
 AMOUNT_ROLES = ("counting", "units", "hours", "ranges", "or_more", "or_less")
 LINKS = {"corrections": "or", "alternatives": "or", "halves": "or", "and_": "and"}
 LINKS |= {"ranges": "range", "plus": "and"}
-ONE_MORE = re.compile(r"\s*\+\s*[0-9]")  # "+1": the same as somebody else, or one person more
+# "+1" and "me +1": the same as somebody else, or one person more; "n/a".
+NO_CHOICE = re.compile(
+    r"\W*(?:(?:me|us|ich|wir|moi|nous|yo|io|noi|ik|wij|eu|nós)?\s*\+\s*[0-9]|n ?/ ?a\W*$)", re.I
+)
 
 
 class ChoiceReader:
@@ -82,7 +84,7 @@ class ChoiceReader:
 
     def read(self, text: str, many: bool) -> list[Choices]:
         """What is meant, or the two or three sets of choices that may be; none if unread."""
-        if ONE_MORE.match(text):
+        if NO_CHOICE.match(text):
             return []
         try:
             return combine(self._sentences(text, many), many, self.has_letters)
@@ -123,9 +125,10 @@ class ChoiceReader:
             at += size or 1
         self._end_run(sentence)
         sentence.is_unclear |= sentence.links[-1:] == ["and"]  # it was sent too early
-        if self.has_letters and self._units:
+        if self.has_letters:
             units = self.words.all_numbers(tokens, "units")
-            sentence.is_unclear |= bool(units) and not units & self._units
+            is_other = bool(units and self._units) and not units & self._units
+            sentence.is_unclear |= is_other or len(units) > 1
 
     def _begun(self, tokens: Sequence[Token]) -> Positions:
         """The choices that the whole sentence begins; none where it is the name of one."""
@@ -254,6 +257,8 @@ class ChoiceReader:
         roles = (*ROLES, *AMOUNT_ROLES) if self.has_letters else (*ROLES, "ranges", "plus")
         if sentence.run or sentence.links[-1:] == ["item"]:
             roles = ("ranges", *roles)  # "2 a 3", where "a" can be other things as well
+        if not at or sentence.tokens[at].before:
+            roles = ("thanks", *roles)  # that are a closing behind a sign
         found = self.words.find(sentence.tokens, at, roles)
         if not found:
             return 0
@@ -261,6 +266,7 @@ class ChoiceReader:
         sentence.is_unclear |= found.role == "halves" and self.has_letters
         if found.role == "corrections" and self._is_apology(sentence, at, found):
             return found.size
+        sentence.is_unclear |= found.role == "plus" and not sentence.items
         if found.role in LINKS:
             is_first = not sentence.items and found.role in ("corrections", "and_")
             sentence.links += [] if is_first else [LINKS[found.role]]
@@ -297,9 +303,7 @@ class ChoiceReader:
         return found.size
 
     def _take_name(self, sentence: Sentence, at: int, found: Phrase) -> int:
-        """Skip the guest's own name behind a closing; thanks are one only after a sign."""
-        if found.role == "thanks" and at and not sentence.tokens[at].before:
-            return 0
+        """Skip the guest's own name behind a closing."""
         after = sentence.tokens[at + found.size :]
         return measure_own_name(after, found.role, self.names, self.words)
 
