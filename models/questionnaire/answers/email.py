@@ -46,8 +46,7 @@ class EmailKind(Kind):
         words = _joined(text.translate(QUOTES).split())
         written = [part for word in words if "@" in word for part in _parts(word)]
         others = " ".join(word for word in words if "@" not in word)
-        is_asked = any("@" in word and word.endswith("?") for word in words)
-        if is_asked or len(written) > MAX_ADDRESSES or denies(others, context.language):
+        if len(written) > MAX_ADDRESSES or denies(others, context.language):
             return UNREAD
         addresses = [_address(word) for word in dict.fromkeys(written)]
         if None in addresses:

@@ -23,36 +23,21 @@ from models.questionnaire.choices.asides import is_harmless_reason, measure_own_
 from models.questionnaire.choices.letters import begins_with_digit, letter_of
 from models.questionnaire.choices.meaning import MAX_READINGS, Choices, combine
 from models.questionnaire.choices.names import ChoiceNames, NamedChoice, Positions
-from models.questionnaire.choices.sentence import Denied, Item, Sentence, common_choices
+from models.questionnaire.choices.sentence import (
+    AMOUNT_ROLES,
+    APART,
+    LINKS,
+    ROLES,
+    Denied,
+    Item,
+    Sentence,
+    common_choices,
+)
 from models.questionnaire.choices.vocabulary import Phrase, Token, Vocabulary, vocabulary_of
 
 SENTENCE_END = re.compile(r"[!?？！]+|(?<=\w\w\w)\.\s")
+MAX_TOKENS = 500  # of a sentence; nobody writes more of them but to keep others waiting
 COMMA_BETWEEN = re.compile(r"(?<=\d)[,，](?=\d)")
-ROLES = (
-    "corrections",
-    "alternatives",
-    "halves",
-    "and_",
-    "both",
-    "all",
-    "denials",
-    "indifferent",
-    "reasons",
-    "options",
-    "numbers",
-    "ordinals",
-    "last",
-    "requests",
-    "figures",
-    "closings",
-    "introductions",
-    "fillers",
-    "articles",
-)
-APART = ("and_", "alternatives", "corrections", "options", "fillers")
-AMOUNT_ROLES = ("counting", "units", "hours", "ranges", "or_more", "or_less")
-LINKS = {"corrections": "or", "alternatives": "or", "halves": "or", "and_": "and"}
-LINKS |= {"ranges": "range", "plus": "and"}
 # "+1" and "me +1": the same as somebody else, or one person more; "n/a".
 NO_CHOICE = re.compile(
     r"\W*(?:(?:me|us|ich|wir|moi|nous|yo|io|noi|ik|wij|eu|nós)?\s*\+\s*[0-9]|n ?/ ?a\W*$)", re.I
@@ -116,6 +101,8 @@ class ChoiceReader:
             sentence.items.append(Item(positions))
             return
         while at < len(tokens):
+            if len(tokens) > MAX_TOKENS or (sentence.is_unclear and not sentence.is_question):
+                raise Denied  # whatever follows
             if sign := tokens[at].before:
                 self._end_run(sentence)
                 sentence.sign = sign
@@ -260,7 +247,7 @@ class ChoiceReader:
         if not at or sentence.tokens[at].before:
             roles = ("thanks", *roles)  # that are a closing behind a sign
         found = self.words.find(sentence.tokens, at, roles)
-        if not found:
+        if not found or self._is_behind_number(sentence, at):
             return 0
         self._end_run(sentence)
         sentence.is_unclear |= found.role == "halves" and self.has_letters
@@ -272,6 +259,11 @@ class ChoiceReader:
             sentence.links += [] if is_first else [LINKS[found.role]]
             return found.size
         return self._apply(sentence, at, found)
+
+    def _is_behind_number(self, sentence: Sentence, at: int) -> bool:
+        """Whether "x" makes an amount of the number before it, and is no kiss."""
+        is_behind = at > 0 and sentence.tokens[at - 1].kind == "number"
+        return is_behind and self._size(sentence, at, ("times",)) > 0
 
     def _is_apology(self, sentence: Sentence, at: int, found: Phrase) -> bool:
         """Whether "sorry" corrects nothing, for it is the last word."""

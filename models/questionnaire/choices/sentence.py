@@ -6,6 +6,33 @@ from typing import NamedTuple
 from models.questionnaire.choices.names import Positions
 from models.questionnaire.choices.vocabulary import Token
 
+# What words can be beside the names of choices; of two roles the first counts.
+ROLES = (
+    "corrections",
+    "alternatives",
+    "halves",
+    "and_",
+    "both",
+    "all",
+    "denials",
+    "indifferent",
+    "reasons",
+    "options",
+    "numbers",
+    "ordinals",
+    "last",
+    "requests",
+    "figures",
+    "closings",
+    "introductions",
+    "fillers",
+    "articles",
+)
+APART = ("and_", "alternatives", "corrections", "options", "fillers")
+AMOUNT_ROLES = ("counting", "units", "hours", "ranges", "or_more", "or_less")
+LINKS = {"corrections": "or", "alternatives": "or", "halves": "or", "and_": "and"}
+LINKS |= {"ranges": "range", "plus": "and"}
+
 
 class Item(NamedTuple):
     """Choices of which one is meant by some words; `is_number` if these are a bare number."""
@@ -16,7 +43,7 @@ class Item(NamedTuple):
 
 
 class Denied(Exception):
-    """A text denies something, doubts, or sets a condition."""
+    """A text is no answer: it denies something, doubts, sets a condition, or names the unknown."""
 
 
 class Sentence:

@@ -96,11 +96,12 @@ class Vocabulary:
         self.elides = own.elides
         self._joining = {AND, *map(_folded, (*_words(ENGLISH).and_, *own.and_))}
         self._phrases: dict[tuple[str, ...], dict[str, int]] = {}
-        for words in (_words(ENGLISH), own):
-            self._phrases |= self._read(words)
+        for each in dict.fromkeys((ENGLISH, language)):
+            self._phrases |= self._read(_words(each))
         self._longest: dict[str, int] = {}  # phrase by its first word, in tokens
         for phrase in self._phrases:
             self._longest[phrase[0]] = max(len(phrase), self._longest.get(phrase[0], 0))
+        self._beginnings = {phrase[:2] for phrase in self._phrases}
         self.known = {
             word
             for phrase in self._phrases
@@ -123,6 +124,8 @@ class Vocabulary:
     def find(self, tokens: Sequence[Token], start: int, roles: Iterable[str]) -> Phrase | None:
         """The longest phrase there that has one of these roles; of two roles the first counts."""
         longest = min(self._longest.get(tokens[start].text, 0), len(tokens) - start)
+        if longest > 1 and (tokens[start].text, tokens[start + 1].text) not in self._beginnings:
+            longest = 1
         for size in range(longest, 0, -1):
             inside = tokens[start : start + size]
             found = self._phrases.get(tuple(token.text for token in inside), {})
