@@ -174,6 +174,13 @@ def amount_of_label(tokens: Sequence[Token], words: Vocabulary) -> Amount | None
     return None
 
 
+def may_be_people(tokens: Sequence[Token], at: int, measured: Measured, words: Vocabulary) -> bool:
+    """Whether a number is perhaps that of people or portions, as in "for 2"; not in "for 2pm"."""
+    is_certain = isinstance(measured.amount, Clock) and measured.amount.has_half
+    is_behind = at > 0 and not is_certain and not tokens[at].before
+    return is_behind and words.find(tokens, at - 1, ("before_people",)) is not None
+
+
 def units_of(label: str, words: Vocabulary) -> set[int]:
     """What the amount of a label is of, as far as it says so; people are no years, and no hours."""
     tokens = words.tokens(label)

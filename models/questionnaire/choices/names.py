@@ -68,6 +68,10 @@ class ChoiceNames:
         found = self.with_word(text) or self.begun(text) or self._slipped(text)
         return found or self._with_synonym(text) or self._in_plural(text)
 
+    def continued(self, word: str) -> bool:
+        """Whether a word goes on where a word of a name ends: "Saturday" for "Sat"."""
+        return any(self.with_word(word[:end]) for end in range(3, len(word)))
+
     def _in_plural(self, word: str) -> Positions:
         """The choices with the word to which most languages add an "s" for more than one."""
         is_plural = len(word) >= SHORTEST_PLURAL and word.endswith("s")

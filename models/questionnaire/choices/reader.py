@@ -16,10 +16,14 @@ from models.questionnaire.choices.amounts import (
     Measured,
     amount_of_label,
     labels_with,
+    may_be_people,
     measure,
     units_of,
 )
-from models.questionnaire.choices.asides import is_harmless_reason, measure_own_name
+from models.questionnaire.choices.asides import (
+    is_harmless_reason,
+    measure_own_name,
+)
 from models.questionnaire.choices.letters import begins_with_digit, letter_of
 from models.questionnaire.choices.meaning import MAX_READINGS, Choices, combine
 from models.questionnaire.choices.names import ChoiceNames, NamedChoice, Positions
@@ -27,6 +31,7 @@ from models.questionnaire.choices.sentence import (
     AMOUNT_ROLES,
     APART,
     LINKS,
+    NO_CHOICE,
     ROLES,
     Denied,
     Item,
@@ -38,10 +43,6 @@ from models.questionnaire.choices.vocabulary import Phrase, Token, Vocabulary, v
 SENTENCE_END = re.compile(r"[!?？！]+|(?<=\w\w\w)\.\s")
 MAX_TOKENS = 500  # of a sentence; nobody writes more of them but to keep others waiting
 COMMA_BETWEEN = re.compile(r"(?<=\d)[,，](?=\d)")
-# "+1" and "me +1": the same as somebody else, or one person more; "n/a".
-NO_CHOICE = re.compile(
-    r"\W*(?:(?:me|us|ich|wir|moi|nous|yo|io|noi|ik|wij|eu|nós)?\s*\+\s*[0-9]|n ?/ ?a\W*$)", re.I
-)
 
 
 class ChoiceReader:
@@ -236,6 +237,8 @@ class ChoiceReader:
         is_fraction = sentence.tokens[at].before == "/" and sentence.tokens[at - 1].kind == "number"
         is_negative = sentence.sign == "-" and not sentence.items
         sentence.is_unclear |= is_fraction or is_negative
+        sentence.is_unclear |= may_be_people(sentence.tokens, at, measured, self.words)
+
         self._add(sentence, tuple(labels_with(self.amounts, measured)))
         return measured.size
 
@@ -245,7 +248,10 @@ class ChoiceReader:
         if sentence.run or sentence.links[-1:] == ["item"]:
             roles = ("ranges", *roles)  # "2 a 3", where "a" can be other things as well
         if not at or sentence.tokens[at].before:
-            roles = ("thanks", *roles)  # that are a closing behind a sign
+            thanks = self.words.find(sentence.tokens, at, ("thanks",))
+            if thanks and (size := self._take_name(sentence, at, thanks)):
+                self._end_run(sentence)
+                return thanks.size + size
         found = self.words.find(sentence.tokens, at, roles)
         if not found or self._is_behind_number(sentence, at):
             return 0
@@ -290,7 +296,7 @@ class ChoiceReader:
                 sentence.is_indifferent = True
             case "reasons":
                 return self._take_reason(sentence, at)
-            case "closings" | "thanks" | "introductions":
+            case "closings" | "introductions" | "farewells":
                 return found.size + self._take_name(sentence, at, found)
         return found.size
 

@@ -1,5 +1,6 @@
 """A sentence while it is read: the choices that are named in it, and how they are linked."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ ROLES = (
     "requests",
     "figures",
     "closings",
+    "farewells",
     "introductions",
     "fillers",
     "articles",
@@ -32,6 +34,11 @@ APART = ("and_", "alternatives", "corrections", "options", "fillers")
 AMOUNT_ROLES = ("counting", "units", "hours", "ranges", "or_more", "or_less")
 LINKS = {"corrections": "or", "alternatives": "or", "halves": "or", "and_": "and"}
 LINKS |= {"ranges": "range", "plus": "and"}
+
+# "+1" and "me +1": the same as somebody else, or one person more; "n/a".
+NO_CHOICE = re.compile(
+    r"\W*(?:(?:me|us|ich|wir|moi|nous|yo|io|noi|ik|wij|eu|nós)?\s*\+\s*[0-9]|n ?/ ?a\W*$)", re.I
+)
 
 
 class Item(NamedTuple):

@@ -33,6 +33,7 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     reasons: tuple[str, ...] = ()  # before what explains a choice that is named
     closings: tuple[str, ...] = ()  # before the guest's own name at the end
     thanks: tuple[str, ...] = ()  # the same, behind a comma
+    farewells: tuple[str, ...] = ()  # before a few words more: "see you Saturday"
     introductions: tuple[str, ...] = ()  # before it at the beginning
     apologies: tuple[str, ...] = ()  # those of `corrections` that correct nothing at the end
     figures: tuple[str, ...] = ()  # that stand for words behind a name: "4 me"
@@ -40,6 +41,7 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     before_amounts: tuple[str, ...] = ()  # before numbers that are no positions: "in 2"
     times: tuple[str, ...] = ()  # between a number and a name: "2x pizza"
     options: tuple[str, ...] = ()  # before a number or letter
+    before_people: tuple[str, ...] = ()  # before numbers that may be no time of day: "for 2"
     ordinals: tuple[tuple[str, ...], ...] = ()
     synonyms: tuple[tuple[str, ...], ...] = ()  # words, each group of which means the same
     after_ordinals: tuple[str, ...] = ()
