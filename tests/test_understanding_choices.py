@@ -51,7 +51,7 @@ def guest(serve, questionnaires):
 def test_the_kind_reads_each_text_of_the_table_as_it_is_meant(kind):
     missed = []
     for row in read_rows(kind):
-        questionnaire, text = questionnaire_of(row), incoming(row)
+        questionnaire, text = questionnaire_of(row, None), incoming(row)
         question = questionnaire.questions[0]
         context = replace(context_of(questionnaire, NOON), message=text)
         found = KINDS[kind].read(question, text.body, context, text.media)

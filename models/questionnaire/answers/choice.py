@@ -24,13 +24,9 @@ from models.questionnaire.answers.kind import (
 )
 from models.questionnaire.answers.positions import find_position
 from models.questionnaire.choices.amounts import overlap
+from models.questionnaire.choices.letters import begins_with_digit, letter_of
 from models.questionnaire.choices.names import NamedChoice
-from models.questionnaire.choices.reader import (
-    ChoiceReader,
-    begins_with_digit,
-    letter_of,
-    reader_of,
-)
+from models.questionnaire.choices.reader import ChoiceReader, reader_of
 from models.questionnaire.languages import ENGLISH
 from models.questionnaire.problem import Problem
 from models.text import normalize, strip_decoration, without_accents, without_signature

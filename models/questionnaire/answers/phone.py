@@ -105,7 +105,7 @@ def _written(number: object) -> str:
 def _sender(text: str, context: ParseContext) -> Sequence[str]:
     """The number that the text comes from, if it says "this number" and no more than that."""
     sender = SENDER.fullmatch(context.message.sender) if context.message else None
-    plain, (this_number, fillers) = comparable(text), _phrases(context.language)
+    plain, (this_number, fillers) = _plain(text), _phrases(context.language)
     if not sender or "?" in text or not this_number.search(plain):
         return ()
     rest = fillers.sub(" ", this_number.sub(" ", plain))
@@ -120,8 +120,13 @@ def _phrases(language: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return _any_of(this_number), _any_of([phrase for each in words for phrase in each.fillers])
 
 
+def _plain(text: str) -> str:
+    """As it is compared, also without the apostrophe that many leave out."""
+    return comparable(text).replace("'", "")
+
+
 def _any_of(phrases: Sequence[str]) -> re.Pattern[str]:
-    longest_first = sorted(map(comparable, phrases), key=len, reverse=True)
+    longest_first = sorted(map(_plain, phrases), key=len, reverse=True)
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, longest_first))})\b")
 
 

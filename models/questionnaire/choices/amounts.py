@@ -3,8 +3,10 @@
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
+from models.questionnaire.choices.vocabulary import UNITS as KNOWN_UNITS
 from models.questionnaire.choices.vocabulary import Phrase, Token, Vocabulary
 
 OPEN = 1e-9  # what keeps the number itself out of "over 50"
@@ -13,7 +15,9 @@ GROUPED = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{3})+")
 DECIMAL = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{1,9})?")
 CLOCK = re.compile(r"([0-9]{1,2})\.([0-9]{2})")
 BOUNDS = ("above", "at_least", "below", "at_most")
-UNITS = ("counting", "hours")
+UNITS = ("counting", "units", "hours")
+CLOCK_UNIT, OTHER_UNIT = -1, -2  # those of times of day, and of labels like "10 km"
+MONEY = re.compile("[$€£]")
 
 
 class Interval(NamedTuple):
@@ -95,7 +99,7 @@ def _number(tokens: Sequence[Token], at: int, words: Vocabulary) -> tuple[float,
         return found.number, found.size
     if words.find(tokens, at, ("articles",)) and at + 1 < len(tokens):
         # "A person", "a dozen"; alone it may be a letter.
-        if found := words.find(tokens, at + 1, ("counting", "numbers")):
+        if found := words.find(tokens, at + 1, ("counting", "units", "numbers")):
             return (found.number, 1 + found.size) if found.role == "numbers" else (1, 1)
     return None
 
@@ -168,6 +172,25 @@ def amount_of_label(tokens: Sequence[Token], words: Vocabulary) -> Amount | None
         case [(Interval() as first, _), (Interval() as last, True)] if first.low < last.high:
             return Interval(first.low, last.high)
     return None
+
+
+def may_be_people(tokens: Sequence[Token], at: int, measured: Measured, words: Vocabulary) -> bool:
+    """Whether a number is perhaps that of people or portions, as in "for 2"; not in "for 2pm"."""
+    is_certain = isinstance(measured.amount, Clock) and measured.amount.has_half
+    is_behind = at > 0 and not is_certain and not tokens[at].before
+    return is_behind and words.find(tokens, at - 1, ("before_people",)) is not None
+
+
+def units_of(label: str, words: Vocabulary) -> set[int]:
+    """What the amount of a label is of, as far as it says so; people are no years, and no hours."""
+    tokens = words.tokens(label)
+    units = words.all_numbers(tokens, "units")
+    units |= {KNOWN_UNITS.index("money")} if MONEY.search(label) else set()
+    has_noun = any(
+        first.kind == "number" and second.kind == "word" and second.text not in words.known
+        for first, second in pairwise(tokens)
+    )
+    return units or ({OTHER_UNIT} if has_noun else set())
 
 
 def labels_with(amounts: Sequence[Amount | None], measured: Measured) -> list[int]:

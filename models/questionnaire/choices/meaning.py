@@ -18,6 +18,8 @@ def combine(sentences: Sequence[Sentence], many: bool, has_letters: bool) -> lis
     links = {link for sentence in sentences for link in sentence.links}
     if not items or ("or" in links and len(items) < 2):
         return []
+    if "or" not in links and any(sentence.is_indifferent for sentence in sentences):
+        return []
     if "range" in links:
         return _range(items, many, has_letters)
     if not many or "or" in links:

@@ -11,6 +11,7 @@ from models.questionnaire.slips import is_slip
 from models.text import normalize
 
 MAX_FOUND = 4  # choices with one beginning: more than three are not named anyway
+SHORTEST_PLURAL = 4  # letters
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 ENDS_WITH_SIGN = re.compile(r"[^\W\d_][-+*#]+$")
 SIGNS_IN_NAMES = ("", "-")  # between the words of a name
@@ -29,6 +30,7 @@ class ChoiceNames:
     """The names of some choices, made ready to be found in a text."""
 
     def __init__(self, choices: Sequence[NamedChoice], words: Vocabulary) -> None:
+        self._synonyms = words.synonyms
         self._by_name: dict[tuple[str, ...], set[int]] = {}
         for position, choice in enumerate(choices):
             for name in _tokenized(choice, words):
@@ -62,8 +64,22 @@ class ChoiceNames:
         return tuple(sorted(self._by_word.get(word, ())))
 
     def resembling(self, text: str) -> Positions:
-        """The choices with this word, else with this beginning, else this but for a slip."""
-        return self.with_word(text) or self.begun(text) or self._slipped(text)
+        """The choices with this word, else with this beginning, else like it."""
+        found = self.with_word(text) or self.begun(text) or self._slipped(text)
+        return found or self._with_synonym(text) or self._in_plural(text)
+
+    def continued(self, word: str) -> bool:
+        """Whether a word goes on where a word of a name ends: "Saturday" for "Sat"."""
+        return any(self.with_word(word[:end]) for end in range(3, len(word)))
+
+    def _in_plural(self, word: str) -> Positions:
+        """The choices with the word to which most languages add an "s" for more than one."""
+        is_plural = len(word) >= SHORTEST_PLURAL and word.endswith("s")
+        return self.with_word(word[:-1]) if is_plural else ()
+
+    def _with_synonym(self, word: str) -> Positions:
+        found = (self.with_word(other) for other in self._synonyms.get(word, ()))
+        return tuple(sorted({position for positions in found for position in positions}))
 
     def begun(self, text: str) -> Positions:
         """The choices that have a name with this beginning, which does not end in a figure."""

@@ -9,47 +9,40 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from models.questionnaire.choices.all_of import find_all, whole_number
 from models.questionnaire.choices.amounts import (
+    CLOCK_UNIT,
     Interval,
     Measured,
     amount_of_label,
     labels_with,
+    may_be_people,
     measure,
+    units_of,
 )
+from models.questionnaire.choices.asides import (
+    is_harmless_reason,
+    measure_own_name,
+)
+from models.questionnaire.choices.letters import begins_with_digit, letter_of
 from models.questionnaire.choices.meaning import MAX_READINGS, Choices, combine
 from models.questionnaire.choices.names import ChoiceNames, NamedChoice, Positions
-from models.questionnaire.choices.sentence import Denied, Item, Sentence
+from models.questionnaire.choices.sentence import (
+    AMOUNT_ROLES,
+    APART,
+    LINKS,
+    NO_CHOICE,
+    ROLES,
+    Denied,
+    Item,
+    Sentence,
+    common_choices,
+)
 from models.questionnaire.choices.vocabulary import Phrase, Token, Vocabulary, vocabulary_of
 
 SENTENCE_END = re.compile(r"[!?？！]+|(?<=\w\w\w)\.\s")
+MAX_TOKENS = 500  # of a sentence; nobody writes more of them but to keep others waiting
 COMMA_BETWEEN = re.compile(r"(?<=\d)[,，](?=\d)")
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
-ROLES = (
-    "corrections",
-    "alternatives",
-    "halves",
-    "and_",
-    "both",
-    "all",
-    "denials",
-    "options",
-    "numbers",
-    "ordinals",
-    "last",
-    "requests",
-    "fillers",
-    "articles",
-)
-APART = ("and_", "alternatives", "corrections", "options", "fillers")
-AMOUNT_ROLES = ("counting", "hours", "ranges", "or_more", "or_less")
-LINKS = {"corrections": "or", "alternatives": "or", "halves": "or", "and_": "and"}
-LINKS |= {"ranges": "range"}
-
-
-def letter_of(position: int) -> str:
-    """The letter of a choice: a to z, then aa, ab and so on."""
-    first, last = divmod(position, len(LETTERS))
-    return (LETTERS[first - 1] if first else "") + LETTERS[last]
 
 
 class ChoiceReader:
@@ -72,9 +65,13 @@ class ChoiceReader:
         self._letters = {letter_of(position): position for position in range(len(choices))}
         self._count = len(choices)
         self._has_clocks = any(hasattr(amount, "minutes") for amount in self.amounts)
+        self._units = {CLOCK_UNIT} if self._has_clocks else set()
+        self._units |= {unit for choice in choices for unit in units_of(choice.label, self.words)}
 
     def read(self, text: str, many: bool) -> list[Choices]:
         """What is meant, or the two or three sets of choices that may be; none if unread."""
+        if NO_CHOICE.match(text):
+            return []
         try:
             return combine(self._sentences(text, many), many, self.has_letters)
         except Denied:
@@ -93,6 +90,8 @@ class ChoiceReader:
             start = end.end() if end else len(text)
             if tokens := self.words.tokens(part):
                 sentence = Sentence(tokens, end is not None and "?" in end[0])
+                items = (item for each in sentences for item in each.items)
+                sentence.said = frozenset().union(*(item.positions for item in items))
                 self._read_sentence(sentence, many)
                 sentences.append(sentence)
         return [sentence for sentence in sentences if not sentence.is_harmless]
@@ -103,6 +102,8 @@ class ChoiceReader:
             sentence.items.append(Item(positions))
             return
         while at < len(tokens):
+            if len(tokens) > MAX_TOKENS or (sentence.is_unclear and not sentence.is_question):
+                raise Denied  # whatever follows
             if sign := tokens[at].before:
                 self._end_run(sentence)
                 sentence.sign = sign
@@ -112,6 +113,10 @@ class ChoiceReader:
             at += size or 1
         self._end_run(sentence)
         sentence.is_unclear |= sentence.links[-1:] == ["and"]  # it was sent too early
+        if self.has_letters:
+            units = self.words.all_numbers(tokens, "units")
+            is_other = bool(units and self._units) and not units & self._units
+            sentence.is_unclear |= is_other or len(units) > 1
 
     def _begun(self, tokens: Sequence[Token]) -> Positions:
         """The choices that the whole sentence begins; none where it is the name of one."""
@@ -129,6 +134,8 @@ class ChoiceReader:
     def _take_item(self, sentence: Sentence, at: int, many: bool) -> int:
         """Read a name, a letter, a number or an amount there; how many tokens it takes."""
         tokens = sentence.tokens
+        if self._is_figure(tokens, at):
+            return 0
         named = self.names.find(tokens, at)
         is_amount = tokens[at].kind == "number" and self.has_letters
         if named and not (is_amount and named[1] == 1):
@@ -142,9 +149,31 @@ class ChoiceReader:
         if self.has_letters:
             return self._take_amount(sentence, at)
         if tokens[at].kind == "number":
+            self._check_before_number(sentence, at)
             self._add_number(sentence, tokens[at].text)
-            return 1
+            return 1 + self._take_times(sentence, at + 1)
         return self._take_ordinal(sentence, at)
+
+    def _is_figure(self, tokens: Sequence[Token], at: int) -> bool:
+        """Whether a figure stands for a word there, as in "pasta 4 me"."""
+        is_behind = at and tokens[at - 1].text not in self.words.known
+        return bool(is_behind and self.words.find(tokens, at, ("figures",)))
+
+    def _check_before_number(self, sentence: Sentence, at: int) -> None:
+        """A number behind "in" or "us" is a time or people, and no position."""
+        is_apart = at == 0 or bool(sentence.tokens[at].before)
+        sentence.is_unclear |= (
+            not is_apart and self._size(sentence, at - 1, ("before_amounts",)) > 0
+        )
+
+    def _take_times(self, sentence: Sentence, at: int) -> int:
+        """Read "x" in "2x pizza", where a name follows."""
+        size, tokens = self._size(sentence, at, ("times",)), sentence.tokens
+        after = at + size
+        if not size or after >= len(tokens) or not self.names.resembling(tokens[after].text):
+            return 0
+        sentence.has_one |= tokens[at - 1].text == "1"
+        return size
 
     def _take_ordinal(self, sentence: Sentence, at: int) -> int:
         token = sentence.tokens[at]
@@ -156,7 +185,9 @@ class ChoiceReader:
     def _after_ordinal(self, sentence: Sentence, at: int) -> int:
         """Read "one" in "the first one"; "the first three" are several, which is not read."""
         size = self._size(sentence, at, ("after_ordinals",))
-        sentence.is_unclear |= not size and self._number_at(sentence, at) is not None
+        sentence.is_unclear |= (
+            not size and whole_number(sentence.tokens, at, self.words) is not None
+        )
         return size
 
     def _is_letter(self, sentence: Sentence, at: int) -> bool:
@@ -178,38 +209,19 @@ class ChoiceReader:
 
     def _take_all(self, sentence: Sentence, at: int, many: bool) -> int:
         """Read "all three" or "both" as all choices, where several can be chosen."""
-        found = self.words.find(sentence.tokens, at, ("both", "all", "all_with_number"))
+        found = find_all(sentence.tokens, at, self.words)
         if not found:
             return 0
-        after = at + found.size
-        number = self._number_at(sentence, after)
-        if found.role == "all_with_number" and (number is None or not many):
-            if number and sentence.tokens[after].kind == "word":
+        if found.is_article and not (many and found.number):
+            if found.is_number_word:
                 raise Denied  # "the two" of three choices, or where one can be chosen
             return 0
-        while number is None and (size := self._size(sentence, after, ("after_all",))):
-            after += size
-            number = self._number_at(sentence, after)
-        wanted = 2 if found.role == "both" else number or self._count
-        if self._has_none or not many or wanted != self._count:
+        if self._has_none or not many or found.number not in (None, self._count):
             raise Denied
-        after += 1 if number is not None else 0
-        while size := self._size(sentence, after, ("after_all",)):
-            after += size
         if not sentence.has_all:
             sentence.items += [Item((position,)) for position in range(self._count)]
         sentence.has_all = True
-        return after - at
-
-    def _number_at(self, sentence: Sentence, at: int) -> int | None:
-        """A whole number in digits or words there."""
-        if at >= len(sentence.tokens):
-            return None
-        token = sentence.tokens[at]
-        if token.kind == "number":
-            return int(token.text) if token.text.isdecimal() and len(token.text) < 4 else None
-        found = self.words.find(sentence.tokens, at, ("numbers",))
-        return found.number if found else None
+        return found.size
 
     def _take_amount(self, sentence: Sentence, at: int) -> int:
         """Read the choices that hold an amount; nothing that a label holds is no answer."""
@@ -225,24 +237,44 @@ class ChoiceReader:
         is_fraction = sentence.tokens[at].before == "/" and sentence.tokens[at - 1].kind == "number"
         is_negative = sentence.sign == "-" and not sentence.items
         sentence.is_unclear |= is_fraction or is_negative
+        sentence.is_unclear |= may_be_people(sentence.tokens, at, measured, self.words)
+
         self._add(sentence, tuple(labels_with(self.amounts, measured)))
         return measured.size
 
     def _take_phrase(self, sentence: Sentence, at: int) -> int:
         """Read a phrase of the language's file; how many tokens it takes."""
-        roles = (*ROLES, *AMOUNT_ROLES) if self.has_letters else (*ROLES, "ranges")
+        roles = (*ROLES, *AMOUNT_ROLES) if self.has_letters else (*ROLES, "ranges", "plus")
         if sentence.run or sentence.links[-1:] == ["item"]:
             roles = ("ranges", *roles)  # "2 a 3", where "a" can be other things as well
+        if not at or sentence.tokens[at].before:
+            thanks = self.words.find(sentence.tokens, at, ("thanks",))
+            if thanks and (size := self._take_name(sentence, at, thanks)):
+                self._end_run(sentence)
+                return thanks.size + size
         found = self.words.find(sentence.tokens, at, roles)
-        if not found:
+        if not found or self._is_behind_number(sentence, at):
             return 0
         self._end_run(sentence)
         sentence.is_unclear |= found.role == "halves" and self.has_letters
+        if found.role == "corrections" and self._is_apology(sentence, at, found):
+            return found.size
+        sentence.is_unclear |= found.role == "plus" and not sentence.items
         if found.role in LINKS:
             is_first = not sentence.items and found.role in ("corrections", "and_")
             sentence.links += [] if is_first else [LINKS[found.role]]
             return found.size
         return self._apply(sentence, at, found)
+
+    def _is_behind_number(self, sentence: Sentence, at: int) -> bool:
+        """Whether "x" makes an amount of the number before it, and is no kiss."""
+        is_behind = at > 0 and sentence.tokens[at - 1].kind == "number"
+        return is_behind and self._size(sentence, at, ("times",)) > 0
+
+    def _is_apology(self, sentence: Sentence, at: int, found: Phrase) -> bool:
+        """Whether "sorry" corrects nothing, for it is the last word."""
+        is_last = at + found.size == len(sentence.tokens)
+        return is_last and self._size(sentence, at, ("apologies",)) == found.size
 
     def _apply(self, sentence: Sentence, at: int, found: Phrase) -> int:
         match found.role:
@@ -251,6 +283,7 @@ class ChoiceReader:
             case "options":
                 return found.size + self._take_marked(sentence, at + found.size)
             case "numbers":
+                self._check_before_number(sentence, at)
                 sentence.has_one |= found.number == 1
                 self._add_number(sentence, str(found.number))
             case "ordinals" | "last":
@@ -259,7 +292,26 @@ class ChoiceReader:
                 return found.size + self._after_ordinal(sentence, at + found.size)
             case "requests":
                 sentence.is_request = True
+            case "indifferent":
+                sentence.is_indifferent = True
+            case "reasons":
+                return self._take_reason(sentence, at)
+            case "closings" | "introductions" | "farewells":
+                return found.size + self._take_name(sentence, at, found)
         return found.size
+
+    def _take_name(self, sentence: Sentence, at: int, found: Phrase) -> int:
+        """Skip the guest's own name behind a closing."""
+        after = sentence.tokens[at + found.size :]
+        return measure_own_name(after, found.role, self.names, self.words)
+
+    def _take_reason(self, sentence: Sentence, at: int) -> int:
+        """Skip why a choice was made, which is to the end of the sentence."""
+        said = sentence.said.union(*(item.positions for item in sentence.items))
+        reason = sentence.tokens[at:]
+        if not is_harmless_reason(reason, said, self.names, self.words):
+            raise Denied
+        return len(reason)
 
     def _take_marked(self, sentence: Sentence, at: int) -> int:
         """Read what follows "option": a number or a letter."""
@@ -270,7 +322,7 @@ class ChoiceReader:
             self._add(sentence, (self._letters[token.text],))
             return 1
         article = self.words.find(sentence.tokens, at, ("articles",))
-        number = article.number if article else self._number_at(sentence, at)
+        number = article.number if article else whole_number(sentence.tokens, at, self.words)
         if number is None:
             return 0
         if not self.has_letters:
@@ -316,7 +368,7 @@ class ChoiceReader:
         if sentence.sign and not is_first:
             links.append("range" if sentence.sign == "-" else "sign")
         is_adjacent = links[-1:] == ["item"]
-        if is_adjacent and (common := _common(sentence.items[-1].positions, positions)):
+        if is_adjacent and (common := common_choices(sentence.items[-1].positions, positions)):
             sentence.items[-1] = Item(common, is_adjacent=sentence.items[-1].is_adjacent)
             return
         sentence.items.append(Item(positions, is_number, is_adjacent))
@@ -337,17 +389,6 @@ class ChoiceReader:
         number = int(text) if text.isdecimal() and len(text) < 4 else 0
         positions |= {number - 1} if 0 < number <= self._count else set()
         self._add(sentence, tuple(sorted(positions)), is_number)
-
-
-def _common(first: Positions, second: Positions) -> Positions:
-    """The choices of both, where one of them alone leaves several: "5 Dec" is one of three days."""
-    is_open = max(len(first), len(second)) > 1
-    return tuple(sorted({*first} & {*second})) if is_open else ()
-
-
-def begins_with_digit(label: str) -> bool:
-    """Whether the number of a choice before this label would be taken for a part of it."""
-    return re.match(r"\W*[0-9]", label) is not None
 
 
 @lru_cache(maxsize=256)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import fields
 
+from models.questionnaire.choices.variants import variants
 from models.questionnaire.languages import ENGLISH, section
 from models.text import normalize, without_accents
 
@@ -15,7 +16,10 @@ AND = "&"  # what stands in tokens for every word that joins choices, names incl
 
 
 class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={"and_": "and"}):
-    """The section [choices] of a language: for each meaning the words and phrases that have it."""
+    """The section [choices] of a language: for each meaning the words and phrases that have it.
+
+    Phrases that differ in a few words can be written as one, see `variants`.
+    """
 
     elides: bool = False  # whether an apostrophe ends a word: l'option
     fillers: tuple[str, ...] = ()  # politeness, and what says no more than "I choose"
@@ -25,13 +29,27 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     corrections: tuple[str, ...] = ()  # the same, but harmless where a text begins with them
     and_: tuple[str, ...] = ()
     denials: tuple[str, ...] = ()  # and doubts and conditions: such a text is never an answer
+    indifferent: tuple[str, ...] = ()  # "either is fine": harmless only behind "or"
+    reasons: tuple[str, ...] = ()  # before what explains a choice that is named
+    closings: tuple[str, ...] = ()  # before the guest's own name at the end
+    thanks: tuple[str, ...] = ()  # the same, behind a comma
+    farewells: tuple[str, ...] = ()  # before a few words more: "see you Saturday"
+    introductions: tuple[str, ...] = ()  # before it at the beginning
+    apologies: tuple[str, ...] = ()  # those of `corrections` that correct nothing at the end
+    figures: tuple[str, ...] = ()  # that stand for words behind a name: "4 me"
+    plus: tuple[str, ...] = ()  # the same as "and" where labels are no amounts
+    before_amounts: tuple[str, ...] = ()  # before numbers that are no positions: "in 2"
+    times: tuple[str, ...] = ()  # between a number and a name: "2x pizza"
     options: tuple[str, ...] = ()  # before a number or letter
+    before_people: tuple[str, ...] = ()  # before numbers that may be no time of day: "for 2"
     ordinals: tuple[tuple[str, ...], ...] = ()
+    synonyms: tuple[tuple[str, ...], ...] = ()  # words, each group of which means the same
     after_ordinals: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
     articles: tuple[str, ...] = ()  # that are also the number one
     numbers: dict[str, int] = {}
     counting: tuple[str, ...] = ()  # around a number that is an amount
+    units: dict[str, tuple[str, ...]] = {}  # the same, and what it is an amount of: see UNITS
     hours: tuple[str, ...] = ()  # after a number that is a time
     before_noon: tuple[str, ...] = ()
     after_noon: tuple[str, ...] = ()
@@ -49,7 +67,10 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     both: tuple[str, ...] = ()
 
 
-ROLES = [field.name for field in fields(ChoiceVocabulary) if field.name != "elides"]
+UNITS = ("people", "children", "years", "money")  # what amounts are of, as far as it matters
+NO_ROLES = ("elides", "synonyms")
+ROLES = [field.name for field in fields(ChoiceVocabulary) if field.name not in NO_ROLES]
+LONGEST_KNOWN = 4  # letters of a word that says nothing because it is in a phrase
 
 
 class Token(NamedTuple):
@@ -77,12 +98,23 @@ class Vocabulary:
         self.elides = own.elides
         self._joining = {AND, *map(_folded, (*_words(ENGLISH).and_, *own.and_))}
         self._phrases: dict[tuple[str, ...], dict[str, int]] = {}
-        for words in (_words(ENGLISH), own):
-            self._phrases |= self._read(words)
+        for each in dict.fromkeys((ENGLISH, language)):
+            self._phrases |= self._read(_words(each))
         self._longest: dict[str, int] = {}  # phrase by its first word, in tokens
         for phrase in self._phrases:
             self._longest[phrase[0]] = max(len(phrase), self._longest.get(phrase[0], 0))
-        self.known = {word for phrase in self._phrases for word in phrase}
+        self._beginnings = {phrase[:2] for phrase in self._phrases}
+        self.known = {
+            word
+            for phrase in self._phrases
+            for word in phrase
+            if len(phrase) == 1 or len(word) <= LONGEST_KNOWN
+        }
+        self.synonyms: dict[str, set[str]] = {}
+        for group in (*_words(ENGLISH).synonyms, *own.synonyms):
+            words_of_group = {_folded(word) for word in group}
+            for word in words_of_group:
+                self.synonyms.setdefault(word, set()).update(words_of_group)
 
     def _read(self, words: ChoiceVocabulary) -> dict[tuple[str, ...], dict[str, int]]:
         found: dict[tuple[str, ...], dict[str, int]] = {}
@@ -94,6 +126,8 @@ class Vocabulary:
     def find(self, tokens: Sequence[Token], start: int, roles: Iterable[str]) -> Phrase | None:
         """The longest phrase there that has one of these roles; of two roles the first counts."""
         longest = min(self._longest.get(tokens[start].text, 0), len(tokens) - start)
+        if longest > 1 and (tokens[start].text, tokens[start + 1].text) not in self._beginnings:
+            longest = 1
         for size in range(longest, 0, -1):
             inside = tokens[start : start + size]
             found = self._phrases.get(tuple(token.text for token in inside), {})
@@ -103,6 +137,11 @@ class Vocabulary:
                 if role in found:
                     return Phrase(role, size, found[role])
         return None
+
+    def all_numbers(self, tokens: Sequence[Token], role: str) -> set[int]:
+        """The numbers of all phrases in a text that have a role."""
+        found = (self.find(tokens, at, (role,)) for at in range(len(tokens)))
+        return {phrase.number for phrase in found if phrase}
 
     def tokens(self, text: str) -> list[Token]:
         """A text without the punctuation that means nothing."""
@@ -118,8 +157,12 @@ def _entries(words: ChoiceVocabulary) -> Iterator[tuple[str, str, int]]:
             yield from ((role, phrase, number) for phrase, number in value.items())
         elif role == "ordinals":
             yield from ((role, word, n) for n, group in enumerate(value, 1) for word in group)
+        elif role == "units":
+            for unit, phrases in value.items():
+                number = UNITS.index(unit)
+                yield from ((role, phrase, number) for each in phrases for phrase in variants(each))
         else:
-            yield from ((role, phrase, 1) for phrase in value)
+            yield from ((role, phrase, 1) for each in value for phrase in variants(each))
 
 
 def _folded(word: str) -> str:
@@ -156,12 +199,22 @@ def says_only(text: str, language: str) -> bool:
     return True
 
 
-FILLERS = ("fillers", "articles", "and_", "alternatives", "corrections", "requests")
+FILLERS = (
+    "fillers",
+    "closings",
+    "thanks",
+    "articles",
+    "and_",
+    "alternatives",
+    "corrections",
+    "requests",
+)
 NUMBER_SIGN = re.compile("[ªº°№]")
 SPELLINGS = [  # what stands for the same, before a text is cut into tokens
     (re.compile(r"\b([ap])\.? ?m\b\.?"), r"\1m"),
     (re.compile(r"\b(?:no|nr|n|num) ?[.:] ?(?=[0-9])"), "nr "),
     (re.compile(r"(?<=[0-9])(?:\+(?!\w)| \+(?! ?\w))"), " or more "),
+    (re.compile(r"(?<=[0-9])x(?!\w)"), " times "),
     (re.compile("<=|≤"), " at most "),
     (re.compile(">=|≥"), " at least "),
     (re.compile("<(?=[^<>]*[0-9])"), " under "),
