@@ -57,6 +57,19 @@ def join_spans(symbols: Sequence[Symbol]) -> list[Symbol]:
     return reduce(symbols, SPANS)
 
 
+def without_hours(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """Days without the hours that bound them, as in "tomorrow after 6" or "late on Friday"."""
+    return reduce(reduce(symbols, [(HOUR_OF_DAY, _bounded)]), BOUNDED)
+
+
+def _bounded(found: Match) -> Symbol | None:
+    """A day, unless the number may be another day, as in "apres le 6"."""
+    day, bound, article = (found.get(number) for number in (1, 2, 3))
+    last = bound.text.split()[-1]
+    is_hour = last in BEFORE_HOURS or (last == "de" and article and article.text == "las")
+    return day if is_hour and (not article or article.text in ARTICLES_OF_HOURS) else None
+
+
 def find_points(symbols: Sequence[Symbol], lexicon: Lexicon) -> list[Symbol]:
     """With a "K" for 5.12, which is a time where a time is asked for."""
     return reduce(symbols, TimeRules(lexicon).points)
@@ -74,7 +87,8 @@ def with_part(symbols: Sequence[Symbol], whole: Sequence[Symbol], lexicon: Lexic
     `whole` is the whole text.
     """
     parts = {part for symbol in whole if (part := _part_in(symbol, lexicon))}
-    return [_in_part(symbol, *parts) if len(parts) == 1 else symbol for symbol in symbols]
+    found = [_in_part(symbol, parts) for symbol in symbols]
+    return [symbol for symbol in found if symbol]
 
 
 def _part_in(symbol: Symbol, lexicon: Lexicon) -> str | None:
@@ -83,12 +97,14 @@ def _part_in(symbol: Symbol, lexicon: Lexicon) -> str | None:
     return lexicon.part_of_day(symbol.text) if symbol.category in "RWw" else None
 
 
-def _in_part(symbol: Symbol, part: str) -> Symbol:
-    """A time in that part of the day, if it can be and nothing else was said."""
-    if symbol.category != "K" or symbol.value.part:
+def _in_part(symbol: Symbol, parts: set[str]) -> Symbol | None:
+    """A time in that part of the day; None for one that is not certain without a part of its own."""
+    if symbol.category != "K" or symbol.value.part or not parts:
         return symbol
-    clock = symbol.value._replace(part=part)
-    return Symbol("K", clock, symbol.text) if clock.times() else symbol
+    clock = symbol.value._replace(part=next(iter(parts)))
+    if len(parts) == 1 and clock.times():
+        return Symbol("K", clock, symbol.text)
+    return symbol if len(symbol.value.times()) == 1 else None
 
 
 class TimeRules:
@@ -265,8 +281,20 @@ ABOUT = "[~pef]*"
 PART = "(?:-?~?,?(H))?"
 TWO = re.compile(r"(K)([|,])[|,pe]*(K)")
 AROUND: list[Rule] = [
-    (re.compile(r"~[peTf]*(K)"), _keep(1)),
+    (re.compile(r"~[peTf]*(K)(?:-?~)?"), _keep(1)),
     (re.compile(r"(K)-?~"), _keep(1)),
+]
+BEFORE_HOURS = {
+    *("after", "before", "from", "by", "nach", "ab", "na", "vanaf", "apres", "avant", "des"),
+    *("dopo", "dalle", "das"),
+}
+ARTICLES_OF_HOURS = {"las", "le"}
+HOUR_OF_DAY = re.compile(r"(E)H?,?([FBb])(e?)n(?![-MUPo|n.kD/2])")
+BOUNDED: list[Rule] = [
+    (re.compile(r"(EH?)[,cepf]*[bFB~t][bFB~tcepTi@If]*H"), _keep(1)),
+    (re.compile(r"t[cep]*(E)"), _keep(1)),
+    (re.compile(r"(E),?t(?=$|[.!,fS])"), _keep(1)),
+    (re.compile(r"~[cepT]*(H)"), _keep(1)),
 ]
 # A span of hours says nothing about the day; neither does a bound of them.
 SPANS: list[Rule] = [

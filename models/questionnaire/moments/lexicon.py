@@ -76,6 +76,7 @@ class Dates(Struct, forbid_unknown_fields=True, rename=_in_file):
     people: str
     closing: str  # before the name of who texts
     places: str  # before the name of a place or a person
+    because: str = ""  # before a reason, which is no part of the answer
     article_for_one: str = ""  # "a week": one, but no number elsewhere
     fortnights: str = ""
     in_: str = ""
@@ -113,6 +114,7 @@ class Times(Struct, forbid_unknown_fields=True, rename=_in_file):
     night: str
     midday: str
     tonight: str  # which are also words for today
+    stages: str = ""  # of a part of the day, such as "late"
     before_noon: str = ""
     after_noon: str = ""
     and_: str = ""  # "ocho y media"
@@ -131,6 +133,7 @@ DAY, MONTH = "day", "month"
 MEANINGS: dict[str, Meaning] = {
     "no_dates": Meaning("z"),
     "holidays": Meaning("h"),
+    "because": Meaning("C"),
     "doubts": Meaning("d"),
     "today": Meaning("R", 0),
     "tomorrow": Meaning("R", 1),
@@ -187,6 +190,7 @@ MEANINGS: dict[str, Meaning] = {
     "night": Meaning("H", "night"),
     "midday": Meaning("H", "midday"),
     "and_": Meaning("|"),
+    "stages": Meaning("t"),
     "approximately": Meaning("~"),
     "bounds": Meaning("b"),
     "units": Meaning("V"),

@@ -21,6 +21,8 @@ OTHER_SPELLINGS = [
     ),
     (re.compile(r"\b2(?=day\b|m[a-z]{2,6}\b|nite\b|night\b)"), "to"),
     (re.compile(r"\bb4\b"), "before"),
+    (re.compile(r"\bx(?= l[ao]s? )"), "por"),
+    (re.compile(r"\bq(?= (?:vi?en|ven))"), "que"),
     (re.compile(r"\b24/7\b"), "always"),
     (re.compile(r"\bdez(?= (?:para|pras?|horas?|da|minutos|dias|pessoas|semanas)\b)"), "10"),
     (re.compile(r"\b([ap])\. ?m\b\.?"), r"\1m"),
