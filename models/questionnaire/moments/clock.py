@@ -67,6 +67,7 @@ def _bounded(found: Match) -> Symbol | None:
     day, bound, article = (found.get(number) for number in (1, 2, 3))
     last = bound.text.split()[-1]
     is_hour = last in BEFORE_HOURS or (last == "de" and article and article.text == "las")
+    is_hour = last not in DAY_ARTICLES if bound.category == "~" else is_hour
     return day if is_hour and (not article or article.text in ARTICLES_OF_HOURS) else None
 
 
@@ -98,7 +99,7 @@ def _part_in(symbol: Symbol, lexicon: Lexicon) -> str | None:
 
 
 def _in_part(symbol: Symbol, parts: set[str]) -> Symbol | None:
-    """A time in that part of the day; None for one that is not certain without a part of its own."""
+    """A time in that part of the day; None where it stays one of two that does not fit it."""
     if symbol.category != "K" or symbol.value.part or not parts:
         return symbol
     clock = symbol.value._replace(part=next(iter(parts)))
@@ -289,7 +290,8 @@ BEFORE_HOURS = {
     *("dopo", "dalle", "das"),
 }
 ARTICLES_OF_HOURS = {"las", "le"}
-HOUR_OF_DAY = re.compile(r"(E)H?,?([FBb])(e?)n(?![-MUPo|n.kD/2])")
+DAY_ARTICLES = {"le", "el", "il", "l", "al", "del", "du", "o", "dia", "pelo", "de", "sur"}
+HOUR_OF_DAY = re.compile(r"(E)H?[,p]*([FBb~])[f~]*(e?)A?n~?(?![-MUPo|n.kD/2])")
 BOUNDED: list[Rule] = [
     (re.compile(r"(EH?)[,cepf]*[bFB~t][bFB~tcepTi@If]*H"), _keep(1)),
     (re.compile(r"t[cep]*(E)"), _keep(1)),

@@ -49,7 +49,7 @@ COMPANY: list[Rule] = [
 # What follows an answer that is complete: why, or what happens besides.
 REASONS: list[Rule] = [
     (re.compile(r"(?<=[EKHfv,-])C[zveTipcafs@IPUHSdbt,-]{2,}(?=$|[.!])"), _drop),
-    (re.compile(r",[eT]?[v@P][zveTipcafs@IPt-]{2,}(?=$|[.!])"), _drop),
+    (re.compile(r",[eT]?[v@P][zveTipcafs@IPHt-]{3,}(?=$|[.!])"), _drop),
 ]
 
 
