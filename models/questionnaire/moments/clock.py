@@ -67,7 +67,8 @@ def _bounded(found: Match) -> Symbol | None:
     day, bound, article = (found.get(number) for number in (1, 2, 3))
     last = bound.text.split()[-1]
     is_hour = last in BEFORE_HOURS or (last == "de" and article and article.text == "las")
-    is_hour = last not in DAY_ARTICLES if bound.category == "~" else is_hour
+    if bound.category == "~":
+        is_hour = article is not None or last not in DAY_ARTICLES
     return day if is_hour and (not article or article.text in ARTICLES_OF_HOURS) else None
 
 

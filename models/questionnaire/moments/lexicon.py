@@ -17,6 +17,7 @@ from models.text import normalize, without_accents
 
 MIN_BEGINNING = 3  # letters, of the beginning of a month
 MIN_TYPED = 4  # letters, of a name with a slip
+MIN_GUARDED = 6  # letters, of a word that makes an answer doubtful, for its slips to do so, too
 WORD = re.compile(r"[^\W\d_]+")
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
@@ -225,6 +226,11 @@ class Lexicon:
             for phrase, meaning in self.phrases.items()
             if meaning.category == "H" and len(phrase[-1]) >= MIN_TYPED
         ]
+        self._guarded = [
+            (phrase[0], meaning.category)
+            for phrase, meaning in self.phrases.items()
+            if meaning.category in "bd" and len(phrase) == 1 and len(phrase[0]) >= MIN_GUARDED
+        ]
         self.longest = max(map(len, self.phrases))
         english = section(ENGLISH, "times", Times)
         self.past, self.to, self.plus, self.tonight = (
@@ -260,7 +266,11 @@ class Lexicon:
             for category, numbers in by_category.items()
             if numbers
         ]
-        return found[0] if len(found) == 1 else Meaning("z")
+        return found[0] if len(found) == 1 else Meaning(self._guard(word))
+
+    def _guard(self, word: str) -> str:
+        """The category of an unknown word: a doubt or a bound with a slip in it stays one."""
+        return next((category for name, category in self._guarded if is_slip(word, name)), "z")
 
 
 def _ends_with(text: str, end: str) -> bool:
