@@ -44,6 +44,7 @@ PARTS: dict[str, set[int]] = {
     "evening": {*range(16, 24), 0},
     "night": {*range(18, 24), *range(6)},
     "midday": set(range(11, 16)),
+    "dinner": set(range(16, 24)),
 }
 
 

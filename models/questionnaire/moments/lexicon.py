@@ -114,6 +114,7 @@ class Times(Struct, forbid_unknown_fields=True, rename=_in_file):
     evening: str
     night: str
     midday: str
+    dinner: str
     tonight: str  # which are also words for today
     stages: str = ""  # of a part of the day, such as "late"
     before_noon: str = ""
@@ -190,6 +191,7 @@ MEANINGS: dict[str, Meaning] = {
     "evening": Meaning("H", "evening"),
     "night": Meaning("H", "night"),
     "midday": Meaning("H", "midday"),
+    "dinner": Meaning("H", "dinner"),
     "and_": Meaning("|"),
     "stages": Meaning("t"),
     "approximately": Meaning("~"),
@@ -226,11 +228,10 @@ class Lexicon:
             for phrase, meaning in self.phrases.items()
             if meaning.category == "H" and len(phrase[-1]) >= MIN_TYPED
         ]
-        self._guarded = [
-            (phrase[0], meaning.category)
-            for phrase, meaning in self.phrases.items()
-            if meaning.category in "bd" and len(phrase) == 1 and len(phrase[0]) >= MIN_GUARDED
-        ]
+        self._guarded: dict[str, list[tuple[str, str]]] = {}  # by their first two letters
+        for phrase, meaning in self.phrases.items():
+            if meaning.category in "bd" and len(phrase) == 1 and len(phrase[0]) >= MIN_GUARDED:
+                self._guarded.setdefault(phrase[0][:2], []).append((phrase[0], meaning.category))
         self.longest = max(map(len, self.phrases))
         english = section(ENGLISH, "times", Times)
         self.past, self.to, self.plus, self.tonight = (
@@ -270,7 +271,8 @@ class Lexicon:
 
     def _guard(self, word: str) -> str:
         """The category of an unknown word: a doubt or a bound with a slip in it stays one."""
-        return next((category for name, category in self._guarded if is_slip(word, name)), "z")
+        guarded = self._guarded.get(word[:2], ())
+        return next((category for name, category in guarded if is_slip(word, name)), "z")
 
 
 def _ends_with(text: str, end: str) -> bool:

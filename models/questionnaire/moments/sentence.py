@@ -32,7 +32,7 @@ def _drop_place(found: Match) -> Symbol | None:
 
 # What says nothing about the day: who comes, with whom, where to, and who texts.
 COUNTS: list[Rule] = [
-    (re.compile(r"[na2]P"), _drop),
+    (re.compile(r"b?[na2]P"), _drop),
     (re.compile(r"P[I@]?[na2]"), _drop),
     (re.compile(r"@[ea]?[na2](?![-UuMH.])"), _drop),
 ]

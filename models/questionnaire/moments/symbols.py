@@ -21,7 +21,7 @@ OTHER_SPELLINGS = [
     ),
     (re.compile(r"\b2(?=day\b|m[a-z]{2,6}\b|nite\b|night\b)"), "to"),
     (re.compile(r"\bb4\b"), "before"),
-    (re.compile(r"@(?= ?\d)"), "at "),
+    (re.compile(r"@(?= ?(?:\d|noon|midn))"), "at "),
     (re.compile(r"\bgr8\b"), "great"),
     (re.compile(r"\bm8\b"), "mate"),
     (re.compile(r"\bl8\b"), "late"),
