@@ -40,7 +40,7 @@ STAGES: list[Rule] = [
     (re.compile(r"t[cep]*(H)"), lambda found: found.get(1)),
     (re.compile(r"(H),?t(?![cep]*[HEMW])"), lambda found: found.get(1)),
 ]
-SIGNED: Rule = (re.compile(r"S[,fev]*z{0,3}(?=$|[.!,])"), _drop)
+SIGNED: Rule = (re.compile(r"S[,fev]*z{0,3}(?=$|[.!,S])"), _drop)
 COMPANY: list[Rule] = [
     (re.compile(r"P"), _drop),
     (re.compile(r"([@p])[ecafv]{0,2}z{1,2}(?![nz])"), _drop_place),
@@ -49,7 +49,7 @@ COMPANY: list[Rule] = [
 # What follows an answer that is complete: why, or what happens besides.
 REASONS: list[Rule] = [
     (re.compile(r"(?<=[EKHfv,-])C[zveTipcafs@IPUHSdbt,-]{2,}(?=$|[.!])"), _drop),
-    (re.compile(r",[eT]?[v@P][zveTipcafs@IPHt-]{3,}(?=$|[.!])"), _drop),
+    (re.compile(r",[eT]?[v@P][zveTipcafs@IPUHt-]{3,}(?=$|[.!])"), _drop),
 ]
 
 
