@@ -149,7 +149,11 @@ class TimeRules:
         hour, minute = numbers if len(numbers) == 2 else divmod(numbers[0], 100)
         if len(numbers) == 1 and numbers[0] < 100:
             hour, minute = numbers[0], 0
-        return self._clock(hour, minute, _half(found.get(1)) or _part(found, 2))
+        half, part = _half(found.get(1)), _part(found, 2)
+        times = Clock(hour, minute, half).times()
+        if half and part and not any(each.hour in PARTS[part] for each in times):
+            return NO_TIME  # 8 pm in the morning
+        return self._clock(hour, minute, half or part)
 
     def with_point(self, found: Match) -> Symbol | None:
         """18.30, unless it is a day of a month."""

@@ -16,7 +16,13 @@ from models.questionnaire.moments.clock import (
 from models.questionnaire.moments.days import find_days
 from models.questionnaire.moments.lexicon import Lexicon, lexicon_of
 from models.questionnaire.moments.other_languages import find_day
-from models.questionnaire.moments.sentence import answer_in, is_known, join_names, without_details
+from models.questionnaire.moments.sentence import (
+    answer_in,
+    is_known,
+    is_padded,
+    join_names,
+    without_details,
+)
 from models.questionnaire.moments.symbols import symbols_of
 
 
@@ -52,7 +58,8 @@ def read_times(
     found = with_part(answer_in(join_names(symbols), "K"), whole, lexicon)
     meant = sorted({moment for symbol in found for moment in symbol.value.times()})
     inside = [moment for moment in meant if is_inside(moment)]
-    return inside if inside == meant or is_known(symbols) else []
+    is_certain = is_known(symbols) and not any(map(is_padded, whole))
+    return inside if inside == meant or is_certain else []
 
 
 def part_of_day_in(text: str, lexicon: Lexicon) -> str | None:

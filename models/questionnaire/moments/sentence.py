@@ -46,6 +46,7 @@ COMPANY: list[Rule] = [
     (re.compile(r"([@p])[ecafv]{0,2}z{1,2}(?![nz])"), _drop_place),
     SIGNED,
 ]
+PADDED = re.compile("0[1-9]")
 # What follows an answer that is complete: why, or what happens besides.
 REASONS: list[Rule] = [
     (re.compile(r"(?<=[EKHfv,-])C[zveTipcafs@IPUHSdbt,-]{2,}(?=$|[.!])"), _drop),
@@ -76,6 +77,11 @@ def answer_in(symbols: Sequence[Symbol], wanted: str) -> list[Symbol]:
 def is_known(symbols: Sequence[Symbol]) -> bool:
     """Whether every word is one that we know, but for the name of who texts."""
     return all(symbol.category not in "zC" for symbol in reduce(symbols, [SIGNED]))
+
+
+def is_padded(symbol: Symbol) -> bool:
+    """Whether an hour is written like 08:00, which hardly anybody does in the evening."""
+    return bool(PADDED.match(symbol.text))
 
 
 def _sentences(symbols: Sequence[Symbol]) -> Iterator[list[Symbol]]:
