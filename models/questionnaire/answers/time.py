@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, time
+from functools import partial
 from typing import Protocol
 
 from models.questionnaire.answers.kind import (
@@ -45,9 +46,9 @@ class TimeKind(Kind):
 
     def parse(self, question: TimeOptions, text: str, context: ParseContext) -> Reading:
         lexicon = lexicon_of(context.language)
-        found = read_times(without_signature(text), lexicon, context.local_date)
-        inside = [moment for moment in found if _is_inside(moment, question)]
-        return read_as(*(f"{moment:%H:%M}" for moment in inside)) if inside else UNREAD
+        written, is_inside = without_signature(text), partial(_is_inside, question)
+        found = read_times(written, lexicon, context.local_date, is_inside)
+        return read_as(*(f"{moment:%H:%M}" for moment in found)) if found else UNREAD
 
     def show_reading(self, question: TimeOptions, value: str, context: ParseContext) -> str:
         return name_time(time.fromisoformat(value), lexicon_of(context.language))
@@ -75,7 +76,7 @@ class TimeKind(Kind):
         return 'Write a time like "14:30".'
 
 
-def _is_inside(moment: time, question: TimeOptions) -> bool:
+def _is_inside(question: TimeOptions, moment: time) -> bool:
     earliest, latest = resolve_time(question.earliest), resolve_time(question.latest)
     is_late_enough = earliest is None or moment >= earliest
     is_early_enough = latest is None or moment <= latest

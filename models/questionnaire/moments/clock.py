@@ -44,6 +44,7 @@ PARTS: dict[str, set[int]] = {
     "evening": {*range(16, 24), 0},
     "night": {*range(18, 24), *range(6)},
     "midday": set(range(11, 16)),
+    "dinner": set(range(16, 24)),
 }
 
 
@@ -55,6 +56,21 @@ def find_times(symbols: Sequence[Symbol], lexicon: Lexicon) -> list[Symbol]:
 def join_spans(symbols: Sequence[Symbol]) -> list[Symbol]:
     """With one "K" for a span or a bound of hours, for it says no more about a day than one."""
     return reduce(symbols, SPANS)
+
+
+def without_hours(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """Days without the hours that bound them, as in "tomorrow after 6" or "late on Friday"."""
+    return reduce(reduce(symbols, [(HOUR_OF_DAY, _bounded)]), BOUNDED)
+
+
+def _bounded(found: Match) -> Symbol | None:
+    """A day, unless the number may be another day, as in "apres le 6"."""
+    day, bound, article = (found.get(number) for number in (1, 2, 3))
+    last = bound.text.split()[-1]
+    is_hour = last in BEFORE_HOURS or (last == "de" and article and article.text == "las")
+    if bound.category == "~":
+        is_hour = article is not None or last not in DAY_ARTICLES
+    return day if is_hour and (not article or article.text in ARTICLES_OF_HOURS) else None
 
 
 def find_points(symbols: Sequence[Symbol], lexicon: Lexicon) -> list[Symbol]:
@@ -74,7 +90,8 @@ def with_part(symbols: Sequence[Symbol], whole: Sequence[Symbol], lexicon: Lexic
     `whole` is the whole text.
     """
     parts = {part for symbol in whole if (part := _part_in(symbol, lexicon))}
-    return [_in_part(symbol, *parts) if len(parts) == 1 else symbol for symbol in symbols]
+    found = [_in_part(symbol, parts) for symbol in symbols]
+    return [symbol for symbol in found if symbol]
 
 
 def _part_in(symbol: Symbol, lexicon: Lexicon) -> str | None:
@@ -83,12 +100,14 @@ def _part_in(symbol: Symbol, lexicon: Lexicon) -> str | None:
     return lexicon.part_of_day(symbol.text) if symbol.category in "RWw" else None
 
 
-def _in_part(symbol: Symbol, part: str) -> Symbol:
-    """A time in that part of the day, if it can be and nothing else was said."""
-    if symbol.category != "K" or symbol.value.part:
+def _in_part(symbol: Symbol, parts: set[str]) -> Symbol | None:
+    """A time in that part of the day; None where it stays one of two that does not fit it."""
+    if symbol.category != "K" or symbol.value.part or not parts:
         return symbol
-    clock = symbol.value._replace(part=part)
-    return Symbol("K", clock, symbol.text) if clock.times() else symbol
+    clock = symbol.value._replace(part=next(iter(parts)))
+    if len(parts) == 1 and clock.times():
+        return Symbol("K", clock, symbol.text)
+    return symbol if len(symbol.value.times()) == 1 else None
 
 
 class TimeRules:
@@ -130,7 +149,11 @@ class TimeRules:
         hour, minute = numbers if len(numbers) == 2 else divmod(numbers[0], 100)
         if len(numbers) == 1 and numbers[0] < 100:
             hour, minute = numbers[0], 0
-        return self._clock(hour, minute, _half(found.get(1)) or _part(found, 2))
+        half, part = _half(found.get(1)), _part(found, 2)
+        times = Clock(hour, minute, half).times()
+        if half and part and not any(each.hour in PARTS[part] for each in times):
+            return NO_TIME  # 8 pm in the morning
+        return self._clock(hour, minute, half or part)
 
     def with_point(self, found: Match) -> Symbol | None:
         """18.30, unless it is a day of a month."""
@@ -265,8 +288,21 @@ ABOUT = "[~pef]*"
 PART = "(?:-?~?,?(H))?"
 TWO = re.compile(r"(K)([|,])[|,pe]*(K)")
 AROUND: list[Rule] = [
-    (re.compile(r"~[peTf]*(K)"), _keep(1)),
+    (re.compile(r"~[peTf]*(K)(?:-?~)?"), _keep(1)),
     (re.compile(r"(K)-?~"), _keep(1)),
+]
+BEFORE_HOURS = {
+    *("after", "before", "from", "by", "nach", "ab", "na", "vanaf", "apres", "avant", "des"),
+    *("dopo", "dalle", "das"),
+}
+ARTICLES_OF_HOURS = {"las", "le"}
+DAY_ARTICLES = {"le", "el", "il", "l", "al", "del", "du", "o", "dia", "pelo", "de", "sur"}
+HOUR_OF_DAY = re.compile(r"(E)H?[,p]*([FBb~])[f~]*(e?)A?n~?(?![-MUPo|n.kD/2])")
+BOUNDED: list[Rule] = [
+    (re.compile(r"(EH?)[,cepf]*[bFB~t][bFB~tcepTi@If]*H"), _keep(1)),
+    (re.compile(r"t[cep]*(E)"), _keep(1)),
+    (re.compile(r"(E),?t(?=$|[.!,fS])"), _keep(1)),
+    (re.compile(r"~[cepT]*(H)"), _keep(1)),
 ]
 # A span of hours says nothing about the day; neither does a bound of them.
 SPANS: list[Rule] = [

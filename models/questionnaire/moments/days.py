@@ -256,6 +256,13 @@ class DayRules:
             return None
         return [lent, between, later]
 
+    def borrow_beyond(self, found: Match) -> list[Symbol] | None:
+        """Friday 11 or Saturday 12 December."""
+        day, between, weekday, later = (found.get(number) for number in (1, 2, 3, 4))
+        if weekday.value.sort != "weekday" or not (lent := self._lend(day, later)):
+            return None
+        return [lent, between, weekday, later]
+
     def borrow_back(self, found: Match) -> list[Symbol] | None:
         """December 5 or 6."""
         earlier, between, day = found.get(1), found.get(2), found.get(3)
@@ -326,6 +333,7 @@ COMPOSED = _rules(
     (r"(E)(U)", DayRules.week_after),
 )
 BORROWED = _rules(
+    (r"[eTp]?([no])\.?([|])[eTp]*(E),?[eTp]*(E)", DayRules.borrow_beyond),
     (r"[eTp]?([noE])\.?([|,])[|,eTp]*(E)", DayRules.borrow),
     (r"(E)([|])[eT]*([noE])\.?(?![UPuk<>])", DayRules.borrow_back),
 )

@@ -17,6 +17,7 @@ from models.text import normalize, without_accents
 
 MIN_BEGINNING = 3  # letters, of the beginning of a month
 MIN_TYPED = 4  # letters, of a name with a slip
+MIN_GUARDED = 6  # letters, of a word that makes an answer doubtful, for its slips to do so, too
 WORD = re.compile(r"[^\W\d_]+")
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
@@ -76,6 +77,7 @@ class Dates(Struct, forbid_unknown_fields=True, rename=_in_file):
     people: str
     closing: str  # before the name of who texts
     places: str  # before the name of a place or a person
+    because: str = ""  # before a reason, which is no part of the answer
     article_for_one: str = ""  # "a week": one, but no number elsewhere
     fortnights: str = ""
     in_: str = ""
@@ -112,7 +114,9 @@ class Times(Struct, forbid_unknown_fields=True, rename=_in_file):
     evening: str
     night: str
     midday: str
+    dinner: str
     tonight: str  # which are also words for today
+    stages: str = ""  # of a part of the day, such as "late"
     before_noon: str = ""
     after_noon: str = ""
     and_: str = ""  # "ocho y media"
@@ -131,6 +135,7 @@ DAY, MONTH = "day", "month"
 MEANINGS: dict[str, Meaning] = {
     "no_dates": Meaning("z"),
     "holidays": Meaning("h"),
+    "because": Meaning("C"),
     "doubts": Meaning("d"),
     "today": Meaning("R", 0),
     "tomorrow": Meaning("R", 1),
@@ -186,7 +191,9 @@ MEANINGS: dict[str, Meaning] = {
     "evening": Meaning("H", "evening"),
     "night": Meaning("H", "night"),
     "midday": Meaning("H", "midday"),
+    "dinner": Meaning("H", "dinner"),
     "and_": Meaning("|"),
+    "stages": Meaning("t"),
     "approximately": Meaning("~"),
     "bounds": Meaning("b"),
     "units": Meaning("V"),
@@ -221,6 +228,10 @@ class Lexicon:
             for phrase, meaning in self.phrases.items()
             if meaning.category == "H" and len(phrase[-1]) >= MIN_TYPED
         ]
+        self._guarded: dict[str, list[tuple[str, str]]] = {}  # by their first two letters
+        for phrase, meaning in self.phrases.items():
+            if meaning.category in "bd" and len(phrase) == 1 and len(phrase[0]) >= MIN_GUARDED:
+                self._guarded.setdefault(phrase[0][:2], []).append((phrase[0], meaning.category))
         self.longest = max(map(len, self.phrases))
         english = section(ENGLISH, "times", Times)
         self.past, self.to, self.plus, self.tonight = (
@@ -256,7 +267,12 @@ class Lexicon:
             for category, numbers in by_category.items()
             if numbers
         ]
-        return found[0] if len(found) == 1 else Meaning("z")
+        return found[0] if len(found) == 1 else Meaning(self._guard(word))
+
+    def _guard(self, word: str) -> str:
+        """The category of an unknown word: a doubt or a bound with a slip in it stays one."""
+        guarded = self._guarded.get(word[:2], ())
+        return next((category for name, category in guarded if is_slip(word, name)), "z")
 
 
 def _ends_with(text: str, end: str) -> bool:

@@ -1,5 +1,6 @@
 """The days and the times of day that a whole text may mean as an answer."""
 
+from collections.abc import Callable
 from datetime import date, time
 
 from models.questionnaire.languages import LANGUAGES
@@ -10,18 +11,26 @@ from models.questionnaire.moments.clock import (
     find_times,
     join_spans,
     with_part,
+    without_hours,
 )
 from models.questionnaire.moments.days import find_days
 from models.questionnaire.moments.lexicon import Lexicon, lexicon_of
 from models.questionnaire.moments.other_languages import find_day
-from models.questionnaire.moments.sentence import answer_in, join_names, without_counts
+from models.questionnaire.moments.sentence import (
+    answer_in,
+    is_known,
+    is_padded,
+    join_names,
+    without_details,
+)
 from models.questionnaire.moments.symbols import symbols_of
 
 
 def read_days(text: str, lexicon: Lexicon, calendar: Calendar) -> list[date]:
     """The days that an answer may mean, in their order; none where it is not certain to be one."""
-    symbols = without_counts(symbols_of(text, lexicon))
+    symbols = without_details(symbols_of(text, lexicon))
     symbols = find_days(join_spans(find_times(symbols, lexicon)), calendar, lexicon)
+    symbols = without_hours(symbols)
     found = answer_in(join_names(symbols), "E")
     return sorted({day for symbol in found for day in calendar.days_meant(symbol.value)})
 
@@ -35,13 +44,22 @@ def read_days_in(language: str, text: str, calendar: Calendar) -> list[date]:
     return calendar.days_meant(days) if days else []
 
 
-def read_times(text: str, lexicon: Lexicon, today: date) -> list[time]:
-    """The times of day that an answer may mean, in their order; none where it is not certain."""
-    whole = without_counts(symbols_of(text, lexicon))
+def read_times(
+    text: str, lexicon: Lexicon, today: date, is_inside: Callable[[time], bool]
+) -> list[time]:
+    """The times of day that an answer may mean, in their order; none where it is not certain.
+
+    Limits decide between the halves of a day only if every word is known: an unknown one may be
+    what says which half it is.
+    """
+    whole = without_details(symbols_of(text, lexicon))
     symbols = find_points(find_times(whole, lexicon), lexicon)
     symbols = find_hours(find_days(symbols, Calendar(today), lexicon), lexicon)
     found = with_part(answer_in(join_names(symbols), "K"), whole, lexicon)
-    return sorted({moment for symbol in found for moment in symbol.value.times()})
+    meant = sorted({moment for symbol in found for moment in symbol.value.times()})
+    inside = [moment for moment in meant if is_inside(moment)]
+    is_certain = is_known(symbols) and not any(map(is_padded, whole))
+    return inside if inside == meant or is_certain else []
 
 
 def part_of_day_in(text: str, lexicon: Lexicon) -> str | None:

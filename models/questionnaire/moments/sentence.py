@@ -32,20 +32,31 @@ def _drop_place(found: Match) -> Symbol | None:
 
 # What says nothing about the day: who comes, with whom, where to, and who texts.
 COUNTS: list[Rule] = [
-    (re.compile(r"[na2]P"), _drop),
+    (re.compile(r"b?[na2]P"), _drop),
     (re.compile(r"P[I@]?[na2]"), _drop),
     (re.compile(r"@[ea]?[na2](?![-UuMH.])"), _drop),
 ]
+STAGES: list[Rule] = [
+    (re.compile(r"t[cep]*(H)"), lambda found: found.get(1)),
+    (re.compile(r"(H),?t(?![cep]*[HEMW])"), lambda found: found.get(1)),
+]
+SIGNED: Rule = (re.compile(r"S[,fev]*z{0,3}(?=$|[.!,S])"), _drop)
 COMPANY: list[Rule] = [
     (re.compile(r"P"), _drop),
     (re.compile(r"([@p])[ecafv]{0,2}z{1,2}(?![nz])"), _drop_place),
-    (re.compile(r"S[,fev]*z{0,3}(?=$|[.!,])"), _drop),
+    SIGNED,
+]
+PADDED = re.compile("0[1-9]")
+# What follows an answer that is complete: why, or what happens besides.
+REASONS: list[Rule] = [
+    (re.compile(r"(?<=[EKHfv,-])C[zveTipcafs@IPUHSdbt,-]{2,}(?=$|[.!])"), _drop),
+    (re.compile(r",[eT]?[v@P][zveTipcafs@IPUHt-]{3,}(?=$|[.!])"), _drop),
 ]
 
 
-def without_counts(symbols: Sequence[Symbol]) -> list[Symbol]:
-    """Without the numbers of people, and those of trains."""
-    return reduce(symbols, COUNTS)
+def without_details(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """Without the numbers of people and of trains, and whether it is early or late in a part."""
+    return reduce(reduce(symbols, COUNTS), STAGES)
 
 
 def answer_in(symbols: Sequence[Symbol], wanted: str) -> list[Symbol]:
@@ -53,7 +64,7 @@ def answer_in(symbols: Sequence[Symbol], wanted: str) -> list[Symbol]:
 
     `wanted` is "E" for days and "K" for times of day.
     """
-    symbols = reduce(symbols, COMPANY)
+    symbols = reduce(reduce(symbols, REASONS), COMPANY)
     sentences = list(_sentences(symbols))
     found = [symbol for symbol in symbols if symbol.category == wanted]
     if not found or not all(_leaves(sentence, wanted) for sentence in sentences):
@@ -61,6 +72,16 @@ def answer_in(symbols: Sequence[Symbol], wanted: str) -> list[Symbol]:
     if _has_doubtful(found) and not all(symbol.category in LIGHT for symbol in symbols):
         return []
     return found if any(symbol.text != BESIDE for symbol in found) else []
+
+
+def is_known(symbols: Sequence[Symbol]) -> bool:
+    """Whether every word is one that we know, but for the name of who texts."""
+    return all(symbol.category not in "zC" for symbol in reduce(symbols, [SIGNED]))
+
+
+def is_padded(symbol: Symbol) -> bool:
+    """Whether an hour is written like 08:00, which hardly anybody does in the evening."""
+    return bool(PADDED.match(symbol.text))
 
 
 def _sentences(symbols: Sequence[Symbol]) -> Iterator[list[Symbol]]:
