@@ -13,16 +13,16 @@ LONGEST_NAMES = {"closings": 2, "thanks": 1, "introductions": 2}
 
 
 def is_harmless_reason(
-    tokens: Sequence[Token], said: set[int], names: ChoiceNames, words: Vocabulary
+    tokens: Sequence[Token], named_before: set[int], names: ChoiceNames, words: Vocabulary
 ) -> bool:
     """Whether the reason for the choices that were said names no other, and no figure."""
     for at, token in enumerate(tokens):
         named = names.find(tokens, at)
-        others = {*(named[0] if named else _resembling(token, names))} - said
+        others = {*(named[0] if named else _resembling(token, names))} - named_before
         is_figure = token.kind in ("number", "ordinal")
         if others or is_figure or words.find(tokens, at, AGAINST_REASONS):
             return False
-    return bool(said)
+    return bool(named_before)
 
 
 def _resembling(token: Token, names: ChoiceNames) -> Positions:

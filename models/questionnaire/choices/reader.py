@@ -91,7 +91,7 @@ class ChoiceReader:
             if tokens := self.words.tokens(part):
                 sentence = Sentence(tokens, end is not None and "?" in end[0])
                 items = (item for each in sentences for item in each.items)
-                sentence.said = frozenset().union(*(item.positions for item in items))
+                sentence.named_before = frozenset().union(*(item.positions for item in items))
                 self._read_sentence(sentence, many)
                 sentences.append(sentence)
         return [sentence for sentence in sentences if not sentence.is_harmless]
@@ -307,9 +307,9 @@ class ChoiceReader:
 
     def _take_reason(self, sentence: Sentence, at: int) -> int:
         """Skip why a choice was made, which is to the end of the sentence."""
-        said = sentence.said.union(*(item.positions for item in sentence.items))
+        before = sentence.named_before.union(*(item.positions for item in sentence.items))
         reason = sentence.tokens[at:]
-        if not is_harmless_reason(reason, said, self.names, self.words):
+        if not is_harmless_reason(reason, before, self.names, self.words):
             raise Denied
         return len(reason)
 

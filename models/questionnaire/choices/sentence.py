@@ -60,7 +60,7 @@ class Sentence:
         self.tokens, self.is_question, self.is_request = tokens, is_question, False
         self.items: list[Item] = []
         self.links: list[str] = []
-        self.said: frozenset[int] = frozenset()  # the choices that sentences before it name
+        self.named_before: frozenset[int] = frozenset()  # the choices that sentences before it name
         self.run: list[Token] = []  # of words that are not known, and not read yet
         self.sign = ""  # before the item that comes next
         self.is_unclear = False  # something in it is not known, or holds for no choice
