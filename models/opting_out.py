@@ -27,6 +27,7 @@ class OptOutPhrases(Struct, forbid_unknown_fields=True):
     perhaps: list[str]
     mentions: list[str]
     around: list[str]
+    closings: list[str]
     leads: list[str]
     fillers: list[str]
     reasons: list[str]
@@ -85,18 +86,21 @@ def _patterns(languages: frozenset[str]) -> OptOutPatterns:
         )
 
     # Atomic groups and possessive repeats keep a long text from being tried in many ways.
-    around = rf"(?>{either('around')}|\. )"
-    lead = rf"(?>{either('perhaps', 'leads', 'around')}|\. )"
-    explicit, words = either("phrases", "commands"), either("words")
-    also = either("phrases", "commands", "perhaps", "words", "around", "fillers")
-    more = rf"(?>{also}|\. )*+"
+    polite = ("around", "closings")
+    around, filler = rf"(?>{either(*polite)}|\. )", f"(?>{either('fillers', *polite)})*"
+    lead = rf"(?>{either('perhaps', 'leads', *polite, 'fillers')}|\. )"
+    explicit = either("phrases", "commands")
+    also = either("phrases", "commands", "perhaps", "words", *polite, "fillers")
+    # A name behind a closing, as "Regards, Dr. Jane Porter".
+    name = rf"(?!{either('limits', 'fillers', 'reasons')})[^ .]+ (?:\. )?(?:[^ .]+ ){{0,2}}$"
+    more = rf"(?>(?:{either('closings')})(?:\. )?{name}|{also}|\. )*+"
     beginning = f"{lead}*(?:{explicit})"
-    bare = rf"(?>{either('perhaps', 'around')}|\. )*(?:{words})"
+    bare = rf"(?>{either('perhaps', *polite)}|\. )*(?:{either('words')})"
     limit = rf"\b(?:{either('limits')})"
-    commands, filler = f"(?:{either('commands')})", f"(?>{either('fillers', 'around')})*"
+    before = f"(?>{either('leads', 'fillers', *polite)})*"
     alone = either("commands", "perhaps", "clauses")
-    clause = f"{CLAUSE_START}{filler}(?:{alone}){filler}{CLAUSE_END}"
-    anywhere = f"{either('phrases', 'mentions')}|{commands}{around}*{limit}"
+    clause = f"{CLAUSE_START}{before}(?:{alone}){filler}{CLAUSE_END}"
+    anywhere = f"{either('phrases', 'mentions')}|(?:{either('commands')}){around}*{limit}"
     return OptOutPatterns(
         whole=re.compile(f"(?:{beginning}|{bare}){more}"),
         reasoned=re.compile(rf"{beginning}{around}*(?:(?<=\. )|(?={either('reasons')}))(?=.)"),
