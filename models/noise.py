@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from models.phrases import UMLAUT, pattern_of, words_of
+from models.phrases import NO_SETS, UMLAUT, pattern_of, sorted_pattern_of, words_of
 from models.questionnaire.languages import LANGUAGES, section
 from models.text import normalize, without_accents
 
@@ -165,9 +165,9 @@ def _form_pattern(name: str) -> str:
 @cache
 def _auto_reply() -> re.Pattern[str]:
     files = _phrases().values()
-    starts = "|".join(pattern_of(file.starts) for file in files)
-    contained = "|".join(pattern_of(file.contains) for file in files)
-    return re.compile(rf"^(?:{starts})\. |(?:^|(?<= ))(?:{contained})")
+    starts = sorted_pattern_of((file.starts, NO_SETS) for file in files)
+    contained = sorted_pattern_of((file.contains, NO_SETS) for file in files)
+    return re.compile(rf"\b(?:{contained})|^(?:{starts})\. ")
 
 
 def _form(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from models.phrases import pattern_of, words_of
+from models.phrases import sorted_pattern_of, words_of
 from models.questionnaire.languages import ENGLISH, section
 from models.questionnaire.slips import is_slip
 from models.text import without_signature
@@ -14,7 +14,6 @@ from models.text import without_signature
 LONGEST_PHRASE = 400  # characters of a text; what comes behind is no part of a phrase
 LONG_WORD = 8  # letters; shorter words are one letter from too many others
 DOUBLED = re.compile(r"([a-z])\1+")
-START = r"(?:^|(?<= ))"
 CLAUSE_START, CLAUSE_END = r"(?:^|(?<=\. ))", r"(?=\. |$)"
 
 
@@ -28,6 +27,7 @@ class OptOutPhrases(Struct, forbid_unknown_fields=True):
     perhaps: list[str]
     mentions: list[str]
     around: list[str]
+    closings: list[str]
     leads: list[str]
     fillers: list[str]
     reasons: list[str]
@@ -81,28 +81,32 @@ def _patterns(languages: frozenset[str]) -> OptOutPatterns:
     files = [section(language, "opt_out", OptOutPhrases) for language in sorted(languages)]
 
     def either(*names: str) -> str:
-        lists = ((file, getattr(file, name)) for name in names for file in files)
-        return "|".join(pattern_of(phrases, file.sets) for file, phrases in lists)
+        return sorted_pattern_of(
+            (getattr(file, name), file.sets) for name in names for file in files
+        )
 
     # Atomic groups and possessive repeats keep a long text from being tried in many ways.
-    around = rf"(?>{either('around')}|\. )"
-    lead = rf"(?>{either('perhaps', 'leads', 'around')}|\. )"
-    explicit, words = either("phrases", "commands"), either("words")
-    also = either("phrases", "commands", "perhaps", "words", "around", "fillers")
-    more = rf"(?>{also}|\. )*+"
+    polite = ("around", "closings")
+    around, filler = rf"(?>{either(*polite)}|\. )", f"(?>{either('fillers', *polite)})*"
+    lead = rf"(?>{either('perhaps', 'leads', *polite, 'fillers')}|\. )"
+    explicit = either("phrases", "commands")
+    also = either("phrases", "commands", "perhaps", "words", *polite, "fillers")
+    # A name behind a closing, as "Regards, Dr. Jane Porter".
+    name = rf"(?!{either('limits', 'fillers', 'reasons')})[^ .]+ (?:\. )?(?:[^ .]+ ){{0,2}}$"
+    more = rf"(?>(?:{either('closings')})(?:\. )?{name}|{also}|\. )*+"
     beginning = f"{lead}*(?:{explicit})"
-    bare = rf"(?>{either('perhaps', 'around')}|\. )*(?:{words})"
-    limit = f"{START}(?:{either('limits')})"
-    commands, filler = f"(?:{either('commands')})", f"(?>{either('fillers', 'around')})*"
+    bare = rf"(?>{either('perhaps', *polite)}|\. )*(?:{either('words')})"
+    limit = rf"\b(?:{either('limits')})"
+    before = f"(?>{either('leads', 'fillers', *polite)})*"
     alone = either("commands", "perhaps", "clauses")
-    clause = f"{CLAUSE_START}{filler}(?:{alone}){filler}{CLAUSE_END}"
-    anywhere = f"{START}(?:{either('phrases', 'mentions')}|{commands}{around}*{limit})"
+    clause = f"{CLAUSE_START}{before}(?:{alone}){filler}{CLAUSE_END}"
+    anywhere = f"{either('phrases', 'mentions')}|(?:{either('commands')}){around}*{limit}"
     return OptOutPatterns(
         whole=re.compile(f"(?:{beginning}|{bare}){more}"),
         reasoned=re.compile(rf"{beginning}{around}*(?:(?<=\. )|(?={either('reasons')}))(?=.)"),
         limit=re.compile(limit),
-        denied=re.compile(f"{START}(?:{either('negations')})(?:{either('phrases', 'mentions')})"),
-        perhaps=re.compile(f"{clause}|{anywhere}"),
+        denied=re.compile(rf"\b(?:{either('negations')})(?:{either('phrases', 'mentions')})"),
+        perhaps=re.compile(rf"\b(?:{anywhere}|{clause})"),
         long_words=frozenset(
             word for file in files for word in file.words if len(word) >= LONG_WORD
         ),
