@@ -29,6 +29,7 @@ DEVICE = re.compile(
     r"|(?:smart|mobile |cell)?phone|smartfon|handy|mobil\w*|movil|celular|cellulare|telefon\w*"
     r"|telemovel|portable|mobiel\w*|telefoon|tablet|device)\b"
 )
+LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i"})
 LONGEST_SIGNATURE = 80  # characters of a program's line
 
 
@@ -59,10 +60,10 @@ def _is_decoration(character: str) -> bool:
 
 
 def without_accents(normalized: str) -> str:
-    """The letters without their accents: "cafe" for "café"."""
+    """The letters without their accents: "cafe" for "café", "boeuf" for "bœuf"."""
     if normalized.isascii():
         return normalized
-    parts = unicodedata.normalize("NFD", normalized)
+    parts = unicodedata.normalize("NFD", normalized.translate(LETTERS))
     marks = [part for part in set(parts) if unicodedata.category(part) == "Mn"]
     return parts.translate(dict.fromkeys(map(ord, marks))) if marks else parts
 

@@ -20,10 +20,7 @@ from models.questionnaire.choices.amounts import (
     measure,
     units_of,
 )
-from models.questionnaire.choices.asides import (
-    is_harmless_reason,
-    measure_own_name,
-)
+from models.questionnaire.choices.asides import is_harmless_reason, measure_own_name
 from models.questionnaire.choices.letters import begins_with_digit, letter_of
 from models.questionnaire.choices.meaning import MAX_READINGS, Choices, combine
 from models.questionnaire.choices.names import ChoiceNames, NamedChoice, Positions
@@ -136,11 +133,13 @@ class ChoiceReader:
         tokens = sentence.tokens
         if self._is_figure(tokens, at):
             return 0
-        named = self.names.find(tokens, at)
+        lead = self._size(sentence, at, ("sizes",))
+        named = self.names.find(tokens, at + lead)
         is_amount = tokens[at].kind == "number" and self.has_letters
         if named and not (is_amount and named[1] == 1):
             self._add(sentence, named[0])
-            return named[1]
+            end = lead + named[1]
+            return end + self._size(sentence, at + end, ("sizes",))
         if self._is_letter(sentence, at):
             self._add(sentence, (self._letters[tokens[at].typed or tokens[at].text],))
             return 1
@@ -212,7 +211,9 @@ class ChoiceReader:
         found = find_all(sentence.tokens, at, self.words)
         if not found:
             return 0
-        if found.is_article and not (many and found.number):
+        is_position = bool(sentence.items) or found.number != self._count  # "the 2 and the 4"
+        is_figure = is_position and not found.is_number_word
+        if found.is_article and (is_figure or not (many and found.number)):
             if found.is_number_word:
                 raise Denied  # "the two" of three choices, or where one can be chosen
             return 0

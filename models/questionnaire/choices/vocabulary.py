@@ -40,6 +40,7 @@ class ChoiceVocabulary(Struct, frozen=True, forbid_unknown_fields=True, rename={
     plus: tuple[str, ...] = ()  # the same as "and" where labels are no amounts
     before_amounts: tuple[str, ...] = ()  # before numbers that are no positions: "in 2"
     times: tuple[str, ...] = ()  # between a number and a name: "2x pizza"
+    sizes: tuple[str, ...] = ()  # beside a name, but not before a position: "size L"
     options: tuple[str, ...] = ()  # before a number or letter
     before_people: tuple[str, ...] = ()  # before numbers that may be no time of day: "for 2"
     ordinals: tuple[tuple[str, ...], ...] = ()
