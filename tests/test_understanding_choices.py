@@ -67,14 +67,10 @@ def test_the_kind_reads_each_text_of_the_table_as_it_is_meant(kind):
 @pytest.mark.parametrize(
     ("question", "text", "label"),
     [
-        *((MEALS, text, "Pasta") for text in ("I'd like pasta", "Pasta for me", "option 2")),
-        *((MEALS, text, "Pizza") for text in ("number 1", "the first one", "Piza")),
         (MEALS, "pasta\n\nSent from my iPhone", "Pasta"),
         (MEALS, "Pizza! What time do we eat?", "Pizza"),
-        (HOURS, "9", "9am"),
         (HOURS, "15:00", "3pm"),
         (HOURS, "b", "11am"),
-        (SIZES, "3", "3-5"),
         (SIZES, "we are seven", "6+"),
         (SEVERAL, "all of them", "Pizza, Fish and chips, Cola"),
         (SEVERAL, "chips + cola", "Fish and chips, Cola"),
@@ -156,9 +152,9 @@ def test_a_choice_is_read_in_the_language_of_the_questionnaire(guest):
 # Photos and places
 
 
-@pytest.mark.parametrize("type", ["text/vcard", "audio/amr", "application/pdf", "video/mp4"])
+@pytest.mark.parametrize("type", ["audio/amr", "video/mp4"])
 @on_sqlite
-def test_what_is_no_photo_is_asked_for_again(guest, type):
+def test_a_photo_is_taken_after_what_is_none(guest, type):
     one = guest('kind = "photo"')
     assert one.phone.text("", media=[PHOTO], MediaContentType0=type) == [A_PHOTO]
     assert one.phone.text("", media=[PHOTO], MediaContentType0="image/heic") == ["Thanks: (1)."]

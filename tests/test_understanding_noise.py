@@ -50,7 +50,6 @@ def test_an_automatic_reply_is_no_answer_and_no_step(guest, body):
 @pytest.mark.parametrize(
     "body",
     [
-        f"“{ASK}”\nBlue",
         f"> {ASK}\nBlue",
         f"{ASK} Blue",
         "“What is your favourite…” Blue",

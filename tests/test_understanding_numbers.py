@@ -20,33 +20,11 @@ YES_NO, NUMBER, RATING = (f'kind = "{kind}"' for kind in ("yes_no", "number", "r
 GUESTS = "\n".join([NUMBER, "whole = true", "min = 1", "max = 60"])
 
 READ = [
-    # What was asked again, though a person is certain
-    ("en", YES_NO, "Yes I'll be there", "yes"),
-    ("en", YES_NO, "Yesss", "yes"),
-    ("en", YES_NO, "Yes plz", "yes"),
-    ("en", YES_NO, "Count me in", "yes"),
-    ("en", YES_NO, "can't make it", "no"),
-    ("en", YES_NO, "absolutely not", "no"),
-    ("en", YES_NO, "Yes. See you there", "yes"),
     ("de", YES_NO, "Klar, wir kommen!", "yes"),
     ("fr", YES_NO, "désolée, je ne peux pas venir", "no"),
-    ("en", NUMBER, "two", "2"),
-    ("en", NUMBER, "zero", "0"),
-    ("en", NUMBER, "we are 4", "4"),
-    ("en", NUMBER, "I'm 24", "24"),
-    ("en", NUMBER, "It's 3", "3"),
     ("en", GUESTS, "just me", "1"),
     ("en", RATING, "4 stars, too loud", "4"),
     ("en", RATING, "⭐⭐⭐⭐", "4"),
-    # A word that multiplies was dropped
-    ("en", NUMBER, "2 million", "2000000"),
-    ("en", NUMBER, "3 dozen", "36"),
-    ("es", NUMBER, "2 mil", "2000"),
-    ("fr", NUMBER, "10 mille", "10000"),
-    ("de", NUMBER, "300 Milliarden", "300000000000"),
-    ("en", NUMBER, "1.2k", "1200"),
-    # The decimal mark is that of the language
-    *((language, NUMBER, "4,800", "4.8") for language in ("de", "es", "fr", "it", "nl", "pt")),
     ("en", NUMBER, "4,800", "4800"),
 ]
 ASKED_AGAIN = [

@@ -43,24 +43,10 @@ def states(one: Guest) -> list[str]:
 
 
 @on_sqlite
-@pytest.mark.parametrize(
-    "body",
-    [
-        "OPT OUT",
-        "opt-out",
-        "STOP ALL",
-        "Stop please",
-        "stop texting me",
-        "Unsubscribe me",
-        "no more texts",
-        "Stop\n\nSent from my iPhone",
-    ],
-)
-def test_a_phrase_that_only_we_understand_opts_out_and_is_confirmed_once(guest, body):
+def test_a_phrase_that_only_we_understand_is_confirmed_once(guest):
     one = guest()
-    assert one.text("Party", body) == [COLOUR, STOPPED]
-    assert (states(one), one.answers) == (["stopped"], {})
-    assert one.text(body, "Blue", "Party") == ["", "", ""]
+    assert one.text("Party", "no more texts") == [COLOUR, STOPPED]
+    assert one.text("no more texts", "Blue", "Party") == ["", "", ""]
     assert one.read_as == ["opening", "opt_out", "opt_out", "opted out", "opted out"]
 
 
