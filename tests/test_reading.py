@@ -24,8 +24,18 @@ MARKED = ("perhaps_opt_out",)  # an answer, too
 IN_TABLE = {"stop": "opt_out_twilio", "start": "opt_in"}  # by what it is read as
 
 
+CATALOGS: dict[str, Catalog] = {}  # many rows have the same settings
+
+
 def catalog_of(row: Row) -> Catalog:
     """A questionnaire that any text opens, or those that the row's events open."""
+    settings = repr((row.kind, row.language, row.settings))
+    if settings not in CATALOGS:
+        CATALOGS[settings] = make_catalog(row)
+    return CATALOGS[settings]
+
+
+def make_catalog(row: Row) -> Catalog:
     events = [*row.settings.get("events", ()), *row.settings.get("words", ())]
     return Catalog({event or "reading": questionnaire_of(row, event) for event in events or [None]})
 
