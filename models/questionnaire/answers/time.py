@@ -56,7 +56,8 @@ class TimeKind(Kind):
     def settle(
         self, question: TimeOptions, values: Sequence[str], text: str, context: ParseContext
     ) -> Reading:
-        part = part_of_day_in(text, lexicon_of(context.language))
+        is_short = len(text) <= self.max_length
+        part = part_of_day_in(text, lexicon_of(context.language)) if is_short else None
         hours = PARTS[part] if part else ()
         meant = [value for value in values if time.fromisoformat(value).hour in hours]
         return read_as(*meant) if meant else super().settle(question, values, text, context)

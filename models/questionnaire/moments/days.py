@@ -16,6 +16,7 @@ NO_DAY = Symbol("z", None, "")
 # The text of an "E" that is a word as well: it counts where nothing else is said, or only beside
 # another day.
 DOUBTFUL, BESIDE = "doubtful", "beside"
+MAX_WEEKS = 6  # that a month can touch: the fifth Friday is of a month, the sixth is Friday the 6th
 Maker = Callable[["DayRules", Match], "Symbol | list[Symbol] | None"]
 
 
@@ -54,6 +55,10 @@ class DayRules:
 
     def month_and_day(self, found: Match) -> Symbol | None:
         months, day, year = (found.get(number) for number in (1, 2, 3))
+        return self._of_parts(months, day, year)
+
+    def year_month_and_day(self, found: Match) -> Symbol | None:
+        year, months, day = (found.get(number) for number in (1, 2, 3))
         return self._of_parts(months, day, year)
 
     def _of_parts(self, months: Symbol, day: Symbol, year: Symbol | None) -> Symbol | None:
@@ -126,12 +131,29 @@ class DayRules:
         return _symbol(self.calendar.last_of_month(month, year))
 
     def weekday_of_month(self, found: Match) -> Symbol | None:
-        which, weekday, month, year = (found.get(number) for number in (1, 2, 3, 4))
+        return self._weekday_of(*(found.get(number) for number in (1, 2, 3, 4)))
+
+    def _weekday_of(
+        self, which: Symbol, weekday: Symbol, month: Symbol, year: Symbol | None
+    ) -> Symbol | None:
         number = 0 if which.category == "l" else which.value
         if number > 4:
             return NO_DAY
         which_one = (number, weekday.value[0], month.value[0])
         return _symbol(self.calendar.weekday_of_month(*which_one, self._year(year)))
+
+    def weekday_of_this_month(self, found: Match) -> Symbol | None:
+        """The first Friday of this month, or of the next."""
+        which, weekday, months_on = (found.get(number) for number in (1, 2, 3))
+        first = add_months(self.calendar.local_date.replace(day=1), months_on.value)
+        named = Symbol("M", (first.month,), ""), Symbol("y", first.year, str(first.year))
+        return self._weekday_of(which, weekday, *named)
+
+    def weekday_of_no_month(self, found: Match) -> Symbol | None:
+        """The first Friday, of nobody knows what; the 27th, Friday is a day of a month."""
+        which = found.get(1)
+        is_ordinal = which.category == "o" or "." in found.letters
+        return NO_DAY if is_ordinal and which.value < MAX_WEEKS else None
 
     def relative(self, found: Match) -> Symbol:
         return self._on(found.get(1).value)
@@ -290,6 +312,7 @@ def _rules(*rules: tuple[str, Maker]) -> list[tuple[re.Pattern[str], Maker]]:
 
 
 SINGLE = _rules(
+    (r"(y)-?(M)-?([no])(?![UPM\-])", DayRules.year_month_and_day),
     (rf"{THE}([no])\.?-?[ce]*(M)\.?{YEAR}", DayRules.day_and_month),
     (rf"{THE}([no])\.?-?[ce]*(M)\.?{NO_YEAR}", DayRules.day_and_month),
     (rf"(M)[.,-]?{THE}([no]){YEAR}", DayRules.month_and_day),
@@ -299,8 +322,11 @@ SINGLE = _rules(
     (rf"{THE}([no])[ce]*(q)", DayRules.day_in_month),
     (rf"e?L[ce]*(M){YEAR}?", DayRules.last_day),
     (rf"[eT]?([ol])([Wwj])[cepI]*(M){YEAR}?", DayRules.weekday_of_month),
+    (rf"[eT]?(n)\.([Wwj])[cepI]*(M){YEAR}?", DayRules.weekday_of_month),
+    (r"[eT]?([ol]|n(?=\.))\.?([Wwj])[cepI]*(q)(?!l)", DayRules.weekday_of_this_month),
+    (r"[eT]?p?([on])\.?([Wwj])", DayRules.weekday_of_no_month),
     (r"[eTip]*([Wwj])[.,]?[ceTp]*(Q)", DayRules.of_week),
-    (r"(Q)[,ceTp]*([Wwj])", DayRules.week_of),
+    (r"(Q)[,ceTpf]*([Wwj])", DayRules.week_of),
     (r"[eTi]*s[eT]?([Wwj])", DayRules.coming),
     (r"[eTi]?N[eT]?([Wwj])", DayRules.next),
     (r"[eTi]?l[eT]?([Wwj])", DayRules.last),

@@ -77,6 +77,7 @@ class Dates(Struct, forbid_unknown_fields=True, rename=_in_file):
     people: str
     closing: str  # before the name of who texts
     places: str  # before the name of a place or a person
+    past_verbs: str = ""  # say that it is over: no day that is ahead can be meant
     because: str = ""  # before a reason, which is no part of the answer
     article_for_one: str = ""  # "a week": one, but no number elsewhere
     fortnights: str = ""
@@ -202,6 +203,7 @@ MEANINGS: dict[str, Meaning] = {
     "closing": Meaning("S"),
     "places": Meaning("@"),
     "beside": Meaning("f"),
+    "past_verbs": Meaning("J"),
     "sentence": Meaning("v"),
 }
 

@@ -20,6 +20,7 @@ from models.questionnaire.moments.sentence import (
     answer_in,
     is_known,
     is_padded,
+    is_past,
     join_names,
     without_details,
 )
@@ -32,7 +33,8 @@ def read_days(text: str, lexicon: Lexicon, calendar: Calendar) -> list[date]:
     symbols = find_days(join_spans(find_times(symbols, lexicon)), calendar, lexicon)
     symbols = without_hours(symbols)
     found = answer_in(join_names(symbols), "E")
-    return sorted({day for symbol in found for day in calendar.days_meant(symbol.value)})
+    meant = sorted({day for symbol in found for day in calendar.days_meant(symbol.value)})
+    return [] if is_past(symbols) and meant and meant[-1] > calendar.local_date else meant
 
 
 def read_days_in(language: str, text: str, calendar: Calendar) -> list[date]:

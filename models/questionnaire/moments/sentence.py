@@ -8,8 +8,8 @@ from models.questionnaire.moments.days import BESIDE, DOUBTFUL
 from models.questionnaire.moments.symbols import Match, Rule, Symbol, reduce
 
 # Categories that leave an answer what it is; of unknown words nobody knows that.
-HARMLESS = set("fveTipcs,|aKEHSI@-.!")
-LIGHT = HARMLESS - set("vs@a")  # without a sentence around
+HARMLESS = set("fvJeTipcs,|aKEHSI@-.!")
+LIGHT = HARMLESS - set("vJs@a")  # without a sentence around
 ENDS = set(".!?")
 NOTHING = Symbol("f", None, "")
 BETWEEN_NAMES = set(",eTipcfKH")  # between two names of the same day, as in "Friday, the 5th"
@@ -49,8 +49,8 @@ COMPANY: list[Rule] = [
 PADDED = re.compile("0[1-9]")
 # What follows an answer that is complete: why, or what happens besides.
 REASONS: list[Rule] = [
-    (re.compile(r"(?<=[EKHfv,-])C[zveTipcafs@IPUHSdbt,-]{2,}(?=$|[.!])"), _drop),
-    (re.compile(r",[eT]?[v@P][zveTipcafs@IPUHt-]{3,}(?=$|[.!])"), _drop),
+    (re.compile(r"(?<=[EKHfv,-])C[zvJeTipcafs@IPUHSdbt,-]{2,}(?=$|[.!])"), _drop),
+    (re.compile(r",[eT]?[v@P][zvJeTipcafs@IPUHt-]{3,}(?=$|[.!])"), _drop),
 ]
 
 
@@ -72,6 +72,11 @@ def answer_in(symbols: Sequence[Symbol], wanted: str) -> list[Symbol]:
     if _has_doubtful(found) and not all(symbol.category in LIGHT for symbol in symbols):
         return []
     return found if any(symbol.text != BESIDE for symbol in found) else []
+
+
+def is_past(symbols: Sequence[Symbol]) -> bool:
+    """Whether it says that somebody came, and not that somebody will."""
+    return any(symbol.category == "J" for symbol in symbols)
 
 
 def is_known(symbols: Sequence[Symbol]) -> bool:

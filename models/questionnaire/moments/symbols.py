@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from models.questionnaire.moments.lexicon import Lexicon
@@ -95,9 +96,9 @@ def symbols_of(text: str, lexicon: Lexicon) -> list[Symbol]:
         plain = pattern.sub(spelling, plain)
     if (meaning := lexicon.phrases.get(("am",))) and meaning.category != "H":
         plain = HOUR_AM.sub(r"\1 ~ am", plain)  # "8 am Abend"
-    found = [_literal(each) for each in PATTERN.finditer(plain)]
-    tokens = [symbol for symbol in found if symbol]
-    return [] if len(tokens) > MAX_SYMBOLS else list(_with_words(tokens, lexicon))
+    literals = filter(None, map(_literal, PATTERN.finditer(plain)))
+    tokens = list(islice(literals, MAX_SYMBOLS + 1))
+    return [] if len(tokens) > MAX_SYMBOLS else reduce(list(_with_words(tokens, lexicon)), SLASHES)
 
 
 def _literal(found: re.Match[str]) -> Symbol | None:
@@ -222,3 +223,16 @@ def _apply(
         if found and (made := make(Match(found, symbols))) is not None:
             return made if isinstance(made, list) else [made], found.end()
     return [symbols[position]], position + 1
+
+
+# A slash beside the name of a month, as in "2/Oct", joins; elsewhere it means "or".
+SLASHES: list[Rule] = [
+    (
+        re.compile(r"(?<=[noy])([|])(?=M)|(?<=M)([|])(?=[noy2](?!M))"),
+        lambda found: _joined(found.get(1) or found.get(2)),
+    )
+]
+
+
+def _joined(symbol: Symbol) -> Symbol | None:
+    return symbol._replace(category="-") if symbol.text == "/" else None
