@@ -131,7 +131,8 @@ class TimeRules:
             (re.compile(rf"p?([na])(u){PART}"), self.hour),
             (re.compile(rf"[pu>]([na])()(?![MPUV%-]){PART}"), self.hour),
             (re.compile(r"([n])([n]),?(H)"), self.words),
-            (re.compile(r"p?([na])-?~?,?(H)"), self.hour_of_part),
+            # Not the day in "Dec 20 in the evening".
+            (re.compile(r"(?:(?=p)|(?<![^noa]M)(?<!^M))p?([na])-?~?,?(H)"), self.hour_of_part),
             (re.compile(rf"([23y])(u){PART}"), self.four_figures),
         ]
         self.points: list[Rule] = [
