@@ -38,10 +38,12 @@ class YesNoWords(Struct, frozen=True, forbid_unknown_fields=True):
     after_denial: tuple[str, ...] = ()  # words that prove that it is no
     wishes: tuple[str, ...] = ()  # yes alone, and nothing beside a no
     idioms: tuple[str, ...] = ()  # no answer, though they hold a yes or no; harmless behind a yes
+    soft_refusals: tuple[str, ...] = ()  # nothing alone, and harmless beside a no
     hedges: tuple[str, ...] = ()  # conditions and doubts
     but: tuple[str, ...] = ()
     opposites: tuple[str, ...] = ()  # what takes back a yes behind "but"
     because: tuple[str, ...] = ()  # behind an answer, with any words
+    insistence: tuple[str, ...] = ()  # "I said", of the guest, behind a plain answer
     firsts: tuple[str, ...] = ()  # how a reason begins where no verb can stand: "I can't I'm ill"
     totals: tuple[str, ...] = ()  # "we can't all come" is no refusal
     regrets: tuple[str, ...] = ()  # wishes that do not come true; nothing alone
@@ -73,7 +75,8 @@ PLAIN = STRONG | {"denials"}
 EXPLAINING = {"because", "excuses"}
 AROUND = {"lead", "tail", "polite"}
 # An earlier group precedes a later one that has the same phrase.
-GROUPS = ("yes", "perhaps_if", "assents", "no", "denials", "refusals", "hedges", "idioms", "wishes")
+GROUPS = ("yes", "perhaps_if", "assents", "no", "denials", "refusals")
+GROUPS += ("soft_refusals", "hedges", "idioms", "wishes", "insistence")
 GROUPS += ("but", "because", "excuses", "regrets", "lead", "tail", "polite")
 REFUSAL_PARTS = ("subjects", "auxiliaries", "negations", "attending", "declining", "fillers")
 POSITIONS = ("after_denial", "thanks_for", "hails", "greetings", "signoffs", "totals")
@@ -143,6 +146,11 @@ def _decide(clauses: Sequence[list[Item]]) -> str | None:
     for items in clauses:
         if any(item.group == "hedges" for item in items):
             return None
+        if any(item.group == "soft_refusals" for item in items):
+            if not all(item.group in AROUND | {"soft_refusals"} for item in items):
+                return None
+            before.add("soft_refusals")
+            continue
         if value:
             if not _leaves(value, items) or (group not in STRONG and _takes_back(value, items)):
                 return None
@@ -154,7 +162,7 @@ def _decide(clauses: Sequence[list[Item]]) -> str | None:
         value = "yes" if group in YES_GROUPS else "no" if group in NO_GROUPS | {"excuses"} else None
         if value is None or not _holds(statement[0], value, statement[1:]):
             return None
-    if "excuses" in before and value != "no":
+    if before & {"excuses", "soft_refusals"} and value != "no":
         return None
     return value or ("yes" if "wishes" in before else None)
 
@@ -238,8 +246,9 @@ def _are_names(items: list[Item]) -> bool:
 def _leaves(value: str, items: list[Item]) -> bool:
     """Whether more words leave a value as it is."""
     groups = [item.group for item in items]
-    if value == "yes" and groups[:1] == ["denials"] and [*groups[1:]] == [WORD]:
-        return items[1].special != "after_denial"  # "yes, no allergies"
+    absence = groups[1:] if groups[:1] in (["because"], ["insistence"]) else groups
+    if value == "yes" and absence == ["denials", WORD]:
+        return items[-1].special != "after_denial"  # "yes, no allergies"
     others = NO_GROUPS if value == "yes" else YES_GROUPS
     for at, item in enumerate(items):
         is_first = at == 0 or groups[at - 1] in AROUND | {"but"}
@@ -267,7 +276,9 @@ def _answers(items: list[Item]) -> bool:
     """Whether a clause of a question holds a yes or no, so that the question is about that."""
     statement = _without_courtesy(items)
     polar = YES_GROUPS | NO_GROUPS
-    return any(item.group in STRONG for item in items) or bool(statement and statement[0].group in polar)
+    return any(item.group in STRONG for item in items) or bool(
+        statement and statement[0].group in polar
+    )
 
 
 def _items(clause: Clause, vocabulary: Vocabulary) -> list[Item]:

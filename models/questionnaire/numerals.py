@@ -117,7 +117,11 @@ def numbers_in(text: str, language: str, around: Phrases) -> NumberText | None:
     expressions, at, is_result = [], 0, False
     while at < len(tokens):
         phrase = around.find(tokens, at)
-        if phrase and phrase[0] in ("lead", "results", "about", "units", "polite") and phrase[1] > at + 1:
+        if (
+            phrase
+            and phrase[0] in ("lead", "results", "about", "units", "polite")
+            and phrase[1] > at + 1
+        ):
             at, is_result = phrase[1], phrase[0] == "results"
             continue
         found = _expression(tokens, at, language, is_result)
@@ -144,9 +148,10 @@ def _continues(found: Expression, last: Expression, tokens: list[Token], languag
     number, *others = found.values
     if between not in ([], [and_]) or others or last.scale < HUNDRED or last.values[1:]:
         return False
-    if found.is_in_words != last.is_in_words or last.values[0] % last.scale:
+    is_clear = found.is_in_words == last.is_in_words or bool(between)  # "6 crore and two hundred"
+    if not is_clear or last.values[0] % last.scale:
         return False
-    if not found.is_in_words:  # "2 thousand 500", not "2 thousand 5", nor "5k 300"
+    if not last.is_in_words:  # "2 thousand 500", not "2 thousand 5", nor "5k 300"
         is_short = len(tokens[last.end - 1].plain) <= SHORT or number != int(number)
         if is_short or not (between or number * 10 >= last.scale) or number == 1:
             return False
@@ -167,7 +172,14 @@ def _sum(last: Expression, found: Expression) -> Expression:
     elif found.scale == THOUSAND or (thousands and found.scale == 1):
         thousands += found.values[0]
     return Expression(
-        (sign * total,), last.start, found.end, last.is_in_words, False, found.scale, thousands, largest
+        (sign * total,),
+        last.start,
+        found.end,
+        last.is_in_words,
+        False,
+        found.scale,
+        thousands,
+        largest,
     )
 
 
@@ -210,6 +222,8 @@ def _expression(
     scale = int(values[0]) if is_bare else 1
     values, end = _with_decimals(values, tokens, end, language)
     values, end, scale = _multiplied(values, tokens, end, scale, language)
+    if not values:
+        return None
     values = tuple(sign * value for value in values)
     too_long = any(len(f"{value:f}".replace(".", "").lstrip("-0")) > MAX_DIGITS for value in values)
     if too_long:
@@ -242,9 +256,7 @@ def _with_decimals(
     return ((values[0] + Decimal(f"0.{digits}"),), at) if digits else (values, end)
 
 
-def _sign(
-    tokens: list[Token], start: int, language: str, is_result: bool
-) -> tuple[int, int]:
+def _sign(tokens: list[Token], start: int, language: str, is_result: bool) -> tuple[int, int]:
     """1 or -1, and where the number behind it begins."""
     token = tokens[start]
     if token.spelled == "-":
@@ -298,6 +310,8 @@ def _multiplied(
         if not found:
             break
         scale = int(found[0])
+        if scale <= HUNDRED < values[0] and values[0] % HUNDRED and tokens[end - 1].kind == "word":
+            return (), end, scale  # "three hundred and two dozens", "two hundred three hundred"
         values, end = tuple(value * scale for value in values), found[1]
     return values, end, scale
 
