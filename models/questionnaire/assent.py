@@ -144,11 +144,9 @@ def assent_words(value: str, language: str) -> set[str]:
 def _decide(clauses: Sequence[list[Item]]) -> str | None:
     value, group, before = None, "", set[str]()
     for items in clauses:
-        if any(item.group == "hedges" for item in items):
+        if _is_unsure(items):
             return None
         if any(item.group == "soft_refusals" for item in items):
-            if not all(item.group in AROUND | {"soft_refusals"} for item in items):
-                return None
             before.add("soft_refusals")
             continue
         if value:
@@ -165,6 +163,13 @@ def _decide(clauses: Sequence[list[Item]]) -> str | None:
     if before & {"excuses", "soft_refusals"} and value != "no":
         return None
     return value or ("yes" if "wishes" in before else None)
+
+
+def _is_unsure(items: list[Item]) -> bool:
+    """Whether a clause has a doubt, or more than "I don't think so"."""
+    groups = {item.group for item in items}
+    is_more = "soft_refusals" in groups and not groups <= AROUND | {"soft_refusals"}
+    return "hedges" in groups or is_more
 
 
 def _answer_in(items: list[Item], before: set[str]) -> list[Item]:

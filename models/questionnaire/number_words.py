@@ -65,7 +65,7 @@ def _value(key: str, language: str) -> int | None:
         factor = _value(before, language) if before else 1
         rest = (_value(more, language) or 0) if more else 0
         is_whole = bool(rest) == bool(behind) and bool(factor) and rest < scale
-        return factor * scale + rest if is_whole and factor < max(scale, 100) else None
+        return factor * scale + rest if is_whole and factor < scale else None
     return None
 
 

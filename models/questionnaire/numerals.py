@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 
@@ -152,8 +152,9 @@ def _continues(found: Expression, last: Expression, tokens: list[Token], languag
     if not is_clear or last.values[0] % last.scale:
         return False
     if not last.is_in_words:  # "2 thousand 500", not "2 thousand 5", nor "5k 300"
-        is_short = len(tokens[last.end - 1].plain) <= SHORT or number != int(number)
-        if is_short or not (between or number * 10 >= last.scale) or number == 1:
+        is_short = len(tokens[last.end - 1].plain) <= SHORT
+        fills = number == int(number) != 1 and (between or number * 10 >= last.scale)
+        if is_short or not fills:
             return False
     if last.thousands and found.scale >= MILLION:  # "455 mil 228 millones"
         whole = last.thousands * found.scale + number
@@ -171,16 +172,8 @@ def _sum(last: Expression, found: Expression) -> Expression:
         thousands, largest = Decimal(0), found.scale
     elif found.scale == THOUSAND or (thousands and found.scale == 1):
         thousands += found.values[0]
-    return Expression(
-        (sign * total,),
-        last.start,
-        found.end,
-        last.is_in_words,
-        False,
-        found.scale,
-        thousands,
-        largest,
-    )
+    whole = replace(last, values=(sign * total,), end=found.end, is_bare=False)
+    return replace(whole, scale=found.scale, thousands=thousands, largest=largest)
 
 
 def _without_article(
@@ -220,6 +213,8 @@ def _expression(
     if not values:
         return None
     scale = int(values[0]) if is_bare else 1
+    if is_in_words and not is_bare and values[0] >= THOUSAND and not values[0] % THOUSAND:
+        scale = THOUSAND  # "tremila", as "three thousand"
     values, end = _with_decimals(values, tokens, end, language)
     values, end, scale = _multiplied(values, tokens, end, scale, language)
     if not values:
