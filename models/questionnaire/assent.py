@@ -38,10 +38,12 @@ class YesNoWords(Struct, frozen=True, forbid_unknown_fields=True):
     after_denial: tuple[str, ...] = ()  # words that prove that it is no
     wishes: tuple[str, ...] = ()  # yes alone, and nothing beside a no
     idioms: tuple[str, ...] = ()  # no answer, though they hold a yes or no; harmless behind a yes
+    soft_refusals: tuple[str, ...] = ()  # nothing alone, and harmless beside a no
     hedges: tuple[str, ...] = ()  # conditions and doubts
     but: tuple[str, ...] = ()
     opposites: tuple[str, ...] = ()  # what takes back a yes behind "but"
     because: tuple[str, ...] = ()  # behind an answer, with any words
+    insistence: tuple[str, ...] = ()  # "I said", of the guest, behind a plain answer
     firsts: tuple[str, ...] = ()  # how a reason begins where no verb can stand: "I can't I'm ill"
     totals: tuple[str, ...] = ()  # "we can't all come" is no refusal
     regrets: tuple[str, ...] = ()  # wishes that do not come true; nothing alone
@@ -73,10 +75,11 @@ PLAIN = STRONG | {"denials"}
 EXPLAINING = {"because", "excuses"}
 AROUND = {"lead", "tail", "polite"}
 # An earlier group precedes a later one that has the same phrase.
-GROUPS = ("yes", "perhaps_if", "assents", "no", "denials", "refusals", "hedges", "idioms", "wishes")
+GROUPS = ("yes", "perhaps_if", "assents", "no", "denials", "refusals")
+GROUPS += ("soft_refusals", "hedges", "idioms", "wishes", "insistence")
 GROUPS += ("but", "because", "excuses", "regrets", "lead", "tail", "polite")
 REFUSAL_PARTS = ("subjects", "auxiliaries", "negations", "attending", "declining", "fillers")
-PLACES = ("after_denial", "thanks_for", "hails", "greetings", "signoffs", "totals")
+POSITIONS = ("after_denial", "thanks_for", "hails", "greetings", "signoffs", "totals")
 WORD = "word"  # the group of what is in no other
 JOINING = frozenset("/+=#@&\\<>")  # marks that make something else of the words beside them
 
@@ -99,7 +102,7 @@ class Item(NamedTuple):
     """A phrase of a clause, or a word that is in none."""
 
     group: str
-    length: int
+    size: int  # in words and marks
     special: str  # the group of `places` that it begins with, or ""
     is_opposite: bool  # whether one of its words takes back a yes behind "but"
     is_reason: bool  # whether words begin with it that say why not
@@ -141,41 +144,51 @@ def assent_words(value: str, language: str) -> set[str]:
 def _decide(clauses: Sequence[list[Item]]) -> str | None:
     value, group, before = None, "", set[str]()
     for items in clauses:
-        if any(item.group == "hedges" for item in items):
+        if _is_unsure(items):
             return None
+        if any(item.group == "soft_refusals" for item in items):
+            before.add("soft_refusals")
+            continue
         if value:
             if not _leaves(value, items) or (group not in STRONG and _takes_back(value, items)):
                 return None
             continue
-        said = _answer_in(items, before)
-        if not said:
+        statement = _answer_in(items, before)
+        if not statement:
             continue
-        group = said[0].group
+        group = statement[0].group
         value = "yes" if group in YES_GROUPS else "no" if group in NO_GROUPS | {"excuses"} else None
-        if value is None or not _holds(said[0], value, said[1:]):
+        if value is None or not _holds(statement[0], value, statement[1:]):
             return None
-    if "excuses" in before and value != "no":
+    if before & {"excuses", "soft_refusals"} and value != "no":
         return None
     return value or ("yes" if "wishes" in before else None)
 
 
+def _is_unsure(items: list[Item]) -> bool:
+    """Whether a clause has a doubt, or more than "I don't think so"."""
+    groups = {item.group for item in items}
+    is_more = "soft_refusals" in groups and not groups <= AROUND | {"soft_refusals"}
+    return "hedges" in groups or is_more
+
+
 def _answer_in(items: list[Item], before: set[str]) -> list[Item]:
     """What a clause has of the answer; the groups of what only leads up to it go to `before`."""
-    said = _without_courtesy(items)
-    while said and said[0].group in ("wishes", "regrets"):
-        before.add(said[0].group)
-        said = _without_courtesy(said[1:])
-    if not said or said[0].group != "excuses":
-        return said
+    statement = _without_courtesy(items)
+    while statement and statement[0].group in ("wishes", "regrets"):
+        before.add(statement[0].group)
+        statement = _without_courtesy(statement[1:])
+    if not statement or statement[0].group != "excuses":
+        return statement
     if before & {"wishes", "regrets"}:
-        return said  # "I'd love to, but I'm working"
+        return statement  # "I'd love to, but I'm working"
     before.add("excuses")  # "I have to work so I can't"
     so = [
         at
-        for at, item in enumerate(said)
-        if at and item.group in NO_GROUPS and said[at - 1].group == "lead"
+        for at, item in enumerate(statement)
+        if at and item.group in NO_GROUPS and statement[at - 1].group == "lead"
     ]
-    return said[so[0] :] if so else []
+    return statement[so[0] :] if so else []
 
 
 def _takes_back(value: str, items: list[Item]) -> bool:
@@ -238,15 +251,16 @@ def _are_names(items: list[Item]) -> bool:
 def _leaves(value: str, items: list[Item]) -> bool:
     """Whether more words leave a value as it is."""
     groups = [item.group for item in items]
-    if value == "yes" and groups[:1] == ["denials"] and [*groups[1:]] == [WORD]:
-        return items[1].special != "after_denial"  # "yes, no allergies"
+    absence = groups[1:] if groups[:1] in (["because"], ["insistence"]) else groups
+    if value == "yes" and absence == ["denials", WORD]:
+        return items[-1].special != "after_denial"  # "yes, no allergies"
     others = NO_GROUPS if value == "yes" else YES_GROUPS
     for at, item in enumerate(items):
         is_first = at == 0 or groups[at - 1] in AROUND | {"but"}
         # "No, we will be away" does not say "we will".
-        is_cut = value == "no" and item.length == 2 and groups[at + 1 : at + 2] == [WORD]
+        is_cut = value == "no" and item.size == 2 and groups[at + 1 : at + 2] == [WORD]
         is_first = is_first and not is_cut
-        is_certain = item.group in STRONG | {"denials"} or (item.length > 1 and not is_cut)
+        is_certain = item.group in STRONG | {"denials"} or (item.size > 1 and not is_cut)
         if item.group in others and (is_first or is_certain):
             return False
     is_condition = "perhaps_if" in groups[:-1]
@@ -265,9 +279,11 @@ def _survives_but(value: str, behind: list[Item]) -> bool:
 
 def _answers(items: list[Item]) -> bool:
     """Whether a clause of a question holds a yes or no, so that the question is about that."""
-    said = _without_courtesy(items)
+    statement = _without_courtesy(items)
     polar = YES_GROUPS | NO_GROUPS
-    return any(item.group in STRONG for item in items) or bool(said and said[0].group in polar)
+    return any(item.group in STRONG for item in items) or bool(
+        statement and statement[0].group in polar
+    )
 
 
 def _items(clause: Clause, vocabulary: Vocabulary) -> list[Item]:
@@ -334,7 +350,7 @@ def _vocabulary(language: str, yes: tuple[str, ...], no: tuple[str, ...]) -> Voc
     if no:
         groups |= {"no": (), "denials": (), "refusals": no}
     polar = [tokens_of(word) for name in (*YES_GROUPS, *NO_GROUPS) for word in groups[name]]
-    places = {name: _listed(language, name) for name in PLACES}
+    places = {name: _listed(language, name) for name in POSITIONS}
     single = frozenset(tokens[0].plain for tokens in polar if len(tokens) == 1)
     own = section(language, "yes_no", YesNoWords) if language in LANGUAGES else None
     return Vocabulary(

@@ -32,7 +32,7 @@ NUMBER = "number"  # the kind of the token that stands for all numbers that are 
 HARMLESS = frozenset("*_~≈'-`")
 AGAINST = frozenset("❌👎🤷🚫🤔⛔🙅")  # with a number beside them they are no certain answer
 UNITS = ("units", "distances", "moments")
-AROUND = ("lead", "about", "polite", "tail", "or_")
+AROUND = ("results", "lead", "about", "polite", "tail", "or_")
 NO_NAMES = ("doubts", "or_", "additions", *UNITS)
 LONGEST_CLOSING = 6  # words
 LONGEST_NAME = 2  # words
@@ -93,7 +93,7 @@ def _without_articles(found: NumberText, language: str, frame: Frame) -> NumberT
     articles = section(language, "numbers", NumberWords).articles
     counted = _counted(language, frame)
     first, *others = found.expressions or [None]
-    kept = [
+    remaining = [
         each
         for each in others
         if found.tokens[each.start].plain not in articles
@@ -102,7 +102,7 @@ def _without_articles(found: NumberText, language: str, frame: Frame) -> NumberT
         or found.tokens[each.end].kind != "word"
         or counted.find(found.tokens, each.end)
     ]
-    return replace(found, expressions=[first, *kept]) if first else found
+    return replace(found, expressions=[first, *remaining]) if first else found
 
 
 @cache
@@ -117,10 +117,10 @@ def _without_number(tokens: list[Token], language: str, is_whole: bool) -> Seque
     groups = _groups([token for clause in clauses_of(tokens) for token in clause.tokens], known)
     if groups is None or any(clause.is_question for clause in clauses_of(tokens)):
         return ()
-    said = [group for group in groups if group != "polite"]
-    if said == ["none"]:
+    statement = [group for group in groups if group != "polite"]
+    if statement == ["none"]:
         return (Decimal(0),)
-    return (Decimal(1),) if said == ["just_me"] and is_whole else ()
+    return (Decimal(1),) if statement == ["just_me"] and is_whole else ()
 
 
 def _merged(found: NumberText, language: str, frame: Frame) -> list[Token]:
@@ -155,14 +155,14 @@ def _belong_together(found: NumberText, language: str) -> bool:
     """Whether the numbers are alternatives ("3, 4 or 5"), or one said twice ("4 (four)")."""
     expressions = found.expressions
     gaps = [
-        found.tokens[one.end : other.start]
-        for one, other in zip(expressions, expressions[1:], strict=False)
+        found.tokens[first.end : second.start]
+        for first, second in zip(expressions, expressions[1:], strict=False)
     ]
     if _is_said_twice(expressions) and all(token.spelled in "(,[" for token in gaps[0]):
         return True
     are_or = [_is_or([token for token in gap if token.spelled != ","], language) for gap in gaps]
     are_commas = [[token.spelled for token in gap] == [","] for gap in gaps]
-    each_separates = all(one or other for one, other in zip(are_or, are_commas, strict=True))
+    each_separates = all(any(pair) for pair in zip(are_or, are_commas, strict=True))
     # Of "two or three thousand" the first may be two, or two thousand.
     return each_separates and are_or[-1] and len({each.scale for each in expressions}) == 1
 
@@ -201,7 +201,7 @@ def _is_known(
     lead, tail = _groups(before, known), _groups(behind, known)
     if tail and "or_" in tail:
         return False
-    may_lead = {"lead", "about", "polite"} | ({"or_"} if len(expressions) > 1 else set())
+    may_lead = {"lead", "results", "about", "polite"} | ({"or_"} if len(expressions) > 1 else set())
     if lead is None or not set(lead) <= may_lead:
         return False
     value = max(abs(value) for each in expressions for value in each.values)

@@ -9,9 +9,8 @@ from models.text import without_accents
 
 MOST = 999
 MAX_TOKENS = 12  # of a number, with hyphens, such as "neuf cent quatre-vingt-dix-neuf"
-# The names in num2words; what is said in Belgium and Switzerland differs below a hundred only.
+# The names in num2words; the second ones are said beside the first.
 NAMES = {"fr": ("fr", "fr_BE", "fr_CH"), "pt": ("pt", "pt_BR")}
-ONLY_BELOW_HUNDRED = {"fr_BE", "fr_CH", "pt_BR"}
 # Other spellings of a part of a number, in the plain form: genders, umlauts, what is left out.
 SPELLINGS: dict[str, list[tuple[str, str]]] = {
     "en": [(" and ", " "), ("one hundred", "a hundred")],
@@ -23,7 +22,13 @@ SPELLINGS: dict[str, list[tuple[str, str]]] = {
     "nl": [("honderd", "een honderd")],
     "pt": [("um", "uma"), ("dois", "duas"), ("entos", "entas")],
 }
-THOUSANDS = {"de": "tausend", "it": "mila", "nl": "duizend"}  # written as one word: "zweitausend"
+# What larger numbers are written with as one word: "zweitausendfünf", "vijfentwintighonderd".
+SCALES = {
+    "de": {"tausend": 1000, "hundert": 100},
+    "it": {"mila": 1000, "mille": 1000},
+    "nl": {"duizend": 1000, "honderd": 100},
+}
+CONJUNCTIONS = {"de": "und", "it": "e", "nl": "en"}  # inside of such a word
 # Where only the last word of a number can be spelled so: "einer" is 1, and no part of 21.
 AT_THE_END = frozenset({"eins", "uno", "un", "um"})
 
@@ -40,19 +45,28 @@ def find_number_words(tokens: Sequence[Token], start: int, language: str) -> tup
             break
         key += token.plain
         keys.append(key)
-    for table in (words_of(language), words_of(ENGLISH)):
-        for length in range(len(keys), 0, -1):
-            if (value := _value(keys[length - 1], table, language)) is not None:
-                return value, start + length
+    for spoken in (language, ENGLISH):
+        for count in range(len(keys), 0, -1):
+            if (value := _value(keys[count - 1], spoken)) is not None:
+                return value, start + count
     return None
 
 
-def _value(key: str, table: dict[str, int], language: str) -> int | None:
-    """The value of a number's letters, thousands included where they are of the same word."""
-    thousands = THOUSANDS.get(language, "-")
-    if key.endswith(thousands) and (value := table.get(key.removesuffix(thousands))):
-        return value * 1000
-    return table.get(key)
+def _value(key: str, language: str) -> int | None:
+    """The value of a number's letters, which can be one word for more than MOST."""
+    table = words_of(language)
+    if key in table:
+        return table[key]
+    for word, scale in SCALES.get(language, {}).items():
+        before, found, behind = key.partition(word)
+        if not found or not (before or behind):
+            continue
+        more = behind.removeprefix(CONJUNCTIONS[language])
+        factor = _value(before, language) if before else 1
+        rest = (_value(more, language) or 0) if more else 0
+        is_whole = bool(rest) == bool(behind) and bool(factor) and rest < scale
+        return factor * scale + rest if is_whole and factor < scale else None
+    return None
 
 
 @cache
@@ -84,7 +98,7 @@ def _words(name: str) -> Iterator[tuple[int, str]]:
 
     below = {number: words(number) for number in range(100)}
     yield from below.items()
-    for hundreds in range(100, MOST, 100) if name not in ONLY_BELOW_HUNDRED else ():
+    for hundreds in range(100, MOST, 100):
         yield hundreds, words(hundreds)
         start = words(hundreds + 11).removesuffix(below[11])
         for number in range(1, 100):

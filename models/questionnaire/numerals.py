@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 
@@ -22,7 +22,11 @@ QUARTERS = {"¼": "25", "½": "5", "¾": "75"}
 OTHER_MARKS = str.maketrans("٫٬", ".,")  # the Arabic decimal and thousands separators
 NO_DIGITS = re.compile("[²³¹\u2070-\u208e]")  # superscripts and subscripts
 KEYCAP = "\u20e3"
+HUNDRED = 100
 THOUSAND = 1000
+MILLION = 1_000_000
+MAX_DECIMALS = 8  # in words
+SHORT = 2  # letters of a multiplier that no other part follows: "5k"
 # With a full stop that ends no sentence.
 ABBREVIATION = re.compile(
     r"(?i)\b((?:mio|mrd|tsd|mln|mld|ca|circa|approx|aprox|env|ung|pers|stk|incl|inkl|evtl|vllt|yrs|jr)\b)\."
@@ -38,11 +42,13 @@ class NumberWords(Struct, frozen=True, forbid_unknown_fields=True):
     words: dict[str, int] = field(default_factory=dict)  # besides those of num2words
     bare: dict[str, int] = field(default_factory=dict)  # multipliers that are numbers alone
     minus: tuple[str, ...] = ()
+    point: tuple[str, ...] = ()  # in a number, as in "two point five"
     or_: tuple[str, ...] = field(default=(), name="or")
     none: tuple[str, ...] = ()  # 0, alone
     just_me: tuple[str, ...] = ()  # 1, alone, of whole numbers
     articles: tuple[str, ...] = ()  # which are 1 only where no other number follows
     lead: tuple[str, ...] = ()  # before a number that answers
+    results: tuple[str, ...] = ()  # the same, and the number can have a minus in words
     about: tuple[str, ...] = ()  # before a number, which it leaves as it is
     units: tuple[str, ...] = ()
     distances: tuple[str, ...] = ()  # units of times and ways, which do not answer "I'm 5 …"
@@ -72,6 +78,8 @@ class Expression:
     is_in_words: bool
     is_bare: bool = False  # a multiplier without a number before it, such as "mil"
     scale: int = 1  # what its last part was multiplied by
+    thousands: Decimal = Decimal(0)  # which a million behind them multiplies, too
+    largest: int = 0  # what an earlier part of it was multiplied by, from a million on
 
 
 @dataclass(frozen=True)
@@ -106,18 +114,22 @@ def numbers_in(text: str, language: str, around: Phrases) -> NumberText | None:
     tokens = tokens_of(_plain_digits(text))
     if len(tokens) > MAX_TOKENS:
         return None
-    expressions, at = [], 0
+    expressions, at, is_result = [], 0, False
     while at < len(tokens):
         phrase = around.find(tokens, at)
-        if phrase and phrase[0] in ("lead", "about", "units", "polite") and phrase[1] > at + 1:
-            at = phrase[1]
+        if (
+            phrase
+            and phrase[0] in ("lead", "results", "about", "units", "polite")
+            and phrase[1] > at + 1
+        ):
+            at, is_result = phrase[1], phrase[0] == "results"
             continue
-        found = _expression(tokens, at, language)
+        found = _expression(tokens, at, language, is_result)
         if found is None and tokens[at].kind == "digits":
             return None
         if found:
             expressions = _with(found, expressions, tokens, language)
-        at = found.end if found else at + 1
+        at, is_result = found.end if found else at + 1, False
     return NumberText(tokens, expressions)
 
 
@@ -126,18 +138,42 @@ def _with(
 ) -> list[Expression]:
     """The numbers with one more, which can belong to the last: "two thousand" and "five"."""
     if expressions and _continues(found, expressions[-1], tokens, language):
-        last = expressions[-1]
-        values = (last.values[0] + found.values[0],)
-        whole = Expression(values, last.start, found.end, True, scale=found.scale)
-        return [*expressions[:-1], whole]
+        return [*expressions[:-1], _sum(expressions[-1], found)]
     return [*_without_article(expressions, tokens, found.start, language), found]
 
 
 def _continues(found: Expression, last: Expression, tokens: list[Token], language: str) -> bool:
     between = [token.plain for token in tokens[last.end : found.start]]
-    is_next = between in ([], [section(language, "numbers", NumberWords).and_])
-    are_words = found.is_in_words and last.is_in_words and last.scale >= THOUSAND
-    return is_next and are_words and 0 < found.values[0] < last.scale
+    and_ = section(language, "numbers", NumberWords).and_
+    number, *others = found.values
+    if between not in ([], [and_]) or others or last.scale < HUNDRED or last.values[1:]:
+        return False
+    is_clear = found.is_in_words == last.is_in_words or bool(between)  # "6 crore and two hundred"
+    if not is_clear or last.values[0] % last.scale:
+        return False
+    if not last.is_in_words:  # "2 thousand 500", not "2 thousand 5", nor "5k 300"
+        is_short = len(tokens[last.end - 1].plain) <= SHORT
+        fills = number == int(number) != 1 and (between or number * 10 >= last.scale)
+        if is_short or not fills:
+            return False
+    if last.thousands and found.scale >= MILLION:  # "455 mil 228 millones"
+        whole = last.thousands * found.scale + number
+        return number < THOUSAND * found.scale and (not last.largest or whole < last.largest)
+    return 0 < number < last.scale
+
+
+def _sum(last: Expression, found: Expression) -> Expression:
+    """One number of two parts; of "3 billones 455 mil 228 millones" both are multiplied."""
+    thousands, largest = last.thousands, last.largest
+    sign = -1 if last.values[0] < 0 else 1
+    total = abs(last.values[0]) + found.values[0]
+    if found.scale >= MILLION:
+        total += thousands * (found.scale - 1)
+        thousands, largest = Decimal(0), found.scale
+    elif found.scale == THOUSAND or (thousands and found.scale == 1):
+        thousands += found.values[0]
+    whole = replace(last, values=(sign * total,), end=found.end, is_bare=False)
+    return replace(whole, scale=found.scale, thousands=thousands, largest=largest)
 
 
 def _without_article(
@@ -163,8 +199,10 @@ def _plain_digits(text: str) -> str:
     return text
 
 
-def _expression(tokens: list[Token], start: int, language: str) -> Expression | None:
-    sign, at = _sign(tokens, start, language)
+def _expression(
+    tokens: list[Token], start: int, language: str, is_result: bool
+) -> Expression | None:
+    sign, at = _sign(tokens, start, language, is_result)
     if at >= len(tokens):
         return None
     if tokens[at].kind == "digits":
@@ -175,21 +213,53 @@ def _expression(tokens: list[Token], start: int, language: str) -> Expression | 
     if not values:
         return None
     scale = int(values[0]) if is_bare else 1
+    if is_in_words and not is_bare and values[0] >= THOUSAND and not values[0] % THOUSAND:
+        scale = THOUSAND  # "tremila", as "three thousand"
+    values, end = _with_decimals(values, tokens, end, language)
     values, end, scale = _multiplied(values, tokens, end, scale, language)
+    if not values:
+        return None
     values = tuple(sign * value for value in values)
     too_long = any(len(f"{value:f}".replace(".", "").lstrip("-0")) > MAX_DIGITS for value in values)
-    return None if too_long else Expression(values, start, end, is_in_words, is_bare, scale)
+    if too_long:
+        return None
+    thousands = abs(values[0]) if scale == THOUSAND else Decimal(0)
+    largest = scale if scale >= MILLION else 0
+    return Expression(values, start, end, is_in_words, is_bare, scale, thousands, largest)
 
 
-def _sign(tokens: list[Token], start: int, language: str) -> tuple[int, int]:
+def _with_decimals(
+    values: tuple[Decimal, ...], tokens: list[Token], end: int, language: str
+) -> tuple[tuple[Decimal, ...], int]:
+    """The number with the decimals in words that follow it, as in "two point zero five".
+
+    They are digits, of which the last can be a number below a hundred. "Two point five hundred" is
+    no number.
+    """
+    point = phrases(language, "point").find(tokens, end)
+    if not point or values[0] != int(values[0]) or tokens[end - 1].kind != "word":
+        return values, end
+    digits, at, last = "", point[1], Decimal(0)
+    while len(digits) < MAX_DECIMALS and at < len(tokens) and last < 10:
+        found, behind, _ = _in_words(tokens, at, language)
+        if not found:
+            break
+        last = found[0]
+        if last >= HUNDRED or (last >= 10 and digits.strip("0")):
+            return values, end
+        digits, at = f"{digits}{last}", behind
+    return ((values[0] + Decimal(f"0.{digits}"),), at) if digits else (values, end)
+
+
+def _sign(tokens: list[Token], start: int, language: str, is_result: bool) -> tuple[int, int]:
     """1 or -1, and where the number behind it begins."""
     token = tokens[start]
     if token.spelled == "-":
         is_sign = start + 1 < len(tokens) and tokens[start + 1].kind == "digits"
         is_sign = is_sign and tokens[start + 1].is_glued and not token.is_glued
         return (-1, start + 1) if is_sign else (1, start)
-    # Only at the start: "menos" is also a part of "más o menos 15".
-    found = None if start else phrases(language, "minus").find(tokens, start)
+    # Only at the start and in "the result is": "menos" is also a part of "más o menos 15".
+    found = None if start and not is_result else phrases(language, "minus").find(tokens, start)
     return (-1, found[1]) if found else (1, start)
 
 
@@ -235,6 +305,8 @@ def _multiplied(
         if not found:
             break
         scale = int(found[0])
+        if scale <= HUNDRED < values[0] and values[0] % HUNDRED and tokens[end - 1].kind == "word":
+            return (), end, scale  # "three hundred and two dozens", "two hundred three hundred"
         values, end = tuple(value * scale for value in values), found[1]
     return values, end, scale
 

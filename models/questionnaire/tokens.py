@@ -84,10 +84,10 @@ def with_inquiries_apart(clauses: Sequence[Clause], inquiries: "Phrases") -> lis
     for clause in reversed(clauses):
         if clause.is_question:
             inquires = len(clause.tokens) > 1 and inquiries.find(clause.tokens, 0) is not None
-            kept = clause._replace(is_question=False) if is_apart and not inquires else clause
+            part = clause._replace(is_question=False) if is_apart and not inquires else clause
         else:
-            inquires, kept = False, clause
-        apart.append(kept)
+            inquires, part = False, clause
+        apart.append(part)
         is_apart = (is_apart or inquires) and clause.opening not in ENDS
     return apart[::-1]
 
