@@ -1,19 +1,20 @@
 """Texts in which somebody wants no more texts, beyond the words that Twilio answers itself."""
 
 import re
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from models.phrases import DOT, END, Notation, Phrases, Words, split_words, words_of
+from models.phrases import DOT, END, Notation, Phrases, WordTuple, split_words, words_of
 from models.questionnaire.languages import ENGLISH, section
 from models.questionnaire.slips import is_slip
 from models.text import without_signature
 
 LONGEST_PHRASE = 400  # characters of a text; what comes behind is no part of a phrase
-MOST_OTHER_NAMES = 2  # behind the first
+MOST_OTHER_NAMES = 2  # words of a name behind its first one
 LONG_WORD = 8  # letters; shorter words are one letter from too many others
 DOUBLED = re.compile(r"([a-z])\1+")
 
@@ -71,31 +72,32 @@ def find_opt_out(
     if form in map(words_of, stop_words):
         return "opt_out"
     lists, words = _lists(languages | {ENGLISH}), split_words(form)
-    if _is_whole(words, lists) or _is_reasoned(words, lists):
+    if _is_opt_out(words, lists):
         return "opt_out"
     words = _without_denied(words, lists)
     is_perhaps = _is_perhaps(words, lists) or _is_slip(words, lists.long_words)
     return "perhaps_opt_out" if is_perhaps else None
 
 
-def _is_whole(words: Words, lists: OptOutLists) -> bool:
-    """Whether a text is nothing but a phrase, and what is around it."""
+def _is_opt_out(words: WordTuple, lists: OptOutLists) -> bool:
+    explicit = lists.explicit.all_ends(words, lists.lead.repeated_ends(words, {0}))
     bare = lists.words.all_ends(words, lists.before_words.repeated_ends(words, {0}))
-    ends = lists.also.repeated_ends(words, bare | _explicit_ends(words, lists))
+    return _is_whole(words, explicit | bare, lists) or _is_reasoned(words, explicit, lists)
+
+
+def _is_whole(words: WordTuple, ends: set[int], lists: OptOutLists) -> bool:
+    """Whether nothing follows these ends of a phrase but what may be around it."""
+    ends = lists.also.repeated_ends(words, ends)
     return len(words) - 1 in ends or any(_is_signed(words, end, lists) for end in ends)
 
 
-def _explicit_ends(words: Words, lists: OptOutLists) -> set[int]:
-    return lists.explicit.all_ends(words, lists.lead.repeated_ends(words, {0}))
-
-
-def _is_signed(words: Words, start: int, lists: OptOutLists) -> bool:
+def _is_signed(words: WordTuple, start: int, lists: OptOutLists) -> bool:
     """Whether a closing and a name are all that follows, as "Regards, Dr. Jane Porter"."""
     ends = lists.closings.ends(words, start)
     return any(_is_name(words, end + (words[end] == DOT), lists) for end in ends)
 
 
-def _is_name(words: Words, start: int, lists: OptOutLists) -> bool:
+def _is_name(words: WordTuple, start: int, lists: OptOutLists) -> bool:
     """Whether all that follows may be a name, with a title before it."""
     title, others = words[start], words[start + 1 : -1]
     others = others[others[:1] == (DOT,) :]
@@ -103,18 +105,19 @@ def _is_name(words: Words, start: int, lists: OptOutLists) -> bool:
     return is_short and title != END and not lists.no_names.ends(words, start)
 
 
-def _is_reasoned(words: Words, lists: OptOutLists) -> bool:
-    """Whether a text begins with a phrase, and gives a reason behind it, without a limit."""
-    ends = lists.around.repeated_ends(words, _explicit_ends(words, lists))
+def _is_reasoned(words: WordTuple, ends: set[int], lists: OptOutLists) -> bool:
+    """Whether a reason, or another clause, follows these ends of a phrase, and no limit."""
+    ends = lists.around.repeated_ends(words, ends)
     reasons = [
         end
         for end in ends
         if words[end] != END and (words[end - 1] == DOT or lists.reasons.ends(words, end))
     ]
+    # Behind the last one, for what is before it is around the phrase, as "now".
     return bool(reasons) and not lists.limits.is_in(words, max(reasons))
 
 
-def _without_denied(words: Words, lists: OptOutLists) -> Words:
+def _without_denied(words: WordTuple, lists: OptOutLists) -> WordTuple:
     """The words without those that say that somebody cannot opt out, or never does."""
     for start in range(len(words) - 1):
         ends = lists.mentions.all_ends(words, lists.negations.ends(words, start))
@@ -123,22 +126,23 @@ def _without_denied(words: Words, lists: OptOutLists) -> Words:
     return words
 
 
-def _is_perhaps(words: Words, lists: OptOutLists) -> bool:
+def _is_perhaps(words: WordTuple, lists: OptOutLists) -> bool:
     """Whether some part of a text is about opting out."""
-    return any(
-        lists.mentions.ends(words, start)
-        or _is_limited(words, start, lists)
-        or _is_clause(words, start, lists)
-        for start in range(len(words) - 1)
+    starts = range(len(words) - 1)
+    return (
+        lists.mentions.is_in(words)
+        or any(_is_limited(words, lists.commands.ends(words, start), lists) for start in starts)
+        or any(_is_clause(words, start, lists) for start in starts)
     )
 
 
-def _is_limited(words: Words, start: int, lists: OptOutLists) -> bool:
-    ends = lists.around.repeated_ends(words, lists.commands.ends(words, start))
+def _is_limited(words: WordTuple, ends: set[int], lists: OptOutLists) -> bool:
+    """Whether a limit follows these ends of a command."""
+    ends = ends and lists.around.repeated_ends(words, ends)
     return any(lists.limits.ends(words, end) for end in ends)
 
 
-def _is_clause(words: Words, start: int, lists: OptOutLists) -> bool:
+def _is_clause(words: WordTuple, start: int, lists: OptOutLists) -> bool:
     if start and words[start - 1] != DOT:
         return False
     starts = lists.before_clause.repeated_ends(words, {start})
@@ -146,7 +150,7 @@ def _is_clause(words: Words, start: int, lists: OptOutLists) -> bool:
     return any(words[end] in (DOT, END) for end in ends)
 
 
-def _is_slip(words: Words, long_words: frozenset[str]) -> bool:
+def _is_slip(words: WordTuple, long_words: frozenset[str]) -> bool:
     """Whether it is such a word with a slip, or with a letter held too long."""
     if len(words) != 2:
         return False
@@ -179,12 +183,7 @@ def _lists(languages: frozenset[str]) -> OptOutLists:
         before_clause=union("leads", "fillers", *polite),
         clauses=union("commands", "perhaps", "clauses"),
         fillers=union("fillers", *polite),
-        long_words=frozenset(
-            word
-            for language in languages
-            for word in section(language, "opt_out", OptOutPhrases).words
-            if len(word) >= LONG_WORD
-        ),
+        long_words=frozenset().union(*map(_long_words, languages)),
     )
 
 
@@ -194,3 +193,8 @@ def _lists_of(language: str) -> dict[str, Phrases]:
     lists = asdict(section(language, "opt_out", OptOutPhrases))
     notation = Notation(lists.pop("sets"))
     return {name: notation.read(phrases) for name, phrases in {**lists, DOT: [DOT]}.items()}
+
+
+def _long_words(language: str) -> Iterable[str]:
+    words = section(language, "opt_out", OptOutPhrases).words
+    return (word for word in words if len(word) >= LONG_WORD)
