@@ -119,7 +119,7 @@ def _is_reasoned(words: WordTuple, ends: set[int], lists: OptOutLists) -> bool:
 
 def _without_denied(words: WordTuple, lists: OptOutLists) -> WordTuple:
     """The words without those that say that somebody cannot opt out, or never does."""
-    for start in range(len(words) - 1):
+    for start in lists.negations.possible_starts(words):
         ends = lists.mentions.all_ends(words, lists.negations.ends(words, start))
         if ends:
             return words[:start] + _without_denied(words[max(ends) :], lists)
@@ -128,23 +128,24 @@ def _without_denied(words: WordTuple, lists: OptOutLists) -> WordTuple:
 
 def _is_perhaps(words: WordTuple, lists: OptOutLists) -> bool:
     """Whether some part of a text is about opting out."""
-    starts = range(len(words) - 1)
     return (
         lists.mentions.is_in(words)
-        or any(_is_limited(words, lists.commands.ends(words, start), lists) for start in starts)
-        or any(_is_clause(words, start, lists) for start in starts)
+        or any(_is_limited(words, at, lists) for at in lists.commands.possible_starts(words))
+        or any(_is_clause(words, at, lists) for at in _clause_starts(words))
     )
 
 
-def _is_limited(words: WordTuple, ends: set[int], lists: OptOutLists) -> bool:
-    """Whether a limit follows these ends of a command."""
-    ends = ends and lists.around.repeated_ends(words, ends)
+def _is_limited(words: WordTuple, start: int, lists: OptOutLists) -> bool:
+    """Whether a command and a limit stand there."""
+    ends = lists.around.repeated_ends(words, lists.commands.ends(words, start))
     return any(lists.limits.ends(words, end) for end in ends)
 
 
+def _clause_starts(words: WordTuple) -> list[int]:
+    return [0, *(index for index, word in enumerate(words, 1) if word == DOT)]
+
+
 def _is_clause(words: WordTuple, start: int, lists: OptOutLists) -> bool:
-    if start and words[start - 1] != DOT:
-        return False
     starts = lists.before_clause.repeated_ends(words, {start})
     ends = lists.fillers.repeated_ends(words, lists.clauses.all_ends(words, starts))
     return any(words[end] in (DOT, END) for end in ends)

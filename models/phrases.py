@@ -128,9 +128,14 @@ class Phrases:
             fresh += ends
         return reached
 
+    def possible_starts(self, words: WordTuple) -> list[int]:
+        """Where the first word of one of them stands."""
+        return [index for index, word in enumerate(words) if word in self._by_words]
+
     def is_in(self, words: WordTuple, start: int = 0) -> bool:
         """Whether one of them begins there or behind."""
-        return any(self.ends(words, index) for index in range(start, len(words) - 1))
+        starts = self.possible_starts(words)
+        return any(self.ends(words, index) for index in starts if index >= start)
 
 
 class Notation:
