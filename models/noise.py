@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from models.phrases import NO_SETS, UMLAUT, pattern_of, sorted_pattern_of, words_of
+from models.phrases import DOT, UMLAUT, Notation, Phrases, alternatives, split_words, words_of
 from models.questionnaire.languages import LANGUAGES, section
 from models.text import normalize, without_accents
 
@@ -52,8 +52,11 @@ def may_quote(text: str) -> bool:
 
 def is_auto_reply(text: str) -> bool:
     """Whether a machine has written it: in any language, for a phone has its own."""
-    words = words_of(text[:LONGEST_WORDING])
-    return words.count(" ") >= FEWEST_WORDS and _auto_reply().search(words) is not None
+    words = split_words(words_of(text[:LONGEST_WORDING]))
+    if len(words) <= FEWEST_WORDS:
+        return False
+    starts, contains = _auto_replies()
+    return contains.is_in(words) or any(words[end] == DOT for end in starts.ends(words, 0))
 
 
 def is_reaction(text: str, languages: Collection[str], bodies: Iterable[str]) -> bool:
@@ -135,9 +138,9 @@ def _letters(text: str) -> str:
 def _reactions() -> list[ReactionPattern]:
     patterns = []
     for language, phrases in _phrases().items():
-        thing = re.compile(pattern_of(phrases.things, word_pattern=_form_pattern))
+        thing = re.compile("|".join(map(_pattern, phrases.things)))
         for reaction in phrases.reactions:
-            words = pattern_of([reaction], word_pattern=_form_pattern)
+            words = _pattern(reaction)
             # As little as fits: words behind it may be missing. Without one before, it is quoted.
             beginning = '(?P<what>" .+? " )' if words.startswith(f"(?:{WHAT})") else WHAT
             pattern = re.compile(words.replace(WHAT, beginning))
@@ -156,6 +159,16 @@ def _phrases() -> dict[str, NoisePhrases]:
     return {language: section(language, "noise", NoisePhrases) for language in LANGUAGES}
 
 
+def _pattern(phrase: str) -> str:
+    """A pattern for a text that fits this phrase, as `_form` gives it."""
+    return "".join(map(_item_pattern, phrase.split()))
+
+
+def _item_pattern(item: str) -> str:
+    longest_first = sorted(map(_form_pattern, alternatives(item)), key=len, reverse=True)
+    return f"(?:{'|'.join(longest_first)}){'?' if item.startswith('[') else ''}"
+
+
 def _form_pattern(name: str) -> str:
     if name == QUOTATION:
         return WHAT
@@ -163,11 +176,12 @@ def _form_pattern(name: str) -> str:
 
 
 @cache
-def _auto_reply() -> re.Pattern[str]:
-    files = _phrases().values()
-    starts = sorted_pattern_of((file.starts, NO_SETS) for file in files)
-    contained = sorted_pattern_of((file.contains, NO_SETS) for file in files)
-    return re.compile(rf"\b(?:{contained})|^(?:{starts})\. ")
+def _auto_replies() -> tuple[Phrases, Phrases]:
+    """How they start, and what they contain."""
+    notation, files = Notation(), _phrases().values()
+    starts = (phrase for file in files for phrase in file.starts)
+    contains = (phrase for file in files for phrase in file.contains)
+    return notation.read(starts), notation.read(contains)
 
 
 def _form(text: str) -> str:

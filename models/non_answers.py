@@ -14,7 +14,7 @@ OPT_OUTS = ("stop", "opt_out")  # what Twilio answers, and what only we understa
 
 
 def prepare(languages: Iterable[str]) -> None:
-    """Compile what texts in these languages are compared with: their first one need not wait."""
+    """Read what texts in these languages are compared with: their first one need not wait."""
     for language in languages:
         find_opt_keyword(IncomingText("", "", "Hello"), (language,))
     ignored_reason("Hello, this is no automatic reply.")

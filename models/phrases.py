@@ -3,12 +3,17 @@
 A phrase is words with blanks between: `leave me|us [the_hell] alone`. A bar stands between words of
 which one is meant, brackets around what may be missing, an underscore for a blank within them.
 `<texts>` is the set of that name, a comma a break that may be there, a dot one that must be, a star
-any word, and three dots are any words. `!of|for` says what may not follow.
+any word, and three dots are any words. `!of|for` says what may not follow. A phrase begins with a
+word.
+
+They are looked up word by word: patterns for them all would take seconds to compile at each start.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from types import MappingProxyType
+from typing import Self, TypeAlias
 
 from models.text import normalize, without_accents
 
@@ -16,8 +21,15 @@ INITIALS = re.compile(r"\b(\w)\.(?=\w\b)")  # of a.u.b. and s.v.p.
 HYPHEN = re.compile(r"(?<=\w)[-/](?=\w)")
 BREAK = re.compile(r"[^\w #]+")  # between clauses; an emoji is one, too
 UMLAUT = re.compile("([aou])e")  # as German is written without umlauts
-SPECIAL = {",": r"(?:\. )?", ".": r"\. ", "*": "[^ .]+ ", "...": "(?:[^ ]+ )*?"}
+DOT = "."
+END = ""  # stands behind the last word of a text
+ANY_WORD, ANY_WORDS = "*", "..."
 NO_SETS: Mapping[str, str] = MappingProxyType({})
+
+WordTuple: TypeAlias = tuple[str, ...]
+# From the indexes of words where something may begin to those behind it, where it may end.
+Step: TypeAlias = Callable[[WordTuple, set[int]], set[int]]
+Phrase: TypeAlias = tuple[WordTuple, tuple[Step, ...]]  # the words of its beginning, and the rest
 
 
 def words_of(text: str) -> str:
@@ -33,86 +45,182 @@ def words_of(text: str) -> str:
     return words if words.strip(" #_") else ""
 
 
-def word_pattern(word: str) -> str:
-    """The pattern of a word, or of several, in what `words_of` gives."""
-    return re.escape(words_of(word) or f"{word} ")
+def split_words(words: str) -> WordTuple:
+    """The words that `words_of` gives, and END; without the last one where that was cut."""
+    return (*words.rpartition(" ")[0].split(), END)
 
 
-def pattern_of(
-    phrases: Iterable[str],
-    sets: Mapping[str, str] = NO_SETS,
-    word_pattern: Callable[[str], str] = word_pattern,
-) -> str:
-    """A pattern for a text that fits one of these phrases, as `words_of` gives it.
+class Names:
+    """WordTuple of which one is meant, each of them one word or several."""
 
-    Longer phrases come first, so that the first that fits is the one which is meant. In a text of
-    another form, `word_pattern` gives the pattern of a word.
+    def __init__(self, names: Iterable[WordTuple]) -> None:
+        self.names = frozenset(names)
+        self._counts: dict[str, set[int]] = {}  # of words, by the first
+        for name in self.names:
+            self._counts.setdefault(name[0], set()).add(len(name))
+
+    def ends(self, words: WordTuple, starts: Iterable[int]) -> set[int]:
+        return {
+            start + count
+            for start in starts
+            for count in self._counts.get(words[start], ())
+            if words[start : start + count] in self.names
+        }
+
+    def ends_if_any(self, words: WordTuple, starts: set[int]) -> set[int]:
+        """Where they end, and where they are missing."""
+        return starts | self.ends(words, starts)
+
+    def starts_without(self, words: WordTuple, starts: set[int]) -> set[int]:
+        """Where they do not follow."""
+        return {start for start in starts if not self.ends(words, (start,))}
+
+
+class Phrases:
+    """Lists of phrases, by the two words with which they begin.
+
+    A text is compared with those alone that begin like it: of hundreds these are a few. The second
+    word is ANY_WORD where it is not known.
     """
-    patterns = [
-        "".join(_item_patterns(each.split(), sets, word_pattern))
-        for each in _longest_first(phrases)
-    ]
-    return "|".join(patterns) or "(?!)"
+
+    def __init__(self) -> None:
+        self._by_words: dict[str, dict[str, list[Phrase]]] = {}
+
+    def add(self, beginning: WordTuple, seconds: Iterable[str], steps: tuple[Step, ...]) -> None:
+        """Add a phrase that begins so, with `steps` behind, of which `seconds` are first words."""
+        by_second = self._by_words.setdefault(beginning[0], {})
+        for second in beginning[1:2] or seconds:
+            by_second.setdefault(second, []).append((beginning, steps))
+
+    @classmethod
+    def union(cls, lists: Iterable[Self]) -> Self:
+        union = cls()
+        for each in lists:
+            for word, others in each._by_words.items():
+                by_second = union._by_words.setdefault(word, {})
+                for second, phrases in others.items():
+                    by_second.setdefault(second, []).extend(phrases)
+        return union
+
+    def ends(self, words: WordTuple, start: int) -> set[int]:
+        """Where those phrases end that begin here."""
+        found: set[int] = set()
+        by_second = self._by_words.get(words[start])
+        if by_second is None:
+            return found
+        for second in (words[start + 1], ANY_WORD):
+            for beginning, steps in by_second.get(second, ()):
+                end = start + len(beginning)
+                if len(beginning) < 3 or words[start:end] == beginning:
+                    found |= _ends_of(steps, words, {end}) if steps else {end}
+        return found
+
+    def all_ends(self, words: WordTuple, starts: Iterable[int]) -> set[int]:
+        return {end for start in starts for end in self.ends(words, start)}
+
+    def repeated_ends(self, words: WordTuple, starts: Iterable[int]) -> set[int]:
+        """Where any number of them end that stand behind each other; the starts, too."""
+        reached = set(starts)
+        fresh = list(reached)
+        while fresh:
+            ends = self.ends(words, fresh.pop()) - reached
+            reached |= ends
+            fresh += ends
+        return reached
+
+    def possible_starts(self, words: WordTuple) -> list[int]:
+        """Where the first word of one of them stands."""
+        return [index for index, word in enumerate(words) if word in self._by_words]
+
+    def is_in(self, words: WordTuple, start: int = 0) -> bool:
+        """Whether one of them begins there or behind."""
+        starts = self.possible_starts(words)
+        return any(self.ends(words, index) for index in starts if index >= start)
 
 
-def sorted_pattern_of(lists: Iterable[tuple[Iterable[str], Mapping[str, str]]]) -> str:
-    """The same pattern for lists of phrases, each with its sets; the first list that fits counts.
+class Notation:
+    """Reads phrases that name these sets."""
 
-    The phrases are sorted by their first letter and their first word, so that a word of a text is
-    compared with the few that begin alike: with hundreds of phrases that takes a tenth of the time.
-    A first word that is a phrase by itself comes last of these.
-    """
-    rests: dict[str, dict[str, dict[str, None]]] = {}
-    for phrases, sets in lists:
-        for phrase in _longest_first(phrases):
-            for first, rest in _beginnings(phrase.split(), sets):
-                rests.setdefault(first[0], {}).setdefault(first[1:], {})[rest] = None
-    letters = (
-        re.escape(letter)
-        + _either(
-            re.escape(end) + _either(sorted(each, key=bool, reverse=True))
-            for end, each in words.items()
-        )
-        for letter, words in rests.items()
-    )
-    return "|".join(letters) or "(?!)"
+    def __init__(self, sets: Mapping[str, str] = NO_SETS) -> None:
+        self._sets = {f"<{name}>": _split_names(names) for name, names in sets.items()}
+        self._names: dict[str, Names] = {}  # the same words stand in many phrases
 
+    def read(self, phrases: Iterable[str]) -> Phrases:
+        """The phrases as they are looked up. ValueError: one of them begins with no word."""
+        found = Phrases()
+        for phrase in dict.fromkeys(phrases):
+            items = phrase.split()
+            for index, item in enumerate(items):
+                if item in SPECIAL or item.startswith("!"):
+                    raise ValueError(f"This phrase begins with no word, so change it: {phrase}")
+                self._add(found, items[index:])
+                if not item.startswith("["):
+                    break
+        return found
 
-def _either(patterns: Iterable[str]) -> str:
-    return f"(?:{'|'.join(patterns)})"
+    def _add(self, found: Phrases, items: list[str]) -> None:
+        """Add a phrase whose first item is there."""
+        steps, seconds = tuple(map(self._step, items[1:])), self._first_words(items[1:])
+        for name in self._names_in(items[0]).names:
+            found.add(name, seconds, steps)
 
+    def _first_words(self, items: list[str]) -> set[str]:
+        """The words of which one stands first where these items follow, or ANY_WORD."""
+        count = _count_optional(items)
+        if count == len(items) or items[count] in SPECIAL or items[count].startswith("!"):
+            return {ANY_WORD}
+        return {name[0] for item in items[: count + 1] for name in self._names_in(item).names}
 
-def _longest_first(phrases: Iterable[str]) -> list[str]:
-    return sorted(set(phrases), key=lambda phrase: (-len(phrase), phrase))
-
-
-def _beginnings(items: list[str], sets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each first word of a phrase, and the pattern of what follows it."""
-    rest = "".join(_item_patterns(items[1:], sets, word_pattern))
-    for words in sorted(map(words_of, _names(items[0], sets)), key=len, reverse=True):
-        first, _, others = words.partition(" ")
-        yield f"{first} ", re.escape(others) + rest
-    if items[0].startswith("["):
-        yield from _beginnings(items[1:], sets)
-
-
-def _item_patterns(
-    items: Iterable[str], sets: Mapping[str, str], word_pattern: Callable[[str], str]
-) -> Iterator[str]:
-    for item in items:
+    def _step(self, item: str) -> Step:
         if item in SPECIAL:
-            yield SPECIAL[item]
-            continue
-        words = {word_pattern(name) for name in _names(item.removeprefix("!"), sets)}
-        longest_first = "|".join(sorted(words, key=len, reverse=True))
-        pattern = f"(?{'!' if item.startswith('!') else ':'}{longest_first})"
-        yield f"{pattern}?" if item.startswith("[") else pattern
+            return SPECIAL[item]
+        names = self._names_in(item)
+        if item.startswith("["):
+            return names.ends_if_any
+        return names.starts_without if item.startswith("!") else names.ends
+
+    def _names_in(self, item: str) -> Names:
+        bare = item.strip("[]!")
+        if bare not in self._names:
+            self._names[bare] = Names(
+                name
+                for part in bare.split("|")
+                for name in (self._sets[part] if part.startswith("<") else _split_names(part))
+            )
+        return self._names[bare]
 
 
-def _names(item: str, sets: Mapping[str, str]) -> list[str]:
-    parts = item.strip("[]").split("|")
-    return [name.replace("_", " ") for part in parts for name in _expand(part, sets)]
+def _ends_of(steps: Iterable[Step], words: WordTuple, ends: set[int]) -> set[int]:
+    for step in steps:
+        if not ends:
+            break
+        ends = step(words, ends)
+    return ends
 
 
-def _expand(name: str, sets: Mapping[str, str]) -> list[str]:
-    return sets[name[1:-1]].split("|") if name.startswith("<") else [name]
+def _any_word(words: WordTuple, starts: set[int]) -> set[int]:
+    return {start + 1 for start in starts if words[start] not in (DOT, END)}
+
+
+def _any_words(words: WordTuple, starts: set[int]) -> set[int]:
+    return set(range(min(starts), len(words)))
+
+
+SPECIAL: Mapping[str, Step] = {
+    ",": Names([(DOT,)]).ends_if_any,
+    ANY_WORD: _any_word,
+    ANY_WORDS: _any_words,
+}
+
+
+def alternatives(item: str) -> list[str]:
+    """The words of which one is meant, without what is around them."""
+    return item.strip("[]!").replace("_", " ").split("|")
+
+
+def _split_names(names: str) -> list[WordTuple]:
+    return [tuple((words_of(name) or name).split()) for name in alternatives(names)]
+
+
+def _count_optional(items: Iterable[str]) -> int:
+    return len(list(takewhile(lambda item: item.startswith("["), items)))
