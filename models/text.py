@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from models.attachments import Location
 
@@ -73,6 +73,7 @@ def comparable(text: str) -> str:
     return strip_decoration(without_accents(normalize(text)))
 
 
+@lru_cache(maxsize=64)  # a turn asks several times
 def without_signature(text: str) -> str:
     """The text without blanks around it and without a mail signature, which may leave nothing.
 
