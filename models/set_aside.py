@@ -108,7 +108,7 @@ def _find_contact(db: Session, text: IncomingText, name: str | None) -> Contact:
         return Contact.find_or_new(db, text.sender, text.external_id)
     except UnreadableRow as error:
         unreadable_rows(db).add(error)
-        return Contact.unreadable(error.id, text.sender, name)
+        return Contact.unreadable(db, error.id, text.sender, name)
 
 
 def _note(db: Session, error: Exception, newest_id: int | None) -> None:
