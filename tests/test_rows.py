@@ -348,6 +348,20 @@ def test_whoever_opts_out_from_another_address_stops_what_cannot_be_read(
     assert webhook.rows("SELECT count(opted_out_at) FROM contacts") == [(1,)]
 
 
+def test_words_of_a_file_opt_out_though_the_conversation_cannot_be_read(
+    serve, questionnaires, edit
+):
+    stop = '\n[say]\nstop = ["Enough of this"]\nstopped = "Bye."\n'
+    (questionnaires / "feedback.toml").write_text(FEEDBACK + stop, "utf-8")
+    webhook = serve()
+    phone = webhook.phone()
+    open_conversation(phone, 1)
+    edit(NO_QUESTION)
+    assert phone.text("Enough of this!") != [SORRY]
+    assert webhook.rows("SELECT count(opted_out_at) FROM contacts") == [(1,)]
+    assert phone.text("Pizza") == []
+
+
 @on_sqlite
 def test_a_contact_that_was_deleted_is_made_anew(webhook, edit):
     phone = webhook.phone()
