@@ -25,6 +25,7 @@ SINGLE_FIELDS = ("MessageSid", "AccountSid", "From", "To", "Body", "MessageStatu
 # of 11 characters at most. A name that holds From and a number was cut from two fields.
 ADDRESS = re.compile(r"([a-z]+:)?\+?[0-9]+|[a-z]+:[^+0-9].*")
 NAME = re.compile(r"(?!\+|[0-9]{5}|.*From[+0-9]).{1,11}")
+EXTERNAL_ID_FIELD = "ExternalUserId"
 EXTERNAL_ID = re.compile(r"whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 GEO_FIELDS = ("City", "State", "Zip", "Country")
 # WhatsApp replies have an OriginalRepliedMessageSid: cut there, the real one is in another field.
@@ -174,9 +175,19 @@ def may_hide_body(form: Form) -> bool:
 
 
 def read_external_id(form: Form) -> str | None:
-    """What WhatsApp calls a sender besides their number; it may also stand in its place."""
-    known = form.getall("ExternalUserId") or form.getall("From")
-    return known[0] if len(known) == 1 and EXTERNAL_ID.fullmatch(known[0]) else None
+    """What WhatsApp calls a sender besides their number; it may also stand in its place.
+
+    It decides whose text this is, so nobody may cut it from a Body. Twilio sends it with all texts
+    from WhatsApp: where one was cut from the Body, the real one is in a field behind it.
+    """
+    sender = form.get("From") or ""
+    if EXTERNAL_ID.fullmatch(sender):
+        return sender
+    ids = [field for field in form.fields if field[0].startswith(EXTERNAL_ID_FIELD)]
+    if not sender.startswith("whatsapp:") or len(ids) != 1:
+        return None
+    ((name, id),) = ids
+    return id if name == EXTERNAL_ID_FIELD and EXTERNAL_ID.fullmatch(id) else None
 
 
 def is_sender(form: Form) -> bool:

@@ -38,6 +38,7 @@ class State(NamedTuple):
     opening: Opening | None = None  # the questionnaire that the text would open
     name: str | None = None  # of the contact, as it is known now
     languages: Sequence[str] = ()  # of all questionnaires, where there is no conversation
+    all_stop_words: Sequence[str] = ()  # of all of them, where the conversation cannot be read
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
     stoppable: Sequence[Conversation] = NotLoaded()  # of the sender, on all our numbers
     recent_bodies: Sequence[str] = NotLoaded()  # what we texted last in `newest`, the newest first
@@ -52,8 +53,8 @@ class State(NamedTuple):
 
     @property
     def stop_words(self) -> Sequence[str]:
-        """Words of that questionnaire which opt out."""
-        return self.newest.questionnaire.say.stop if self.newest else ()
+        """Words of that questionnaire which opt out; of all where that is not known."""
+        return self.newest.questionnaire.say.stop if self.newest else self.all_stop_words
 
 
 @dataclass(slots=True)

@@ -65,11 +65,11 @@ def set_aside(
     newest = NEWEST.fetch_all(db, sender=contact.phone, number=text.number)
     id, is_open = newest[0] if newest else (None, False)
     _note(db, error, id)
-    keyword = find_opt_keyword(text, catalog.languages)
+    keyword = find_opt_keyword(text, catalog.languages, catalog.stop_words)
     if contact.is_unreadable and keyword in OPT_OUTS:
         contact.opt_out(now)
         contact.save(db)  # so that the conversations which it ends can be read
-    bare = State(contact, None, None, name, catalog.languages)
+    bare = State(contact, None, None, name, catalog.languages, catalog.stop_words)
     states = [bare._replace(stoppable=(), recent_bodies=())]
     if isinstance(error, UnreadableRow):
         more = load_what_few_need(db, text, bare)
@@ -96,7 +96,7 @@ def record_only(
         return recorded
     _note(db, error, None)
     decision = Decision(text, now, _find_contact(db, text, None), read_as=SET_ASIDE)
-    keyword = find_opt_keyword(text, catalog.languages)
+    keyword = find_opt_keyword(text, catalog.languages, catalog.stop_words)
     if keyword in OPT_OUTS:
         decision.read_as = keyword
         decision.contact.opt_out(now)
@@ -108,7 +108,7 @@ def _find_contact(db: Session, text: IncomingText, name: str | None) -> Contact:
         return Contact.find_or_new(db, text.sender, text.external_id)
     except UnreadableRow as error:
         unreadable_rows(db).add(error)
-        return Contact.unreadable(error.id, text.sender, name)
+        return Contact.unreadable(db, error.id, text.sender, name)
 
 
 def _note(db: Session, error: Exception, newest_id: int | None) -> None:

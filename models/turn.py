@@ -88,7 +88,7 @@ def load_what_few_need(db: Session, text: IncomingText, state: State) -> dict[st
     parts: dict[str, Any] = {}
     comparable, newest = text.comparable, state.newest
     if find_opt_keyword(text, state.spoken_languages, state.stop_words) in OPT_OUTS:
-        parts["stoppable"] = Conversation.find_stoppable(db, state.contact.addresses)
+        parts["stoppable"] = Conversation.find_stoppable(db, state.contact.find_addresses(db))
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
     if newest is None:

@@ -1,11 +1,14 @@
 """Who wants no more texts is understood, on every channel; what only sounds so is an answer."""
 
+from collections.abc import Callable
+
 import pytest
-from conftest import NUMBER, REY
+from conftest import NUMBER, REY, STRANGER
 from pace import least_seconds, limit
+from sqlalchemy.orm import Session
 from test_conversation import Guest
 
-from models import IncomingText
+from models import Contact, IncomingText
 from models.non_answers import find_opt_keyword, prepare
 from models.questionnaire.languages import LANGUAGES
 
@@ -25,7 +28,7 @@ ask = "How many guests?"
 COLOUR, GUESTS = "Your favourite colour?", "How many guests?"
 STOPPED = "You will get no more texts from us. Text START to get them again."
 WHATSAPP, RCS = f"whatsapp:{REY}", f"rcs:{REY}"
-HIDDEN = "whatsapp:US.1234567890"
+HIDDEN, BOTH = "whatsapp:US.1234567890", "the number and the id"
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -164,7 +167,7 @@ def test_whoever_hides_the_number_at_whatsapp_stays_the_same_guest(guest):
     assert seen.text("Party", ExternalUserId=HIDDEN) == [COLOUR]
     assert hidden.text("Blue", ExternalUserId=HIDDEN) == [GUESTS]
     assert hidden.text("4") == ["Thanks."]
-    assert one.rows("phone, external_id", "contacts") == [(WHATSAPP, HIDDEN)]
+    assert one.rows("phone, alias", "contacts") == [(WHATSAPP, HIDDEN)]
     assert one.rows("sender", "messages")[-2] == (HIDDEN,)
 
 
@@ -173,14 +176,121 @@ def test_whoever_shows_the_number_later_stays_the_same_guest(guest):
     seen, hidden = (one.webhook.phone(sender=each) for each in (WHATSAPP, HIDDEN))
     assert hidden.text("Party") == [COLOUR]
     assert seen.text("Blue", ExternalUserId=HIDDEN) == [GUESTS]
-    assert one.rows("phone, external_id", "contacts") == [(HIDDEN, HIDDEN)]
+    assert one.rows("phone, alias", "contacts") == [(HIDDEN, WHATSAPP)]
+    assert seen.text("4") == ["Thanks."]
 
 
 @pytest.mark.parametrize("id", ["whatsapp:US.12 34", "US.1234", "", "whatsapp:+14155550123"])
 def test_what_is_no_id_of_whatsapps_names_nobody(guest, id):
     one = guest()
-    one.text("Party", ExternalUserId=id)
-    assert one.rows("external_id", "contacts") == [(None,)]
+    one.webhook.phone(sender=WHATSAPP).text("Party", ExternalUserId=id)
+    assert one.rows("alias", "contacts") == [(None,)]
+
+
+@pytest.fixture
+def whatsapp(guest) -> Callable:
+    """`text(sender, body)`: what that one of the guest's addresses gets; and the guest."""
+    one = guest()
+
+    def text(sender: str, body: str, **params: str) -> list[str]:
+        params |= {"ExternalUserId": HIDDEN} if sender == BOTH else {}
+        return one.webhook.phone(sender=WHATSAPP if sender == BOTH else sender).text(body, **params)
+
+    text.guest = one
+    return text
+
+
+def test_a_number_that_is_shown_later_has_opted_out_before(whatsapp):
+    assert whatsapp(HIDDEN, "Party") == [COLOUR]
+    whatsapp(REY, "STOP")
+    assert whatsapp(BOTH, "Blue") == []
+    assert whatsapp(HIDDEN, "Blue") == []
+    whatsapp(BOTH, "START")
+    assert whatsapp(REY, "Party") == [COLOUR]
+
+
+def test_whoever_opted_out_with_a_hidden_number_has_done_so_when_it_is_shown(whatsapp):
+    assert whatsapp(REY, "Party") == [COLOUR]
+    whatsapp(HIDDEN, "STOP")
+    assert whatsapp(BOTH, "hi") == []
+    assert whatsapp(REY, "Blue") == []
+
+
+@pytest.mark.parametrize("first", [WHATSAPP, HIDDEN])
+@pytest.mark.parametrize("sender", [REY, WHATSAPP, HIDDEN, BOTH])
+def test_opting_out_counts_for_both_addresses_at_whatsapp(whatsapp, first, sender):
+    for each in (first, *{WHATSAPP, HIDDEN} - {first}):
+        assert whatsapp(each, "Party") == [COLOUR]
+    assert whatsapp(BOTH, "Blue") == [GUESTS]
+    assert whatsapp(REY, "Party") == [COLOUR]
+    whatsapp(sender, "STOP")
+    assert set(states(whatsapp.guest)) == {"stopped"}
+    assert [whatsapp(each, "4") for each in (REY, WHATSAPP, HIDDEN, BOTH)] == [[]] * 4
+    whatsapp(sender, "START")
+    assert [whatsapp(each, "Party") for each in (HIDDEN, WHATSAPP)] == [[COLOUR]] * 2
+
+
+def test_a_phone_that_opts_out_by_sms_has_done_so_at_both_addresses(whatsapp):
+    assert whatsapp(HIDDEN, "Party") == [COLOUR]
+    assert whatsapp(BOTH, "Blue") == [GUESTS]
+    whatsapp(REY, "STOP")
+    assert [whatsapp(each, "4") for each in (HIDDEN, WHATSAPP, BOTH)] == [[]] * 3
+
+
+def test_no_number_that_is_known_becomes_another_guest_by_an_id(whatsapp):
+    whatsapp(HIDDEN, "Party")
+    whatsapp(WHATSAPP, "Party")
+    assert whatsapp(BOTH, "Blue") == [GUESTS]
+    rows = whatsapp.guest.rows("sender, asking")
+    assert rows == [(HIDDEN, "colour"), (WHATSAPP, "guests")]
+
+
+def test_an_id_counts_at_whatsapp_only(whatsapp):
+    whatsapp(BOTH, "Party")
+    for sender in (STRANGER, f"rcs:{STRANGER}"):
+        whatsapp(sender, "STOP", ExternalUserId=HIDDEN)
+    assert states(whatsapp.guest) == ["open"]
+    assert whatsapp(BOTH, "Blue") == [GUESTS]
+
+
+# What perhaps opts out #######################################################
+
+BOTH_TIMES = "phone, opted_out_at IS NOT NULL, perhaps_opted_out_at IS NOT NULL"
+EARLIER = f"UPDATE contacts SET perhaps_opted_out_at = '2026-11-19 12:00:00Z' WHERE phone = '{REY}'"
+
+
+def share(one: Guest, phone: str, change: Callable[[Contact], object]) -> None:
+    """Change what is known of opting out, and write it to all addresses."""
+
+    def write(db: Session) -> None:
+        contact = Contact.find(db, phone)
+        change(contact)
+        contact.save(db)
+        contact.share_opting_out(db)
+
+    one.webhook.app.database.write(write)
+
+
+def test_what_perhaps_opts_out_counts_on_all_channels(guest, clock):
+    one = guest()
+    for sender in (WHATSAPP, REY):
+        one.webhook.phone(sender=sender).text("Party")
+    share(one, REY, lambda contact: contact.perhaps_opt_out(clock()))
+    one.webhook.phone(sender=RCS).text("Party")
+    times = one.rows("perhaps_opted_out_at", "contacts")
+    assert len(times) == 3
+    assert len(set(times) - {(None,)}) == 1
+
+
+def test_only_start_forgets_what_perhaps_opted_out(guest, clock):
+    one = guest()
+    for sender in (WHATSAPP, REY):
+        one.webhook.phone(sender=sender).text("Party")
+    one.webhook.app.database.write(lambda db: db.connection().exec_driver_sql(EARLIER))
+    share(one, WHATSAPP, lambda contact: contact.opt_out(clock()))
+    assert one.rows(BOTH_TIMES, "contacts") == [(WHATSAPP, True, False), (REY, True, True)]
+    one.webhook.phone(sender=WHATSAPP).text("START")
+    assert one.rows(BOTH_TIMES, "contacts") == [(WHATSAPP, False, False), (REY, False, False)]
 
 
 # Time ########################################################################

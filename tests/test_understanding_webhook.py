@@ -34,3 +34,37 @@ def test_a_body_that_was_cut_into_another_field_is_not_taken_for_none(webhook, f
     others = [field for field in form() if field[0] != "ApiVersion"]
     assert post(webhook, sorted(others + fields)) == (403, b"")
     assert webhook.rows("SELECT body FROM messages") == []
+
+
+# What WhatsApp calls a sender ################################################
+
+ID, OTHER_ID = "whatsapp:US.1234567890", "whatsapp:US.987"
+
+
+@pytest.mark.parametrize(
+    ("sender", "fields"),
+    [
+        (REY, [("Body", "hello"), ("ExternalUserId", ID)]),
+        (
+            f"whatsapp:{REY}",
+            [("Body", "hello"), ("ExternalUserId", ID), (f"ExternalUserId{OTHER_ID}", "")],
+        ),
+        (
+            f"whatsapp:{REY}",
+            [("Body", "hello"), ("ExternalUserId", f"{ID}ExternalUserId{OTHER_ID}")],
+        ),
+        (
+            f"whatsapp:{REY}",
+            [("Body", "hello"), ("ExternalUserId", ID), ("ExternalUserId", OTHER_ID)],
+        ),
+        ("whatsapp:US.22", [("Body", "hello"), ("ExternalUserId", ID)]),
+    ],
+)
+def test_an_id_that_was_cut_from_a_body_names_nobody(webhook, sender, fields):
+    webhook.phone(sender=ID).text("Mats BBQ")
+    others = [field for field in form(From=sender) if field[0] != "Body"]
+    assert post(webhook, sorted(others + fields))[0] == 200
+    assert webhook.rows("SELECT phone, alias FROM contacts ORDER BY id") == [
+        (ID, None),
+        (sender, None),
+    ]

@@ -1,4 +1,4 @@
-"""Who may want no more texts, what WhatsApp calls them, and one opting out for all channels."""
+"""Who may want no more texts, aliases at WhatsApp, and one opting out for all channels."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-TABLE, COLUMN, INDEX = "contacts", "perhaps_opted_out_at", "ix_contacts_external_id"
+TABLE, COLUMN, INDEX = "contacts", "perhaps_opted_out_at", "ix_contacts_alias"
 CHECK = f"ck_{TABLE}_{COLUMN}"
 FIRST, LAST = "0001-01-02 00:00:00", "9999-12-31 23:59:59"  # that Python can read
 FORM = "'????-??-??T??:??:??.??????Z'"
@@ -31,8 +31,8 @@ CHANNELS = ("whatsapp", "rcs")
 def upgrade() -> None:
     time = sa.Text() if is_sqlite() else sa.DateTime(timezone=True)
     op.add_column(TABLE, sa.Column(COLUMN, time))
-    op.add_column(TABLE, sa.Column("external_id", sa.Text()))
-    op.create_index(INDEX, TABLE, ["external_id"])
+    op.add_column(TABLE, sa.Column("alias", sa.Text()))
+    op.create_index(INDEX, TABLE, ["alias"])
     if is_sqlite():
         op.get_bind().exec_driver_sql(TRIGGER)
     else:
@@ -47,7 +47,7 @@ def downgrade() -> None:
     else:
         op.drop_constraint(op.f(CHECK), TABLE)
     op.drop_index(INDEX, TABLE, if_exists=True)
-    op.drop_column(TABLE, "external_id")
+    op.drop_column(TABLE, "alias")
     op.drop_column(TABLE, COLUMN)
 
 

@@ -79,6 +79,11 @@ class Catalog:
         """Those of the questionnaires."""
         return tuple(sorted({questionnaire.language for _, questionnaire in self}))
 
+    @cached_property
+    def stop_words(self) -> tuple[str, ...]:
+        """Those that the questionnaires have for opting out."""
+        return tuple(word for _, questionnaire in self for word in questionnaire.say.stop)
+
     def opens(self, text: str, number: str) -> Opening | None:
         """What a text to our `number` opens; None if nothing.
 
