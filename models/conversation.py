@@ -17,12 +17,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.answer import Answer
 from models.contact import Contact
 from models.delivery import Delivery, new_webhook_id
-from models.payload import ResultData, Values, build_payload, has_same_answers
+from models.payload import ResultData, Values, build_payload, has_same_answers, unread_texts
 from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
 from models.readings import Readings
-from models.text import comparable
 from models.version import Version
 from storage.base import Base, Statement, partial_index, split_row
 from storage.unreadable import UNREADABLE, UnreadableRow, unreadable_rows
@@ -224,7 +223,7 @@ class Conversation(Base):
         One that is completed stays so, but no longer asks for a correction.
         """
         if self.state == "completed":
-            self.current_key, self.current_prompt = None, None
+            self.ask_nothing()
             return None
         self.failed_attempts = 0  # we did not give up
         return self.end("stopped", now)
@@ -260,6 +259,7 @@ class Conversation(Base):
         )
 
     def _result_data(self) -> ResultData:
+        answered = [self.answers[question.key] for question in self.answered_questions]
         return ResultData(
             conversation=self.id,
             sender=self.sender,
@@ -271,18 +271,8 @@ class Conversation(Base):
             completed_at=self.ended_at if self.state == "completed" else None,
             answers=self._answer_values(),
             corrects=self.latest_result and self.latest_result.webhook_id,
-            unread_texts=self._unread_texts(),
+            unread_texts=unread_texts(self.questionnaire, answered),
         )
-
-    def _unread_texts(self) -> dict[str, str]:
-        """What was texted to questions without a value, by key; not where they were skipped."""
-        find_keyword = self.questionnaire.sentences.find_keyword
-        answered = [self.answers[question.key] for question in self.answered_questions]
-        return {
-            answer.key: answer.text
-            for answer in answered
-            if answer.value is None and answer.text and not find_keyword(comparable(answer.text))
-        }
 
     def _has_sent_answers(self) -> bool:
         """Whether the latest result has just these answers, from an end before `resume`."""

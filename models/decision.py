@@ -1,7 +1,7 @@
 """What the engine decides from, and what it decides: values, apart from any database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
@@ -9,6 +9,7 @@ from models.answer import Answer
 from models.contact import Contact
 from models.conversation import Conversation
 from models.delivery import Delivery
+from models.noise import may_quote, typed_part
 from models.questionnaire.catalog import Opening
 from models.text import IncomingText
 
@@ -24,10 +25,11 @@ class NotLoaded(Sequence[Any]):
 
 
 class Previous(NamedTuple):
-    """The text before, in the same conversation."""
+    """The text before, in the same conversation, and what it was read as."""
 
     body: str
     at: datetime
+    read_as: str | None = None
 
 
 class State(NamedTuple):
@@ -55,6 +57,15 @@ class State(NamedTuple):
     def stop_words(self) -> Sequence[str]:
         """Words of that questionnaire which opt out; of all where that is not known."""
         return self.newest.questionnaire.say.stop if self.newest else self.all_stop_words
+
+    def quotable_bodies(self, text: IncomingText) -> Sequence[str]:
+        """What we texted that this text can quote."""
+        return self.recent_bodies if self.newest and may_quote(text.body) else ()
+
+    def typed(self, text: IncomingText) -> IncomingText:
+        """What somebody has typed of a text: without a signature, or a quotation of our texts."""
+        body = typed_part(text.body, self.quotable_bodies(text))
+        return text if body == text.body.strip() else replace(text, body=body)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from itertools import takewhile
 
 from models.conversation import REVIEW
 from models.decision import Decision, State
+from models.noise import typed_part
 from models.questionnaire.answers import KINDS, ParseContext, says_yes
 from models.questionnaire.answers.kind import Reading
 from models.questionnaire.answers.positions import list_readings
@@ -15,6 +16,7 @@ from models.questionnaire.templates import NONE, fill, list_answers, placeholder
 from models.text import LONGEST_REPLY, IncomingText, comparable
 
 LOOP_LIMIT = 20  # after so many texts in a row without an answer, BACK and RESTART do nothing
+ANSWERS = {"answer", "perhaps_opt_out"}  # what a text that may be an answer is read as
 MAX_ATTEMPTS = 3  # at the review, and replies after the end, so that machines fall silent
 
 
@@ -111,11 +113,20 @@ class DialogStep:
         if conversation.answers or not conversation.is_asking or conversation.state != "open":
             return False
         limit = LOOP_LIMIT if self.questionnaire.event else 2
-        form = event_form(self.text.body)
-        is_same = form and form == event_form(conversation.event)
-        if conversation.message_count > limit or not is_same:
+        if conversation.message_count > limit or not self._repeats_opening():
             return False
         return conversation.kind.is_free_text or self._read().value is None
+
+    def _repeats_opening(self) -> bool:
+        """Whether it is the event, or has the words of the text before, which opened as it could.
+
+        That one may have had a greeting around the event, or a slip in it.
+        """
+        previous, form = self.state.previous, event_form(self.text.body)
+        if previous and previous.read_as in ("opening", "opening_again"):
+            if comparable(previous.body) == self.decision.text.comparable:
+                return True
+        return bool(form) and form == event_form(self.conversation.event)
 
     def _open_again(self) -> str:
         self.decision.read_as = "opening_again"
@@ -176,7 +187,7 @@ class DialogStep:
     def _is_looping(self) -> bool:
         """Whether so many texts in a row answered nothing that it may well be a machine."""
         readings = self.state.recent_readings
-        return len(readings) == LOOP_LIMIT and "answer" not in readings
+        return len(readings) == LOOP_LIMIT and not ANSWERS.intersection(readings)
 
     def _take_answer(self) -> str | None:
         conversation = self.conversation
@@ -234,7 +245,7 @@ class DialogStep:
             self._set_answer(None, self._unread_texts())
             self.decision.enqueue(conversation.end("stopped", self.now))
             return self._fill(self.sentences.ended)
-        if give_up == "keep" and not self._is_keyword(self.text.body):
+        if give_up == "keep" and self._is_worth_keeping(self.text.body):
             return self._keep(self.text.body)
         self._set_answer(None, self._unread_texts())
         return self._go_on()
@@ -242,13 +253,16 @@ class DialogStep:
     def _unread_texts(self) -> str:
         """All texts to the question that waits, so that the host can read what nobody else could.
 
-        Keywords are left out, except where there is nothing else.
+        Keywords and lone signatures are left out, except where there is nothing else.
         """
+        last = self.decision.text.body.strip()
         texts = [*reversed(self.state.recent_unread), self.text.body]
-        return "\n".join(text for text in texts if not self._is_keyword(text)) or self.text.body
+        return "\n".join(filter(self._is_worth_keeping, texts)) or self.text.body or last
 
-    def _is_keyword(self, body: str) -> bool:
-        return self.sentences.find_keyword(comparable(body)) is not None
+    def _is_worth_keeping(self, body: str) -> bool:
+        """Whether somebody has typed something in it that is no keyword."""
+        typed = typed_part(body, [self.conversation.current_prompt])
+        return typed != "" and self.sentences.find_keyword(comparable(typed)) is None
 
     def _cancel_correction(self) -> str | None:
         """Cancel a correction. One before it may have led to questions that are still open."""

@@ -4,27 +4,25 @@
 HTTP and no clock, so that the web app and `replay` decide by the very same function.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from models.contact import Contact
 from models.conversation import TOKEN, Conversation
 from models.decision import Decision, Previous, State
 from models.dialog import DialogStep
-from models.noise import may_quote, without_quotation
 from models.non_answers import (
     OPT_OUTS,
     find_opt_keyword,
     ignored_reason,
     is_opt_in_yes,
+    is_start,
     opt_keyword,
 )
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Opening
 from models.questionnaire.languages import ENGLISH
 from models.questionnaire.wording import wording_of
-from models.text import IncomingText, comparable, without_signature
+from models.text import IncomingText, comparable
 from models.version import Version
 
 DOUBLE = timedelta(seconds=4)  # within which the same words are the same text
@@ -48,17 +46,16 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     live = newest if newest and newest.is_live(now) else None
     current = live or (newest if newest and newest.can_resume(now) else None)
     decision.cookie = _classify_cookie(decision, newest, live, state.cookie_pair)
-    languages, stop_words = state.spoken_languages, state.stop_words
-    recent_bodies = state.recent_bodies if may_quote(text.body) else ()
-    keyword = find_opt_keyword(text, languages, stop_words)
-    decision.read_as = _decide_opt_keyword(keyword, text, contact, live, state)
+    typed, languages = state.typed(text), state.spoken_languages
+    keyword = find_opt_keyword(text, languages, state.stop_words, typed)
+    decision.read_as = _decide_opt_keyword(keyword, typed, contact, live, state)
     if decision.read_as:
         _apply_opt_keyword(decision, state, newest)
     else:
-        reason = ignored_reason(text.body, recent_bodies, languages)
         waits = current and current.is_asking and current.kind.reads_attachments
-        is_attachment = waits and (text.media or text.location)
-        decision.read_as = None if reason == "empty" and is_attachment else reason
+        if not (waits and (text.media or text.location)):  # with these the words do not matter
+            bodies = state.quotable_bodies(text)
+            decision.read_as = ignored_reason(text.body, bodies, languages)
     if decision.read_as is None and live and _is_double(text, live, state.previous, now):
         decision.read_as = "double"
         live.stay_live(now)
@@ -72,7 +69,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         resumes = conversation is current and live is None
         conversation.touch(now)
         decision.conversation = conversation
-        step = DialogStep(decision, state, _bare(text, recent_bodies))
+        step = DialogStep(decision, state, typed)
         decision.reply = (step.resume() if resumes else step.advance()) or None
     if keyword == "perhaps_opt_out":
         decision.read_as = keyword
@@ -85,21 +82,16 @@ def _is_double(
 ) -> bool:
     """Whether it came just after a text with the same words: networks deliver some texts twice.
 
-    A counter counts all texts, and media and places are new each time. The opening word has a rule
-    of its own.
+    A counter counts all texts, and media and places are new each time. What opened the conversation
+    has a rule of its own.
     """
-    if live.questionnaire.is_counter or text.media or text.location:
+    is_second = live.message_count == 1
+    if live.questionnaire.is_counter or is_second or text.media or text.location:
         return False
     if answer := live.answer_of_last_text:
         previous = Previous(answer.text, answer.answered_at)
     is_same = previous is not None and comparable(previous.body) == text.comparable
     return is_same and abs(now - previous.at) < DOUBLE
-
-
-def _bare(text: IncomingText, recent_bodies: Iterable[str]) -> IncomingText:
-    """What somebody has typed of a text: without a signature, or a quotation of what we asked."""
-    body = without_signature(without_quotation(text.body, recent_bodies))
-    return text if body == text.body.strip() else replace(text, body=body)
 
 
 def _classify_cookie(
@@ -123,7 +115,7 @@ def _classify_cookie(
 
 def _decide_opt_keyword(
     keyword: str | None,
-    text: IncomingText,
+    typed: IncomingText,
     contact: Contact,
     live: Conversation | None,
     state: State,
@@ -132,24 +124,25 @@ def _decide_opt_keyword(
     if keyword in (*OPT_OUTS, "help"):
         return keyword
     if contact.opted_out_at:
-        return "start" if keyword == "start" or is_opt_in_yes(text.word) else "opted out"
-    if keyword != "start":
+        lifts = keyword == "start" or is_opt_in_yes(typed.word) or is_start(typed.body)
+        return "start" if lifts else "opted out"
+    if keyword != "start" or (live and _expects(live, typed)):
         return None
-    is_expected = live is not None and _expects(live, text)
-    if text.opt_out_type:
-        return None if is_expected else "start"
+    if typed.opt_out_type:
+        return "start"
     is_event = state.opening is not None and state.opening.is_event
-    return "start" if live and live.is_asking and not is_event and not is_expected else None
+    is_about_texts = contact.perhaps_opted_out_at or (live and live.is_asking)
+    return "start" if is_about_texts and not is_event else None
 
 
-def _expects(live: Conversation, text: IncomingText) -> bool:
+def _expects(live: Conversation, typed: IncomingText) -> bool:
     """Whether a text that opts in is rather the answer to the question that waits."""
     if live.current_key is None or live.state == "stopped":
         return False
-    if opt_keyword(text.word):
+    if opt_keyword(typed.word):
         question = live.is_asking and live.questionnaire.by_key[live.current_key]
-        return bool(question) and live.kind.is_name(question, text.body)
-    return is_opt_in_yes(text.word) or (live.is_asking and live.kind is KINDS["yes_no"])
+        return bool(question) and live.kind.is_name(question, typed.body)
+    return is_opt_in_yes(typed.word) or (live.is_asking and live.kind is KINDS["yes_no"])
 
 
 def _apply_opt_keyword(decision: Decision, state: State, newest: Conversation | None) -> None:

@@ -23,6 +23,10 @@ from storage.unreadable import unreadable_rows
 FINALITY = {"accepted": 1, "queued": 2, "sending": 3, "sent": 4, "read": 6}
 FINALITY |= dict.fromkeys(("delivered", "undelivered", "failed"), 5)
 
+# What a text that could not be read is read as. One that perhaps opts out may have been an answer;
+# so these are texts to a question only as far back as its failed attempts go.
+NOT_READ = ("unread", "ambiguous", "perhaps_opt_out")
+
 
 class Message(Base):
     """One text. Rows are only added; an outbound one learns its sid and status later."""
@@ -65,8 +69,13 @@ class Message(Base):
         return _read_latest(db, BODIES, conversation_id, limit)
 
     @classmethod
-    def find_latest_inbound(cls, db: Session, conversation_id: int) -> tuple[str, datetime] | None:
-        """The last text in a conversation, and when it came; None if that cannot be read."""
+    def find_latest_inbound(
+        cls, db: Session, conversation_id: int
+    ) -> tuple[str, datetime, str | None] | None:
+        """The last text in a conversation, when it came, and what it was read as.
+
+        None if that cannot be read.
+        """
         leave_out = unreadable_rows(db).add
         rows = LATEST_INBOUND.fetch_readable(db, leave_out, conversation=conversation_id)
         return tuple(rows[0][1:]) if rows else None
@@ -111,7 +120,7 @@ def _select_latest(
 # Built once: building a statement costs as much as running it.
 TABLE = Message.__table__
 LATEST_INBOUND = Statement(
-    select(TABLE.c.id, TABLE.c.body, TABLE.c.created_at)
+    select(TABLE.c.id, TABLE.c.body, TABLE.c.created_at, TABLE.c.read_as)
     .where(TABLE.c.conversation_id == bindparam("conversation"), TABLE.c.direction == "inbound")
     .order_by(TABLE.c.id.desc())
     .limit(LITERAL_1)
@@ -119,7 +128,7 @@ LATEST_INBOUND = Statement(
 BODIES = _select_latest(TABLE.c.body, "outbound")
 READINGS = _select_latest(TABLE.c.read_as, "inbound")
 UNREAD = _select_latest(
-    TABLE.c.body, "inbound", or_(TABLE.c.read_as == "unread", TABLE.c.read_as == "ambiguous")
+    TABLE.c.body, "inbound", or_(*(TABLE.c.read_as == each for each in NOT_READ))
 )
 NAMED = TABLE.alias()
 REPORTED = Statement(

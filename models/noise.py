@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from models.phrases import DOT, UMLAUT, Notation, Phrases, alternatives, split_words, words_of
 from models.questionnaire.languages import LANGUAGES, section
-from models.text import normalize, without_accents
+from models.text import normalize, without_accents, without_signature
 
 SHORTEST_ECHO = 10  # characters of a text of ours; a shorter one, as "Tea", may be an answer
 LONGEST_WORDING = 600  # characters of an automatic reply that are looked at
@@ -97,6 +97,11 @@ def without_quotation(text: str, bodies: Iterable[str]) -> str:
             if end and (ours == body or text[end:] or not text[0].isalnum()):
                 return text[end:]
     return text
+
+
+def typed_part(text: str, bodies: Iterable[str]) -> str:
+    """What somebody has typed of a text: no quotation of one of these of ours, no signature."""
+    return without_signature(without_quotation(text, bodies))
 
 
 def _quotation_end(text: str, letters: str, ours: str) -> int | None:

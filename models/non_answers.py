@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable
 from models.noise import is_auto_reply, is_reaction, without_quotation
 from models.opting_out import find_opt_out
 from models.questionnaire.languages import ENGLISH
-from models.text import IncomingText, normalize
+from models.questionnaire.openings import event_forms
+from models.text import IncomingText, normalize, without_signature
 
 STOP = {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
 START = {"start", "unstop"}
@@ -36,17 +37,29 @@ def opt_keyword(word: str, opt_out_type: str | None = None) -> str | None:
 
 
 def find_opt_keyword(
-    text: IncomingText, languages: Collection[str], stop_words: Iterable[str] = ()
+    text: IncomingText,
+    languages: Collection[str],
+    stop_words: Iterable[str] = (),
+    typed: IncomingText | None = None,
 ) -> str | None:
     """What a text says about our texts: `stop`, `start`, `help`, `opt_out`, `perhaps_opt_out`.
 
-    Twilio answers its word STOP only where that is the whole text: with more around it, or in other
-    words, it is an `opt_out`. `stop_words` are a questionnaire's own.
+    Twilio answers its words STOP and HELP only where that is the whole text: with more around STOP,
+    or in other words, it is an `opt_out`. `stop_words` are a questionnaire's own. `typed` is what
+    somebody has typed of the text, if that is known.
     """
+    typed = typed or text
     keyword = opt_keyword(text.word, text.opt_out_type)
+    if keyword is None and typed.word in START:
+        return "start"
     if keyword == "stop" and text.opt_out_type != "STOP" and text.body.strip().lower() not in STOP:
         return "opt_out"
-    return keyword or find_opt_out(text.body, frozenset(languages), tuple(stop_words))
+    return keyword or find_opt_out(typed.body, frozenset(languages), tuple(stop_words))
+
+
+def is_start(body: str) -> bool:
+    """Whether it is START, perhaps with a greeting, please or thanks around it."""
+    return not START.isdisjoint(event_forms(body))
 
 
 def is_opt_in_yes(word: str) -> bool:
@@ -67,6 +80,7 @@ def ignored_reason(
         return "empty"
     if is_reaction(body, (*languages, ENGLISH), recent_bodies):
         return "reaction"
-    if is_auto_reply(body):
-        return "auto_reply"
-    return None if without_quotation(body, recent_bodies).strip() else "echo"
+    rest = without_quotation(body, recent_bodies)
+    if rest != body and not without_signature(rest):
+        return "echo"
+    return "auto_reply" if is_auto_reply(rest) else None

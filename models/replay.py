@@ -16,7 +16,7 @@ from models.conversation import Conversation
 from models.decision import Decision, Previous, State
 from models.dialog import LOOP_LIMIT
 from models.engine import respond
-from models.message import Message
+from models.message import NOT_READ, Message
 from models.questionnaire.catalog import Catalog
 from models.set_aside import SET_ASIDE
 from models.text import IncomingText
@@ -26,7 +26,6 @@ from storage.unreadable import UnreadableRow, unreadable_rows
 
 MASK = "5550100"  # of numbers that nobody has
 NAME = "Guest"
-NOT_READ = ("unread", "ambiguous")
 NOWHERE = Location("0", "0", "Place")
 SENDER, NUMBER = f"+1415{MASK}", "+14155550199"
 
@@ -190,10 +189,10 @@ class Memory:
 
     def state(self, text: IncomingText) -> State:
         """What `turn.load` would read for this text."""
-        return State(
+        state = State(
             self._contact,
             self._conversations.get(len(self._conversations)),
-            self._catalog.opens(text.body, text.number),
+            None,
             self._name,
             self._catalog.languages,
             stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
@@ -202,11 +201,13 @@ class Memory:
             recent_unread=self._recent_unread,
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )
+        opening = self._catalog.opens(state.typed(text).body, text.number)
+        return state._replace(opening=opening)
 
     @property
     def _previous(self) -> Previous | None:
         newest = self._decisions[0] if self._decisions else None
-        return newest and Previous(newest.text.body, newest.now)
+        return newest and Previous(newest.text.body, newest.now, newest.read_as)
 
     @property
     def _recent_unread(self) -> list[str]:

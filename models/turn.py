@@ -62,11 +62,14 @@ def load(
     if conversation.id is not None:
         newest = conversation
         newest.load_related(db, version, contact)
+    state = State(contact, newest, None, name, catalog.languages)
+    if newest and may_quote(text.body):
+        state = state._replace(recent_bodies=Message.find_recent_bodies(db, newest.id, RECENT))
+    typed = state.typed(text)
     # To compare with all events takes a while, and most texts are answers.
-    has_place = newest is not None and newest.is_waiting(now) and not opt_keyword(text.word)
-    opening = None if has_place else catalog.opens(text.body, text.number)
-    state = State(contact, newest, opening, name, catalog.languages)
-    return state._replace(**load_what_few_need(db, text, state))
+    has_place = newest is not None and newest.is_waiting(now) and not opt_keyword(typed.word)
+    opening = None if has_place else catalog.opens(typed.body, text.number)
+    return state._replace(opening=opening, **load_what_few_need(db, text, state))
 
 
 def find_recorded(db: Session, sid: str) -> Reply | None:
@@ -86,32 +89,28 @@ def _find_reply(db: Session, message_id: int) -> Reply:
 def load_what_few_need(db: Session, text: IncomingText, state: State) -> dict[str, Any]:
     """The parts of the state that most texts need nothing of, each a SELECT."""
     parts: dict[str, Any] = {}
-    comparable, newest = text.comparable, state.newest
-    if find_opt_keyword(text, state.spoken_languages, state.stop_words) in OPT_OUTS:
+    typed, newest = state.typed(text), state.newest
+    if find_opt_keyword(text, state.spoken_languages, state.stop_words, typed) in OPT_OUTS:
         parts["stoppable"] = Conversation.find_stoppable(db, state.contact.find_addresses(db))
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
     if newest is None:
-        return parts | {"recent_bodies": ()}
-    if may_quote(text.body):
-        parts["recent_bodies"] = Message.find_recent_bodies(db, newest.id, RECENT)
+        return parts
     if newest.is_last_attempt:
         earlier = newest.failed_attempts
         parts["recent_unread"] = Message.find_recent_unread(db, newest.id, earlier)
     if _is_previous_unknown(newest):
         latest = Message.find_latest_inbound(db, newest.id)
         parts["previous"] = latest and Previous(*latest)
-    keyword = newest.version.definition.sentences.keywords.get(comparable)
+    keyword = newest.version.definition.sentences.keywords.get(typed.comparable)
     if keyword in ("back", "restart"):
         parts["recent_readings"] = Message.find_recent_readings(db, newest.id, LOOP_LIMIT)
     return parts
 
 
 def _is_previous_unknown(newest: Conversation) -> bool:
-    """Whether no answer shows the text before, which a text can be a double of."""
-    if newest.questionnaire.is_counter or newest.message_count < 2:  # or it opened the conversation
-        return False
-    return newest.answer_of_last_text is None
+    """Whether no answer shows the text before, which a text can repeat."""
+    return not newest.questionnaire.is_counter and newest.answer_of_last_text is None
 
 
 def save(db: Session, decision: Decision) -> Reply:
@@ -154,7 +153,7 @@ def save(db: Session, decision: Decision) -> Reply:
 def _save_changes(db: Session, decision: Decision) -> None:
     """All but the messages and the answer, which refer to the conversation."""
     decision.contact.save(db)
-    if decision.read_as in (*OPT_OUTS, "start"):
+    if decision.read_as in (*OPT_OUTS, "start", "perhaps_opt_out"):
         decision.contact.share_opting_out(db)
     for ended in decision.ended:
         ended.update(db)

@@ -156,6 +156,18 @@ def test_replay_of_files_that_did_not_change_differs_nowhere(folder, environ, we
     assert webhook.rows("SELECT count(*) FROM messages") == before
 
 
+def test_replay_of_texts_that_came_twice_differs_nowhere(folder, environ, webhook):
+    phone = webhook.phone()
+    phone.is_delivered_twice = True
+    for said in ("Hi, Mats BBQ", "Hi, Mats BBQ", "Hi, Mats BBQ", "Blue", "Blue", "Mats BBQ"):
+        webhook.clock.pass_(seconds=1)
+        phone.text(said)
+    for said in ("Mats BBQ", "Mats BBQ"):
+        talk(webhook.phone(STRANGER), said)
+    ended = run(folder, environ, "replay")
+    assert ended.stdout == "0 of 8 replies differ, in 2 conversations.\n", ended.stderr
+
+
 def test_replay_shows_which_replies_differ(folder, environ, webhook, questionnaires):
     talk(webhook.phone(), *TEXTS)
     talk(webhook.phone(STRANGER), *TEXTS[:2])

@@ -101,6 +101,36 @@ def test_with_keep_the_text_is_the_value(guest):
 
 
 @on_sqlite
+def test_nothing_but_a_signature_is_not_kept(guest):
+    one = guest(GIVEN_UP, 'attempts = 1\ngive_up = "keep"')
+    one.text("Heights", "Sent from my iPhone", "Blue")
+    assert one.rows("text, value", "answers")[0] == ("Sent from my iPhone", None)
+
+
+@on_sqlite
+@pytest.mark.parametrize("skip", ["SKIP\n\nSent from my iPhone", "“How tall are you?”\nskip"])
+def test_what_was_skipped_was_not_unread_whatever_is_around_the_word(guest, skip):
+    one = guest(GIVEN_UP)
+    one.text("Heights", "hm", skip, "Blue")
+    assert "unread" not in data_of(one)[0]
+
+
+@on_sqlite
+def test_a_keyword_with_a_signature_is_no_text_that_a_host_needs(guest):
+    one = guest(GIVEN_UP)
+    one.text("Heights", "tall", "BACK\nSent from my iPhone", "very tall", "Blue")
+    assert data_of(one)[0]["unread"] == {"height": "tall\nvery tall"}
+
+
+@on_sqlite
+def test_a_text_that_sounds_like_opting_out_was_unread_all_the_same(guest):
+    one = guest(GIVEN_UP.replace('ask = "Your colour?"', 'kind = "number"\nask = "Your colour?"'))
+    one.text("Heights", "hm", "180", "no idea", "wrong number, sorry", "whatever")
+    assert one.read_as[-3:] == ["unread", "perhaps_opt_out", "unread"]
+    assert data_of(one)[0]["unread"] == {"colour": "no idea\nwrong number, sorry\nwhatever"}
+
+
+@on_sqlite
 def test_a_form_has_no_field_for_it(guest):
     one = guest(GIVEN_UP, "attempts = 1", "form")
     one.text("Heights", "very tall", "Blue")

@@ -14,6 +14,12 @@ thanks = "Thanks, {{colour}}."
 [[questions]]
 key = "colour"
 ask = "What is your favourite colour?"
+{kind}
+"""
+MEAL = """
+[[questions]]
+key = "meal"
+ask = "Your meal?"
 """
 ASK = "What is your favourite colour?"
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -23,8 +29,8 @@ DRIVING += " get where I'm going."
 
 @pytest.fixture
 def guest(serve, questionnaires):
-    def come(more: str = "") -> Guest:
-        (questionnaires / "party.toml").write_text(ASKS.format(more=more), "utf-8")
+    def come(more: str = "", kind: str = "") -> Guest:
+        (questionnaires / "party.toml").write_text(ASKS.format(more=more, kind=kind), "utf-8")
         return Guest(serve())
 
     return come
@@ -61,6 +67,54 @@ def test_the_words_behind_a_quotation_of_the_question_are_the_answer(guest, body
     assert one.text("Party", body) == [ASK, "Thanks, Blue."]
     assert one.answers == {"colour": "Blue"}
     assert one.rows("text", "answers") == [(body,)]
+
+
+@on_sqlite
+@pytest.mark.parametrize("body", ["BACK\nSent from my iPhone", f"“{ASK}”\nback"])
+def test_a_keyword_counts_without_a_quotation_and_without_a_signature(guest, body):
+    one = guest(more=MEAL)
+    assert one.text("Party", "Pizza", body) == ["Your meal?", ASK, "Your meal?"]
+    assert one.read_as == ["opening", "answer", "back"]
+    assert one.answers == {}
+
+
+@on_sqlite
+def test_an_opt_out_below_a_quotation_counts(guest):
+    one = guest()
+    stopped = one.text("Party", f"“{ASK}”\nSTOP")[-1]
+    assert stopped.startswith("You will get no more texts")
+    assert one.read_as == ["opening", "opt_out"]
+    assert one.answers == {}
+
+
+@on_sqlite
+def test_words_of_ours_that_are_quoted_are_no_opt_out(guest):
+    ask = 'ask = "Colour? Text no more texts to end."'
+    one = guest(more=f'[[questions]]\nkey = "first"\n{ask}\n')
+    one.text("Party", "“Colour? Text no more texts to end.”\nBlue")
+    assert one.read_as == ["opening", "answer"]
+    assert one.answers == {"first": "Blue"}
+
+
+@on_sqlite
+def test_words_of_a_machine_that_are_quoted_are_none_of_it(guest):
+    ask = "Are you out of the office until Monday?"
+    one = guest(more=f'[[questions]]\nkey = "first"\nask = "{ask}"\n')
+    one.text("Party", f"“{ask}”\nSent from my iPhone", f"“{ask}”\nNo", "Blue")
+    assert one.read_as == ["opening", "echo", "answer", "answer"]
+    assert one.answers == {"first": "No", "colour": "Blue"}
+
+
+@on_sqlite
+@pytest.mark.parametrize("caption", [f"Loved “{ASK}”", ASK, DRIVING, ""])
+def test_a_photo_is_the_answer_whatever_its_caption_is(guest, caption):
+    one = guest(kind='kind = "photo"')
+    one.text("Party")
+    media = {"NumMedia": "1", "MediaUrl0": "https://example.org/a"}
+    media |= {"MediaContentType0": "image/png"}
+    one.text(caption, **media)
+    assert one.read_as == ["opening", "answer"]
+    assert one.answers == {"colour": "https://example.org/a"}
 
 
 @on_sqlite

@@ -126,6 +126,24 @@ def test_at_once_it_gets_the_question_again_too(guest):
 
 
 @on_sqlite
+@pytest.mark.parametrize("seconds", [2, 60])
+@pytest.mark.parametrize("text", ["Hi, mats bbq please", "Matt's BBQ", "“Mat's BBQ” 🍖"])
+def test_the_same_words_again_get_it_too_however_they_opened(guest, text, seconds):
+    one = guest()
+    assert one.text(text) + one.text(text, seconds=seconds) == NAME * 2
+    assert one.read_as == ["opening", "opening_again"]
+    assert one.text(text, "Rey", seconds=60) == NAME + MEAL
+    assert one.answers == {"who": "Rey"}
+
+
+@on_sqlite
+def test_what_is_too_long_for_an_event_counts_again_too(guest):
+    one = guest(ANY)
+    assert one.text("Hello! " * 100, "Hello! " * 100, seconds=2) == NAME * 2
+    assert one.rows("*", "answers") == []
+
+
+@on_sqlite
 def test_what_is_only_near_the_opening_word_is_a_name(guest):
     one = guest()
     one.text("Mat's BBQ", "Matt's BBQ")

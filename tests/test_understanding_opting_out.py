@@ -62,6 +62,62 @@ def test_start_lifts_what_only_we_understood(guest):
 
 @on_sqlite
 @pytest.mark.parametrize(
+    "body", ["START\nSent from my iPhone", "Start please", "please START!", "Unstop, thanks"]
+)
+def test_start_lifts_it_whatever_is_around_the_word(guest, body):
+    one = guest()
+    one.text("Party", "no more texts")
+    assert one.text(body, "Party") == ["", COLOUR]
+    assert one.read_as[-2:] == ["start", "opening"]
+
+
+@on_sqlite
+def test_start_with_courtesies_is_an_answer_where_nothing_is_lifted(guest):
+    one = guest()
+    assert one.text("Party", "Start please") == [COLOUR, GUESTS]
+    assert one.answers == {"colour": "Start please"}
+
+
+@on_sqlite
+@pytest.mark.parametrize("before", [("wrong number",), ("Party", "wrong number", "4")])
+def test_start_lifts_what_only_sounded_like_opting_out_too(guest, questionnaires, before):
+    """Although no question waits."""
+    for path in questionnaires.iterdir():
+        path.unlink()
+    one = guest()
+    one.text(*before)
+    assert one.rows("*", "contacts", "perhaps_opted_out_at IS NOT NULL")
+    assert one.text("START") == [""]
+    assert one.read_as[-1] == "start"
+    assert one.rows("perhaps_opted_out_at", "contacts") == [(None,)]
+
+
+@on_sqlite
+def test_stop_during_a_correction_leaves_no_readings(guest, questionnaires):
+    meal = 'key = "colour"\nkind = "choice"\nchoices = ["Pizza", "Pasta", "Rice"]'
+    asks = ASKS.replace('key = "colour"', meal)
+    (questionnaires / "meal.toml").write_text(
+        asks.replace('"Party"', '"Meal"').format(more="review = true"), "utf-8"
+    )
+    one = guest()
+    one.text("Meal", "Rice", "4", "OK", "FIX 1", "P")
+    assert one.rows("readings") != [(None,)]
+    one.text("STOP")
+    assert one.rows("state, asking, asked, readings, unread") == [
+        ("completed", None, None, None, 0)
+    ]
+
+
+@on_sqlite
+@pytest.mark.parametrize("keyword", ["BACK", "RESTART"])
+def test_an_answer_that_sounds_like_opting_out_is_no_sign_of_a_machine(guest, keyword):
+    one = guest()
+    one.text("Party", *[text for _ in range(21) for text in ("wrong number", keyword)])
+    assert one.read_as[-1] == keyword.lower()
+
+
+@on_sqlite
+@pytest.mark.parametrize(
     ("language", "body"),
     [
         ("de", "Bitte keine SMS mehr"),
@@ -145,6 +201,16 @@ def test_opting_out_counts_for_the_phone_on_all_channels(guest, sender, body):
     assert [each.text("Blue") for each in others] == [[], []]
     others[0].text("START")
     assert [each.text("Party") for each in others] == [[COLOUR], [COLOUR]]
+
+
+def test_what_sounds_like_opting_out_counts_for_the_phone_on_all_channels(guest):
+    one = guest()
+    other = one.webhook.phone(sender=WHATSAPP)
+    other.text("Party")
+    one.text("Party", "wrong number")
+    assert [bool(at) for (at,) in one.rows("perhaps_opted_out_at", "contacts")] == [True, True]
+    other.text("START")
+    assert one.rows("perhaps_opted_out_at", "contacts") == [(None,), (None,)]
 
 
 def test_a_channel_that_is_new_is_opted_out_already(guest):

@@ -146,6 +146,8 @@ class Conversation:
     answers: list[str | None] = field(default_factory=list)
     answered_at: list[datetime] = field(default_factory=list)
     latest: tuple[str, datetime] | None = None  # text to it, whatever became of that
+    opens: bool = False  # whether what it took last opened it, or would have again
+    has_just_opened: bool = False  # whether the latest text did so
     said: list[str] = field(default_factory=list)
     owed: list[dict] = field(default_factory=list)
     token: str | None = None  # as it was first seen in a cookie
@@ -180,8 +182,9 @@ class Conversation:
 
     def is_opening_again(self, said: str) -> bool:
         waits = bool(self.asked) and not self.answers
-        is_opening = letters(said) and letters(said) == letters(self.event)
-        return waits and is_opening and self.count <= (20 if self.form.event else 2)
+        is_event = bool(letters(said)) and letters(said) == letters(self.event)
+        is_repeated = self.has_just_opened and is_same(self.latest[0], said)
+        return waits and (is_event or is_repeated) and self.count <= (20 if self.form.event else 2)
 
     def ends(self, state: str, now: datetime) -> None:
         self.state, self.ended_at = state, now if state != "expired" else min(now, self.expires_at)
@@ -204,7 +207,7 @@ class Conversation:
         return reply
 
     def resume(self) -> str:
-        self.unread = 0
+        self.unread, self.opens = 0, False
         return f"Welcome back. {self.asked[-1]}"
 
     def answer(self, said: str, now: datetime) -> str | None:
@@ -213,7 +216,9 @@ class Conversation:
             return self.form.after if self.unread <= 3 else None
         if not self.form.questions:
             return self.form.reply.replace("{count}", str(self.count))
+        self.opens = not self.asked
         if self.is_opening_again(said):
+            self.opens = True
             return self.asked[-1]
         word = said.strip().lower() if self.asked else None
         if word == "skip":
@@ -339,7 +344,8 @@ class Expected:
             return self.rows[sid]
         row = self._take(pair, sid, said, cookie, now)
         if row.conversation is not None:
-            self.conversations[row.conversation].latest = (said, now)
+            one = self.conversations[row.conversation]
+            one.latest, one.has_just_opened = (said, now), one.opens and row.reply is not None
         return row
 
     def _take(
