@@ -75,6 +75,8 @@ class WatchedFiles:
     def _read(self) -> tuple[Files | None, list[str]]:
         try:
             files, problems = read_files(self._settings)
+            if files:
+                files.catalog.prepare()  # here, so that no text waits for it
         except Exception as error:  # whatever is in a file, those in use stay in use
             files, problems = None, [f"The files cannot be read: {error_location(error)}. Undo it."]
         if len(problems) > MAX_PROBLEMS:

@@ -3,16 +3,67 @@
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import requests
-from conftest import COUNTER, FEEDBACK, QUESTIONS, STRANGER, Webhook
+from conftest import COUNTER, FEEDBACK, HERE, QUESTIONS, STRANGER, Webhook
 
 from reloading import MAX_PROBLEMS, Edit
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
+# Prints which files texts wait for, of every kind in a language that no text had before an edit.
+NEW_LANGUAGE = """
+import sys
+from threading import Thread
+from wsgiref.simple_server import make_server
+from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, QuietHandler
+from models.questionnaire.answers import KINDS
+from pathlib import Path
+from phone import Phone
+from settings import Settings
+from smsconvo import create_app
+
+url, folder, language = sys.argv[1:]
+server = make_server("127.0.0.1", 0, None, handler_class=QuietHandler)
+address = f"http://127.0.0.1:{server.server_port}"
+app = create_app(
+    Settings(
+        database_url=url, account_sid=ACCOUNT_SID, auth_tokens=(AUTH_TOKEN,), public_url=address,
+        questionnaires=Path(folder), people=Path(folder, "no people"),
+    )
+)
+server.set_app(app)
+Thread(target=server.serve_forever, daemon=True).start()
+phone = Phone(f"{address}/sms", account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, number=NUMBER)
+replies = phone.text("Mats BBQ") + phone.text("Blue")  # what the first text of all needs
+asked = {kind: 'choices = ["Rot", "Blau"]' if kind == "choice" else "" for kind in KINDS}
+questions = [
+    f'[[questions]]\\nask = "{kind}?"\\nkind = "{kind}"\\nattempts = 1\\n{more}\\n'
+    for kind, more in asked.items()
+]
+content = f'title = "T"\\nevent = "Fest"\\nthanks = "Bye"\\nlanguage = "{language}"\\n'
+Path(folder, "fest.toml").write_text(content + "".join(questions), "utf-8")
+assert app.files.look(at_once=True).changes == ["fest.toml added"]
+
+waited = []
+def note(event, arguments):
+    name = str(arguments[0]) if arguments else ""
+    if event == "import" or (event == "open" and name.startswith(str(Path("models").resolve()))):
+        waited.append(name)
+sys.addaudithook(note)
+phone = Phone(
+    f"{address}/sms", account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, number=NUMBER,
+    sender="+14155550199",
+)
+for text in ("Fest", *(f"So um 3 herum, am 5. Mai, {kind}" for kind in KINDS)):
+    replies += phone.text(text)
+assert replies[-1] == "Bye", replies
+print(*waited)
+"""
 PARTY = 'title = "Party"\nevent = "Party"\nreply = "Hello {name}"\n'
 
 
@@ -96,6 +147,14 @@ def test_a_folder_that_a_link_leads_to_can_be_exchanged(serve, questionnaires, t
     link.unlink()
     link.symlink_to(tmp_path / "next")
     assert look(webhook) == [Edit(["party.toml added"], [])]
+
+
+@pytest.mark.parametrize("language", ["de", "pl"])
+def test_no_text_waits_for_the_words_of_a_new_language(database_url, questionnaires, language):
+    command = [sys.executable, "-c", NEW_LANGUAGE, database_url, str(questionnaires), language]
+    path = {"PYTHONPATH": f"{HERE}:{HERE / 'tests'}"}
+    ended = subprocess.run(command, cwd=HERE, env=os.environ | path, capture_output=True, text=True)
+    assert (ended.stdout, ended.returncode) == ("\n", 0), ended.stderr
 
 
 def test_what_an_editor_keeps_beside_a_file_is_none(webhook, questionnaires):

@@ -2,14 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
+from models.non_answers import prepare
+from models.questionnaire.answers import KINDS
+from models.questionnaire.answers.kind import ANY_DAY
 from models.questionnaire.openings import event_form, event_forms, is_near
 from models.questionnaire.schema import Questionnaire
 from models.text import fold_case
+
+SAMPLE_SENTENCE = "Hello, I would like 3 please."  # as a guest may text
 
 
 class Opening(NamedTuple):
@@ -78,6 +84,19 @@ class Catalog:
     def languages(self) -> tuple[str, ...]:
         """Those of the questionnaires."""
         return tuple(sorted({questionnaire.language for _, questionnaire in self}))
+
+    def prepare(self) -> None:
+        """Read a sample of each question, and of what opts out.
+
+        The first text of a kind in a language loads words for up to 90 ms. This is that text.
+        """
+        prepare(self.languages)
+        for _, questionnaire in self:
+            context = replace(ANY_DAY, language=questionnaire.language)
+            for question in questionnaire.questions:
+                kind = KINDS[question.kind]
+                for sample in (kind.sample, SAMPLE_SENTENCE):
+                    kind.read(question, sample, context)
 
     def opens(self, text: str, number: str) -> Opening | None:
         """What a text to our `number` opens; None if nothing.
