@@ -80,6 +80,7 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
     install_signal_wakeup()
     examined = RawArray("B", files.content)  # in memory that the processes share
     Thread(target=watch_files, args=(files, examined), name="files", daemon=True).start()
+    files.current.catalog.prepare()  # once for all processes
     gc.freeze()  # else the first collection of a child writes to all that it shares with this one
     target = partial(load_app, create_app, settings, files, examined)
     server.serve(target_loader=target, wrap_loader=False)

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from models.non_answers import prepare
+from models.non_answers import find_opt_keyword, prepare
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import ANY_DAY
 from models.questionnaire.openings import event_form, event_forms, is_near
 from models.questionnaire.schema import Questionnaire
-from models.text import fold_case
+from models.text import IncomingText, fold_case
 
-SAMPLE_SENTENCE = "Hello, I would like 3 please."  # as a guest may text
+SAMPLES = ("Hello, I would like 3 please.", "tomorrow", "two")  # what leads to all words
 
 
 class Opening(NamedTuple):
@@ -86,16 +86,18 @@ class Catalog:
         return tuple(sorted({questionnaire.language for _, questionnaire in self}))
 
     def prepare(self) -> None:
-        """Read a sample of each question, and of what opts out.
+        """Read samples as answers to each question, and for what opts out.
 
-        The first text of a kind in a language loads words for up to 90 ms. This is that text.
+        The first text of a kind in a language loads words, for up to 160 ms. The first one that may
+        opt out in several languages compiles theirs together, for seconds.
         """
         prepare(self.languages)
+        find_opt_keyword(IncomingText("", "", "Hello"), self.languages)  # as of a stranger
         for _, questionnaire in self:
             context = replace(ANY_DAY, language=questionnaire.language)
             for question in questionnaire.questions:
                 kind = KINDS[question.kind]
-                for sample in (kind.sample, SAMPLE_SENTENCE):
+                for sample in (kind.sample, *SAMPLES):
                     kind.read(question, sample, context)
 
     def opens(self, text: str, number: str) -> Opening | None:
