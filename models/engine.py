@@ -152,7 +152,7 @@ def _apply_opt_keyword(decision: Decision, state: State, newest: Conversation | 
     if decision.read_as not in OPT_OUTS:
         return
     if decision.read_as == "opt_out" and not contact.opted_out_at:
-        decision.reply = _confirmation(state)
+        decision.reply = _confirmation(state, decision.text)
     contact.opt_out(now)
     for stored in state.stoppable:
         is_newest = newest is not None and stored.id == newest.id
@@ -163,11 +163,17 @@ def _apply_opt_keyword(decision: Decision, state: State, newest: Conversation | 
             decision.end(conversation, conversation.stop(now))
 
 
-def _confirmation(state: State) -> str:
-    """What is said to whoever opts out in words that Twilio does not answer."""
+def _confirmation(state: State, text: IncomingText) -> str:
+    """What is said to whoever opts out in words that Twilio does not answer.
+
+    To a stranger that is in the language of these words. English ones come first: they opt out
+    whatever the languages are.
+    """
     if state.newest:
         return state.newest.questionnaire.sentences.stopped
-    return wording_of(next(iter(state.languages), ENGLISH)).stopped
+    languages = sorted(state.languages, key=ENGLISH.__ne__) or [ENGLISH]
+    spoken = (each for each in languages if find_opt_keyword(text, [each]) == "opt_out")
+    return wording_of(next(spoken, languages[0])).stopped
 
 
 def _continue_or_start(

@@ -13,6 +13,7 @@ QUOTE = re.compile(f"[{''.join(map(chr, QUOTES))}]")
 OTHER_DIGIT = re.compile(r"[^\D0-9]")
 INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeff]")
 KEYCAP = "\u20e3"
+WORD = re.compile(r"[^\W_]+")
 SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
 
 # How the last line of a mail or phone program begins, without accents, in the languages that are
@@ -66,6 +67,11 @@ def without_accents(normalized: str) -> str:
     parts = unicodedata.normalize("NFD", normalized.translate(LETTERS))
     marks = [part for part in set(parts) if unicodedata.category(part) == "Mn"]
     return parts.translate(dict.fromkeys(map(ord, marks))) if marks else parts
+
+
+def words(text: str) -> list[str]:
+    """Its words and numbers, each without case and accents."""
+    return WORD.findall(without_accents(normalize(text)))
 
 
 def comparable(text: str) -> str:

@@ -183,6 +183,16 @@ ALONE = {
         "7 is an answer to question 1, too.",
     ),
     "say, fix": ('say = { fix = "2" }\n' + ONE, "2 has no letter."),
+    "say, stop": ('say = { stop = ["🛑"] }\n' + ONE, "🛑 has no letter. Choose a word."),
+    "say, stop ": ('say = { stop = ["2"] }\n' + ONE, "2 has no letter."),
+    "say, stop  ": (
+        'say = { stop = ["Zurück!"] }\nlanguage = "de"\n' + ONE,
+        "Zurück! hides the word back: here it opts out. Choose another word.",
+    ),
+    "say, which": (
+        'say = { which = "Which one?" }\n' + ONE,
+        "does not name what can be meant. Write {readings} there.",
+    ),
     "question 1, min": (ONE + "min = 2000", "leaves nothing between it and max."),
     "question 1, max": (ONE + "max = 0", "leaves nothing to text."),
     "question 1, min ": (
@@ -313,6 +323,47 @@ def test_a_doubtful_choice_is_a_warning(judge, choices, place, sentence):
     assert status == 0
     ((level, where, said),) = findings(told)
     assert (level, where) == ("warning", place) and said.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "is_answer"),
+    [
+        ("Yes", "yes_no", True),
+        ("Tomorrow", "date", True),
+        ("Enough of this", "yes_no", False),
+        ("no more texts", "yes_no", False),  # it opts out anyway
+        ("停止", "number", False),
+        ("Yes", "text", False),
+    ],
+)
+def test_a_word_that_opts_out_and_answers_is_a_warning(judge, word, kind, is_answer):
+    status, told = judge(f'say = {{ stop = ["{word}"] }}\n{ONE}kind = "{kind}"')
+    assert status == 0
+    sentence = f"{word} is an answer to question 1, too. Choose another word."
+    assert findings(told) == [("warning", "say, stop", sentence)] * is_answer
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "to", "is_alike"),
+    [
+        ("Mats BBQ", "Mat's BBQ", "", True),
+        ("Café", "cafe!", "", True),
+        ("Mats BBQ", "Mat's BBQ", 'to = ["+14155550101"]\n', False),
+        ("Team 1", "Team 2", "", False),
+    ],
+)
+def test_events_that_are_alike_are_a_warning(folder, environ, one, other, to, is_alike):
+    files = folder / "questionnaires"
+    for path in files.glob("*.toml"):
+        path.unlink()
+    (files / "a.toml").write_text(f'event = "{one}"\n{ONE}', "utf-8")
+    (files / "b.toml").write_text(f'event = "{other}"\n{to}{ONE}', "utf-8")
+    ended = run(folder, environ, "check", "--json")
+    told = json.loads(ended.stdout)
+    assert ended.returncode == 0
+    sentence = f'"{one}" and "{other}" are alike, so what guests text may open neither. '
+    sentence += 'Give one of them another event = "…", or a to = ["…"] of its own.'
+    assert findings(told) == [("warning", "", sentence)] * is_alike
 
 
 def test_the_dearest_name_is_counted_and_named(folder, judge):

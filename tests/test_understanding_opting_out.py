@@ -162,6 +162,29 @@ def test_a_file_can_have_words_and_a_confirmation_of_its_own(guest):
 
 @on_sqlite
 @pytest.mark.parametrize(
+    ("languages", "body", "begins"),
+    [
+        ("de en", "no more texts", "You will"),
+        ("de en", "Stop please", "You will"),
+        ("de en", "Keine SMS mehr, danke", "Es kommen"),
+        ("de fr", "Laissez-moi tranquille", "Nous"),
+        ("de fr", "Keine SMS mehr, danke", "Es kommen"),
+    ],
+)
+def test_a_stranger_is_answered_in_the_language_of_the_words(
+    serve, questionnaires, languages, body, begins
+):
+    for path in questionnaires.iterdir():
+        path.unlink()
+    for language in languages.split():
+        content = ASKS.replace('"Party"', f'"{language}"').format(more=f'language = "{language}"')
+        (questionnaires / f"{language}.toml").write_text(content, "utf-8")
+    (reply,) = Guest(serve()).text(body)
+    assert reply.startswith(begins)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
     "body", ["Blue. Now stop texting me", "wrong number", "How do I unsubscribe?", "STOPP"]
 )
 def test_an_answer_that_sounds_like_opting_out_is_marked(guest, clock, body):

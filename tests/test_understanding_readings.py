@@ -1,15 +1,19 @@
 """A text that can mean two things or three is asked about, and the next text says which."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
-from conftest import NUMBER
+from conftest import NUMBER, context_of
 from test_conversation import Guest
 
+from models import Questionnaire
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.date import DateKind
 from models.questionnaire.answers.kind import ANY_DAY, Kind, read_as
 from models.questionnaire.answers.number import NumberKind
+from models.questionnaire.loader import complete
 
 ASKS = """
 title = "Trip"
@@ -134,6 +138,103 @@ def test_a_text_that_nobody_needs_to_answer_does_not_end_the_choice(guest):
     one.text("Trip", "next friday", f"Liked “{BOTH}”")
     assert one.text("2") == ["How many?"]
     assert one.answers == {"day": NEXT_FRIDAY}
+
+
+# With the date and the number kinds as they are
+
+THURSDAY = datetime(2026, 11, 26, 12, tzinfo=UTC)
+WHICH_FRIDAY = "Did you mean 1 Friday 27 November, or 2 Friday 4 December?"
+A_DATE = "Please reply with a date, like 3 May."
+
+
+@pytest.fixture
+def trip(serve, questionnaires, clock):
+    """A guest who was asked which of two Fridays was meant."""
+    (questionnaires / "trip.toml").write_text(ASKS.format(say="", language=""), "utf-8")
+    clock.now = THURSDAY
+    one = Guest(serve())
+    assert one.text("Trip", "next friday") == [WHICH, WHICH_FRIDAY]
+    return one
+
+
+@on_sqlite
+@pytest.mark.parametrize("text", ["friday", "Fri", "the friday", "Friday please"])
+def test_words_that_fit_several_readings_choose_none(trip, text):
+    assert trip.text(text, "the second") == [WHICH_FRIDAY, "How many?"]
+    assert trip.answers == {"day": NEXT_FRIDAY}
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "text", ["December?", "27?", "4?", "2?", "Friday?", "5 December?", "the last?", "4?please"]
+)
+def test_a_text_that_asks_chooses_none(trip, text):
+    assert trip.text(text) == [A_DATE]
+    assert trip.answers == {}
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("text", "value"), [("Dec", NEXT_FRIDAY), ("nov please", FRIDAY), ("this friday", FRIDAY)]
+)
+def test_words_that_fit_one_reading_choose_it(trip, text, value):
+    assert trip.text(text) == ["How many?"]
+    assert trip.answers == {"day": value}
+
+
+@on_sqlite
+@pytest.mark.parametrize(("text", "value"), [("4?", None), ("4", "4"), ("the last", "4")])
+def test_a_number_that_asks_chooses_none(trip, text, value):
+    trip.text("2", "3 or 4", text)
+    assert trip.answers.get("guests") == value
+
+
+def settled(kind: str, first: str, text: str, language: str = "en", **options) -> tuple[str, ...]:
+    """What a text means once the guest was asked which of the readings of `first` was meant."""
+    asked = {"ask": "Which?", "kind": kind, **options}
+    content = {"title": "T", "thanks": "T", "language": language, "questions": [asked]}
+    questionnaire = complete(msgspec.convert(content, Questionnaire))
+    question, context = questionnaire.questions[0], context_of(questionnaire, THURSDAY)
+    values = KINDS[kind].read(question, first, context).values
+    assert len(values) > 1
+    return KINDS[kind].settle(question, values, text, context).values
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "text", "expected"),
+    [
+        ("email", "anna@gmial.com", "anna", ("anna@gmail.com", "anna@gmial.com")),
+        ("email", "anna@gmial.com", "gmail", ("anna@gmail.com",)),
+        ("email", "anna@gmial.com", "anna@gmail.com?", ()),
+        ("number", "1 or 1.5", "1", ("1",)),
+        ("time", "7", "7:00", ("07:00", "19:00")),
+        ("time", "7", "evening", ("19:00",)),
+        ("time", "7", "evening?", ()),
+        ("rating", "3 or 4", "4?", ()),
+        ("location", "geo:1,2 geo:3,4", "https://maps.google.com/?q=1,2", ("1,2",)),
+    ],
+)
+def test_every_kind_settles_alike(kind, first, text, expected):
+    assert settled(kind, first, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Pizza", ("Pizza",)),  # it is the whole name, though both begin so
+        ("hut", ("Pizza Hut",)),
+        ("2", ("Pizza Hut",)),
+        ("hut?", ()),
+        ("the second", ()),  # of the list, or of what was named
+    ],
+)
+def test_a_choice_is_settled_by_its_name(text, expected):
+    assert settled("choice", "2 or 3", text, choices=["Apple", "Pizza Hut", "Pizza"]) == expected
+
+
+def test_a_word_of_two_letters_can_fit_several_readings():
+    assert len(settled("date", "nächsten Freitag", "Fr", "de")) == 2
+    assert settled("date", "volgende vrijdag", "no", "nl") == ()
 
 
 def test_asking_which_counts_as_an_attempt(guest):

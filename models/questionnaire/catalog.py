@@ -2,14 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
+from models.non_answers import find_opt_keyword, prepare
+from models.questionnaire.answers import KINDS
+from models.questionnaire.answers.kind import ANY_DAY
 from models.questionnaire.openings import event_form, event_forms, is_near
 from models.questionnaire.schema import Questionnaire
-from models.text import fold_case
+from models.text import IncomingText, fold_case
+
+SAMPLES = ("Hello, I would like 3 please.", "tomorrow", "two")  # what leads to all words
 
 
 class Opening(NamedTuple):
@@ -83,6 +89,20 @@ class Catalog:
     def stop_words(self) -> tuple[str, ...]:
         """Those that the questionnaires have for opting out."""
         return tuple(word for _, questionnaire in self for word in questionnaire.say.stop)
+
+    def prepare(self) -> None:
+        """Read samples as answers to each question, and for what opts out.
+
+        The first text of a kind in a language loads words, for up to 160 ms.
+        """
+        prepare(self.languages)
+        find_opt_keyword(IncomingText("", "", "Hello"), self.languages)  # as of a stranger
+        for _, questionnaire in self:
+            context = replace(ANY_DAY, language=questionnaire.language)
+            for question in questionnaire.questions:
+                kind = KINDS[question.kind]
+                for sample in (kind.sample, *SAMPLES):
+                    kind.read(question, sample, context)
 
     def opens(self, text: str, number: str) -> Opening | None:
         """What a text to our `number` opens; None if nothing.

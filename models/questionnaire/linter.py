@@ -10,7 +10,7 @@ from models.non_answers import is_opt_in_yes, opt_keyword
 from models.opting_out import find_opt_out
 from models.questionnaire import answers, conditions, mapping
 from models.questionnaire.answers import KINDS
-from models.questionnaire.answers.kind import ANY_DAY
+from models.questionnaire.answers.kind import ANY_DAY, ParseContext
 from models.questionnaire.assent import assent_words
 from models.questionnaire.languages import LANGUAGES
 from models.questionnaire.problem import Problem
@@ -36,6 +36,8 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
         bad_locale,
         bad_keywords,
         opt_outs,
+        bad_stop_words,
+        which_without_readings,
         conditions.find_problems,
     ):
         yield from check(questionnaire)
@@ -159,12 +161,7 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
 
 def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]:
     """A keyword precedes an answer, so nobody could give that. A name of an answer precedes it."""
-    context = replace(
-        ANY_DAY,
-        language=questionnaire.language,
-        yes=questionnaire.say.yes,
-        no=questionnaire.say.no,
-    )
+    context = _context_of(questionnaire)
     names = ("back", "skip", "restart")
     words = {name: getattr(questionnaire.sentences, name) for name in names}
     for number, question in enumerate(questionnaire.questions, 1):
@@ -179,6 +176,11 @@ def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]
             elif kind.read(question, word, context).values:
                 sentence = f"{word} is an answer to question {number}, too. Choose another word."
                 yield Problem(f"say, {name}", sentence)
+
+
+def _context_of(questionnaire: Questionnaire) -> ParseContext:
+    say, language = questionnaire.say, questionnaire.language
+    return replace(ANY_DAY, language=language, yes=say.yes, no=say.no)
 
 
 def reserved_keyword(location: str, word: str) -> Iterator[Problem]:
@@ -201,6 +203,38 @@ def opt_outs(questionnaire: Questionnaire) -> Iterator[Problem]:
         if find_opt_out(word, languages, stop_words) == "opt_out" and not is_reserved:
             sentence = f"{word} opts out, so it can never be read. Choose another word."
             yield Problem(location, sentence, is_error=False)
+
+
+def bad_stop_words(questionnaire: Questionnaire) -> Iterator[Problem]:
+    """Words that opt out for this questionnaire alone, and hide something else."""
+    sentences, languages = questionnaire.sentences, frozenset([questionnaire.language])
+    for word in questionnaire.say.stop:
+        if not any(character.isalpha() for character in word):
+            yield Problem("say, stop", f"{word} has no letter. Choose a word.")
+        elif keyword := sentences.find_keyword(comparable(word)):
+            sentence = f"{word} hides the word {keyword}: here it opts out. Choose another word."
+            yield Problem("say, stop", sentence)
+        elif find_opt_out(word, languages) != "opt_out":
+            for number in _questions_answered_by(questionnaire, word):
+                sentence = f"{word} is an answer to question {number}, too. Choose another word."
+                yield Problem("say, stop", sentence, is_error=False)
+
+
+def _questions_answered_by(questionnaire: Questionnaire, word: str) -> Iterator[int]:
+    """Those that read a word as a value, except as a name that the file gives to it."""
+    context = _context_of(questionnaire)
+    for number, question in enumerate(questionnaire.questions, 1):
+        kind = KINDS[question.kind]
+        if kind.is_free_text or any(unreadable(question)) or kind.is_name(question, word):
+            continue
+        if kind.read(question, word, context).values:
+            yield number
+
+
+def which_without_readings(questionnaire: Questionnaire) -> Iterator[Problem]:
+    """A sentence that asks which was meant, and does not say of what."""
+    if "{readings}" not in (questionnaire.say.which or "{readings}"):
+        yield Problem("say, which", "does not name what can be meant. Write {readings} there.")
 
 
 def opt_in_keyword(location: str, word: str) -> Iterator[Problem]:

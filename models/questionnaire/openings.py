@@ -12,11 +12,10 @@ from msgspec import Struct
 
 from models.questionnaire.languages import LANGUAGES, section
 from models.questionnaire.slips import is_slip
-from models.text import normalize, strip_decoration, without_accents, without_signature
+from models.text import normalize, strip_decoration, without_signature, words
 
 LONGEST_OPENING = 400  # characters of a text that can be an event, with a mail signature
 MAX_COURTESIES = 4  # words before the event, and after it
-WORD = re.compile(r"[^\W_]+")
 FIGURES = re.compile("[0-9]+")
 # A name like "Room 101" has enough characters for a slip, although not enough letters. The figures
 # themselves are compared before.
@@ -37,13 +36,13 @@ def event_form(text: str) -> str:
 
 def event_forms(text: str) -> Iterator[str]:
     """The forms of the events that a text can be; first that of all of it."""
-    words = _words_of(text)
-    yield _join(words) or _symbols(text)
-    before, after = _count_courtesies(words), _count_courtesies(words[::-1])
+    typed = _words_of(text)
+    yield _join(typed) or _symbols(text)
+    before, after = _count_courtesies(typed), _count_courtesies(typed[::-1])
     for first in range(before + 1):
-        for last in range(len(words), len(words) - after - 1, -1):
-            if words[first:last] and last - first < len(words):
-                yield _join(words[first:last])
+        for last in range(len(typed), len(typed) - after - 1, -1):
+            if typed[first:last] and last - first < len(typed):
+                yield _join(typed[first:last])
 
 
 def is_near(typed: str, form: str) -> bool:
@@ -55,14 +54,13 @@ def is_near(typed: str, form: str) -> bool:
 def _words_of(text: str) -> list[str]:
     if len(text) > LONGEST_OPENING:
         return []
-    plain = without_accents(normalize(without_signature(text)))
-    return WORD.findall(plain.replace("'", ""))
+    return words(normalize(without_signature(text)).replace("'", ""))
 
 
-def _join(words: list[str]) -> str:
+def _join(typed: list[str]) -> str:
     conjunctions = _known("conjunctions")
-    inner = [word for word in words[1:-1] if word not in conjunctions]
-    return "".join([*words[:1], *inner, *words[1:][-1:]])
+    inner = [word for word in typed[1:-1] if word not in conjunctions]
+    return "".join([*typed[:1], *inner, *typed[1:][-1:]])
 
 
 def _symbols(text: str) -> str:
@@ -70,10 +68,10 @@ def _symbols(text: str) -> str:
     return strip_decoration(normalize(text)) if len(text) <= LONGEST_OPENING else ""
 
 
-def _count_courtesies(words: list[str]) -> int:
+def _count_courtesies(typed: list[str]) -> int:
     known = _known("courtesies")
-    others = (count for count, word in enumerate(words[:MAX_COURTESIES]) if word not in known)
-    return next(others, min(len(words), MAX_COURTESIES))
+    others = (count for count, word in enumerate(typed[:MAX_COURTESIES]) if word not in known)
+    return next(others, min(len(typed), MAX_COURTESIES))
 
 
 @cache

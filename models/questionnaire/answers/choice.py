@@ -111,8 +111,9 @@ class ChoiceKind(Kind):
         at = find_position(text, len(values), self.numbers_readings, context.language)
         if at is not None:
             return read_as(values[at] if value in (None, values[at]) else None)
-        is_other = value is not None and value not in values
-        if is_other and MARK.fullmatch(strip_decoration(normalize(text))):
+        if value in values:
+            return read_as(value)
+        if value is not None and MARK.fullmatch(strip_decoration(normalize(text))):
             return UNREAD
         return super().settle(question, values, text, context)
 

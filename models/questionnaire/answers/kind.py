@@ -11,7 +11,12 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
-from models.questionnaire.answers.positions import find_by_words, find_position
+from models.questionnaire.answers.positions import (
+    LEAST_LETTERS,
+    find_by_words,
+    find_position,
+    is_question,
+)
 from models.questionnaire.languages import ENGLISH
 from models.questionnaire.problem import Problem
 from models.text import INVISIBLE, IncomingText
@@ -149,18 +154,21 @@ class Kind(ABC):
         """What a text can be taken for, if the guest has been asked which of `values` was meant.
 
         One of them by its own words, by its position, or by words that only it was named with; or
-        else another answer.
+        else another answer. What fits several of them chooses none: they can be asked again.
         """
-        reading = self.read(question, text, context)
-        chosen = [index for index, value in enumerate(values) if value in reading.values]
-        if len(chosen) == 1:
-            return read_as(values[chosen[0]])
-        language, count = context.language, len(values)
-        found = find_position(text, count, self.numbers_readings, language)
-        if found is None and reading.value is None:
-            shown = [self.show_reading(question, value, context) for value in values]
-            found = find_by_words(text, shown, language)
-        return reading if found is None else read_as(values[found])
+        if is_question(text):
+            return UNREAD
+        reading, language = self.read(question, text, context), context.language
+        chosen = {index for index, value in enumerate(values) if value in reading.values}
+        position = find_position(text, len(values), self.numbers_readings, language)
+        if position is not None:
+            chosen.add(position)
+        shown = [self.show_reading(question, value, context) for value in values]
+        # A word as short as the German "Fr" is looked up only to find that it fits another, too.
+        named = find_by_words(text, shown, language, 2 if chosen else LEAST_LETTERS)
+        if chosen or len(named) > 1 or reading.value is None:
+            chosen.update(named)
+        return read_as(*(values[index] for index in sorted(chosen))) if chosen else reading
 
     def show(self, question: Options, value: str, own_words: OwnWords) -> str:
         """A value as it is shown in a sentence."""
