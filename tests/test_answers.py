@@ -679,6 +679,12 @@ def is_phone(read, name, value):
     return phonenumbers.is_valid_number(number) and in_full == value
 
 
+def is_place(read, name, value):
+    """A pin may be anywhere, though a pair like 0,0 is read only from a link."""
+    latitude, longitude = re.fullmatch(r"(-?[0-9.]+),(-?[0-9.]+)", value).groups()
+    return abs(float(latitude)) <= 90 and abs(float(longitude)) <= 180
+
+
 SHAPES = {
     "text": lambda read, name, value: read(name, value) == value,
     "yes_no": lambda read, name, value: value in ("yes", "no"),
@@ -692,7 +698,7 @@ SHAPES = {
     "email": lambda read, name, value: read(name, value) == value,
     "phone": is_phone,
     "photo": lambda read, name, value: False,
-    "location": lambda read, name, value: read(name, value) == value,
+    "location": is_place,
 }
 
 
