@@ -13,6 +13,7 @@ from models.questionnaire.languages import LANGUAGES, section
 from models.text import normalize, without_accents, without_signature
 
 SHORTEST_ECHO = 10  # characters of a text of ours; a shorter one, as "Tea", may be an answer
+SHORTEST_WORDING = 20  # characters of an automatic reply
 LONGEST_WORDING = 600  # characters of an automatic reply that are looked at
 FEWEST_WORDS = 5  # of an automatic reply
 WHAT = "(?P<what>.+?)"
@@ -52,6 +53,8 @@ def may_quote(text: str) -> bool:
 
 def is_auto_reply(text: str) -> bool:
     """Whether a machine has written it: in any language, for a phone has its own."""
+    if len(text) < SHORTEST_WORDING:
+        return False
     words = split_words(words_of(text[:LONGEST_WORDING]))
     if len(words) <= FEWEST_WORDS:
         return False
@@ -64,6 +67,8 @@ def is_reaction(text: str, languages: Collection[str], bodies: Iterable[str]) ->
 
     In these languages that may be any text, in others one of these `bodies`, which we have texted.
     """
+    if text.isalnum():  # as most answers are
+        return False
     form = _form(text)
     if not _any_reaction().fullmatch(form):
         return _is_unknown_reaction(form, languages, bodies)

@@ -11,6 +11,7 @@ They are looked up word by word: patterns for them all would take seconds to com
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from itertools import takewhile
 from types import MappingProxyType
 from typing import Self, TypeAlias
@@ -32,6 +33,7 @@ Step: TypeAlias = Callable[[WordTuple, set[int]], set[int]]
 Phrase: TypeAlias = tuple[WordTuple, tuple[Step, ...]]  # the words of its beginning, and the rest
 
 
+@lru_cache(maxsize=64)  # a turn asks several times
 def words_of(text: str) -> str:
     """The text as words that end in a blank, with a dot as a word of its own between clauses.
 

@@ -97,7 +97,7 @@ def without_signature(text: str) -> str:
 
 
 def _is_of_program(line: str) -> bool:
-    if len(line) > LONGEST_SIGNATURE:
+    if " " not in line or len(line) > LONGEST_SIGNATURE:
         return False
     words = comparable(line)
     return bool(SIGNATURE.match(words) and DEVICE.search(words))
