@@ -127,7 +127,8 @@ class Phone:
         form = self._fields(sid, self.sender, self.number, "received")
         form |= {"SmsMessageSid": sid, "Body": body, "NumMedia": str(len(media))}
         for n, url in enumerate(media):
-            kind = mimetypes.guess_type(url)[0] or "application/octet-stream"
+            # Twilio's own addresses do not tell; most of what comes is a photo.
+            kind = mimetypes.guess_type(url)[0] or "image/jpeg"
             form |= {f"MediaUrl{n}": url, f"MediaContentType{n}": kind}
         channel, _, number = self.sender.rpartition(":")
         if channel == "whatsapp":

@@ -57,14 +57,15 @@ class WatchedFiles:
     def follow(self, content: bytes) -> Edit | None:
         """Do what a process did that has examined `content`; look for nothing else.
 
-        While the files hold something else, nothing happens.
+        While the files hold something else, nothing happens. Only a process that answers texts does
+        this, and it is prepared for them before it uses an edit.
         """
         if content == self.content:
             return None
         return self._examine(_of_each(self._settings, _stat), content)
 
     def _examine(self, state: tuple[object, ...], wanted: bytes | None = None) -> Edit | None:
-        files, problems = self._read()
+        files, problems = self._read(answers_texts=wanted is not None)
         content = _digest_all(self._settings)
         if _of_each(self._settings, _stat) != state or wanted not in (None, content):
             return None  # somebody is writing
@@ -72,9 +73,11 @@ class WatchedFiles:
         self.content = content
         return edit
 
-    def _read(self) -> tuple[Files | None, list[str]]:
+    def _read(self, answers_texts: bool) -> tuple[Files | None, list[str]]:
         try:
             files, problems = read_files(self._settings)
+            if files and answers_texts:
+                files.catalog.prepare()  # which takes seconds: here no text waits for it
         except Exception as error:  # whatever is in a file, those in use stay in use
             files, problems = None, [f"The files cannot be read: {error_location(error)}. Undo it."]
         if len(problems) > MAX_PROBLEMS:

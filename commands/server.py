@@ -80,6 +80,7 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
     install_signal_wakeup()
     examined = RawArray("B", files.content)  # in memory that the processes share
     Thread(target=watch_files, args=(files, examined), name="files", daemon=True).start()
+    files.current.catalog.prepare()  # once for all processes
     gc.freeze()  # else the first collection of a child writes to all that it shares with this one
     target = partial(load_app, create_app, settings, files, examined)
     server.serve(target_loader=target, wrap_loader=False)
@@ -91,6 +92,7 @@ def load_app(create_app: Callable, settings: Settings, files: WatchedFiles, exam
     app = create_app(settings, files=files)
     Thread(target=follow_files, args=(files, examined), name="files", daemon=True).start()
     find_catalog = partial(attrgetter("files.current.catalog"), app)
+    find_catalog().prepare()
     create_worker(app.database, settings, app.clock, app.result_written, find_catalog).start()
     # No daemon: when the server stops, it takes a last look before this process ends.
     Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()

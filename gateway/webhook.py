@@ -5,18 +5,18 @@ Nothing here needs a web framework: a request is its WSGI environ.
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 from twilio.request_validator import RequestValidator
 
+from models.attachments import read_location, read_media
 from models.text import IncomingText
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 200
-MAX_MEDIA = 10  # that one message can bring
 COOKIE = "conversation"
 MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
 STATUS = re.compile("[a-z_]+")
@@ -25,6 +25,8 @@ SINGLE_FIELDS = ("MessageSid", "AccountSid", "From", "To", "Body", "MessageStatu
 # of 11 characters at most. A name that holds From and a number was cut from two fields.
 ADDRESS = re.compile(r"([a-z]+:)?\+?[0-9]+|[a-z]+:[^+0-9].*")
 NAME = re.compile(r"(?!\+|[0-9]{5}|.*From[+0-9]).{1,11}")
+EXTERNAL_ID_FIELD = "ExternalUserId"
+EXTERNAL_ID = re.compile(r"whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 GEO_FIELDS = ("City", "State", "Zip", "Country")
 # WhatsApp replies have an OriginalRepliedMessageSid: cut there, the real one is in another field.
 EMBEDDED_SID = re.compile(r"MessageSid(SM|MM)[0-9a-f]{32}.", re.DOTALL)
@@ -84,18 +86,23 @@ class Webhook:
 
     def incoming_text(self, environ: Environ) -> IncomingText:
         """The text of a request to /sms; RequestRejected if Twilio did not send it."""
-        form = self.verified_form(environ, "Body")
-        media = filter(None, (form.get(f"MediaUrl{n}") for n in range(MAX_MEDIA)))
+        form = self.verified_form(environ)
+        if "Body" not in form and may_hide_body(form):
+            raise RequestRejected(403, "the Body may be in another field")
+        media = read_media(form)
         return IncomingText(
             sid=form.get("MessageSid"),
             sender=form.get("From"),
             number=form.get("To"),
-            body=form.get("Body"),
-            media=tuple(media),
+            body=form.get("Body", ""),  # an MMS or a shared place may come without one
+            media=tuple(medium.url for medium in media),
+            media_types=tuple(medium.type for medium in media),
+            location=read_location(form),
             opt_out_type=form.get("OptOutType") if len(form.getall("OptOutType")) == 1 else None,
             cookie=read_cookie(_header(environ, "Cookie")),
             status=form.get("SmsStatus"),
             params=form.as_json(),
+            external_id=read_external_id(form),
         )
 
     def status_report(self, environ: Environ) -> StatusReport:
@@ -158,6 +165,31 @@ def rejection_reason(form: Form, required: tuple[str, ...]) -> str | None:
     return None
 
 
+def may_hide_body(form: Form) -> bool:
+    """Whether a form without a Body can be one with a Body that was cut differently.
+
+    Fields are signed in the order of their names, so a hidden Body is before From.
+    """
+    before = "".join(name + value for name, value in sorted(form.fields) if name < "From")
+    return "Body" in before
+
+
+def read_external_id(form: Form) -> str | None:
+    """What WhatsApp calls a sender besides their number; it may also stand in its place.
+
+    It decides whose text this is, so nobody may cut it from a Body. Twilio sends it with all texts
+    from WhatsApp: where one was cut from the Body, the real one is in a field behind it.
+    """
+    sender = form.get("From") or ""
+    if EXTERNAL_ID.fullmatch(sender):
+        return sender
+    ids = [field for field in form.fields if field[0].startswith(EXTERNAL_ID_FIELD)]
+    if not sender.startswith("whatsapp:") or len(ids) != 1:
+        return None
+    ((name, id),) = ids
+    return id if name == EXTERNAL_ID_FIELD and EXTERNAL_ID.fullmatch(id) else None
+
+
 def is_sender(form: Form) -> bool:
     """Whether From is one, whole: it may run into the next field, or be the rest of FromCity."""
     sender = form.get("From") or ""
@@ -166,15 +198,33 @@ def is_sender(form: Form) -> bool:
 
 
 def read_body(environ: Environ) -> bytes:
-    """The raw body; nothing is read of one that is too long, or of unknown length."""
+    """The raw body; nothing is read of one that says it is too long, or does not say it."""
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != FORM_TYPE:
         raise RequestRejected(415, "not a form")
     length = environ.get("CONTENT_LENGTH", "")
+    if not length and is_chunked(environ):
+        return read_chunks(environ["wsgi.input"])
     if not length.isdecimal():
         raise RequestRejected(411, "no Content-Length")
     if int(length) > MAX_BODY:
         raise RequestRejected(413, "too long")
     return environ["wsgi.input"].read(int(length))
+
+
+def is_chunked(environ: Environ) -> bool:
+    """Whether the length is unknown, and the server ends the stream where the body ends."""
+    coding = _header(environ, "Transfer-Encoding").strip().lower()
+    return coding == "chunked" and environ.get("wsgi.input_terminated") is True
+
+
+def read_chunks(stream: BinaryIO) -> bytes:
+    """A body of unknown length; what is too long is read no further."""
+    body = b""
+    while piece := stream.read(MAX_BODY + 1 - len(body)):
+        body += piece
+        if len(body) > MAX_BODY:
+            raise RequestRejected(413, "too long")
+    return body
 
 
 def parse_form(body: bytes) -> Form:

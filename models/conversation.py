@@ -7,7 +7,7 @@ What happens to a conversation happens in memory: `models/turn.py` reads and wri
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -17,10 +17,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.answer import Answer
 from models.contact import Contact
 from models.delivery import Delivery, new_webhook_id
-from models.payload import ResultData, Values, build_payload, has_same_answers
+from models.payload import ResultData, Values, build_payload, has_same_answers, unread_texts
 from models.questionnaire.answers import KINDS, Kind
 from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
+from models.readings import Readings
 from models.version import Version
 from storage.base import Base, Statement, partial_index, split_row
 from storage.unreadable import UNREADABLE, UnreadableRow, unreadable_rows
@@ -62,6 +63,8 @@ class Conversation(Base):
     active_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    # Of the last text, if the guest was asked which was meant: see Reading.
+    readings: Mapped[tuple[str, ...] | None] = mapped_column(Readings())
 
     contact: Contact
     version: Version
@@ -103,10 +106,24 @@ class Conversation(Base):
         return KINDS[self.questionnaire.by_key[self.current_key].kind]
 
     @property
+    def is_last_attempt(self) -> bool:
+        """Whether the question that waits is given up if the next text cannot be read."""
+        if not self.is_asking:
+            return False
+        return self.failed_attempts + 1 >= self.questionnaire.by_key[self.current_key].attempts
+
+    @property
     def answered_questions(self) -> list[Question]:
         """Those on the path that have an answer, or were skipped."""
         on_path = path(self.questionnaire, self.answers)
         return [question for question in on_path if question.key in self.answers]
+
+    @property
+    def answer_of_last_text(self) -> Answer | None:
+        """The answer that the last text gave, if it gave one."""
+        latest_first = reversed(self.answers.values())
+        found = (each for each in latest_first if each.value and each.answered_at == self.active_at)
+        return next(found, None)
 
     @property
     def can_be_stopped(self) -> bool:
@@ -136,6 +153,10 @@ class Conversation(Base):
         is_over = self.state == "stopped" and not self.was_given_up
         return abs(now - self.active_at) < expires_after and not is_over
 
+    def is_waiting(self, now: datetime) -> bool:
+        """Whether something is asked that the next text is for, so that no event replaces it."""
+        return self.current_key is not None and self.state != "stopped" and self.is_live(now)
+
     def can_resume(self, now: datetime) -> bool:
         """Whether it has expired, and its sender may still go on: for `resume` from then on."""
         waits = self.state == "expired" and self.current_key is not None
@@ -146,17 +167,29 @@ class Conversation(Base):
         if self.state == "expired":
             self.state, self.ended_at = "open", None
         self.message_count += 1
+        self.stay_live(now)
+
+    def stay_live(self, now: datetime) -> None:
+        """Expire as long after `now` as the questionnaire says."""
         self.active_at = now
         self.expires_at = now + self.questionnaire.expires_after
 
     def ask(self, key: str, prompt: str) -> str:
         """Wait for the answer to this question, or to the review; return the prompt."""
-        self.current_key, self.current_prompt, self.failed_attempts = key, prompt, 0
+        self._wait_for(key, prompt)
         return prompt
 
     def ask_nothing(self) -> None:
         """Wait for no answer from now on."""
-        self.current_key, self.current_prompt, self.failed_attempts = None, None, 0
+        self._wait_for(None, None)
+
+    def _wait_for(self, key: str | None, prompt: str | None) -> None:
+        self.current_key, self.current_prompt = key, prompt
+        self.failed_attempts, self.readings = 0, None
+
+    def count_failed_attempt(self, readings: tuple[str, ...] | None = None) -> None:
+        """A text could not be read, or only as one of these: the guest is asked again."""
+        self.failed_attempts, self.readings = self.failed_attempts + 1, readings
 
     def set_answer(self, body: str, value: str | None, now: datetime) -> Answer:
         """Take a text as the answer, in the place of one that is corrected. None: it is skipped."""
@@ -190,7 +223,7 @@ class Conversation(Base):
         One that is completed stays so, but no longer asks for a correction.
         """
         if self.state == "completed":
-            self.current_key, self.current_prompt = None, None
+            self.ask_nothing()
             return None
         self.failed_attempts = 0  # we did not give up
         return self.end("stopped", now)
@@ -226,6 +259,7 @@ class Conversation(Base):
         )
 
     def _result_data(self) -> ResultData:
+        answered = [self.answers[question.key] for question in self.answered_questions]
         return ResultData(
             conversation=self.id,
             sender=self.sender,
@@ -237,6 +271,7 @@ class Conversation(Base):
             completed_at=self.ended_at if self.state == "completed" else None,
             answers=self._answer_values(),
             corrects=self.latest_result and self.latest_result.webhook_id,
+            unread_texts=unread_texts(self.questionnaire, answered),
         )
 
     def _has_sent_answers(self) -> bool:
@@ -268,12 +303,12 @@ class Conversation(Base):
         return tuple(found[0][1:]) if found else None
 
     @classmethod
-    def find_stoppable(cls, db: Session, sender: str) -> list[Self]:
-        """The sender's conversations that `can_be_stopped`, on all our numbers.
+    def find_stoppable(cls, db: Session, senders: Iterable[str]) -> list[Self]:
+        """The conversations of these senders that `can_be_stopped`, on all our numbers.
 
         What cannot be read is left out.
         """
-        ids = [id for (id,) in STOPPABLE_IDS.fetch_all(db, sender=sender)]
+        ids = [id for each in senders for (id,) in STOPPABLE_IDS.fetch_all(db, sender=each)]
         return list(filter(None, (cls.find_readable(db, id) for id in ids)))
 
     @classmethod

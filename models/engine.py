@@ -4,25 +4,36 @@
 HTTP and no clock, so that the web app and `replay` decide by the very same function.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from models.contact import Contact
 from models.conversation import TOKEN, Conversation
-from models.decision import Decision, State
+from models.decision import Decision, Previous, State
 from models.dialog import DialogStep
-from models.non_answers import ignored_reason, is_opt_in_yes, opt_keyword
+from models.non_answers import (
+    OPT_OUTS,
+    find_opt_keyword,
+    ignored_reason,
+    is_opt_in_yes,
+    is_start,
+    opt_keyword,
+)
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Opening
-from models.text import IncomingText
+from models.questionnaire.languages import ENGLISH
+from models.questionnaire.wording import wording_of
+from models.text import IncomingText, comparable
 from models.version import Version
+
+DOUBLE = timedelta(seconds=4)  # within which the same words are the same text
 
 
 def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     """Decide what becomes of a text.
 
     1. The newest conversation of the pair ends now if nobody has texted for `expires`.
-    2. A text that answers nothing, such as STOP or a reaction, is recorded and gets no reply.
+    2. A text that answers nothing, such as STOP, a reaction or the same text twice, is recorded and
+       gets no reply. Whoever opts out in words that Twilio does not answer gets one confirmation.
     3. Every other text goes to that conversation, or to a new one if it opens one.
     """
     contact, newest = state.contact.copy(), state.newest and state.newest.copy()
@@ -34,14 +45,20 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
             decision.end(newest, newest.expire(now))
     live = newest if newest and newest.is_live(now) else None
     current = live or (newest if newest and newest.can_resume(now) else None)
-    decision.cookie = _classify_cookie(text, newest, live, state.cookie_pair)
-    decision.read_as = _find_opt_keyword(text, contact, live)
+    decision.cookie = _classify_cookie(decision, newest, live, state.cookie_pair)
+    typed, languages = state.typed(text), state.spoken_languages
+    keyword = find_opt_keyword(text, languages, state.stop_words, typed)
+    decision.read_as = _decide_opt_keyword(keyword, typed, contact, live, state)
     if decision.read_as:
-        _apply_opt_keyword(decision, state.stoppable, newest)
+        _apply_opt_keyword(decision, state, newest)
     else:
-        reason = ignored_reason(text.normalized, state.recent_bodies)
-        is_picture = text.media and current and current.is_asking and current.kind.reads_media
-        decision.read_as = None if reason == "empty" and is_picture else reason
+        waits = current and current.is_asking and current.kind.reads_attachments
+        if not (waits and (text.media or text.location)):  # with these the words do not matter
+            bodies = state.quotable_bodies(text)
+            decision.read_as = ignored_reason(text.body, bodies, languages)
+    if decision.read_as is None and live and _is_double(text, live, state.previous, now):
+        decision.read_as = "double"
+        live.stay_live(now)
     if decision.read_as:
         decision.conversation = live
         return decision
@@ -52,18 +69,39 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         resumes = conversation is current and live is None
         conversation.touch(now)
         decision.conversation = conversation
-        step = DialogStep(decision, state)
+        step = DialogStep(decision, state, typed)
         decision.reply = (step.resume() if resumes else step.advance()) or None
+    if keyword == "perhaps_opt_out":
+        decision.read_as = keyword
+        contact.perhaps_opt_out(now)
     return decision
 
 
+def _is_double(
+    text: IncomingText, live: Conversation, previous: Previous | None, now: datetime
+) -> bool:
+    """Whether it came just after a text with the same words: networks deliver some texts twice.
+
+    A counter counts all texts, and media and places are new each time. What opened the conversation
+    has a rule of its own.
+    """
+    is_second = live.message_count == 1
+    if live.questionnaire.is_counter or is_second or text.media or text.location:
+        return False
+    if answer := live.answer_of_last_text:
+        previous = Previous(answer.text, answer.answered_at)
+    is_same = previous is not None and comparable(previous.body) == text.comparable
+    return is_same and abs(now - previous.at) < DOUBLE
+
+
 def _classify_cookie(
-    text: IncomingText,
+    decision: Decision,
     newest: Conversation | None,
     live: Conversation | None,
     pair: tuple[str, str] | None,
 ) -> str:
     """What the cookie of a text was; `pair` is whose it is if it is not that of `newest`."""
+    text = decision.text
     if text.cookie is None:
         return "none"
     if not TOKEN.fullmatch(text.cookie):
@@ -72,45 +110,70 @@ def _classify_cookie(
         return "matched" if live else "stale"
     if pair is None:
         return "missing"
-    return "stale" if pair == (text.sender, text.number) else "foreign"
+    return "stale" if pair == (decision.contact.phone, text.number) else "foreign"
 
 
-def _find_opt_keyword(
-    text: IncomingText, contact: Contact, live: Conversation | None
+def _decide_opt_keyword(
+    keyword: str | None,
+    typed: IncomingText,
+    contact: Contact,
+    live: Conversation | None,
+    state: State,
 ) -> str | None:
-    """What the sender wants of our texts: `stop`, `start`, `help`; `opted out` if none at all."""
-    keyword = opt_keyword(text.word, text.opt_out_type)
-    if keyword in ("stop", "help"):
+    """What becomes of a keyword about our texts; `opted out` where the sender wants none."""
+    if keyword in (*OPT_OUTS, "help"):
         return keyword
     if contact.opted_out_at:
-        return "start" if keyword or is_opt_in_yes(text.word) else "opted out"
-    if keyword and text.opt_out_type and not (live and _expects(live, text)):
+        lifts = keyword == "start" or is_opt_in_yes(typed.word) or is_start(typed.body)
+        return "start" if lifts else "opted out"
+    if keyword != "start" or (live and _expects(live, typed)):
+        return None
+    if typed.opt_out_type:
         return "start"
-    return None
+    is_event = state.opening is not None and state.opening.is_event
+    is_about_texts = contact.perhaps_opted_out_at or (live and live.is_asking)
+    return "start" if is_about_texts and not is_event else None
 
 
-def _expects(live: Conversation, text: IncomingText) -> bool:
+def _expects(live: Conversation, typed: IncomingText) -> bool:
     """Whether a text that opts in is rather the answer to the question that waits."""
-    if live.current_key is None or live.state == "stopped" or opt_keyword(text.word):
+    if live.current_key is None or live.state == "stopped":
         return False
-    return is_opt_in_yes(text.word) or (live.is_asking and live.kind is KINDS["yes_no"])
+    if opt_keyword(typed.word):
+        question = live.is_asking and live.questionnaire.by_key[live.current_key]
+        return bool(question) and live.kind.is_name(question, typed.body)
+    return is_opt_in_yes(typed.word) or (live.is_asking and live.kind is KINDS["yes_no"])
 
 
-def _apply_opt_keyword(
-    decision: Decision, stoppable: Iterable[Conversation], newest: Conversation | None
-) -> None:
+def _apply_opt_keyword(decision: Decision, state: State, newest: Conversation | None) -> None:
     contact, now = decision.contact, decision.now
     if decision.read_as == "start":
-        contact.opted_out_at = None
-    if decision.read_as != "stop":
+        contact.opt_in()
+    if decision.read_as not in OPT_OUTS:
         return
+    if decision.read_as == "opt_out" and not contact.opted_out_at:
+        decision.reply = _confirmation(state, decision.text)
     contact.opt_out(now)
-    for stored in stoppable:
+    for stored in state.stoppable:
         is_newest = newest is not None and stored.id == newest.id
         conversation = newest if is_newest else stored.copy()
-        conversation.contact = contact
+        if conversation.sender == contact.phone:
+            conversation.contact = contact
         if conversation.can_be_stopped:  # the newest may have expired just now
             decision.end(conversation, conversation.stop(now))
+
+
+def _confirmation(state: State, text: IncomingText) -> str:
+    """What is said to whoever opts out in words that Twilio does not answer.
+
+    To a stranger that is in the language of these words. English ones come first: they opt out
+    whatever the languages are.
+    """
+    if state.newest:
+        return state.newest.questionnaire.sentences.stopped
+    languages = sorted(state.languages, key=ENGLISH.__ne__) or [ENGLISH]
+    spoken = (each for each in languages if find_opt_keyword(text, [each]) == "opt_out")
+    return wording_of(next(spoken, languages[0])).stopped
 
 
 def _continue_or_start(
@@ -125,7 +188,7 @@ def _continue_or_start(
     live, only an event does, and only while no question waits for its answer.
     """
     text, now = decision.text, decision.now
-    if current and not _is_replaced_by(current, opening, text, now):
+    if current and not _is_replaced_by(current, opening, now):
         return current
     if newest and newest.state == "open":
         decision.end(newest, newest.expire(now))
@@ -133,13 +196,11 @@ def _continue_or_start(
     return Conversation.start(version, decision.contact, text.number, text.body, now)
 
 
-def _is_replaced_by(
-    current: Conversation, opening: Opening, text: IncomingText, now: datetime
-) -> bool:
+def _is_replaced_by(current: Conversation, opening: Opening, now: datetime) -> bool:
     if not opening.is_event:
         return False
     if current.questionnaire.is_counter:
-        return not current.questionnaire.is_opened_by(text.body)
+        return not current.questionnaire.is_opened_by(opening.questionnaire.event)
     if not current.is_live(now):
         return current.version.name != opening.name
     is_done = current.state == "completed" and current.current_key is None

@@ -3,15 +3,29 @@
 from datetime import datetime
 from typing import Any, Optional
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, and_, bindparam, exists, or_, select
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    and_,
+    bindparam,
+    exists,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base, Statement
+from storage.base import LITERAL_1, Base, Statement
 from storage.unreadable import unreadable_rows
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.
 FINALITY = {"accepted": 1, "queued": 2, "sending": 3, "sent": 4, "read": 6}
 FINALITY |= dict.fromkeys(("delivered", "undelivered", "failed"), 5)
+
+# What a text that could not be read is read as. One that perhaps opts out may have been an answer;
+# so these are texts to a question only as far back as its failed attempts go.
+NOT_READ = ("unread", "ambiguous", "perhaps_opt_out")
 
 
 class Message(Base):
@@ -55,11 +69,28 @@ class Message(Base):
         return _read_latest(db, BODIES, conversation_id, limit)
 
     @classmethod
+    def find_latest_inbound(
+        cls, db: Session, conversation_id: int
+    ) -> tuple[str, datetime, str | None] | None:
+        """The last text in a conversation, when it came, and what it was read as.
+
+        None if that cannot be read.
+        """
+        leave_out = unreadable_rows(db).add
+        rows = LATEST_INBOUND.fetch_readable(db, leave_out, conversation=conversation_id)
+        return tuple(rows[0][1:]) if rows else None
+
+    @classmethod
     def find_recent_readings(
         cls, db: Session, conversation_id: int, limit: int
     ) -> list[str | None]:
         """What the last texts in a conversation were read as, in the same way."""
         return _read_latest(db, READINGS, conversation_id, limit)
+
+    @classmethod
+    def find_recent_unread(cls, db: Session, conversation_id: int, limit: int) -> list[str]:
+        """The last texts in a conversation that could not be read, in the same way."""
+        return _read_latest(db, UNREAD, conversation_id, limit)
 
     def report(self, status: str, sid: str, error_code: str | None) -> None:
         """Note what became of an outbound message, unless something as final is known already."""
@@ -74,10 +105,13 @@ def _read_latest(db: Session, statement: Statement, conversation_id: int, limit:
     return [value for _, value in rows]
 
 
-def _select_latest(column: Column[Any], direction: str) -> Statement:
+def _select_latest(
+    column: Column[Any], direction: str, *conditions: ColumnElement[bool]
+) -> Statement:
+    is_in_conversation = TABLE.c.conversation_id == bindparam("conversation")
     return Statement(
         select(TABLE.c.id, column)
-        .where(TABLE.c.conversation_id == bindparam("conversation"), TABLE.c.direction == direction)
+        .where(is_in_conversation, TABLE.c.direction == direction, *conditions)
         .order_by(TABLE.c.id.desc())
         .limit(bindparam("limit"))
     )
@@ -85,8 +119,17 @@ def _select_latest(column: Column[Any], direction: str) -> Statement:
 
 # Built once: building a statement costs as much as running it.
 TABLE = Message.__table__
+LATEST_INBOUND = Statement(
+    select(TABLE.c.id, TABLE.c.body, TABLE.c.created_at, TABLE.c.read_as)
+    .where(TABLE.c.conversation_id == bindparam("conversation"), TABLE.c.direction == "inbound")
+    .order_by(TABLE.c.id.desc())
+    .limit(LITERAL_1)
+)
 BODIES = _select_latest(TABLE.c.body, "outbound")
 READINGS = _select_latest(TABLE.c.read_as, "inbound")
+UNREAD = _select_latest(
+    TABLE.c.body, "inbound", or_(*(TABLE.c.read_as == each for each in NOT_READ))
+)
 NAMED = TABLE.alias()
 REPORTED = Statement(
     select(TABLE)

@@ -1,16 +1,19 @@
 """What a receiver gets of a conversation, as form fields or as an event."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct, field
 
+from models.answer import Answer
 from models.google_form.address import is_google_form
 from models.google_form.fields import OF_PAGE
+from models.noise import typed_part
 from models.questionnaire.form_fields import Form, Value, encode, field_names
 from models.questionnaire.schema import Questionnaire
+from models.text import comparable
 
 Values = Mapping[str, str | list[str] | None]
 
@@ -28,6 +31,19 @@ class ResultData(Struct, omit_defaults=True):
     completed_at: datetime | None
     answers: Values  # by key, in the order of the questions; several choices are a list
     corrects: str | None = None  # the webhook-id of the result that this one replaces
+    # What was texted to questions that were given up, by key.
+    unread_texts: Mapping[str, str] = field(name="unread", default={})
+
+
+def unread_texts(questionnaire: Questionnaire, answers: Iterable[Answer]) -> dict[str, str]:
+    """What was texted to questions without a value, by key; not where they were skipped."""
+
+    def is_keyword(answer: Answer) -> bool:
+        typed = comparable(typed_part(answer.text, [answer.question]))
+        return questionnaire.sentences.find_keyword(typed) is not None
+
+    given_up = [answer for answer in answers if answer.value is None and answer.text]
+    return {answer.key: answer.text for answer in given_up if not is_keyword(answer)}
 
 
 def build_payload(

@@ -10,12 +10,13 @@ from msgspec import Struct, field
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from models.attachments import Location, read_location, read_media
 from models.contact import Contact
 from models.conversation import Conversation
-from models.decision import Decision, State
+from models.decision import Decision, Previous, State
 from models.dialog import LOOP_LIMIT
 from models.engine import respond
-from models.message import Message
+from models.message import NOT_READ, Message
 from models.questionnaire.catalog import Catalog
 from models.set_aside import SET_ASIDE
 from models.text import IncomingText
@@ -25,6 +26,7 @@ from storage.unreadable import UnreadableRow, unreadable_rows
 
 MASK = "5550100"  # of numbers that nobody has
 NAME = "Guest"
+NOWHERE = Location("0", "0", "Place")
 SENDER, NUMBER = f"+1415{MASK}", "+14155550199"
 
 
@@ -36,6 +38,13 @@ class Exchange(Struct, frozen=True, omit_defaults=True):
     reply: str | None = None
     opt_out_type: str | None = None
     media: str | None = None
+    media_types: tuple[str, ...] = ()
+    location: Location | None = None
+
+    @property
+    def media_urls(self) -> tuple[str, ...]:
+        """What came with the text."""
+        return tuple((self.media or "").split())
 
 
 class Recording(Struct, frozen=True, omit_defaults=True):
@@ -53,7 +62,11 @@ class Recording(Struct, frozen=True, omit_defaults=True):
         redact = Redactor({self.name, *names} - {None})
         exchanges = [
             msgspec.structs.replace(
-                exchange, text=redact(exchange.text), reply=None, media=redact.media(exchange.media)
+                exchange,
+                text=redact(exchange.text),
+                reply=None,
+                media=redact.media(exchange.media),
+                location=exchange.location and NOWHERE,
             )
             for exchange in self.exchanges
         ]
@@ -135,7 +148,8 @@ def _exchange(
         fields = msgspec.json.decode(params, type=dict) if params else {}
     except msgspec.DecodeError:
         raise UnreadableRow("messages", id, "params", "is no JSON") from None
-    return Exchange(at, text, reply, fields.get("OptOutType"), media)
+    types = tuple(medium.type for medium in read_media(fields))
+    return Exchange(at, text, reply, fields.get("OptOutType"), media, types, read_location(fields))
 
 
 def find_ids(db: Session, limit: int) -> list[int]:
@@ -153,8 +167,10 @@ def replay(recording: Recording, catalog: Catalog) -> list[str | None]:
             sender=recording.sender,
             number=recording.number,
             body=exchange.text,
-            media=tuple((exchange.media or "").split()),
+            media=exchange.media_urls,
             opt_out_type=exchange.opt_out_type,
+            media_types=exchange.media_types,
+            location=exchange.location,
         )
         decision = respond(memory.state(text), text, exchange.at)
         memory.remember(decision)
@@ -173,15 +189,31 @@ class Memory:
 
     def state(self, text: IncomingText) -> State:
         """What `turn.load` would read for this text."""
-        return State(
+        state = State(
             self._contact,
             self._conversations.get(len(self._conversations)),
-            self._catalog.opens(text.folded, text.number),
+            None,
             self._name,
+            self._catalog.languages,
             stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
             recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
+            previous=self._previous,
+            recent_unread=self._recent_unread,
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )
+        opening = self._catalog.opens(state.typed(text).body, text.number)
+        return state._replace(opening=opening)
+
+    @property
+    def _previous(self) -> Previous | None:
+        newest = self._decisions[0] if self._decisions else None
+        return newest and Previous(newest.text.body, newest.now, newest.read_as)
+
+    @property
+    def _recent_unread(self) -> list[str]:
+        texts = [each.text.body for each in self._decisions if each.read_as in NOT_READ]
+        newest = self._conversations.get(len(self._conversations))
+        return texts[: newest.failed_attempts] if newest else []
 
     def remember(self, decision: Decision) -> None:
         """Keep what `turn.save` would write."""

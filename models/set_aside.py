@@ -17,7 +17,7 @@ from models.conversation import Conversation
 from models.decision import Decision, State
 from models.engine import respond
 from models.message import Message
-from models.non_answers import opt_keyword
+from models.non_answers import OPT_OUTS, find_opt_keyword
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.turn import Reply, find_recorded, load, load_what_few_need, save
@@ -35,7 +35,7 @@ def take(db: Session, text: IncomingText, now: datetime, catalog: Catalog, peopl
     A text is set aside if a row that it depends on cannot be read, or if deciding fails.
     """
     try:
-        state = load(db, text, catalog, people)
+        state = load(db, text, now, catalog, people)
         if isinstance(state, Reply):
             return state
         decision = respond(state, text, now)
@@ -60,19 +60,21 @@ def set_aside(
     """
     if recorded := find_recorded(db, text.sid):
         return recorded
-    newest = NEWEST.fetch_all(db, sender=text.sender, number=text.number)
+    name = people.name_of(text.sender)
+    contact = _find_contact(db, text, name)
+    newest = NEWEST.fetch_all(db, sender=contact.phone, number=text.number)
     id, is_open = newest[0] if newest else (None, False)
     _note(db, error, id)
-    name = people.name_of(text.sender)
-    contact = _find_contact(db, text.sender, name)
-    if contact.is_unreadable and opt_keyword(text.word, text.opt_out_type) == "stop":
+    keyword = find_opt_keyword(text, catalog.languages, catalog.stop_words)
+    if contact.is_unreadable and keyword in OPT_OUTS:
         contact.opt_out(now)
         contact.save(db)  # so that the conversations which it ends can be read
-    states = [State(contact, None, name=name, stoppable=(), recent_bodies=())]
+    bare = State(contact, None, None, name, catalog.languages, catalog.stop_words)
+    states = [bare._replace(stoppable=(), recent_bodies=())]
     if isinstance(error, UnreadableRow):
-        more = load_what_few_need(db, text, None)
+        more = load_what_few_need(db, text, bare)
         if not is_open:
-            more["opening"] = catalog.opens(text.folded, text.number)
+            more["opening"] = catalog.opens(text.body, text.number)
         states.insert(0, states[0]._replace(**more))
     decision = _respond(states, text, now)
     if decision.conversation is None:
@@ -93,19 +95,20 @@ def record_only(
     if recorded := find_recorded(db, text.sid):
         return recorded
     _note(db, error, None)
-    decision = Decision(text, now, _find_contact(db, text.sender, None), read_as=SET_ASIDE)
-    if opt_keyword(text.word, text.opt_out_type) == "stop":
-        decision.read_as = "stop"
+    decision = Decision(text, now, _find_contact(db, text, None), read_as=SET_ASIDE)
+    keyword = find_opt_keyword(text, catalog.languages, catalog.stop_words)
+    if keyword in OPT_OUTS:
+        decision.read_as = keyword
         decision.contact.opt_out(now)
     return save(db, decision)
 
 
-def _find_contact(db: Session, phone: str, name: str | None) -> Contact:
+def _find_contact(db: Session, text: IncomingText, name: str | None) -> Contact:
     try:
-        return Contact.find(db, phone) or Contact(phone=phone)
+        return Contact.find_or_new(db, text.sender, text.external_id)
     except UnreadableRow as error:
         unreadable_rows(db).add(error)
-        return Contact.unreadable(error.id, phone, name)
+        return Contact.unreadable(db, error.id, text.sender, name)
 
 
 def _note(db: Session, error: Exception, newest_id: int | None) -> None:

@@ -3,7 +3,9 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+
+from models.attachments import Location
 
 LONGEST_REPLY = 1599  # characters; Twilio refuses 1,600 or more, its pages differ on which (14103)
 QUOTES = str.maketrans("’‘‛´`“”„‟«»−‐‑‒–—", '\'\'\'\'\'""""""------')
@@ -11,7 +13,25 @@ QUOTE = re.compile(f"[{''.join(map(chr, QUOTES))}]")
 OTHER_DIGIT = re.compile(r"[^\D0-9]")
 INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeff]")
 KEYCAP = "\u20e3"
+WORD = re.compile(r"[^\W_]+")
 SKIN_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
+
+# How the last line of a mail or phone program begins, without accents, in the languages that are
+# built in, and what else it names. The language of a phone need not be that of the questionnaire.
+SIGNATURE = re.compile(
+    r"(?:sent|get (?:outlook|\w+ for)|von mein\w*|gesendet|holen sie sich outlook"
+    r"|outlook (?:fur|voor)|enviado"
+    r"|obtener outlook|obter o outlook|descarga(?:r)? outlook|envoye|telecharge[rz]? outlook"
+    r"|obtenir outlook|inviato|ottieni outlook|scarica outlook|verstuurd|verzonden)\b"
+)
+DEVICE = re.compile(
+    r"\b(?:ip(?:hone|ad|od)|android|samsung|galaxy|huawei|xiaomi|redmi|oneplus|motorola|nokia|pixel"
+    r"|blackberry|windows|outlook|gmail|gmx|web\.de|yahoo|aol|t-online|proton ?mail|mail|e-mail"
+    r"|(?:smart|mobile |cell)?phone|smartfon|handy|mobil\w*|movil|celular|cellulare|telefon\w*"
+    r"|telemovel|portable|mobiel\w*|telefoon|tablet|device)\b"
+)
+LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i"})
+LONGEST_SIGNATURE = 80  # characters of a program's line
 
 
 def normalize(text: str) -> str:
@@ -41,17 +61,46 @@ def _is_decoration(character: str) -> bool:
 
 
 def without_accents(normalized: str) -> str:
-    """The letters without their accents: "cafe" for "café"."""
+    """The letters without their accents: "cafe" for "café", "boeuf" for "bœuf"."""
     if normalized.isascii():
         return normalized
-    parts = unicodedata.normalize("NFD", normalized)
+    parts = unicodedata.normalize("NFD", normalized.translate(LETTERS))
     marks = [part for part in set(parts) if unicodedata.category(part) == "Mn"]
     return parts.translate(dict.fromkeys(map(ord, marks))) if marks else parts
+
+
+def words(text: str) -> list[str]:
+    """Its words and numbers, each without case and accents."""
+    return WORD.findall(without_accents(normalize(text)))
 
 
 def comparable(text: str) -> str:
     """The form in which a text is compared with a keyword."""
     return strip_decoration(without_accents(normalize(text)))
+
+
+@lru_cache(maxsize=64)  # a turn asks several times
+def without_signature(text: str) -> str:
+    """The text without blanks around it and without a mail signature, which may leave nothing.
+
+    That is a line of two hyphens with all that follows, or a last line that a phone or a mail
+    program adds, such as "Sent from my iPhone". A name below "Thanks," stays.
+    """
+    lines = text.strip().split("\n")
+    stripped = [line.strip() for line in lines]
+    end = stripped.index("--") if "--" in stripped else len(lines)
+    while end and not stripped[end - 1]:
+        end -= 1
+    if end and _is_of_program(stripped[end - 1]):
+        end -= 1
+    return "\n".join(lines[:end]).strip()
+
+
+def _is_of_program(line: str) -> bool:
+    if " " not in line or len(line) > LONGEST_SIGNATURE:
+        return False
+    words = comparable(line)
+    return bool(SIGNATURE.match(words) and DEVICE.search(words))
 
 
 def normalize_number(text: str) -> str:
@@ -66,7 +115,7 @@ def normalize_number(text: str) -> str:
 
 
 def fold_case(text: str) -> str:
-    """The form in which a text is compared with an event: case and spacing do not matter."""
+    """The form in which an event is the same to the letter: case and spacing do not matter."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -83,11 +132,9 @@ class IncomingText:
     sid: str | None = None
     status: str | None = None
     params: str | None = None  # all fields of the request, as JSON
-
-    @cached_property
-    def folded(self) -> str:
-        """The form in which it is compared with events."""
-        return fold_case(self.body)
+    media_types: tuple[str, ...] = ()  # of `media`, in the same order: image/jpeg
+    location: Location | None = None  # that is shared with it
+    external_id: str | None = None  # what WhatsApp calls a sender besides, or instead of, a number
 
     @cached_property
     def normalized(self) -> str:

@@ -4,6 +4,7 @@
 """
 
 import secrets
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, literal_column, select, type_coerce
@@ -13,10 +14,11 @@ from sqlalchemy.types import NULLTYPE
 from models.answer import Answer
 from models.contact import Contact, People
 from models.conversation import Conversation
-from models.decision import Decision, State
+from models.decision import Decision, Previous, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
-from models.non_answers import may_repeat_us, opt_keyword
+from models.noise import may_quote
+from models.non_answers import OPT_OUTS, find_opt_keyword, opt_keyword
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.version import Version
@@ -39,17 +41,19 @@ class Reply(NamedTuple):
     has_result: bool = False  # one is owed from now on
 
 
-def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> State | Reply:
+def load(
+    db: Session, text: IncomingText, now: datetime, catalog: Catalog, people: People
+) -> State | Reply:
     """Read what a text can depend on; or what went out for it, if it is recorded already.
 
     The contact's row is locked first, where a database has such locks: texts from one sender are
     serialised, and each sees what the one before has written. UnreadableRow if one of the rows
     cannot be read.
     """
-    name = people.name_of(text.sender)
-    contact = Contact.find(db, text.sender) or Contact(phone=text.sender)
+    contact = Contact.find_or_new(db, text.sender, text.external_id)
+    name = people.name_of(text.sender) or people.name_of(contact.phone)
     ((recorded_id, *row),) = NEWEST.fetch_all(
-        db, sid=text.sid, sender=text.sender, number=text.number
+        db, sid=text.sid, sender=contact.phone, number=text.number
     )
     if recorded_id is not None:
         return _find_reply(db, recorded_id)
@@ -58,8 +62,14 @@ def load(db: Session, text: IncomingText, catalog: Catalog, people: People) -> S
     if conversation.id is not None:
         newest = conversation
         newest.load_related(db, version, contact)
-    opening = catalog.opens(text.folded, text.number)
-    return State(contact, newest, opening, name, **load_what_few_need(db, text, newest))
+    state = State(contact, newest, None, name, catalog.languages)
+    if newest and may_quote(text.body):
+        state = state._replace(recent_bodies=Message.find_recent_bodies(db, newest.id, RECENT))
+    typed = state.typed(text)
+    # To compare with all events takes a while, and most texts are answers.
+    has_place = newest is not None and newest.is_waiting(now) and not opt_keyword(typed.word)
+    opening = None if has_place else catalog.opens(typed.body, text.number)
+    return state._replace(opening=opening, **load_what_few_need(db, text, state))
 
 
 def find_recorded(db: Session, sid: str) -> Reply | None:
@@ -76,24 +86,31 @@ def _find_reply(db: Session, message_id: int) -> Reply:
     return Reply(body, reply_id, status_token, cookie, "repeated")
 
 
-def load_what_few_need(
-    db: Session, text: IncomingText, newest: Conversation | None
-) -> dict[str, Any]:
+def load_what_few_need(db: Session, text: IncomingText, state: State) -> dict[str, Any]:
     """The parts of the state that most texts need nothing of, each a SELECT."""
     parts: dict[str, Any] = {}
-    comparable = text.comparable
-    if opt_keyword(text.word, text.opt_out_type) == "stop":
-        parts["stoppable"] = Conversation.find_stoppable(db, text.sender)
+    typed, newest = state.typed(text), state.newest
+    if find_opt_keyword(text, state.spoken_languages, state.stop_words, typed) in OPT_OUTS:
+        parts["stoppable"] = Conversation.find_stoppable(db, state.contact.find_addresses(db))
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
     if newest is None:
-        return parts | {"recent_bodies": ()}
-    if may_repeat_us(text.normalized):
-        parts["recent_bodies"] = Message.find_recent_bodies(db, newest.id, RECENT)
-    keyword = newest.version.definition.say.keywords.get(comparable)
+        return parts
+    if newest.is_last_attempt:
+        earlier = newest.failed_attempts
+        parts["recent_unread"] = Message.find_recent_unread(db, newest.id, earlier)
+    if _is_previous_unknown(newest):
+        latest = Message.find_latest_inbound(db, newest.id)
+        parts["previous"] = latest and Previous(*latest)
+    keyword = newest.version.definition.sentences.keywords.get(typed.comparable)
     if keyword in ("back", "restart"):
         parts["recent_readings"] = Message.find_recent_readings(db, newest.id, LOOP_LIMIT)
     return parts
+
+
+def _is_previous_unknown(newest: Conversation) -> bool:
+    """Whether no answer shows the text before, which a text can repeat."""
+    return not newest.questionnaire.is_counter and newest.answer_of_last_text is None
 
 
 def save(db: Session, decision: Decision) -> Reply:
@@ -136,6 +153,8 @@ def save(db: Session, decision: Decision) -> Reply:
 def _save_changes(db: Session, decision: Decision) -> None:
     """All but the messages and the answer, which refer to the conversation."""
     decision.contact.save(db)
+    if decision.read_as in (*OPT_OUTS, "start", "perhaps_opt_out"):
+        decision.contact.share_opting_out(db)
     for ended in decision.ended:
         ended.update(db)
     conversation = decision.conversation

@@ -30,6 +30,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from models import Questionnaire
 from models.questionnaire.answers import ParseContext
+from models.text import comparable
 from phone import Phone
 from settings import Settings
 from smsconvo import App, create_app
@@ -177,13 +178,21 @@ class Webhook:
 
 
 class Handset(Phone):
-    """A phone that lives by the clock of the test."""
+    """A phone that lives by the clock of the test.
+
+    Its owner takes some seconds to text the same words again, unless `is_delivered_twice`.
+    """
+
+    is_delivered_twice = False
 
     def __init__(self, url: str, *, clock: Clock, **kwargs) -> None:
         super().__init__(url, **kwargs)
-        self.clock = clock
+        self.clock, self.last_body = clock, ""
 
     def text(self, body: str = "", **kwargs) -> list[str]:
+        if comparable(body) == comparable(self.last_body) and not self.is_delivered_twice:
+            self.clock.pass_(seconds=5)
+        self.last_body = body
         return super().text(body, **{"now": self.clock(), **kwargs})
 
 

@@ -20,7 +20,10 @@ after = "LONG"
 [[questions]]
 ask = "Which? {choices}"
 kind = "choice"
-choices = ["Stop", "Start", "Help", { value = "Cola", also = ["coke"] }, "COKE", "3"]
+choices = [
+    "Stop", "Start", "Help", { value = "Cola", also = ["coke"] }, "COKE",
+    { value = "3", also = ["C"] }
+]
 
 [[questions]]
 ask = "How many?"
@@ -126,13 +129,13 @@ FOUND = {
         "Start opts in at Twilio, which may answer it and have us silent. Choose another word.",
         "Help can never be read, as Twilio answers it with help. Choose another word.",
         "coke means Cola and COKE both. Give each words of its own.",
-        "3 means 3, though it is the number or letter of Help. Choose longer words.",
+        "c means 3, though it is the number or letter of Help. Choose longer words.",
     ],
     "question 2, kind": "Invalid enum value 'numbr'. Write one of text, yes_no, choice, number, ",
     "question 2": "Object contains unknown field `colour`. Remove it, or correct its spelling.",
     "question 3, choices": "A, B holds a comma, which is put between several. Remove it.",
     "question 4, choices": 'are missing. Add them, like choices = ["Pizza", "Pasta"].',
-    "question 5, earliest": 'belongs to kind = "date". Remove it, or change the kind.',
+    "question 5, earliest": 'belongs to kind = "date" or "time". Remove it, or change the kind.',
     "question 5, min": "leaves nothing between it and max. Correct one.",
     "question 6, earliest": "is after latest. No day could be between them; correct one.",
     "question 7, earliest": "2026-02-31 is not a day. Write one that the calendar has.",
@@ -168,8 +171,8 @@ ALONE = {
     "results, url": (RESULTS.replace("https://", ""), "is not a web address."),
     "results, fields": (RESULTS + 'fields = { Nobody = "x" }', '"Nobody" is not a name of ours.'),
     "say, back": (
-        'say = { back = "b" }\n' + ONE + 'kind = "choice"\nchoices = ["x", "y"]',
-        "b is an answer to question 1, too.",
+        'say = { back = "2" }\n' + ONE + 'kind = "choice"\nchoices = ["x", "y"]',
+        "2 is an answer to question 1, too.",
     ),
     "say, skip": (
         'say = { skip = "nope" }\n' + ONE + 'kind = "yes_no"',
@@ -180,6 +183,16 @@ ALONE = {
         "7 is an answer to question 1, too.",
     ),
     "say, fix": ('say = { fix = "2" }\n' + ONE, "2 has no letter."),
+    "say, stop": ('say = { stop = ["🛑"] }\n' + ONE, "🛑 has no letter. Choose a word."),
+    "say, stop ": ('say = { stop = ["2"] }\n' + ONE, "2 has no letter."),
+    "say, stop  ": (
+        'say = { stop = ["Zurück!"] }\nlanguage = "de"\n' + ONE,
+        "Zurück! hides the word back: here it opts out. Choose another word.",
+    ),
+    "say, which": (
+        'say = { which = "Which one?" }\n' + ONE,
+        "does not name what can be meant. Write {readings} there.",
+    ),
     "question 1, min": (ONE + "min = 2000", "leaves nothing between it and max."),
     "question 1, max": (ONE + "max = 0", "leaves nothing to text."),
     "question 1, min ": (
@@ -298,7 +311,9 @@ def test_a_character_that_makes_texts_dearer_is_a_warning(judge, ask, sentences)
     ("choices", "place", "sentence"),
     [
         ('["Back", "Out"]', "question 1, choices", "BACK hides the word back"),
-        ('["0", "1"]', "question 1, choices", "1 means 1, though it is the number or letter of 0."),
+        ('["0", "A"]', "question 1, choices", "a means A, though it is the number or letter of 0."),
+        ('["1-3", "3-5"]', "question 1, choices", "1-3 and 3-5 hold the same numbers."),
+        ('["Team 2", "Red"]', "question 1, choices", "2 means Team 2, though it is the number"),
         ('["Yes", "Perhaps"]', "question 1, choices", "Yes opts in at Twilio"),
         ('["Käse", "Crêpes"]', "question 1, choices", "ê (character 3) makes it UCS-2."),
     ],
@@ -308,6 +323,47 @@ def test_a_doubtful_choice_is_a_warning(judge, choices, place, sentence):
     assert status == 0
     ((level, where, said),) = findings(told)
     assert (level, where) == ("warning", place) and said.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "is_answer"),
+    [
+        ("Yes", "yes_no", True),
+        ("Tomorrow", "date", True),
+        ("Enough of this", "yes_no", False),
+        ("no more texts", "yes_no", False),  # it opts out anyway
+        ("停止", "number", False),
+        ("Yes", "text", False),
+    ],
+)
+def test_a_word_that_opts_out_and_answers_is_a_warning(judge, word, kind, is_answer):
+    status, told = judge(f'say = {{ stop = ["{word}"] }}\n{ONE}kind = "{kind}"')
+    assert status == 0
+    sentence = f"{word} is an answer to question 1, too. Choose another word."
+    assert findings(told) == [("warning", "say, stop", sentence)] * is_answer
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "to", "is_alike"),
+    [
+        ("Mats BBQ", "Mat's BBQ", "", True),
+        ("Café", "cafe!", "", True),
+        ("Mats BBQ", "Mat's BBQ", 'to = ["+14155550101"]\n', False),
+        ("Team 1", "Team 2", "", False),
+    ],
+)
+def test_events_that_are_alike_are_a_warning(folder, environ, one, other, to, is_alike):
+    files = folder / "questionnaires"
+    for path in files.glob("*.toml"):
+        path.unlink()
+    (files / "a.toml").write_text(f'event = "{one}"\n{ONE}', "utf-8")
+    (files / "b.toml").write_text(f'event = "{other}"\n{to}{ONE}', "utf-8")
+    ended = run(folder, environ, "check", "--json")
+    told = json.loads(ended.stdout)
+    assert ended.returncode == 0
+    sentence = f'"{one}" and "{other}" are alike, so what guests text may open neither. '
+    sentence += 'Give one of them another event = "…", or a to = ["…"] of its own.'
+    assert findings(told) == [("warning", "", sentence)] * is_alike
 
 
 def test_the_dearest_name_is_counted_and_named(folder, judge):
@@ -346,3 +402,18 @@ def test_what_is_cut_when_it_is_filled_is_a_warning(judge):
     assert [(level, place) for level, place, _ in findings(told)] == [
         ("warning", "question 1, ask")
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "word"),
+    [
+        ('kind = "choice"\nchoices = ["Opt out", "Stay"]', "question 1, choices", "Opt out"),
+        ('language = "it"\n', "event", "Basta"),
+    ],
+)
+def test_a_name_that_opts_out_is_a_warning(judge, more, place, word):
+    is_event = place == "event"
+    content = f'event = "{word}"\n{more}{ONE}' if is_event else f"{ONE}{more}"
+    _, told = judge(content)
+    sentence = f"{word} opts out, so it can never be read. Choose another word."
+    assert ("warning", place, sentence) in findings(told)

@@ -8,7 +8,6 @@ from conftest import NUMBER, REY
 from models import Catalog, Contact, Conversation, IncomingText, Questionnaire, respond
 from models.decision import Decision, State
 from models.questionnaire.schema import Question, Results
-from models.text import fold_case
 from models.version import Version
 from storage.base import Statement
 
@@ -23,6 +22,7 @@ PARTY = Questionnaire(
     thanks="Thanks, {name}.",
     results=Results("https://example.org", partial=True),
 )
+ENDED = "Blue Pizza OK"
 CATALOG = Catalog({"party": PARTY})
 
 
@@ -31,7 +31,7 @@ def text(body: str, **more) -> IncomingText:
 
 
 def state(incoming: IncomingText, newest: Conversation | None = None, **more) -> State:
-    opening = CATALOG.opens(fold_case(incoming.body), NUMBER)
+    opening = CATALOG.opens(incoming.body, NUMBER)
     contact = newest.contact if newest else Contact(phone=REY)
     history = {"stoppable": (), "recent_bodies": (), "recent_readings": ()}
     return State(contact, newest, opening, "Rey", **history | more)
@@ -77,7 +77,8 @@ def test_deciding_twice_gives_the_same_and_changes_nothing(before, hours, body):
     assert shown(respond(given, incoming, now)) == first
     assert rows_of(newest) == rows
     assert {key: rows_of(one) for key, one in newest.answers.items()} == answers
-    assert rows_of(newest.contact) == {"id": 1, "phone": REY, "name": "Rey", "opted_out_at": None}
+    known = {"id": 1, "phone": REY, "name": "Rey"}
+    assert rows_of(newest.contact) == dict.fromkeys(Contact.column_names) | known
 
 
 @pytest.mark.parametrize("body", ["hi", "STOP", "Blue"])
@@ -95,3 +96,15 @@ def test_what_was_not_loaded_cannot_be_used():
     unloaded = State(Contact(phone=REY), None, None)
     with pytest.raises(LookupError, match="turn.load"):
         respond(unloaded, incoming, NOW)
+
+
+@pytest.mark.parametrize("hours", [0, 3.9, 4, 5])
+@pytest.mark.parametrize("before", ["", "Blue", "Blue Pizza", ENDED, f"{ENDED} FIX1"])
+def test_what_a_text_opens_does_not_matter_while_something_is_asked(before, hours):
+    """So `load` need not find it out."""
+    newest, incoming, now = asking(*before.split()), text("Red"), NOW + timedelta(hours=hours)
+    if newest.is_waiting(now):
+        given = state(incoming, newest)
+        without = shown(respond(given._replace(opening=None), incoming, now))
+        assert without == shown(respond(given, incoming, now))
+    assert newest.is_waiting(now) == (hours < 4 and before != ENDED)

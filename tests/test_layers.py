@@ -31,7 +31,7 @@ ANYTHING = {"commands", "gateway", "models", "phone", "reloading", "resources", 
 ANYTHING |= {"worker", *BELOW}
 MAY_IMPORT |= {"smsconvo": ANYTHING, "commands": ANYTHING}
 
-PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex"}
+PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex", "num2words"}
 LIBRARIES = {
     "addresses": set(),
     "logs": {"msgspec"},

@@ -273,7 +273,9 @@ def test_every_table_has_the_trigger_that_checks_it(database_url):
         names = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
         found = set(map(tuple, connection.execute(text(names))))
     checks = {(table, f"check_{table}") for table in TABLES}
-    assert found == checks | {("outbox", "erase_attempts")}
+    others = {("outbox", "erase_attempts"), ("conversations", "check_readings")}
+    others |= {("contacts", "check_perhaps_opted_out")}
+    assert found == checks | others
 
 
 # Results of which nobody knows whether they have arrived #####################
@@ -412,9 +414,74 @@ def test_forms_are_forgotten_by_a_step_down_and_looked_at_again_after_it(databas
     config = migrations(database_url)
     run(database, FORM_ROW)
     command.downgrade(config, "0008")
-    assert "receiver_forms" not in tables_of(database)
+    assert "receiver_forms" not in columns_of(database)
     command.upgrade(config, "head")
-    assert tables_of(database)["receiver_forms"] == []
+    with database.engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM receiver_forms")).all() == []
+
+
+# Readings ####################################################################
+
+WRITE_READINGS = "UPDATE conversations SET readings = '{}' WHERE id = 1"
+
+
+def test_what_texts_can_mean_is_forgotten_by_a_step_down(filled, database_url):
+    run(filled, WRITE_READINGS.format('["1","1000"]'))
+    command.downgrade(migrations(database_url), "0009")
+    assert "readings" not in columns_of(filled)["conversations"]
+    command.upgrade(migrations(database_url), "head")
+    with filled.engine.connect() as connection:
+        assert connection.scalars(text("SELECT readings FROM conversations")).all() == [None]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_readings_must_be_json(filled):
+    with pytest.raises(DBAPIError, match="conversations: readings must be JSON"):
+        run(filled, WRITE_READINGS.format("1, 1000"))
+    run(filled, WRITE_READINGS.format('["1","1000"]'))
+
+
+# Opting out ##################################################################
+
+
+def test_an_opting_out_from_before_counts_for_all_channels_after_an_upgrade(filled, database_url):
+    command.downgrade(migrations(database_url), "0010")
+    for phone, at in (("whatsapp:+14158675308", "2026-02-01"), ("+1415", "2026-02-02")):
+        stopped = f"('{phone}', '{at}T00:00:00.000000Z')"
+        run(filled, f"INSERT INTO contacts (phone, opted_out_at) VALUES {stopped}")
+    run(filled, "INSERT INTO contacts (phone) VALUES ('messenger:1415'), ('rcs:+14158675308')")
+    command.upgrade(migrations(database_url), "head")
+    with filled.engine.connect() as connection:
+        found = connection.execute(text("SELECT phone, opted_out_at FROM contacts")).all()
+    assert {phone: at and str(at)[:10] for phone, at in found} == {
+        "+14158675308": "2026-02-01",
+        "whatsapp:+14158675308": "2026-02-01",
+        "rcs:+14158675308": "2026-02-01",
+        "+1415": "2026-02-02",
+        "messenger:1415": None,
+    }
+
+
+def test_who_perhaps_opted_out_is_forgotten_by_a_step_down(filled, database_url):
+    run(filled, "UPDATE contacts SET perhaps_opted_out_at = '2026-02-01 00:00:00'")
+    command.downgrade(migrations(database_url), "0010")
+    assert "perhaps_opted_out_at" not in columns_of(filled)["contacts"]
+    command.upgrade(migrations(database_url), "head")
+    with filled.engine.connect() as connection:
+        found = connection.scalars(text("SELECT perhaps_opted_out_at FROM contacts"))
+        assert found.all() == [None]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_time_of_perhaps_opting_out_is_checked_and_brought_into_our_form(filled):
+    write = "UPDATE contacts SET perhaps_opted_out_at = {}"
+    with pytest.raises(DBAPIError, match="contacts: times must be like"):
+        run(filled, write.format("'soon'"))
+    run(filled, write.format("'2026-02-01T02:00:00+02:00'"))
+    with filled.engine.connect() as connection:
+        (found,) = connection.scalars(text("SELECT perhaps_opted_out_at FROM contacts"))
+    assert found == "2026-02-01T00:00:00.000000Z"
+    run(filled, write.format("NULL"))
 
 
 # A migration that goes wrong #################################################

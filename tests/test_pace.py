@@ -11,32 +11,48 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from conftest import context_of
+from conftest import NUMBER, context_of
 from pace import LIMIT_SECONDS, LONGEST, TRIES, least_seconds, limit, seconds
 from test_answers import ABOVE, FILE, FRIDAY, QUESTIONS
 
-from models import Questionnaire, load_catalog
-from models.non_answers import ignored_reason, may_repeat_us
+from models import Catalog, IncomingText, Questionnaire, load_catalog
+from models.non_answers import find_opt_keyword, ignored_reason
 from models.questionnaire.answers import KINDS
-from models.text import comparable, fold_case, normalize
+from models.questionnaire.languages import LANGUAGES
+from models.text import comparable, fold_case, without_signature
 
 LENGTHS = (60, 400, LONGEST)  # a date has 60 characters at most, and most kinds 400
 
 NEVER_ENDS = "text that never ends"
+RANGES = [f'"{n}-{n + 4} people"' for n in range(0, 200, 5)]
 MANY = [f'"Choice and number {n} of all"' for n in range(60)]
 HARD = QUESTIONS | {
     "choice of 60": f'kind = "choice"\nchoices = [{", ".join(MANY)}]',
     "choice many of 60": f'kind = "choice"\nmany = true\nchoices = [{", ".join(MANY)}]',
     "choice many of and": 'kind = "choice"\nmany = true\nchoices = ["1 and 2 and 3", "a", "b"]',
+    "choice of amounts": f'kind = "choice"\nchoices = [{", ".join(RANGES)}]',
+    "choice of hours": 'kind = "choice"\nmany = true\nchoices = ["9am", "11am", "3pm", "8:30"]',
+    "choice in Italian": 'kind = "choice"\nchoices = ["Pizza", "Pasta", "Insalata"]',
     NEVER_ENDS: "pattern = '(a|aa)+b|([0-9]+ ?)+x|(.*1.*){9}y'",
     "date in Japanese": 'kind = "date"',
     "date in Korean": 'kind = "date"',
     "date in Portuguese": 'kind = "date"',
+    "number in French": 'kind = "number"',
+    "rating in Dutch": 'kind = "rating"',
+    "yes_no in Spanish": 'kind = "yes_no"',
+    "date in German": 'kind = "date"',
+    "time in Dutch": 'kind = "time"',
 }
 ABOVE_HARD = ABOVE | {
+    "choice in Italian": 'language = "it"',
     "date in Japanese": 'language = "ja"',
     "date in Korean": 'language = "ko"',
     "date in Portuguese": 'language = "pt"',
+    "number in French": 'language = "fr"',
+    "rating in Dutch": 'language = "nl"',
+    "yes_no in Spanish": 'language = "es"',
+    "date in German": 'language = "de"',
+    "time in Dutch": 'language = "nl"',
 }
 # Each kind of the registry has a question, a new one included.
 HARD |= {f"{name} as it is": f'kind = "{name}"' for name in KINDS if name != "choice"}
@@ -72,6 +88,10 @@ TOKENS += [
     "3 May ",
     "monday ",
     "tomorrow ",
+    "munday ",
+    "half ",
+    "to ",
+    "5th ",
     "in 2 days ",
     "ago ",
     "a ",
@@ -92,6 +112,32 @@ TOKENS += [
     "ext. 1 ",
     "(415) ",
 ]
+TOKENS += ["two ", "hundred and ", "vingt et ", "quatre-", "mille ", "een ", "dozen ", "or maybe "]
+TOKENS += [
+    "1 of ",
+    "⭐",
+    "★☆ ",
+    "-1 ",
+    "1½",
+    "we are ",
+    "about ",
+    "stars ",
+    "people ",
+    "1k ",
+    "$1M ",
+]
+TOKENS += [
+    "yes, ",
+    "yes but ",
+    "nooo",
+    "can't ",
+    "sí ",
+    "si ",
+    "no puedo ",
+    "if ",
+    "I'd love to ",
+    ":) ",
+]
 TOKENS += [
     "liked ",
     "liked “",
@@ -101,6 +147,9 @@ TOKENS += [
     "an image ",
     "…",
 ]
+TOKENS += ["i would like the ", "half ", "the first ", "option ", "twenty ", "over ", "9:", "all "]
+TOKENS += ["https://maps.google.com/?q=1.5,2.5 ", "geo:1,2 ", "!3d1!4d2", "52.5163, ", "{"]
+TOKENS += ["415-867-5308 ", "4158675308", "0049", "this number ", "anna@gmial.com ", " @ ", "e a "]
 
 
 def texts(count: int) -> Iterator[str]:
@@ -160,16 +209,47 @@ def test_no_text_takes_long_to_be_read(loaded, name, step, size):
     assert slow(read, 20 if name == NEVER_ENDS else size(20, 2000), step) == []
 
 
-@pytest.mark.parametrize("function", [fold_case, comparable])
+@pytest.mark.parametrize("function", [fold_case, comparable, without_signature])
 def test_no_text_takes_long_to_be_compared(function, size):
     assert slow(function, size(200, 2000)) == []
 
 
+SEVERAL_VALUES = {
+    "date": ("2026-11-27", "2026-12-04"),
+    "time": ("03:00", "15:00"),
+    "location": ("52.5163,13.3777", "48.1372,11.5755"),
+    "email": ("a@example.org", "b@example.org"),
+    "phone": ("+14155550100", "+14155550101"),
+}
+
+
+@pytest.mark.parametrize(("name", "step"), EACH)
+def test_no_text_takes_long_to_say_which_was_meant(loaded, name, step):
+    questionnaire = loaded[name]
+    question, context = questionnaire.by_key["it"], context_of(questionnaire, FRIDAY)
+    kind = KINDS[question.kind]
+    values = kind.values(question)[:3] or SEVERAL_VALUES.get(question.kind, ("1", "1000"))
+
+    def settle(text: str) -> None:
+        kind.settle(question, values, text, context)
+
+    assert slow(settle, 10, step) == []
+
+
+def test_no_text_takes_long_to_open_one_of_many_events(size):
+    """Each is near some of them, and what looks like a mail signature is looked at, too."""
+    tokens = [token.strip() for token in TOKENS if token.strip()]
+    events = ["a and " * 60, *(f"{token} Party {n}" for n, token in enumerate(tokens))]
+    catalog = Catalog({event: Questionnaire("x", event=event) for event in events})
+    assert slow(lambda text: catalog.opens(text, NUMBER), size(200, 2000)) == []
+    for text in ("hi " * 4 + "a and " * 60 + "please " * 4, "Party\nSent from my iPhone"):
+        assert least_seconds(lambda text=text: catalog.opens(text, NUMBER)) < limit()
+
+
 def test_no_text_takes_long_to_be_no_answer(size):
     def judge(text: str) -> None:
-        normalized = normalize(text)
-        may_repeat_us(normalized)
-        ignored_reason(normalized, [text[:LONGEST]] * 5)
+        find_opt_keyword(IncomingText("", "", text), LANGUAGES)
+        ignored_reason(text, [text[:LONGEST]] * 5, LANGUAGES)
 
     assert slow(judge, size(200, 2000)) == []
 

@@ -226,7 +226,7 @@ def test_picture_is_sent_with_its_type_under_an_mm_sid(phone, webhook):
         "image/jpeg",
     )
     assert form["MediaUrl1"] == "https://example.com/ME1"
-    assert form["MediaContentType1"] == "application/octet-stream"
+    assert form["MediaContentType1"] == "image/jpeg"
 
 
 def test_whatsapp_sender_has_a_profile(webhook):

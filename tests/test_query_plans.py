@@ -88,6 +88,9 @@ def live(party: Webhook, receiver: Receiver) -> None:
         text_twice(rey, body)
     for body in ("STOP", "what?", "HELP", "START", "Party", "STOP", "START", "hello", "Count"):
         text_twice(rey, body)
+    for body in ("Party", "STOP", "START"):
+        party.phone(f"whatsapp:{REY}").text(body, ExternalUserId="whatsapp:US.1234")
+        party.phone("whatsapp:US.1234").text(body)
     prompt = stranger.text("Party")[0]
     for body in (f"Liked “{prompt}”", prompt, "", "Ann", "RESTART", "BACK", "Ann"):
         text_twice(stranger, body)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from models import Catalog, InvalidQuestionnaire, People, Questionnaire, load_catalog
 from models.questionnaire.answers import KINDS
 from models.questionnaire.costs import CostReport
-from models.text import fold_case
 
 ONE = 'title = "T"\nthanks = "Thanks"\n[[questions]]\nask = "One?"\n'
 COUNTS = 'title = "C"\nreply = "{count}"\n'
@@ -182,12 +181,12 @@ def test_those_that_name_the_number_come_first_and_then_an_exact_event(load):
         our_party="to = ['+1']\nevent = 'Party'\n" + ONE,
         theirs="to = ['+2']\nevent = 'Picnic'\n" + ONE,
     )
-    assert loaded.opens(fold_case("hello"), "+9").name == "anything"
-    assert loaded.opens(fold_case(" PARTY "), "+9").name == "party"
-    assert loaded.opens(fold_case("hello"), "+1").name == "ours"
-    assert loaded.opens(fold_case("party"), "+1").name == "our_party"
-    assert loaded.opens(fold_case("picnic"), "+2").name == "theirs"
-    assert loaded.opens(fold_case("party"), "+2").name == "party"
+    assert loaded.opens("hello", "+9").name == "anything"
+    assert loaded.opens(" PARTY ", "+9").name == "party"
+    assert loaded.opens("hello", "+1").name == "ours"
+    assert loaded.opens("party", "+1").name == "our_party"
+    assert loaded.opens("picnic", "+2").name == "theirs"
+    assert loaded.opens("party", "+2").name == "party"
 
 
 def test_nothing_opens_for_a_text_that_is_no_event(load):

@@ -3,16 +3,78 @@
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import requests
-from conftest import COUNTER, FEEDBACK, QUESTIONS, STRANGER, Webhook
+from conftest import COUNTER, FEEDBACK, HERE, QUESTIONS, STRANGER, Webhook
 
 from reloading import MAX_PROBLEMS, Edit
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
+# Prints which files texts wait for, of every kind in a language that no text had before an edit.
+NEW_LANGUAGE = """
+import pickle
+import sys
+import threading
+from wsgiref.simple_server import make_server
+from conftest import ACCOUNT_SID, AUTH_TOKEN, Clock, QuietHandler, Webhook
+from models.questionnaire.answers import KINDS
+from pathlib import Path
+from settings import Settings
+from smsconvo import create_app
+
+url, folder, language = sys.argv[1:]
+waited, is_noting = [], False
+def note(event, arguments):
+    name = str(arguments[0]) if arguments else ""
+    is_read = event == "open" and name.startswith(str(Path("models").resolve()))
+    if is_noting and (event == "import" or is_read):
+        waited.append(name)
+def note_pattern(frame, event, _):
+    code = frame.f_code
+    if is_noting and code.co_name == "compile" and code.co_filename.endswith("re/_compiler.py"):
+        if event == "call" and len(str(frame.f_locals["p"])) > 10_000:
+            waited.append("a pattern")
+sys.addaudithook(note)
+threading.setprofile(note_pattern)
+server = make_server("127.0.0.1", 0, None, handler_class=QuietHandler)
+address = f"http://127.0.0.1:{server.server_port}"
+clock = Clock()
+app = create_app(
+    Settings(
+        database_url=url, account_sid=ACCOUNT_SID, auth_tokens=(AUTH_TOKEN,), public_url=address,
+        questionnaires=Path(folder), people=Path(folder, "no people"),
+    ),
+    clock,
+)
+server.set_app(app)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+webhook = Webhook(app, clock, address)
+phone = webhook.phone()
+replies = phone.text("Mats BBQ") + phone.text("Blue")  # what the first text of all needs
+asked = {kind: 'choices = ["Rot", "Blau"]' if kind == "choice" else "" for kind in KINDS}
+questions = [
+    f'[[questions]]\\nask = "{kind}?"\\nkind = "{kind}"\\nattempts = 1\\n{more}\\n'
+    for kind, more in asked.items()
+]
+content = f'title = "T"\\nevent = "Fest"\\nthanks = "Bye"\\nlanguage = "{language}"\\n'
+Path(folder, "fest.toml").write_text(content + "".join(questions), "utf-8")
+watcher = pickle.loads(pickle.dumps(app.files))  # of a process that answers nobody
+watcher.look(at_once=True)
+assert app.files.follow(watcher.content).changes == ["fest.toml added"]
+
+is_noting = True
+for sender, said in (("+14155550198", "So um 3 herum, am 5. Mai"), ("+14155550199", "two")):
+    phone = webhook.phone(sender)
+    for text in ("Fest", *(said for _ in KINDS)):
+        replies += phone.text(text)
+    assert replies[-1] == "Bye", replies
+print(*waited)
+"""
 PARTY = 'title = "Party"\nevent = "Party"\nreply = "Hello {name}"\n'
 
 
@@ -96,6 +158,14 @@ def test_a_folder_that_a_link_leads_to_can_be_exchanged(serve, questionnaires, t
     link.unlink()
     link.symlink_to(tmp_path / "next")
     assert look(webhook) == [Edit(["party.toml added"], [])]
+
+
+@pytest.mark.parametrize("language", ["de", "pl"])
+def test_no_text_waits_for_the_words_of_a_new_language(database_url, questionnaires, language):
+    command = [sys.executable, "-c", NEW_LANGUAGE, database_url, str(questionnaires), language]
+    path = {"PYTHONPATH": f"{HERE}:{HERE / 'tests'}"}
+    ended = subprocess.run(command, cwd=HERE, env=os.environ | path, capture_output=True, text=True)
+    assert (ended.stdout, ended.returncode) == ("\n", 0), ended.stderr
 
 
 def test_what_an_editor_keeps_beside_a_file_is_none(webhook, questionnaires):

@@ -318,6 +318,51 @@ def test_stop_and_start_correct_what_cannot_be_read(webhook, edit_before):
 
 
 @on_sqlite
+@pytest.mark.parametrize("body", ["STOP", "START"])
+def test_so_they_do_what_perhaps_opted_out(webhook, edit_before, body):
+    phone = webhook.phone()
+    open_conversation(phone)
+    edit_before("UPDATE contacts SET perhaps_opted_out_at = 'perhaps'")
+    assert phone.text("Blue") == phone.text(body) == []
+    assert webhook.rows("SELECT perhaps_opted_out_at FROM contacts") == [(None,)]
+
+
+@on_sqlite
+def test_a_contact_that_cannot_be_read_concerns_no_other_channel(webhook, edit_before, caplog):
+    open_conversation(webhook.phone())
+    edit_before("UPDATE contacts SET opted_out_at = 'yes'")
+    open_conversation(webhook.phone(f"whatsapp:{REY}"), 4)
+    assert unreadable(caplog) == ["contacts 1: opted_out_at is no time"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("body", ["STOP", "no more texts"])
+def test_whoever_opts_out_from_another_address_stops_what_cannot_be_read(
+    webhook, edit_before, body
+):
+    id = "whatsapp:US.1234"
+    webhook.phone(f"whatsapp:{REY}").text("Mats BBQ", ExternalUserId=id)
+    edit_before("UPDATE contacts SET opted_out_at = 'yes'")
+    assert webhook.phone(id).text(body) == []
+    assert webhook.rows("SELECT state FROM conversations") == [("stopped",)]
+    assert webhook.rows("SELECT count(opted_out_at) FROM contacts") == [(1,)]
+
+
+def test_words_of_a_file_opt_out_though_the_conversation_cannot_be_read(
+    serve, questionnaires, edit
+):
+    stop = '\n[say]\nstop = ["Enough of this"]\nstopped = "Bye."\n'
+    (questionnaires / "feedback.toml").write_text(FEEDBACK + stop, "utf-8")
+    webhook = serve()
+    phone = webhook.phone()
+    open_conversation(phone, 1)
+    edit(NO_QUESTION)
+    assert phone.text("Enough of this!") != [SORRY]
+    assert webhook.rows("SELECT count(opted_out_at) FROM contacts") == [(1,)]
+    assert phone.text("Pizza") == []
+
+
+@on_sqlite
 def test_a_contact_that_was_deleted_is_made_anew(webhook, edit):
     phone = webhook.phone()
     open_conversation(phone)

@@ -96,7 +96,7 @@ def test_answers_are_kept_as_they_were_texted(phone, webhook):
     answers = ["  Blue ", "Pizza 🍕\nand salad", "=", "\"Cola\" & 'rum' <3"]
     talk(phone, "Mats BBQ", *answers)
     assert webhook.rows("SELECT key, question, text, value FROM answers ORDER BY id") == [
-        (f"Question{place}", question, answer, answer)
+        (f"Question{place}", question, answer, answer.strip())
         for place, (question, answer) in enumerate(zip(QUESTIONS, answers, strict=True), 1)
     ]
     assert texted(webhook) == ["Mats BBQ", *answers]
@@ -144,7 +144,7 @@ def test_an_event_opens_in_any_case_and_spacing(serving, text):
     assert column(webhook, "event", "conversations") == ["Mats BBQ"]
 
 
-@pytest.mark.parametrize("text", ["Mats", "MatsBBQ", "Mats BBQ!", ""])
+@pytest.mark.parametrize("text", ["Mats", "BBQ", "Mats BBQ 2", ""])
 def test_a_text_that_opens_nothing_is_recorded_and_gets_silence(serving, text):
     webhook = serving(party=PARTY)
     phone = webhook.phone()
@@ -164,10 +164,11 @@ def test_an_event_starts_anew_after_the_thanks(serving):
     assert column(webhook, "text", "answers") == ["Blue", "Red"]
 
 
-def test_an_event_is_an_answer_while_a_question_waits(serving):
-    webhook = serving(party=PARTY)
-    assert talk(webhook.phone(), "Mats BBQ", "Mats BBQ") == ["Colour?", "Bye"]
-    assert column(webhook, "text", "answers") == ["Mats BBQ"]
+def test_another_event_is_an_answer_while_a_question_waits(serving):
+    other = PARTY.replace("Mats BBQ", "Picnic")
+    webhook = serving(party=PARTY, other=other)
+    assert talk(webhook.phone(), "Mats BBQ", "Picnic") == ["Colour?", "Bye"]
+    assert column(webhook, "text", "answers") == ["Picnic"]
 
 
 @pytest.mark.parametrize(
@@ -432,7 +433,7 @@ def test_an_event_texted_often_at_once_cuts_no_conversation_off(serving):
     webhook = serving(party=PARTY)
     talk(webhook.phone(), "Mats BBQ", "Blue")
     text_at_once(webhook, *["Mats BBQ"] * 6)
-    assert column(webhook, "state", "conversations") == ["completed"] * 4
+    assert column(webhook, "state", "conversations") == ["completed", "open"]
 
 
 # Words
@@ -461,14 +462,14 @@ def test_placeholders_are_filled(serving):
 
 @pytest.mark.parametrize("text", ["{name}", "{Question1}", "{{count}}", "{", "{0}", "%s", r"\g<0>"])
 def test_what_people_text_is_never_a_template(serving, text):
-    assert talk(serving(echo=ECHO).phone(), text, text)[1] == f"You said {text}"
+    assert talk(serving(echo=ECHO).phone(), "Hi", text)[1] == f"You said {text}"
 
 
 @pytest.mark.parametrize("letter", ["x", "🍕", "&"])
 def test_a_reply_is_at_most_1599_characters(serving, letter):
     webhook = serving(echo=ECHO)
     said = talk(webhook.phone(), "Hi", letter * 1600)[1]
-    assert said == f"You said {letter * 1590}"
+    assert said == f"You said {letter * 1588}.."
     assert column(webhook, "length(body)", "messages") == [2, 13, 1600, 1599]
 
 
@@ -478,8 +479,8 @@ def test_a_reply_is_at_most_1599_characters(serving, letter):
 def test_what_xml_forbids_is_escaped_or_left_out_and_recorded_as_it_came(serving, text):
     webhook = serving(echo=ECHO)
     sent = re.sub("[\x07\x1b\ufffe]", "", text)
-    assert talk(webhook.phone(), text, text)[1] == f"You said {sent}"
-    assert texted(webhook) == [text, text]
+    assert talk(webhook.phone(), "Hi", text)[1] == f"You said {sent}"
+    assert texted(webhook) == ["Hi", text]
     assert column(webhook, "text", "answers") == [text]
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from models.questionnaire.answers import KINDS
-from models.questionnaire.answers.yes_no import NO, YES
+from models.questionnaire.assent import assent_words
 from models.questionnaire.form_fields import fold_option, possible_values, sent_word
 from models.questionnaire.schema import Question, Questionnaire
 
@@ -65,8 +65,9 @@ def words_for(questionnaire: Questionnaire, question: Question, value: str) -> s
 
 def _names_of(questionnaire: Questionnaire, question: Question, value: str) -> set[str]:
     if question.kind == "yes_no":
-        yes, no = questionnaire.say.yes, questionnaire.say.no
-        return {"yes": YES | YES_ABROAD | {*yes}, "no": NO | NO_ABROAD | {*no}}[value]
+        own = {"yes": questionnaire.say.yes, "no": questionnaire.say.no}[value]
+        abroad = {"yes": YES_ABROAD, "no": NO_ABROAD}[value]
+        return assent_words(value, questionnaire.language) | abroad | {*own}
     choices = [choice for choice in question.choices if choice.value == value]
     names = {name for choice in choices for name in (choice.value, choice.label, *choice.also)}
     return names | {value}

@@ -151,7 +151,7 @@ def _absences(questionnaire: Questionnaire, name: str, reason: str, cure: str) -
         sentence = f"{reason}, and guests can do without. Remove {line}, or {cure}."
         yield Problem(location, sentence)
     if question.give_up != "end":  # keywords that do not apply are not kept, either
-        keyword = f"like {questionnaire.say.skip}"
+        keyword = f"like {questionnaire.sentences.skip}"
         texts = "that are not read" if can_be_unread(question) else keyword
         sentence = f"{reason}, and skipped after {question.attempts} texts {texts}."
         yield Problem(location, f'{sentence} Write give_up = "end", or {cure}.', is_error=False)

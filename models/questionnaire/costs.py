@@ -73,7 +73,10 @@ class CostReport(NamedTuple):
 
     def _written(self) -> Iterator[tuple[str, str]]:
         """What the author wrote, by its place in the file."""
-        yield from ((sent.template.location, sent.template.text) for sent in self.texts)
+        shipped = {f"say, {name}" for name in _left_out(self.questionnaire)}
+        for template in (sent.template for sent in self.texts):
+            if template.location not in shipped:
+                yield template.location, template.text
         yield "stranger", self.questionnaire.stranger
         for number, question in enumerate(self.questionnaire.questions, 1):
             for name in KINDS[question.kind].names(question):
@@ -85,6 +88,12 @@ class CostReport(NamedTuple):
         if any("name" in PLACEHOLDER.findall(sent.template.text) for sent in self.texts):
             for name in names:
                 yield from _ucs2_characters(name, name)
+
+
+def _left_out(questionnaire: Questionnaire) -> list[str]:
+    """The names of sentences that its file leaves to its language."""
+    written = questionnaire.say
+    return [name for name in written.__struct_fields__ if not getattr(written, name)]
 
 
 def _cost(texts: list[SentText]) -> Cost:
@@ -113,9 +122,10 @@ BEFORE_A_QUESTION = ("say, needed", "say, resumed")
 def _values(question: Question | None, questionnaire: Questionnaire, today: date) -> dict[str, str]:
     """A long value for each placeholder."""
     samples = {
-        each.key: KINDS[each.kind].long_answer(each, questionnaire.say)
+        each.key: KINDS[each.kind].long_answer(each, questionnaire.sentences)
         for each in questionnaire.questions
     }
+    longest = max(samples.values(), key=len, default="")
     values = samples | {
         "from": NUMBER,
         "to": (*questionnaire.to, NUMBER)[0],
@@ -123,9 +133,10 @@ def _values(question: Question | None, questionnaire: Questionnaire, today: date
         "event": questionnaire.event or LONG_SAMPLE,
         "answers": ", ".join(f"{n} {sample}" for n, sample in enumerate(samples.values(), 1)),
         "last": str(len(samples)),
+        "readings": f"1 {longest}, or 2 {longest}",
     }
     if question:
-        values |= KINDS[question.kind].placeholder_values(question, today)
+        values |= KINDS[question.kind].placeholder_values(question, today, questionnaire.language)
     return values
 
 

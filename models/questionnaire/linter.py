@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from addresses import is_text_address
 from models.non_answers import is_opt_in_yes, opt_keyword
+from models.opting_out import find_opt_out
 from models.questionnaire import answers, conditions, mapping
 from models.questionnaire.answers import KINDS
-from models.questionnaire.answers.kind import ANY_DAY
-from models.questionnaire.answers.yes_no import NO, YES
+from models.questionnaire.answers.kind import ANY_DAY, ParseContext
+from models.questionnaire.assent import assent_words
+from models.questionnaire.languages import LANGUAGES
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import PLACEHOLDERS, Question, Questionnaire
 from models.questionnaire.sentences import Template, find_templates
@@ -33,6 +35,9 @@ def find_problems(questionnaire: Questionnaire) -> Iterator[Problem]:
         mapping.find_problems,
         bad_locale,
         bad_keywords,
+        opt_outs,
+        bad_stop_words,
+        which_without_readings,
         conditions.find_problems,
     ):
         yield from check(questionnaire)
@@ -114,12 +119,14 @@ def bad_locale(questionnaire: Questionnaire) -> Iterator[Problem]:
     except (ZoneInfoNotFoundError, OSError, ValueError):  # unknown; a directory; not relative
         sentence = 'is not a time zone. Write one like "Europe/Berlin".'
         yield Problem("timezone", sentence)
-    if questionnaire.language != "en" and not _has_dates(questionnaire.language):
+    if not _has_dates(questionnaire.language):
         sentence = f'{questionnaire.language} is not known for dates. Write one like "es".'
         yield Problem("language", sentence)
 
 
 def _has_dates(language: str) -> bool:
+    if language in LANGUAGES:
+        return True
     from dateparser.data.languages_info import language_order
 
     return language in language_order
@@ -128,7 +135,7 @@ def _has_dates(language: str) -> bool:
 def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
     """The words that the file itself names, except for names of answers."""
     say = questionnaire.say
-    named = [(name, getattr(say, name)) for name in KEYWORDS]
+    named = [(name, getattr(questionnaire.sentences, name)) for name in KEYWORDS]
     for name, word in named:
         if not any(character.isalpha() for character in word):
             yield Problem(f"say, {name}", f"{word} has no letter. Choose a word.")
@@ -139,7 +146,10 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
     if questionnaire.event:
         yield from reserved_keyword("event", questionnaire.event)
         yield from opt_in_keyword("event", questionnaire.event)
-    yes, no = ({comparable(word) for word in words} for words in (say.yes or YES, say.no or NO))
+    yes, no = (
+        {comparable(word) for word in own or assent_words(value, questionnaire.language)}
+        for value, own in (("yes", say.yes), ("no", say.no))
+    )
     for word in sorted(yes & no):
         sentence = f"{word} is a word for yes and for no. Remove one of the two."
         yield Problem("say, no", sentence)
@@ -151,8 +161,9 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
 
 def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]:
     """A keyword precedes an answer, so nobody could give that. A name of an answer precedes it."""
-    context = replace(ANY_DAY, yes=questionnaire.say.yes, no=questionnaire.say.no)
-    words = {name: getattr(questionnaire.say, name) for name in ("back", "skip", "restart")}
+    context = _context_of(questionnaire)
+    names = ("back", "skip", "restart")
+    words = {name: getattr(questionnaire.sentences, name) for name in names}
     for number, question in enumerate(questionnaire.questions, 1):
         kind = KINDS[question.kind]
         if kind.is_free_text or any(unreadable(question)):
@@ -162,9 +173,14 @@ def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]
                 sentence = f"{word} hides the word {name}: here it chooses. Rename one of the two."
                 option = next(kind.names(question)).option
                 yield Problem(_location(number, option), sentence, is_error=False)
-            elif kind.read(question, word, context) is not None:
+            elif kind.read(question, word, context).values:
                 sentence = f"{word} is an answer to question {number}, too. Choose another word."
                 yield Problem(f"say, {name}", sentence)
+
+
+def _context_of(questionnaire: Questionnaire) -> ParseContext:
+    say, language = questionnaire.say, questionnaire.language
+    return replace(ANY_DAY, language=language, yes=say.yes, no=say.no)
 
 
 def reserved_keyword(location: str, word: str) -> Iterator[Problem]:
@@ -173,6 +189,52 @@ def reserved_keyword(location: str, word: str) -> Iterator[Problem]:
         why = "it stops all our texts" if keyword == "stop" else "Twilio answers it with help"
         sentence = f"{word} can never be read, as {why}. Choose another word."
         yield Problem(location, sentence)
+
+
+def opt_outs(questionnaire: Questionnaire) -> Iterator[Problem]:
+    """An event, or a name of an answer, that is taken for opting out where we understand that."""
+    words = [("event", questionnaire.event)] if questionnaire.event else []
+    for number, question in enumerate(questionnaire.questions, 1):
+        names = KINDS[question.kind].names(question)
+        words += [(_location(number, name.option), name.text) for name in names]
+    languages, stop_words = frozenset([questionnaire.language]), questionnaire.say.stop
+    for location, word in words:
+        is_reserved = opt_keyword(strip_decoration(normalize(word))) is not None
+        if find_opt_out(word, languages, stop_words) == "opt_out" and not is_reserved:
+            sentence = f"{word} opts out, so it can never be read. Choose another word."
+            yield Problem(location, sentence, is_error=False)
+
+
+def bad_stop_words(questionnaire: Questionnaire) -> Iterator[Problem]:
+    """Words that opt out for this questionnaire alone, and hide something else."""
+    sentences, languages = questionnaire.sentences, frozenset([questionnaire.language])
+    for word in questionnaire.say.stop:
+        if not any(character.isalpha() for character in word):
+            yield Problem("say, stop", f"{word} has no letter. Choose a word.")
+        elif keyword := sentences.find_keyword(comparable(word)):
+            sentence = f"{word} hides the word {keyword}: here it opts out. Choose another word."
+            yield Problem("say, stop", sentence)
+        elif find_opt_out(word, languages) != "opt_out":
+            for number in _questions_answered_by(questionnaire, word):
+                sentence = f"{word} is an answer to question {number}, too. Choose another word."
+                yield Problem("say, stop", sentence, is_error=False)
+
+
+def _questions_answered_by(questionnaire: Questionnaire, word: str) -> Iterator[int]:
+    """Those that read a word as a value, except as a name that the file gives to it."""
+    context = _context_of(questionnaire)
+    for number, question in enumerate(questionnaire.questions, 1):
+        kind = KINDS[question.kind]
+        if kind.is_free_text or any(unreadable(question)) or kind.is_name(question, word):
+            continue
+        if kind.read(question, word, context).values:
+            yield number
+
+
+def which_without_readings(questionnaire: Questionnaire) -> Iterator[Problem]:
+    """A sentence that asks which was meant, and does not say of what."""
+    if "{readings}" not in (questionnaire.say.which or "{readings}"):
+        yield Problem("say, which", "does not name what can be meant. Write {readings} there.")
 
 
 def opt_in_keyword(location: str, word: str) -> Iterator[Problem]:

@@ -1,7 +1,8 @@
 """Reading questionnaire files, and finding all their errors."""
 
 import re
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, time
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.choice import Choice
 from models.questionnaire.catalog import Catalog
 from models.questionnaire.linter import find_problems
+from models.questionnaire.openings import event_form
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import Questionnaire
 from toml_file import load_toml
@@ -78,7 +80,7 @@ def read_file(
     except ValueError as error:
         return None, [Problem("", str(error))]
     questionnaire, misfits = _convert(content)
-    questionnaire = _complete(questionnaire)
+    questionnaire = complete(questionnaire)
     # What is wrong with a part that does not fit may only follow from that.
     unfit = {misfit.part for misfit in misfits}
     others = [problem for problem in find_problems(questionnaire) if problem.part not in unfit]
@@ -89,11 +91,13 @@ NOT_UTF8 = re.compile("[\ud800-\udfff]")  # what Python makes of such bytes in a
 
 
 def _dates_as_text(content: Any) -> Any:
-    """With the dates of TOML as they are written in the file: a line can say "today", too."""
+    """With dates and times of TOML as texts: a line can say "today", or "18:30", too."""
     if isinstance(content, dict):
         return {name: _dates_as_text(value) for name, value in content.items()}
     if isinstance(content, list):
         return [_dates_as_text(value) for value in content]
+    if isinstance(content, time):
+        return content.isoformat("minutes")
     return content.isoformat() if isinstance(content, date) else content
 
 
@@ -171,7 +175,7 @@ CURES = {
 }
 
 
-def _complete(questionnaire: Questionnaire) -> Questionnaire:
+def complete(questionnaire: Questionnaire) -> Questionnaire:
     """Give questions without a key Question1, Question2 and so on, and labels a choice each."""
     questions = tuple(
         msgspec.structs.replace(
@@ -192,21 +196,28 @@ def _conflicts(
     """Pairs that one text to one number would open both, of those that say what opens them."""
     unclear = {Path(file).stem for file, part in faulty if part in ("event", "to")}
     return [
-        Problem(
-            "",
-            f"{_opener(loaded[name])} opens both."
-            ' Give one of them another event = "…", or a to = ["…"] of its own.',
-            file=f"{directory / name}.toml and {other}.toml",
-        )
+        problem._replace(file=f"{directory / name}.toml and {other}.toml")
         for name, other in combinations(loaded, 2)
-        if _have_same_opener(loaded[name], loaded[other]) and not unclear & {name, other}
+        if not unclear & {name, other}
+        for problem in _conflict(loaded[name], loaded[other])
     ]
+
+
+def _conflict(first: Questionnaire, second: Questionnaire) -> Iterator[Problem]:
+    """An error where one text opens both; a warning where only the exact events open any."""
+    cure = 'Give one of them another event = "…", or a to = ["…"] of its own.'
+    if not (set(first.to) & set(second.to) or not (first.to or second.to)):
+        return
+    if _have_same_opener(first, second):
+        yield Problem("", f"{_opener(first)} opens both. {cure}")
+    elif first.event and second.event and event_form(first.event) == event_form(second.event) != "":
+        sentence = f'"{first.event}" and "{second.event}" are alike, so what guests text may open'
+        yield Problem("", f"{sentence} neither. {cure}", is_error=False)
 
 
 def _have_same_opener(first: Questionnaire, second: Questionnaire) -> bool:
     same_event = first.event and second.event and first.is_opened_by(second.event)
-    same_number = set(first.to) & set(second.to) or not (first.to or second.to)
-    return bool(same_number and (same_event or first.event is second.event is None))
+    return bool(same_event) or first.event is second.event is None
 
 
 def _opener(questionnaire: Questionnaire) -> str:

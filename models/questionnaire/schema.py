@@ -4,22 +4,23 @@ The order of the fields is that of the JSON which is stored, and so of its diges
 """
 
 import hashlib
-import re
-from collections.abc import Iterable
 from datetime import timedelta
-from functools import cache, cached_property
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct, defstruct
+from msgspec import Meta, defstruct
 
 from models.questionnaire import answers
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import PARTS, Number, Sentence
-from models.text import comparable, fold_case
+from models.questionnaire.part import Part
+from models.questionnaire.wording import Sentences, Wording
+from models.text import fold_case
 
 PLACEHOLDERS = ("name", "from", "to", "count", "event")
 REVIEW_PLACEHOLDERS = ("answers", "last")
+READINGS_PLACEHOLDER = "readings"
 MAX_PAGES = 100  # sections of a Google Form
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -28,26 +29,6 @@ Key = Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
 Language = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
 Attempts = Annotated[int, Meta(ge=1, le=10)]
 Pages = Annotated[int, Meta(ge=1, le=MAX_PAGES)]
-
-
-class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A part of a questionnaire file."""
-
-    def changed(self, names: Iterable[str]) -> list[str]:
-        """Those of these fields that have another value than the default."""
-        defaults = defaults_of(type(self))
-        return [name for name in names if getattr(self, name) != defaults[name]]
-
-
-@cache  # to find them takes as long as to read a small file
-def defaults_of(kind: type[Part]) -> dict[str, object]:
-    """The value that each field of this kind of part has without a line in the file."""
-    return {field.name: _default(field) for field in msgspec.structs.fields(kind)}
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    has_factory = field.default_factory is not msgspec.NODEFAULT  # as for a dictionary
-    return field.default_factory() if has_factory else field.default
 
 
 class Between(Part):
@@ -80,59 +61,6 @@ class Question(defstruct("QuestionOptions", answers.option_fields(), bases=(Ques
     retry: Sentence | None = None
     attempts: Attempts = 3
     give_up: Literal["skip", "keep", "end"] = "skip"
-
-
-class Keywords(Part):
-    """The words that a guest can use, of which an author can choose others."""
-
-    yes: tuple[Sentence, ...] = ()  # instead of the English words
-    no: tuple[Sentence, ...] = ()
-    back: Sentence = "BACK"
-    skip: Sentence = "SKIP"
-    restart: Sentence = "RESTART"
-    ok: Sentence = "OK"
-    fix: Sentence = "FIX"
-
-
-RETRY_FIELDS = [(name, Sentence, prompt) for name, (prompt, _) in answers.retry_prompts().items()]
-
-
-class Sentences(defstruct("RetryPrompts", RETRY_FIELDS, bases=(Keywords,)), dict=True):
-    """What smsconvo says by itself, and the words it knows: the section [say] can replace all.
-
-    Besides these fields it has the keywords, and for each kind of answer the reply to a text that
-    cannot be read as one.
-    """
-
-    needed: Sentence = "This one cannot be skipped."
-    review: Sentence = "{answers}. Reply OK, or FIX {last}"
-    corrected: Sentence = "Thank you, now it is: {answers}."
-    unchanged: Sentence = "Nothing was changed."
-    resumed: Sentence = "Welcome back."
-    ended: Sentence = "Sorry, we could not read that. We stop here. Thank you for your time."
-
-    def retry_prompt(self, question: Question) -> str:
-        """The reply to a text that was not read as an answer to this question."""
-        return question.retry or getattr(self, KINDS[question.kind].retry_name(question))
-
-    def find_keyword(self, text: str) -> str | None:
-        """`back`, `skip`, `restart`, `ok`, or `fix` with a number, by a comparable text."""
-        return self.keywords.get(text) or ("fix" if self._fix.fullmatch(text) else None)
-
-    def correction_number(self, text: str) -> int | None:
-        """The number in "FIX 2", by a comparable text."""
-        found = self._fix.fullmatch(text)
-        return int(found[1]) if found else None
-
-    @cached_property
-    def keywords(self) -> dict[str, str]:
-        """What each word but `fix` means, by its comparable form; the last where two are equal."""
-        names = ("ok", "restart", "skip", "back")
-        return {comparable(getattr(self, name)): name for name in names}
-
-    @cached_property
-    def _fix(self) -> re.Pattern[str]:
-        return re.compile(rf"{re.escape(comparable(self.fix))}\W*([0-9]{{1,3}})")
 
 
 class Field(Part):
@@ -170,7 +98,7 @@ class Questionnaire(Part, dict=True):
     stranger: Sentence = "Friend"
     language: Language = "en"
     timezone: Sentence = "UTC"
-    say: Sentences = Sentences()
+    say: Wording = Wording()
     questions: tuple[Question, ...] = ()
     review: bool = False
     thanks: Sentence | None = None
@@ -200,6 +128,11 @@ class Questionnaire(Part, dict=True):
     def has_several_results(self) -> bool:
         """Whether one conversation can have several results, so that each says what it is."""
         return self.results is not None and (self.results.partial or self.review)
+
+    @cached_property
+    def sentences(self) -> Sentences:
+        """What it says by itself, and the keywords of its guests: the file's, or its language's."""
+        return Sentences(self.say, self.language)
 
     @property
     def receiver_url(self) -> str:

@@ -7,6 +7,7 @@ from models.questionnaire import answers
 from models.questionnaire.answers import KINDS
 from models.questionnaire.schema import (
     PLACEHOLDERS,
+    READINGS_PLACEHOLDER,
     REVIEW_PLACEHOLDERS,
     Question,
     Questionnaire,
@@ -44,7 +45,7 @@ def _find_retry_prompts(questionnaire: Questionnaire) -> Iterator[Template]:
     """Those without placeholders come first. Of a kind that is asked for, one for each question."""
     prompts = answers.retry_prompts().items()
     for name, (_, kind) in sorted(prompts, key=lambda prompt: tuple(prompt[1][1].placeholders)):
-        text, known = getattr(questionnaire.say, name), (*PLACEHOLDERS, *kind.placeholders)
+        text, known = getattr(questionnaire.sentences, name), (*PLACEHOLDERS, *kind.placeholders)
         questions = [question for question in questionnaire.questions if _can_need(question, name)]
         for question in questions or [None]:
             yield Template(f"say, {name}", text, known, question, is_used=question is not None)
@@ -57,6 +58,15 @@ def _can_need(question: Question, name: str) -> bool:
     return kind.retry_name(question) == name and not question.retry and not reads_all
 
 
+MORE_PLACEHOLDERS = dict.fromkeys(("review", "corrected"), REVIEW_PLACEHOLDERS)
+MORE_PLACEHOLDERS |= {"which": (READINGS_PLACEHOLDER,)}
+
+
+def _can_be_ambiguous(question: Question) -> bool:
+    kind = KINDS[question.kind]
+    return not (kind.is_free_text or kind.reads_media)
+
+
 def _find_other_sentences(questionnaire: Questionnaire) -> Iterator[Template]:
     used = {
         **dict.fromkeys(("review", "corrected"), questionnaire.review),
@@ -64,8 +74,10 @@ def _find_other_sentences(questionnaire: Questionnaire) -> Iterator[Template]:
         "unchanged": questionnaire.review,
         "resumed": questionnaire.resume is not None,
         "ended": any(question.give_up == "end" for question in questionnaire.questions),
+        "which": any(map(_can_be_ambiguous, questionnaire.questions)),
     }
     for name, is_used in used.items():
-        more = REVIEW_PLACEHOLDERS if name in ("review", "corrected") else ()
-        text = getattr(questionnaire.say, name)
+        more = MORE_PLACEHOLDERS.get(name, ())
+        text = getattr(questionnaire.sentences, name)
         yield Template(f"say, {name}", text, PLACEHOLDERS + more, is_used=is_used)
+    yield Template("say, stopped", questionnaire.sentences.stopped, ())

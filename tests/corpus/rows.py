@@ -186,7 +186,7 @@ class Rows:
         form = sent["form"]
         media = [form[name] for name in form if name.startswith("MediaUrl")]
         usual = {"id": next_id, "direction": "inbound", "sid": form["MessageSid"]}
-        usual |= {"sender": form["From"], "recipient": form["To"], "body": form["Body"]}
+        usual |= {"sender": form["From"], "recipient": form["To"], "body": form.get("Body", "")}
         usual |= {"status": form.get("SmsStatus"), "media": " ".join(media) or None}
         usual |= {"params": json.dumps(form, ensure_ascii=False, separators=(",", ":"))}
         usual |= {"cookie": "matched" if sent["cookie"] else "none", "read_as": "answer"}

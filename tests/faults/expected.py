@@ -1,5 +1,6 @@
 """What smsconvo should record, in plain Python: no database, no HTTP, nothing of its own code."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,6 +12,8 @@ LATER = 1.1  # times a delay, at most
 FURTHEST = DELAYS[-1] * LATER
 FINALITY = {"queued": 1, "sent": 2, "delivered": 3, "failed": 3, "read": 4}
 NUMBERS = ("+14155550100", "+14155550101")
+DOUBLE = timedelta(seconds=4)  # within which a network delivers a text again
+LONGEST_OPENING = 400
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,19 @@ class Form:
     owes: str | None = None  # the format of its results
 
     def is_opened_by(self, said: str) -> bool:
-        return self.event is not None and said.strip().lower() == self.event.lower()
+        """Letters and figures count; what ends in an s more is one slip away."""
+        own = self.event and letters(self.event)
+        return own is not None and letters(said) in (own, f"{own}s")
+
+
+def letters(said: str) -> str:
+    """What of a text can be an event."""
+    found = re.findall(r"[^\W_]", said.lower()) if len(said) <= LONGEST_OPENING else []
+    return "".join(found)
+
+
+def is_same(said: str, other: str) -> bool:
+    return said.strip().lower() == other.strip().lower()
 
 
 PARTY = Form(
@@ -129,6 +144,10 @@ class Conversation:
     unread: int = 0  # in a row, or how often it said `after`
     asked: list[str] = field(default_factory=list)
     answers: list[str | None] = field(default_factory=list)
+    answered_at: list[datetime] = field(default_factory=list)
+    latest: tuple[str, datetime] | None = None  # text to it, whatever became of that
+    opens: bool = False  # whether what it took last opened it, or would have again
+    has_just_opened: bool = False  # whether the latest text did so
     said: list[str] = field(default_factory=list)
     owed: list[dict] = field(default_factory=list)
     token: str | None = None  # as it was first seen in a cookie
@@ -152,6 +171,21 @@ class Conversation:
             return not self.form.is_opened_by(said)
         return self.state == "completed" or (not self.is_live(now) and form != self.form)
 
+    def is_double(self, said: str, now: datetime) -> bool:
+        """Whether the text before had the same words, and came just then."""
+        if not self.form.questions:
+            return False
+        given = list(zip(self.answers, self.answered_at, strict=True))
+        found = [answer for answer in given if answer[0] and answer[1] == self.active_at]
+        previous = found[-1] if found else self.latest if self.count > 1 else None
+        return bool(previous) and is_same(previous[0], said) and abs(now - previous[1]) < DOUBLE
+
+    def is_opening_again(self, said: str) -> bool:
+        waits = bool(self.asked) and not self.answers
+        is_event = bool(letters(said)) and letters(said) == letters(self.event)
+        is_repeated = self.has_just_opened and is_same(self.latest[0], said)
+        return waits and (is_event or is_repeated) and self.count <= (20 if self.form.event else 2)
+
     def ends(self, state: str, now: datetime) -> None:
         self.state, self.ended_at = state, now if state != "expired" else min(now, self.expires_at)
         told = self.owed and self.owed[-1]["answers"] == self.keyed()
@@ -173,7 +207,7 @@ class Conversation:
         return reply
 
     def resume(self) -> str:
-        self.unread = 0
+        self.unread, self.opens = 0, False
         return f"Welcome back. {self.asked[-1]}"
 
     def answer(self, said: str, now: datetime) -> str | None:
@@ -182,23 +216,32 @@ class Conversation:
             return self.form.after if self.unread <= 3 else None
         if not self.form.questions:
             return self.form.reply.replace("{count}", str(self.count))
+        self.opens = not self.asked
+        if self.is_opening_again(said):
+            self.opens = True
+            return self.asked[-1]
         word = said.strip().lower() if self.asked else None
         if word == "skip":
             return self.ask_again(f"This one cannot be skipped. {self.asked[-1]}", now)
         if word in ("back", "restart"):
             if not self.answers:
                 return self.ask_again(self.asked[-1], now)
-            del self.answers[-1 if word == "back" else 0 :]
+            first = -1 if word == "back" else 0
+            del self.answers[first:], self.answered_at[first:]
         elif self.asked:
-            self.answers.append(said)
+            self.keep(said.strip(), now)
         return self.go_on(now)
 
     def ask_again(self, words: str, now: datetime) -> str:
         self.unread += 1
         if self.unread < 3:
             return words
-        self.answers.append(None)
+        self.keep(None, now)
         return self.go_on(now)
+
+    def keep(self, value: str | None, now: datetime) -> None:
+        self.answers.append(value)
+        self.answered_at.append(now)
 
     def go_on(self, now: datetime) -> str:
         self.unread = 0
@@ -299,14 +342,26 @@ class Expected:
         """Record a text; one that is recorded already changes nothing."""
         if sid in self.rows:
             return self.rows[sid]
+        row = self._take(pair, sid, said, cookie, now)
+        if row.conversation is not None:
+            one = self.conversations[row.conversation]
+            one.latest, one.has_just_opened = (said, now), one.opens and row.reply is not None
+        return row
+
+    def _take(
+        self, pair: tuple[str, str], sid: str, said: str, cookie: str | None, now: datetime
+    ) -> Row:
         newest = next((one for one in reversed(self.conversations) if one.pair == pair), None)
         if newest and newest.state == "open" and newest.expires_at <= now:
             newest.ends("expired", now)
             self._owe(newest, now)
         live = newest if newest and newest.is_live(now) else None
         row = self.rows[sid] = Row(sid, said, self._judge(pair, cookie, live), None, None, now)
-        if self._wants(pair[0], said, now) or is_no_answer(said, newest):
+        if self._wants(pair[0], said, now, live) or is_no_answer(said, newest):
             row.conversation = live and live.id
+            return row
+        if live and live.is_double(said, now):
+            row.conversation, live.active_at = live.id, now
             return row
         goes_on = newest if newest and (live or newest.can_resume(now)) else None
         form = self._opened_by(said, pair[1])
@@ -326,7 +381,7 @@ class Expected:
                 one.ends("expired", now)
                 self._owe(one, now)
 
-    def _wants(self, sender: str, said: str, now: datetime) -> bool:
+    def _wants(self, sender: str, said: str, now: datetime, live: Conversation | None) -> bool:
         """Whether a text is about our texts, or from somebody who wants none."""
         word = said.strip().lower()
         if word == "stop":
@@ -338,7 +393,8 @@ class Expected:
         was_out = sender in self.opted_out
         if word in ("start", "yes"):
             self.opted_out.discard(sender)
-        return was_out or word == "help"
+        is_asked = live is not None and live.state == "open" and bool(live.asked)
+        return was_out or word == "help" or (word == "start" and is_asked)
 
     def _owe(self, one: Conversation, now: datetime) -> None:
         known = sum(owed.whose is one for owed in self.outbox)

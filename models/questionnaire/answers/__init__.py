@@ -18,13 +18,16 @@ KINDS: dict[str, Kind] = {
         "email",
         "phone",
         "photo",
+        "location",
+        "rating",
+        "time",
     )
 }
 
 
 def says_yes(text: str, context: ParseContext) -> bool:
     """Whether a text is a yes, in the questionnaire's own words if it has some."""
-    return KINDS["yes_no"].read(None, text, context) == "yes"
+    return KINDS["yes_no"].read(None, text, context).value == "yes"
 
 
 def retry_prompts() -> dict[str, tuple[str, Kind]]:

@@ -4,9 +4,7 @@ A guest can name a choice, begin its name as no other begins, or give its number
 """
 
 import re
-import unicodedata
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import combinations, permutations
@@ -14,9 +12,24 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from models.questionnaire.answers.kind import Kind, Name, OwnWords, ParseContext, Sentence
+from models.questionnaire.answers.kind import (
+    UNREAD,
+    Kind,
+    Name,
+    OwnWords,
+    ParseContext,
+    Reading,
+    Sentence,
+    read_as,
+)
+from models.questionnaire.answers.positions import find_position
+from models.questionnaire.choices.amounts import overlap
+from models.questionnaire.choices.letters import begins_with_digit, letter_of
+from models.questionnaire.choices.names import NamedChoice
+from models.questionnaire.choices.reader import ChoiceReader, reader_of
+from models.questionnaire.languages import ENGLISH
 from models.questionnaire.problem import Problem
-from models.text import normalize, strip_decoration, without_accents
+from models.text import normalize, strip_decoration, without_accents, without_signature
 
 SEPARATOR = ", "  # between the values of several choices
 
@@ -43,8 +56,7 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 WRAPPING = re.compile(r"^\W+|[^\w+*#-]+$")
 
 
-# At the end; the blanks before it are looked at once, and not from each of them to the last.
-POLITENESS = re.compile(r"(?<![,\s])[,\s]+(please|pls|thanks|thank you)\W*$", flags=re.IGNORECASE)
+MARK = re.compile("[0-9]+|[a-z]")  # a number or letter, alone
 
 
 @lru_cache(maxsize=1024)
@@ -60,31 +72,57 @@ class ChoiceOptions(Protocol):
     many: bool = False
 
 
-def numbered_list(question: ChoiceOptions, _: date) -> str:
-    """The choices with their numbers."""
+def marked_list(question: ChoiceOptions, _: date) -> str:
+    """The choices with their numbers, or letters where a label begins with a digit."""
+    has_letters = listed_with_letters(question)
     return ", ".join(
-        f"{number} {choice.label}" for number, choice in enumerate(question.choices, 1)
+        f"{_mark(index, has_letters)} {choice.label}"
+        for index, choice in enumerate(question.choices)
     )
 
 
 class ChoiceKind(Kind):
     """A choice of one, or with `many` of several, whose values are then joined by SEPARATOR."""
 
-    documentation = "the name of a choice or its beginning, number or letter; its value is kept"
+    documentation = "a choice by a name or its beginning, or by its number; its value is kept"
     retry = "Please reply with one of these: {choices}."
     more_retries = {"many": "Please reply with one or more of these: {choices}."}
     options = ChoiceOptions
     has_options = True
-    placeholders = {"choices": numbered_list}
+    numbers_readings = False  # for they have the numbers or letters of the list
+    placeholders = {"choices": marked_list}
 
-    def parse(self, question: ChoiceOptions, text: str, context: ParseContext) -> str | None:
-        names = _names_of(question.choices)
-        if not question.many:
-            choice = _find_choice(names, text)
-            return choice and choice.value
-        chosen = _find_choices(names, text)
-        return (
-            SEPARATOR.join(choice.value for choice in question.choices if choice in chosen) or None
+    def parse(self, question: ChoiceOptions, text: str, context: ParseContext) -> Reading:
+        text = without_signature(text)
+        if len(named := _find_named(question, text)) == 1:
+            return read_as(named[0].value)
+        found = _reader(question, context.language).read(text, question.many)
+        chosen = [[question.choices[n].value for n in sorted(positions)] for positions in found]
+        return read_as(*map(SEPARATOR.join, chosen))
+
+    def settle(
+        self, question: ChoiceOptions, values: Sequence[str], text: str, context: ParseContext
+    ) -> Reading:
+        """The same as of any kind, but numbers and letters are those of the list.
+
+        "The second" can be of the list or of what was named, so it counts where both are the same.
+        """
+        value = self.read(question, text, context).value
+        at = find_position(text, len(values), self.numbers_readings, context.language)
+        if at is not None:
+            return read_as(values[at] if value in (None, values[at]) else None)
+        if value in values:
+            return read_as(value)
+        if value is not None and MARK.fullmatch(strip_decoration(normalize(text))):
+            return UNREAD
+        return super().settle(question, values, text, context)
+
+    def show_reading(self, question: ChoiceOptions, value: str, context: ParseContext) -> str:
+        has_letters, parts = listed_with_letters(question), _values(question, value)
+        return " & ".join(
+            f"{_mark(index, has_letters)} {choice.label}"
+            for index, choice in enumerate(question.choices)
+            if choice.value in parts
         )
 
     def long_answer(self, question: ChoiceOptions, own_words: OwnWords) -> str:
@@ -105,7 +143,7 @@ class ChoiceKind(Kind):
         return "many" if question.many else "choice"
 
     def is_name(self, question: ChoiceOptions, text: str) -> bool:
-        return bool(_names_of(question.choices).find_named(_fold(text)))
+        return bool(_find_named(question, text))
 
     def names(self, question: ChoiceOptions) -> Iterator[Name]:
         for choice in question.choices:
@@ -136,132 +174,60 @@ class ChoiceKind(Kind):
             for name in sorted(first.names & second.names):
                 sentence = f"{name} means {first.label} and {second.label} both."
                 yield Problem("choices", f"{sentence} Give each words of its own.")
-        for (_, choice), (index, other) in permutations(enumerate(question.choices), 2):
-            for name in sorted(choice.names & _marks(index)):
-                sentence = f"{name} means {choice.label}, though it is the number or letter of"
-                sentence = f"{sentence} {other.label}. Choose longer words."
+        yield from _misleading_marks(question)
+        amounts = _reader(question, ENGLISH).amounts
+        for first, second in combinations(range(len(amounts)), 2):
+            if overlap(amounts[first], amounts[second]):
+                labels = f"{question.choices[first].label} and {question.choices[second].label}"
+                sentence = f"{labels} hold the same numbers. Choose others."
                 yield Problem("choices", sentence, is_error=False)
+
+
+def _misleading_marks(question: ChoiceOptions) -> Iterator[Problem]:
+    """Names that are the number or letter of another choice, or have such a number in them."""
+    has_letters = listed_with_letters(question)
+    for (_, choice), (index, other) in permutations(enumerate(question.choices), 2):
+        mark = _mark(index, has_letters).lower()
+        words = {word for name in choice.names for word in name.split() if not has_letters}
+        if mark in choice.names | words:
+            sentence = f"{mark} means {choice.label}, though it is the number or letter of"
+            sentence = f"{sentence} {other.label}. Choose longer words."
+            yield Problem("choices", sentence, is_error=False)
 
 
 def _values(question: ChoiceOptions, value: str) -> list[str]:
     return value.split(SEPARATOR) if question.many else [value]
 
 
-def _marks(index: int) -> set[str]:
-    """The number and the letter of a choice."""
-    return {str(index + 1)} | ({chr(ord("a") + index)} if index < 26 else set())
+def listed_with_letters(question: ChoiceOptions) -> bool:
+    """Whether a label begins with a digit, so that numbers before the labels would mislead."""
+    return any(begins_with_digit(choice.label) for choice in question.choices)
+
+
+def _mark(index: int, has_letters: bool) -> str:
+    """What stands before a choice in the list: its number or its letter."""
+    return letter_of(index).upper() if has_letters else str(index + 1)
 
 
 def _fold(text: str) -> str:
     return without_accents(normalize(text))
 
 
-class ChoiceNames:
-    """What choices can be called, made ready to find one by a name or its beginning."""
-
-    def __init__(self, choices: tuple[Choice, ...]) -> None:
-        self.choices = choices
-        self._positions: dict[str, set[int]] = {}  # of the choices that have a name
-        for position, choice in enumerate(choices):
-            for name in choice.names:
-                self._positions.setdefault(name, set()).add(position)
-        self._sorted = sorted(self._positions)
-        # How many parts an "and" can divide a name into, even one inside of a word.
-        self.max_parts = 1 + max((name.count("and") for name in self._sorted), default=0)
-
-    def find_named(self, folded: str) -> list[Choice]:
-        """Those of this name, as it is or without decoration."""
-        names = (folded, strip_decoration(folded))
-        return self._at(set().union(*(self._positions.get(name, ()) for name in names)))
-
-    def find_begun(self, beginning: str) -> list[Choice]:
-        """Those that have a name with this beginning; not all where there are many."""
-        positions: set[int] = set()
-        for name in self._sorted[bisect_left(self._sorted, beginning) :]:
-            if not name.startswith(beginning) or len(positions) > 1:
-                break
-            positions |= self._positions[name]
-        return self._at(positions)
-
-    def at(self, mark: str) -> Choice | None:
-        """The choice of this number or letter, if there are so many."""
-        number = int(mark) if mark.isdecimal() else ord(mark) - ord("a") + 1
-        return self.choices[number - 1] if 1 <= number <= len(self.choices) else None
-
-    def _at(self, positions: set[int]) -> list[Choice]:
-        return [self.choices[position] for position in sorted(positions)]
+def _reader(question: ChoiceOptions, language: str) -> ChoiceReader:
+    named = [NamedChoice(choice.label, _all_names(choice)) for choice in question.choices]
+    return reader_of(tuple(named), language)
 
 
-@lru_cache(maxsize=256)
-def _names_of(choices: tuple[Choice, ...]) -> ChoiceNames:
-    return ChoiceNames(choices)
+def _all_names(choice: Choice) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((choice.label, choice.value, *choice.also)))
 
 
-def _find_choice(names: ChoiceNames, text: str) -> Choice | None:
-    """The one that is meant: named, by number or letter, or begun as no other is."""
-    folded = strip_politeness(_fold(text))
-    if named := names.find_named(folded):
-        return named[0] if len(named) == 1 else None
-    bare = strip_decoration(folded)
-    if not bare:
-        return None
-    marked = re.fullmatch(r"#?([0-9]{1,2}|[a-z])(?:[).: ]+(.+))?", bare)
-    at_mark = names.at(marked[1]) if marked else None
-    begun = names.find_begun(bare)
-    only_begun = begun[0] if len(begun) == 1 else None
-    if marked and marked[2]:
-        is_consistent = at_mark and strip_decoration(marked[2]) in at_mark.names
-        return at_mark if is_consistent else only_begun
-    if re.fullmatch("[0-9]*", bare):
-        return at_mark
-    if at_mark and begun not in ([], [at_mark]):
-        return None
-    return at_mark or only_begun
-
-
-def strip_politeness(text: str) -> str:
-    """Without a "please" or "thanks" at the end."""
-    return POLITENESS.sub("", text)
-
-
-def _find_choices(names: ChoiceNames, text: str) -> list[Choice]:
-    """All that are meant, or none where a part is none of them."""
-    if choice := _find_choice(names, text):
-        return [choice]
-    found: list[Choice] = []
-    text = strip_politeness(unicodedata.normalize("NFKC", text))
-    for part in filter(str.strip, re.split(r"[,;/&+\n]", text)):
-        joined = re.split(r"\band\b", part, flags=re.IGNORECASE)
-        if not (several := _find_joined(names, joined)):
-            return []
-        found += several
-    return found
-
-
-def _find_joined(names: ChoiceNames, parts: list[str]) -> list[Choice]:
-    """What stands between "and"s, which can be part of a name: the longest name counts."""
-    found: list[Choice] = []
-    start = 0 if parts[0].strip() else 1
-    while start < len(parts):
-        for end in range(min(start + names.max_parts, len(parts)), start, -1):
-            name = "and".join(parts[start:end])
-            choice = _find_choice(names, name)
-            if several := [choice] if choice else _find_marks(names, name):
-                break
-        else:
-            return []
-        found += several
-        start = end
-    return found
-
-
-def _find_marks(names: ChoiceNames, text: str) -> Iterable[Choice]:
-    """Those whose numbers or letters stand there with nothing but blanks between them."""
-    marks = strip_decoration(normalize(text)).split()
-    if not all(re.fullmatch("[0-9]{1,2}|[a-z]", mark) for mark in marks):
-        return []
-    found = [_find_choice(names, mark) for mark in marks]
-    return [] if None in found else found
+def _find_named(question: ChoiceOptions, text: str) -> list[Choice]:
+    """Those of this name, as it is or without decoration; a question mark is none."""
+    folded = _fold(text)
+    names = [folded] if "?" in folded else [folded, strip_decoration(folded)]
+    found = ([each for each in question.choices if name in each.names] for name in names)
+    return next(filter(None, found), [])
 
 
 KIND = ChoiceKind()

@@ -11,8 +11,15 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
+from models.questionnaire.answers.positions import (
+    LEAST_LETTERS,
+    find_by_words,
+    find_position,
+    is_question,
+)
+from models.questionnaire.languages import ENGLISH
 from models.questionnaire.problem import Problem
-from models.text import INVISIBLE
+from models.text import INVISIBLE, IncomingText
 
 Sentence = Annotated[str, Meta(pattern=r"\S")]
 MAX_NUMBER = 10**15  # of a number in a file; this also keeps out nan and inf
@@ -35,6 +42,7 @@ class ParseContext:
     language: str = "en"
     yes: Sequence[str] = ()  # instead of the English words
     no: Sequence[str] = ()
+    message: IncomingText | None = None  # that the text is of: what came with it, and from whom
 
     @cached_property
     def local_date(self) -> date:
@@ -44,6 +52,30 @@ class ParseContext:
 
 # For texts whose meaning does not depend on the day.
 ANY_DAY = ParseContext(datetime(2000, 1, 1, tzinfo=UTC))
+
+
+class Reading(NamedTuple):
+    """What a text can be taken for as an answer: values, in the order in which they are named.
+
+    One is certain. Of two or three the guest is asked which. Without any the text is unread.
+    """
+
+    values: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> str | None:
+        """The one that is certain; None if the guest has to say more."""
+        return self.values[0] if len(self.values) == 1 else None
+
+
+UNREAD = Reading()
+MAX_READINGS = 3  # more are too many to choose from in a text
+
+
+def read_as(*values: str | None) -> Reading:
+    """The reading that has these values, each once; UNREAD for None, and for too many."""
+    found = tuple(dict.fromkeys(value for value in values if value is not None))
+    return Reading(found) if len(found) <= MAX_READINGS else UNREAD
 
 
 class OwnWords(Protocol):
@@ -86,7 +118,9 @@ class Kind(ABC):
     placeholders: ClassVar[Mapping[str, Callable[[Any, date], str]]] = {}  # and their values
     max_length: ClassVar[float] = 400  # characters; a longer text is not read
     reads_media: ClassVar[bool] = False  # the URLs of what came with a text, instead of the text
+    reads_attachments: ClassVar[bool] = False  # whether what comes with a blank text can answer
     is_free_text: ClassVar[bool] = False  # whether any text can be an answer, keywords included
+    numbers_readings: ClassVar[bool] = True  # "1 Friday, or 2 Monday"; else "3 or 4"
     # How a form can take a value: split as some of PARTS, or as an option of its question.
     split_as: ClassVar[tuple[str, ...]] = ()
     has_options: ClassVar[bool] = False
@@ -99,16 +133,42 @@ class Kind(ABC):
 
     def read(
         self, question: Options, text: str, context: ParseContext, media: Sequence[str] = ()
-    ) -> str | None:
-        """The value of a text as an answer to this question; None where it is unread."""
+    ) -> Reading:
+        """What a text can be taken for, as an answer to this question."""
         text = " ".join(media) if self.reads_media else text
         if len(text) > self.max_length or not INVISIBLE.sub("", text).strip():
-            return None
+            return UNREAD
         return self.parse(question, text, context)
 
     @abstractmethod
-    def parse(self, question: Options, text: str, context: ParseContext) -> str | None:
-        """The value of a text that is not blank; None where it cannot be read for certain."""
+    def parse(self, question: Options, text: str, context: ParseContext) -> Reading:
+        """What a text that is not blank can be taken for."""
+
+    def show_reading(self, question: Options, value: str, context: ParseContext) -> str:
+        """A value as it is named where the guest is asked which of several was meant."""
+        return self.show(question, value, context)
+
+    def settle(
+        self, question: Options, values: Sequence[str], text: str, context: ParseContext
+    ) -> Reading:
+        """What a text can be taken for, if the guest has been asked which of `values` was meant.
+
+        One of them by its own words, by its position, or by words that only it was named with; or
+        else another answer. What fits several of them chooses none: they can be asked again.
+        """
+        if is_question(text):
+            return UNREAD
+        reading, language = self.read(question, text, context), context.language
+        chosen = {index for index, value in enumerate(values) if value in reading.values}
+        position = find_position(text, len(values), self.numbers_readings, language)
+        if position is not None:
+            chosen.add(position)
+        shown = [self.show_reading(question, value, context) for value in values]
+        # A word as short as the German "Fr" is looked up only to find that it fits another, too.
+        named = find_by_words(text, shown, language, 2 if chosen else LEAST_LETTERS)
+        if chosen or len(named) > 1 or reading.value is None:
+            chosen.update(named)
+        return read_as(*(values[index] for index in sorted(chosen))) if chosen else reading
 
     def show(self, question: Options, value: str, own_words: OwnWords) -> str:
         """A value as it is shown in a sentence."""
@@ -118,7 +178,9 @@ class Kind(ABC):
         """The longest answer as it is shown, or the sample where there is none."""
         return self.sample
 
-    def placeholder_values(self, question: Options, today: date) -> dict[str, str]:
+    def placeholder_values(
+        self, question: Options, today: date, language: str = ENGLISH
+    ) -> dict[str, str]:
         """What only sentences about this kind of question can hold, such as `choices`."""
         return {name: value(question, today) for name, value in self.placeholders.items()}
 
@@ -178,7 +240,7 @@ class Kind(ABC):
         if any(self.problems(question)):
             return
         for text in map(str, wanted):
-            if self.read(question, text, ANY_DAY) == text:
+            if self.read(question, text, ANY_DAY).value == text:
                 yield text
 
     def condition_help(self, question: Options) -> str:

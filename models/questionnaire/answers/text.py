@@ -5,9 +5,17 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Protocol
 
-from models.questionnaire.answers.kind import Kind, Number, ParseContext, Sentence
+from models.questionnaire.answers.kind import (
+    UNREAD,
+    Kind,
+    Number,
+    ParseContext,
+    Reading,
+    Sentence,
+    read_as,
+)
 from models.questionnaire.problem import Problem
-from models.text import LONGEST_REPLY, normalize, strip_decoration
+from models.text import LONGEST_REPLY, normalize, strip_decoration, without_signature
 
 PATTERN_SECONDS = 0.03  # to match a pattern: on some texts some would never end, and all texts wait
 
@@ -21,21 +29,21 @@ class TextOptions(Protocol):
 
 
 class TextKind(Kind):
-    """Any text, kept as it came."""
+    """Any text, kept as it came, without blanks around it and without a mail signature."""
 
-    documentation = "any text; it is kept as it came"
+    documentation = "any text; it is kept as it came, without a mail signature"
     retry = "That does not fit. Please try again."
     options = TextOptions
     max_length = math.inf
     is_free_text = True
     has_options = True
 
-    def parse(self, question: TextOptions, text: str, context: ParseContext) -> str | None:
-        stripped = text.strip()
+    def parse(self, question: TextOptions, text: str, context: ParseContext) -> Reading:
+        value = without_signature(text)
         longest = math.inf if question.max is None else question.max
-        if not (question.min or 0) <= len(stripped) <= longest:
-            return None
-        return text if not question.pattern or _matches(question.pattern, stripped) else None
+        if not max(question.min or 0, 1) <= len(value) <= longest:
+            return UNREAD
+        return read_as(value if not question.pattern or _matches(question.pattern, value) else None)
 
     def matches(self, question: TextOptions, value: str, wanted: str | float) -> bool:
         return _compared(value) == _compared(str(wanted))

@@ -1,21 +1,23 @@
-"""Yes or no, in English or in the questionnaire's own words."""
+"""Yes or no, in the questionnaire's language, in English, or in its own words.
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+A yes or no that leads a text counts, whatever explains it, unless something takes it back. A phrase
+such as "sure" or "can't make it" counts only where all the words of its clause are known: "sure is
+hot today" is none.
+"""
 
-from models.questionnaire.answers.kind import Kind, Options, OwnWords, ParseContext
+from collections.abc import Iterator, Sequence
+
+from models.questionnaire.answers.kind import (
+    UNREAD,
+    Kind,
+    Options,
+    OwnWords,
+    ParseContext,
+    Reading,
+    read_as,
+)
+from models.questionnaire.assent import assent_of
 from models.text import normalize, strip_decoration, without_accents
-
-YES = {"y", "yes", "yeah", "yep", "yup", "yea", "ya", "sure", "ok", "okay", "definitely"}
-YES |= {"absolutely", "certainly", "of course", "true", "👍", "✅"}
-NO = {"n", "no", "nope", "nah", "nay", "never", "false", "👎", "❌"}
-AFTER_YES = {"please", "thanks", "thank you", "of course", "definitely", "absolutely", "sir"}
-AFTER_YES |= {"maam", "i am", "i do", "i will", "i would", "i can"}
-AFTER_YES |= {"we are", "we do", "we will", "we can"}
-AFTER_NO = {"thanks", "thank you", "sorry", "sir", "maam", "not at all"}
-AFTER_NO |= {f"{who} {verb}" for who in ("i", "we") for verb in ("dont", "do not", "wont")}
-AFTER_NO |= {f"{who} {verb}" for who in ("i", "we") for verb in ("will not", "cant", "cannot")}
-AFTER_NO |= {"im not", "i am not", "we arent", "we are not"}
 
 
 class YesNoKind(Kind):
@@ -25,16 +27,15 @@ class YesNoKind(Kind):
     retry = "Please reply yes or no."
     has_options = True
 
-    def parse(self, question: object, text: str, context: ParseContext) -> str | None:
-        reply = without_accents(normalize(text)).replace("'", "")
-        for words in (reply, strip_decoration(reply)):
-            words = " ".join(re.sub(r"[,.!;]", " ", words).split()) or words
-            for value, starts, endings in _vocabulary(context):
-                if words in starts:
-                    return value
-                if any(words == f"{start} {end}" for start in starts for end in endings):
-                    return value
-        return None
+    def parse(self, question: object, text: str, context: ParseContext) -> Reading:
+        yes, no = tuple(context.yes), tuple(context.no)
+        reply = _plain(text)
+        for value, words in (("yes", yes), ("no", no)):
+            if {reply, strip_decoration(reply)} & {_plain(word) for word in words}:
+                return read_as(value)
+        if reply and not strip_decoration(reply):
+            return UNREAD
+        return read_as(assent_of(text, context.language, yes, no))
 
     def values(self, question: Options) -> Sequence[str]:
         return ("yes", "no")
@@ -53,14 +54,8 @@ class YesNoKind(Kind):
         return 'Write "yes" or "no".'
 
 
-def _vocabulary(context: ParseContext) -> Iterable[tuple[str, set[str], set[str]]]:
-    """Each value with the words for it, and what can follow them; own words stand alone."""
-    yield "yes", *((_plain(context.yes), set()) if context.yes else (YES, AFTER_YES))
-    yield "no", *((_plain(context.no), set()) if context.no else (NO, AFTER_NO))
-
-
-def _plain(words: Iterable[str]) -> set[str]:
-    return {without_accents(normalize(word)).replace("'", "") for word in words}
+def _plain(text: str) -> str:
+    return without_accents(normalize(text)).replace("'", "")
 
 
 KIND = YesNoKind()
