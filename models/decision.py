@@ -10,6 +10,7 @@ from models.contact import Contact
 from models.conversation import Conversation
 from models.delivery import Delivery
 from models.noise import may_quote, typed_part
+from models.non_answers import find_opt_keyword
 from models.questionnaire.catalog import Opening
 from models.text import IncomingText
 
@@ -47,6 +48,8 @@ class State(NamedTuple):
     previous: Previous | None = None  # in `newest`, where that is no answer which was kept
     recent_unread: Sequence[str] = NotLoaded()  # of texts to the question that waits, newest first
     recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
+    typed: IncomingText | None = None  # what somebody has typed of the text, see `with_typed`
+    keyword: str | None = None  # what that says about our texts
 
     @property
     def spoken_languages(self) -> Sequence[str]:
@@ -62,10 +65,12 @@ class State(NamedTuple):
         """What we texted that this text can quote."""
         return self.recent_bodies if self.newest and may_quote(text.body) else ()
 
-    def typed(self, text: IncomingText) -> IncomingText:
-        """What somebody has typed of a text: without a signature, or a quotation of our texts."""
+    def with_typed(self, text: IncomingText) -> "State":
+        """With what was typed of a text, without a signature or a quotation of our texts."""
         body = typed_part(text.body, self.quotable_bodies(text))
-        return text if body == text.body.strip() else replace(text, body=body)
+        typed = text if body == text.body.strip() else replace(text, body=body)
+        keyword = find_opt_keyword(text, self.spoken_languages, self.stop_words, typed)
+        return self._replace(typed=typed, keyword=keyword)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,6 @@ from models.decision import Decision, Previous, State
 from models.dialog import DialogStep
 from models.non_answers import (
     OPT_OUTS,
-    find_opt_keyword,
     ignored_reason,
     is_opt_in_yes,
     is_start,
@@ -36,6 +35,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
        gets no reply. Whoever opts out in words that Twilio does not answer gets one confirmation.
     3. Every other text goes to that conversation, or to a new one if it opens one.
     """
+    state = state if state.typed else state.with_typed(text)
     contact, newest = state.contact.copy(), state.newest and state.newest.copy()
     contact.name = state.name
     decision = Decision(text, now, contact)
@@ -46,8 +46,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     live = newest if newest and newest.is_live(now) else None
     current = live or (newest if newest and newest.can_resume(now) else None)
     decision.cookie = _classify_cookie(decision, newest, live, state.cookie_pair)
-    typed, languages = state.typed(text), state.spoken_languages
-    keyword = find_opt_keyword(text, languages, state.stop_words, typed)
+    typed, keyword = state.typed, state.keyword
     decision.read_as = _decide_opt_keyword(keyword, typed, contact, live, state)
     if decision.read_as:
         _apply_opt_keyword(decision, state, newest)
@@ -55,7 +54,7 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         waits = current and current.is_asking and current.kind.reads_attachments
         if not (waits and (text.media or text.location)):  # with these the words do not matter
             bodies = state.quotable_bodies(text)
-            decision.read_as = ignored_reason(text.body, bodies, languages)
+            decision.read_as = ignored_reason(text.body, bodies, state.spoken_languages)
     if decision.read_as is None and live and _is_double(text, live, state.previous, now):
         decision.read_as = "double"
         live.stay_live(now)

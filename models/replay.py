@@ -200,8 +200,8 @@ class Memory:
             previous=self._previous,
             recent_unread=self._recent_unread,
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
-        )
-        opening = self._catalog.opens(state.typed(text).body, text.number)
+        ).with_typed(text)
+        opening = self._catalog.opens(state.typed.body, text.number)
         return state._replace(opening=opening)
 
     @property

@@ -65,11 +65,10 @@ def set_aside(
     newest = NEWEST.fetch_all(db, sender=contact.phone, number=text.number)
     id, is_open = newest[0] if newest else (None, False)
     _note(db, error, id)
-    keyword = find_opt_keyword(text, catalog.languages, catalog.stop_words)
-    if contact.is_unreadable and keyword in OPT_OUTS:
+    bare = State(contact, None, None, name, catalog.languages, catalog.stop_words).with_typed(text)
+    if contact.is_unreadable and bare.keyword in OPT_OUTS:
         contact.opt_out(now)
         contact.save(db)  # so that the conversations which it ends can be read
-    bare = State(contact, None, None, name, catalog.languages, catalog.stop_words)
     states = [bare._replace(stoppable=(), recent_bodies=())]
     if isinstance(error, UnreadableRow):
         more = load_what_few_need(db, text, bare)

@@ -18,7 +18,7 @@ from models.decision import Decision, Previous, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
 from models.noise import may_quote
-from models.non_answers import OPT_OUTS, find_opt_keyword, opt_keyword
+from models.non_answers import OPT_OUTS
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.version import Version
@@ -65,10 +65,10 @@ def load(
     state = State(contact, newest, None, name, catalog.languages)
     if newest and may_quote(text.body):
         state = state._replace(recent_bodies=Message.find_recent_bodies(db, newest.id, RECENT))
-    typed = state.typed(text)
+    state = state.with_typed(text)
     # To compare with all events takes a while, and most texts are answers.
-    has_place = newest is not None and newest.is_waiting(now) and not opt_keyword(typed.word)
-    opening = None if has_place else catalog.opens(typed.body, text.number)
+    has_place = newest is not None and newest.is_waiting(now) and not state.keyword
+    opening = None if has_place else catalog.opens(state.typed.body, text.number)
     return state._replace(opening=opening, **load_what_few_need(db, text, state))
 
 
@@ -89,8 +89,8 @@ def _find_reply(db: Session, message_id: int) -> Reply:
 def load_what_few_need(db: Session, text: IncomingText, state: State) -> dict[str, Any]:
     """The parts of the state that most texts need nothing of, each a SELECT."""
     parts: dict[str, Any] = {}
-    typed, newest = state.typed(text), state.newest
-    if find_opt_keyword(text, state.spoken_languages, state.stop_words, typed) in OPT_OUTS:
+    newest = state.newest
+    if state.keyword in OPT_OUTS:
         parts["stoppable"] = Conversation.find_stoppable(db, state.contact.find_addresses(db))
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
@@ -102,7 +102,7 @@ def load_what_few_need(db: Session, text: IncomingText, state: State) -> dict[st
     if _is_previous_unknown(newest):
         latest = Message.find_latest_inbound(db, newest.id)
         parts["previous"] = latest and Previous(*latest)
-    keyword = newest.version.definition.sentences.keywords.get(typed.comparable)
+    keyword = newest.version.definition.sentences.keywords.get(state.typed.comparable)
     if keyword in ("back", "restart"):
         parts["recent_readings"] = Message.find_recent_readings(db, newest.id, LOOP_LIMIT)
     return parts
