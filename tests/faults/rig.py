@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import psycopg
-from conftest import (
+from conftest import HANG_SECONDS, (
     ACCOUNT_SID,
     AUTH_TOKEN,
     FEEDBACK,
@@ -214,7 +214,7 @@ class Guests:
             thread.join(60)
             assert not thread.is_alive(), "a guest waits for ever"
 
-    def wait_for(self, count: int, patience: float = 30) -> None:
+    def wait_for(self, count: int, patience: float = HANG_SECONDS) -> None:
         """Until this many texts are acknowledged in all."""
         deadline = time.monotonic() + patience
         while len(self.acknowledged) < count:
