@@ -18,10 +18,11 @@ from pathlib import Path
 from threading import Event, Thread
 
 import psycopg
-from conftest import HANG_SECONDS, (
+from conftest import (
     ACCOUNT_SID,
     AUTH_TOKEN,
     FEEDBACK,
+    HANG_SECONDS,
     HERE,
     NUMBER,
     QUESTIONS,
