@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 
 ON_BOTH_CORES := -n 2 --dist worksteal
 # The long tests mostly wait: for deadlines, leases and processes that end.
-ON_BOTH_CORES_WAITING := -n 4 --dist worksteal
+ON_BOTH_CORES_WAITING := -n 5 --dist worksteal
 # The figures that the tests print.
 TELLING := -rP --show-capture=stdout
 
