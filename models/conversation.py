@@ -9,6 +9,7 @@ What happens to a conversation happens in memory: `models/turn.py` reads and wri
 import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -335,7 +336,8 @@ class Conversation(Base):
         self.version, self.contact = version, contact
         self._check_related()
         # One that cannot be read raises: without it, this would be another conversation.
-        answers = map(Answer.from_row, ANSWERS.fetch_all(db, conversation=self.id))
+        found = map(Answer.from_row, ANSWERS.fetch_all(db, conversation=self.id))
+        answers = sorted(found, key=attrgetter("message_id"))  # as they were given
         self.answers = {answer.key: answer for answer in answers}
         if version.definition.has_several_results:
             self.latest_result = Delivery.find_newest(db, self.id)

@@ -45,7 +45,9 @@ def letters(said: str) -> str:
 
 
 def is_same(said: str, other: str) -> bool:
-    return said.strip().lower() == other.strip().lower()
+    """What stands around the words does not count: "{count}" is "Count"."""
+    bare = [re.sub(r"^[\W_]+|[\W_]+$", "", each.lower()) or each for each in (said, other)]
+    return bare[0] == bare[1]
 
 
 PARTY = Form(

@@ -22,6 +22,7 @@ from conftest import (
     ACCOUNT_SID,
     AUTH_TOKEN,
     FEEDBACK,
+    HANG_SECONDS,
     HERE,
     NUMBER,
     QUESTIONS,
@@ -214,7 +215,7 @@ class Guests:
             thread.join(60)
             assert not thread.is_alive(), "a guest waits for ever"
 
-    def wait_for(self, count: int, patience: float = 30) -> None:
+    def wait_for(self, count: int, patience: float = HANG_SECONDS) -> None:
         """Until this many texts are acknowledged in all."""
         deadline = time.monotonic() + patience
         while len(self.acknowledged) < count:
