@@ -12,6 +12,7 @@ from models.decision import Decision, Previous, State
 from models.dialog import DialogStep
 from models.non_answers import (
     OPT_OUTS,
+    find_opt_keyword,
     ignored_reason,
     is_opt_in_yes,
     is_start,
