@@ -77,7 +77,7 @@ class WatchedFiles:
         try:
             files, problems = read_files(self._settings)
             if files and answers_texts:
-                files.catalog.prepare()  # which takes seconds: here no text waits for it
+                files.catalog.prepare()  # which takes a while: here no text waits for it
         except Exception as error:  # whatever is in a file, those in use stay in use
             files, problems = None, [f"The files cannot be read: {error_location(error)}. Undo it."]
         if len(problems) > MAX_PROBLEMS:

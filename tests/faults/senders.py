@@ -14,7 +14,7 @@ from patching import patch
 from sqlalchemy import select, update
 from urllib3 import HTTPResponse as RawResponse
 
-from models import Delivery
+from models import Catalog, Delivery
 from settings import Settings
 from storage import connect
 from worker import create_worker
@@ -64,7 +64,8 @@ def send_and_tell(
 
     patch("worker.results", "attempt", timed)
     clock = lambda: datetime.fromtimestamp(timestamp.value, UTC)  # noqa: E731
-    create_worker(connect(url), SETTINGS, clock, Event()).run()
+    # Without questionnaires: to read their files, and the words of languages, takes memory once.
+    create_worker(connect(url), SETTINGS, clock, Event(), lambda: Catalog({})).run()
 
 
 def mark_and_send(url: str, now: datetime) -> None:
