@@ -89,7 +89,8 @@ class Webhook:
         form = self.verified_form(environ)
         if "Body" not in form and may_hide_body(form):
             raise RequestRejected(403, "the Body may be in another field")
-        media = read_media(form)
+        # Most texts bring neither, and here that is seen at once.
+        media = read_media(form) if "MediaUrl0" in form else []
         return IncomingText(
             sid=form.get("MessageSid"),
             sender=form.get("From"),
@@ -97,7 +98,7 @@ class Webhook:
             body=form.get("Body", ""),  # an MMS or a shared place may come without one
             media=tuple(medium.url for medium in media),
             media_types=tuple(medium.type for medium in media),
-            location=read_location(form),
+            location=read_location(form) if "Latitude" in form else None,
             opt_out_type=form.get("OptOutType") if len(form.getall("OptOutType")) == 1 else None,
             cookie=read_cookie(_header(environ, "Cookie")),
             status=form.get("SmsStatus"),

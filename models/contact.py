@@ -30,6 +30,7 @@ class Contact(Base):
     """A sender who has texted us, and the name we know; `phone` is the address."""
 
     __tablename__ = "contacts"
+    __allow_unmapped__ = True  # for what is not of the row
 
     id: Mapped[int] = mapped_column(primary_key=True)
     phone: Mapped[str] = mapped_column(unique=True)
@@ -40,6 +41,8 @@ class Contact(Base):
     # Another address of the same sender: WhatsApp gives a number, an id of its own such as
     # whatsapp:US.1234, or both.
     alias: Mapped[str | None] = mapped_column(index=True)
+
+    has_new_alias: bool = False  # since it was read: where its sender may have opted out, too
 
     @classmethod
     def find(cls, db: Session, phone: str) -> Self | None:
@@ -63,7 +66,7 @@ class Contact(Base):
         found = next(filter(None, chain(known, aliased)), None) or cls(phone=phone)
         alias = next((each for each in reversed(addresses) if each != found.phone), found.alias)
         if found.id is None or found.alias != alias:
-            found.alias = alias
+            found.alias, found.has_new_alias = alias, found.id is not None
             found._inherit_opting_out(db)
         return found
 
@@ -106,13 +109,6 @@ class Contact(Base):
                 OPT_OUT.execute(db, phone=phone, **values)
             else:
                 OPT_IN.execute(db, phone=phone)
-
-    def update(self, db: Session) -> None:
-        """Write what has changed; with a new alias its sender has opted out there, too."""
-        is_new_alias = self.alias != self.stored["alias"]
-        super().update(db)
-        if is_new_alias and (self.opted_out_at or self.perhaps_opted_out_at):
-            self.share_opting_out(db)
 
     @classmethod
     def try_lock(cls, db: Session, phone: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -30,6 +30,14 @@ from storage.unreadable import UNREADABLE, UnreadableRow, unreadable_rows
 REVIEW = "(review)"  # the key of what is asked when all is answered; no question's has brackets
 TOKEN = re.compile(r"[0-9a-f]{32}")
 IS_OPEN = "state = 'open'"  # the condition of an index, as text
+
+
+class Previous(NamedTuple):
+    """The text before, in the same conversation, and what it was read as."""
+
+    body: str
+    at: datetime
+    read_as: str | None = None
 
 
 class Conversation(Base):
@@ -120,11 +128,12 @@ class Conversation(Base):
         return [question for question in on_path if question.key in self.answers]
 
     @property
-    def answer_of_last_text(self) -> Answer | None:
-        """The answer that the last text gave, if it gave one."""
-        latest_first = reversed(self.answers.values())
-        found = (each for each in latest_first if each.value and each.answered_at == self.active_at)
-        return next(found, None)
+    def last_answer_text(self) -> Previous | None:
+        """The last text, if it gave an answer which was kept."""
+        for answer in reversed(self.answers.values()):
+            if answer.value and answer.answered_at == self.active_at:
+                return Previous(answer.text, answer.answered_at)
+        return None
 
     @property
     def can_be_stopped(self) -> bool:
@@ -194,11 +203,12 @@ class Conversation(Base):
 
     def set_answer(self, body: str, value: str | None, now: datetime) -> Answer:
         """Take a text as the answer, in the place of one that is corrected. None: it is skipped."""
-        earlier = self.answers.get(self.current_key)
-        answer = earlier.copy() if earlier else Answer(conversation_id=self.id)
-        answer.key, answer.question = self.current_key, self.current_prompt
-        answer.text, answer.value, answer.answered_at = body, value, now
-        self.answers = self.answers | {answer.key: answer}
+        key = self.current_key
+        given = {"key": key, "question": self.current_prompt, "text": body}
+        given |= {"value": value, "answered_at": now}
+        earlier = self.answers.get(key)
+        answer = earlier.copy(**given) if earlier else Answer(conversation_id=self.id, **given)
+        self.answers = self.answers | {key: answer}
         return answer
 
     def delete_answers(self, keys: Collection[str]) -> list[Answer]:

@@ -1,16 +1,15 @@
 """What the engine decides from, and what it decides: values, apart from any database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
 from models.answer import Answer
 from models.contact import Contact
-from models.conversation import Conversation
+from models.conversation import Conversation, Previous
 from models.delivery import Delivery
-from models.noise import may_quote, typed_part
-from models.non_answers import find_opt_keyword
+from models.non_answers import Typed
 from models.questionnaire.catalog import Opening
 from models.text import IncomingText
 
@@ -25,52 +24,20 @@ class NotLoaded(Sequence[Any]):
         self[0]
 
 
-class Previous(NamedTuple):
-    """The text before, in the same conversation, and what it was read as."""
-
-    body: str
-    at: datetime
-    read_as: str | None = None
-
-
 class State(NamedTuple):
     """All that a decision can depend on. Nothing of it is changed."""
 
     contact: Contact  # who texts; without an id where that is new
+    typed: Typed  # what somebody has typed of the text
     newest: Conversation | None  # of the sender and the number, whether live or not
     opening: Opening | None = None  # the questionnaire that the text would open
     name: str | None = None  # of the contact, as it is known now
     languages: Sequence[str] = ()  # of all questionnaires, where there is no conversation
-    all_stop_words: Sequence[str] = ()  # of all of them, where the conversation cannot be read
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
     stoppable: Sequence[Conversation] = NotLoaded()  # of the sender, on all our numbers
-    recent_bodies: Sequence[str] = NotLoaded()  # what we texted last in `newest`, the newest first
-    previous: Previous | None = None  # in `newest`, where that is no answer which was kept
+    previous: Previous | None = None  # in `newest`
     recent_unread: Sequence[str] = NotLoaded()  # of texts to the question that waits, newest first
     recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
-    typed: IncomingText | None = None  # what somebody has typed of the text, see `with_typed`
-    keyword: str | None = None  # what that says about our texts
-
-    @property
-    def spoken_languages(self) -> Sequence[str]:
-        """That of the questionnaire which the sender has met last; before, those of all."""
-        return (self.newest.questionnaire.language,) if self.newest else self.languages
-
-    @property
-    def stop_words(self) -> Sequence[str]:
-        """Words of that questionnaire which opt out; of all where that is not known."""
-        return self.newest.questionnaire.say.stop if self.newest else self.all_stop_words
-
-    def quotable_bodies(self, text: IncomingText) -> Sequence[str]:
-        """What we texted that this text can quote."""
-        return self.recent_bodies if self.newest and may_quote(text.body) else ()
-
-    def with_typed(self, text: IncomingText) -> "State":
-        """With what was typed of a text, without a signature or a quotation of our texts."""
-        body = typed_part(text.body, self.quotable_bodies(text))
-        typed = text if body == text.body.strip() else replace(text, body=body)
-        keyword = find_opt_keyword(text, self.spoken_languages, self.stop_words, typed)
-        return self._replace(typed=typed, keyword=keyword)
 
 
 @dataclass(slots=True)

@@ -193,20 +193,22 @@ class DialogStep:
         conversation = self.conversation
         if conversation.current_key == REVIEW:
             return self._count_failed_attempt(conversation.current_prompt)
-        reading = self._read()
-        if reading.value is not None:
-            return self._keep(reading.value)
-        if reading.values:
-            return self._ask_which(reading.values)
-        retry = self.sentences.retry_prompt(self.question)
-        return self._count_failed_attempt(self._fill_for(self.question, retry))
+        match self._read().values:
+            case (value,):
+                return self._keep(value)
+            case ():
+                retry = self.sentences.retry_prompt(self.question)
+                return self._count_failed_attempt(self._fill_for(self.question, retry))
+            case values:
+                return self._ask_which(values)
 
     def _read(self) -> Reading:
         """What the text can be taken for, as an answer to the question that waits."""
-        kind, text, readings = self.conversation.kind, self.text, self.conversation.readings
+        question, text, readings = self.question, self.text, self.conversation.readings
+        kind = KINDS[question.kind]
         if readings:
-            return kind.settle(self.question, readings, text.body, self.context)
-        return kind.read(self.question, text.body, self.context, text.media)
+            return kind.settle(question, readings, text.body, self.context)
+        return kind.read(question, text.body, self.context, text.media)
 
     def _ask_which(self, values: tuple[str, ...]) -> str | None:
         """Of two or three readings, the guest says which was meant: silently choosing is worse."""

@@ -7,13 +7,13 @@ HTTP and no clock, so that the web app and `replay` decide by the very same func
 from datetime import datetime, timedelta
 
 from models.contact import Contact
-from models.conversation import TOKEN, Conversation
-from models.decision import Decision, Previous, State
+from models.conversation import TOKEN, Conversation, Previous
+from models.decision import Decision, State
 from models.dialog import DialogStep
 from models.non_answers import (
     OPT_OUTS,
+    Typed,
     find_opt_keyword,
-    ignored_reason,
     is_opt_in_yes,
     is_start,
     opt_keyword,
@@ -36,7 +36,6 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
        gets no reply. Whoever opts out in words that Twilio does not answer gets one confirmation.
     3. Every other text goes to that conversation, or to a new one if it opens one.
     """
-    state = state if state.typed else state.with_typed(text)
     contact, newest = state.contact.copy(), state.newest and state.newest.copy()
     contact.name = state.name
     decision = Decision(text, now, contact)
@@ -47,15 +46,12 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
     live = newest if newest and newest.is_live(now) else None
     current = live or (newest if newest and newest.can_resume(now) else None)
     decision.cookie = _classify_cookie(decision, newest, live, state.cookie_pair)
-    typed, keyword = state.typed, state.keyword
-    decision.read_as = _decide_opt_keyword(keyword, typed, contact, live, state)
+    typed = state.typed
+    decision.read_as = _decide_opt_keyword(typed, contact, live, state.opening)
     if decision.read_as:
         _apply_opt_keyword(decision, state, newest)
     else:
-        waits = current and current.is_asking and current.kind.reads_attachments
-        if not (waits and (text.media or text.location)):  # with these the words do not matter
-            bodies = state.quotable_bodies(text)
-            decision.read_as = ignored_reason(text.body, bodies, state.spoken_languages)
+        decision.read_as = None if _brings_answer(text, current) else typed.ignored_reason
     if decision.read_as is None and live and _is_double(text, live, state.previous, now):
         decision.read_as = "double"
         live.stay_live(now)
@@ -69,12 +65,19 @@ def respond(state: State, text: IncomingText, now: datetime) -> Decision:
         resumes = conversation is current and live is None
         conversation.touch(now)
         decision.conversation = conversation
-        step = DialogStep(decision, state, typed)
+        step = DialogStep(decision, state, typed.text)
         decision.reply = (step.resume() if resumes else step.advance()) or None
-    if keyword == "perhaps_opt_out":
-        decision.read_as = keyword
+    if typed.keyword == "perhaps_opt_out":
+        decision.read_as = typed.keyword
         contact.perhaps_opt_out(now)
     return decision
+
+
+def _brings_answer(text: IncomingText, current: Conversation | None) -> bool:
+    """Whether what comes with a text may be the answer, so that its words do not matter."""
+    if not (text.media or text.location) or current is None:
+        return False
+    return current.is_asking and current.kind.reads_attachments
 
 
 def _is_double(
@@ -86,12 +89,11 @@ def _is_double(
     has a rule of its own.
     """
     is_second = live.message_count == 1
-    if live.questionnaire.is_counter or is_second or text.media or text.location:
+    if live.version.definition.is_counter or is_second or text.media or text.location:
         return False
-    if answer := live.answer_of_last_text:
-        previous = Previous(answer.text, answer.answered_at)
-    is_same = previous is not None and comparable(previous.body) == text.comparable
-    return is_same and abs(now - previous.at) < DOUBLE
+    if previous is None or abs(now - previous.at) >= DOUBLE:
+        return False
+    return comparable(previous.body) == text.comparable
 
 
 def _classify_cookie(
@@ -114,23 +116,20 @@ def _classify_cookie(
 
 
 def _decide_opt_keyword(
-    keyword: str | None,
-    typed: IncomingText,
-    contact: Contact,
-    live: Conversation | None,
-    state: State,
+    typed: Typed, contact: Contact, live: Conversation | None, opening: Opening | None
 ) -> str | None:
     """What becomes of a keyword about our texts; `opted out` where the sender wants none."""
+    text, keyword = typed.text, typed.keyword
     if keyword in (*OPT_OUTS, "help"):
         return keyword
     if contact.opted_out_at:
-        lifts = keyword == "start" or is_opt_in_yes(typed.word) or is_start(typed.body)
+        lifts = keyword == "start" or is_opt_in_yes(text.word) or is_start(text.body)
         return "start" if lifts else "opted out"
-    if keyword != "start" or (live and _expects(live, typed)):
+    if keyword != "start" or (live and _expects(live, text)):
         return None
-    if typed.opt_out_type:
+    if text.opt_out_type:
         return "start"
-    is_event = state.opening is not None and state.opening.is_event
+    is_event = opening is not None and opening.is_event
     is_about_texts = contact.perhaps_opted_out_at or (live and live.is_asking)
     return "start" if is_about_texts and not is_event else None
 

@@ -46,11 +46,6 @@ class ReactionPattern(NamedTuple):
     thing: re.Pattern[str]
 
 
-def may_quote(text: str) -> bool:
-    """Whether a text is long enough to repeat one of ours."""
-    return len(text) >= SHORTEST_ECHO
-
-
 def is_auto_reply(text: str) -> bool:
     """Whether a machine has written it: in any language, for a phone has its own."""
     if len(text) < SHORTEST_WORDING:

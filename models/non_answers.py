@@ -1,6 +1,8 @@
 """Texts that answer nothing: keywords about our texts, reactions, echoes, automatic replies."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import NamedTuple
 
 from models.noise import is_auto_reply, is_reaction, without_quotation
 from models.opting_out import find_opt_out
@@ -36,6 +38,33 @@ def opt_keyword(word: str, opt_out_type: str | None = None) -> str | None:
     return "start" if word in START or opt_out_type == "START" else None
 
 
+class Typed(NamedTuple):
+    """What somebody has typed of a text, and what that is."""
+
+    text: IncomingText  # without a quotation of ours and a mail signature
+    keyword: str | None  # what it says about our texts
+    ignored_reason: str | None  # why it is nobody's answer
+
+
+def examine(
+    text: IncomingText,
+    languages: Collection[str],
+    stop_words: Iterable[str] = (),
+    bodies: Collection[str] = (),
+) -> Typed:
+    """Look at a text by itself.
+
+    `stop_words` are a questionnaire's own for opting out. `bodies` are what we texted last, which
+    the text can quote.
+    """
+    typed = text
+    body = without_signature(without_quotation(text.body, bodies) if bodies else text.body)
+    if body != text.body.strip():
+        typed = replace(text, body=body)
+    keyword = find_opt_keyword(text, languages, stop_words, typed)
+    return Typed(typed, keyword, ignored_reason(text.body, bodies, languages))
+
+
 def find_opt_keyword(
     text: IncomingText,
     languages: Collection[str],
@@ -68,15 +97,16 @@ def is_opt_in_yes(word: str) -> bool:
 
 
 def ignored_reason(
-    body: str, recent_bodies: Iterable[str] = (), languages: Collection[str] = ()
+    body: str, recent_bodies: Collection[str] = (), languages: Collection[str] = ()
 ) -> str | None:
     """Why a text is nobody's answer: `empty`, a `reaction`, an `auto_reply`, or an `echo`.
 
     `recent_bodies` is what we texted last, which an echo repeats. `languages` are those in which a
     reaction can be to something that we have not texted.
     """
-    normalized = normalize(body)
-    if not normalized:
+    if body.isalnum() and not recent_bodies:  # as most answers are
+        return None
+    if not normalize(body):
         return "empty"
     if is_reaction(body, (*languages, ENGLISH), recent_bodies):
         return "reaction"

@@ -12,15 +12,16 @@ from sqlalchemy.orm import Session
 
 from models.attachments import Location, read_location, read_media
 from models.contact import Contact
-from models.conversation import Conversation
-from models.decision import Decision, Previous, State
+from models.conversation import Conversation, Previous
+from models.decision import Decision, State
 from models.dialog import LOOP_LIMIT
 from models.engine import respond
 from models.message import NOT_READ, Message
+from models.noise import SHORTEST_ECHO
 from models.questionnaire.catalog import Catalog
 from models.set_aside import SET_ASIDE
 from models.text import IncomingText
-from models.turn import RECENT
+from models.turn import RECENT, examine_after
 from storage.base import Statement
 from storage.unreadable import UnreadableRow, unreadable_rows
 
@@ -189,20 +190,22 @@ class Memory:
 
     def state(self, text: IncomingText) -> State:
         """What `turn.load` would read for this text."""
-        state = State(
+        newest = self._conversations.get(len(self._conversations))
+        replies = [each.reply for each in self._decisions if each.reply]
+        bodies = replies[:RECENT] if len(text.body) >= SHORTEST_ECHO else []
+        typed = examine_after(newest, text, bodies, self._catalog)
+        return State(
             self._contact,
-            self._conversations.get(len(self._conversations)),
-            None,
+            typed,
+            newest,
+            self._catalog.opens(typed.text.body, text.number),
             self._name,
             self._catalog.languages,
             stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
-            recent_bodies=[each.reply for each in self._decisions if each.reply][:RECENT],
-            previous=self._previous,
+            previous=(newest and newest.last_answer_text) or self._previous,
             recent_unread=self._recent_unread,
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
-        ).with_typed(text)
-        opening = self._catalog.opens(state.typed.body, text.number)
-        return state._replace(opening=opening)
+        )
 
     @property
     def _previous(self) -> Previous | None:

@@ -17,7 +17,7 @@ from models.conversation import Conversation
 from models.decision import Decision, State
 from models.engine import respond
 from models.message import Message
-from models.non_answers import OPT_OUTS, find_opt_keyword
+from models.non_answers import OPT_OUTS, examine, find_opt_keyword
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.turn import Reply, find_recorded, load, load_what_few_need, save
@@ -65,11 +65,12 @@ def set_aside(
     newest = NEWEST.fetch_all(db, sender=contact.phone, number=text.number)
     id, is_open = newest[0] if newest else (None, False)
     _note(db, error, id)
-    bare = State(contact, None, None, name, catalog.languages, catalog.stop_words).with_typed(text)
-    if contact.is_unreadable and bare.keyword in OPT_OUTS:
+    typed = examine(text, catalog.languages, catalog.stop_words)
+    bare = State(contact, typed, None, None, name, catalog.languages)
+    if contact.is_unreadable and typed.keyword in OPT_OUTS:
         contact.opt_out(now)
         contact.save(db)  # so that the conversations which it ends can be read
-    states = [bare._replace(stoppable=(), recent_bodies=())]
+    states = [bare._replace(stoppable=())]
     if isinstance(error, UnreadableRow):
         more = load_what_few_need(db, text, bare)
         if not is_open:

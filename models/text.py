@@ -74,6 +74,7 @@ def words(text: str) -> list[str]:
     return WORD.findall(without_accents(normalize(text)))
 
 
+@lru_cache(maxsize=256)  # each text is compared again with the next one
 def comparable(text: str) -> str:
     """The form in which a text is compared with a keyword."""
     return strip_decoration(without_accents(normalize(text)))
@@ -149,4 +150,4 @@ class IncomingText:
     @cached_property
     def comparable(self) -> str:
         """The form in which it is compared with a questionnaire's keywords."""
-        return strip_decoration(without_accents(self.normalized))
+        return comparable(self.body)

@@ -4,6 +4,7 @@
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,18 +14,19 @@ from sqlalchemy.types import NULLTYPE
 
 from models.answer import Answer
 from models.contact import Contact, People
-from models.conversation import Conversation
-from models.decision import Decision, Previous, State
+from models.conversation import Conversation, Previous
+from models.decision import Decision, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
-from models.noise import may_quote
-from models.non_answers import OPT_OUTS
+from models.noise import SHORTEST_ECHO
+from models.non_answers import OPT_OUTS, Typed, examine
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.version import Version
 from storage.base import LITERAL_1, Statement, split_row
 from storage.unreadable import unreadable_rows
 
+ABOUT_TEXTS = (*OPT_OUTS, "start", "perhaps_opt_out")  # what changes what a sender wants
 RECENT = 5  # of our texts, that a reaction or an echo can be about
 
 
@@ -50,8 +52,10 @@ def load(
     serialised, and each sees what the one before has written. UnreadableRow if one of the rows
     cannot be read.
     """
+    name = people.name_of(text.sender)
     contact = Contact.find_or_new(db, text.sender, text.external_id)
-    name = people.name_of(text.sender) or people.name_of(contact.phone)
+    if contact.phone != text.sender:
+        name = name or people.name_of(contact.phone)
     ((recorded_id, *row),) = NEWEST.fetch_all(
         db, sid=text.sid, sender=contact.phone, number=text.number
     )
@@ -62,14 +66,29 @@ def load(
     if conversation.id is not None:
         newest = conversation
         newest.load_related(db, version, contact)
-    state = State(contact, newest, None, name, catalog.languages)
-    if newest and may_quote(text.body):
-        state = state._replace(recent_bodies=Message.find_recent_bodies(db, newest.id, RECENT))
-    state = state.with_typed(text)
+    bodies: Sequence[str] = ()
+    if newest and len(text.body) >= SHORTEST_ECHO:
+        bodies = Message.find_recent_bodies(db, newest.id, RECENT)
+    typed = examine_after(newest, text, bodies, catalog)
+    state = State(contact, typed, newest, None, name, catalog.languages)
+    few = load_what_few_need(db, text, state)
     # To compare with all events takes a while, and most texts are answers.
-    has_place = newest is not None and newest.is_waiting(now) and not state.keyword
-    opening = None if has_place else catalog.opens(state.typed.body, text.number)
-    return state._replace(opening=opening, **load_what_few_need(db, text, state))
+    has_place = newest is not None and newest.is_waiting(now) and not typed.keyword
+    opening = None if has_place else catalog.opens(typed.text.body, text.number)
+    return state._replace(opening=opening, **few)
+
+
+def examine_after(
+    newest: Conversation | None, text: IncomingText, bodies: Sequence[str], catalog: Catalog
+) -> Typed:
+    """Look at a text by the questionnaire that its sender has met last, or else by all of them.
+
+    `bodies` are what we texted last, if the text is long enough to repeat one.
+    """
+    if newest is None:
+        return examine(text, catalog.languages)
+    questionnaire = newest.version.definition
+    return examine(text, (questionnaire.language,), questionnaire.say.stop, bodies)
 
 
 def find_recorded(db: Session, sid: str) -> Reply | None:
@@ -90,27 +109,27 @@ def load_what_few_need(db: Session, text: IncomingText, state: State) -> dict[st
     """The parts of the state that most texts need nothing of, each a SELECT."""
     parts: dict[str, Any] = {}
     newest = state.newest
-    if state.keyword in OPT_OUTS:
+    if state.typed.keyword in OPT_OUTS:
         parts["stoppable"] = Conversation.find_stoppable(db, state.contact.find_addresses(db))
     if text.cookie and not (newest and newest.token == text.cookie):
         parts["cookie_pair"] = Conversation.find_pair(db, text.cookie)
     if newest is None:
         return parts
+    questionnaire = newest.version.definition
+    keyword = questionnaire.sentences.keywords.get(state.typed.text.comparable)
+    if keyword in ("back", "restart"):
+        parts["recent_readings"] = Message.find_recent_readings(db, newest.id, LOOP_LIMIT)
     if newest.is_last_attempt:
         earlier = newest.failed_attempts
         parts["recent_unread"] = Message.find_recent_unread(db, newest.id, earlier)
-    if _is_previous_unknown(newest):
-        latest = Message.find_latest_inbound(db, newest.id)
-        parts["previous"] = latest and Previous(*latest)
-    keyword = newest.version.definition.sentences.keywords.get(state.typed.comparable)
-    if keyword in ("back", "restart"):
-        parts["recent_readings"] = Message.find_recent_readings(db, newest.id, LOOP_LIMIT)
+    if not questionnaire.is_counter:
+        parts["previous"] = newest.last_answer_text or _find_previous(db, newest.id)
     return parts
 
 
-def _is_previous_unknown(newest: Conversation) -> bool:
-    """Whether no answer shows the text before, which a text can repeat."""
-    return not newest.questionnaire.is_counter and newest.answer_of_last_text is None
+def _find_previous(db: Session, conversation_id: int) -> Previous | None:
+    latest = Message.find_latest_inbound(db, conversation_id)
+    return latest and Previous(*latest)
 
 
 def save(db: Session, decision: Decision) -> Reply:
@@ -152,9 +171,11 @@ def save(db: Session, decision: Decision) -> Reply:
 
 def _save_changes(db: Session, decision: Decision) -> None:
     """All but the messages and the answer, which refer to the conversation."""
-    decision.contact.save(db)
-    if decision.read_as in (*OPT_OUTS, "start", "perhaps_opt_out"):
-        decision.contact.share_opting_out(db)
+    contact = decision.contact
+    contact.save(db)
+    is_known = contact.opted_out_at or contact.perhaps_opted_out_at
+    if decision.read_as in ABOUT_TEXTS or (contact.has_new_alias and is_known):
+        contact.share_opting_out(db)
     for ended in decision.ended:
         ended.update(db)
     conversation = decision.conversation

@@ -204,7 +204,8 @@ class RowReader:
         values = list(row)
         try:
             for index, decode in self._decoders:
-                values[index] = decode(values[index])
+                if (value := values[index]) is not None:  # a call costs more than that
+                    values[index] = decode(value)
         except Exception:  # whatever a decoder makes of what somebody has written
             # Its own words may quote the cell.
             raise self._columns[index].unreadable(row) from None
@@ -274,20 +275,22 @@ class Base(DeclarativeBase):
         """Note that `all` met a row that cannot be read."""
         unreadable_rows(db).add(error)
 
-    def copy(self) -> Self:
+    def copy(self, **values: Any) -> Self:
         """The same row, and all that was hung on it, to be changed without changing this one."""
         entity = type(self)()
-        entity.__dict__.update(self.__dict__ | entity.__dict__)  # the ORM's own mark is not shared
+        # The ORM's own mark is not shared.
+        entity.__dict__.update(self.__dict__ | entity.__dict__ | values)
         return entity
 
     def insert(self, db: Session) -> None:
         """Write a new row, with the defaults of its columns, and take its id."""
+        attributes = self.__dict__
         for name, default in _defaults(type(self)):
-            if getattr(self, name) is None:
-                setattr(self, name, default.arg(None) if default.is_callable else default.arg)
+            if attributes.get(name) is None:
+                attributes[name] = default.arg(None) if default.is_callable else default.arg
         # SQLite's driver takes a microsecond for each None.
         values = {name: value for name, value in self._values().items() if value is not None}
-        self.id = _insert_statement(type(self), frozenset(values)).insert(db, **values)
+        attributes["id"] = _insert_statement(type(self), frozenset(values)).insert(db, **values)
         self.stored = self._values()
 
     def update(self, db: Session) -> None:

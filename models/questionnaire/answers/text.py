@@ -12,7 +12,6 @@ from models.questionnaire.answers.kind import (
     ParseContext,
     Reading,
     Sentence,
-    read_as,
 )
 from models.questionnaire.problem import Problem
 from models.text import LONGEST_REPLY, normalize, strip_decoration, without_signature
@@ -43,7 +42,9 @@ class TextKind(Kind):
         longest = math.inf if question.max is None else question.max
         if not max(question.min or 0, 1) <= len(value) <= longest:
             return UNREAD
-        return read_as(value if not question.pattern or _matches(question.pattern, value) else None)
+        if question.pattern and not _matches(question.pattern, value):
+            return UNREAD
+        return Reading((value,))
 
     def matches(self, question: TextOptions, value: str, wanted: str | float) -> bool:
         return _compared(value) == _compared(str(wanted))
