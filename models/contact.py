@@ -1,8 +1,8 @@
 """Who texts: a row for each sender, and the people whose names we know."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from addresses import is_text_address
 from storage.base import Base, Statement
-from storage.unreadable import unreadable_rows
+from storage.unreadable import UnreadableRow, unreadable_rows
 from toml_file import load_toml, read_bytes
 
 CHANNELS = ("whatsapp", "rcs")  # whose addresses are numbers of phones
@@ -24,6 +24,10 @@ def same_phone(address: str) -> tuple[str, ...]:
     if not number.startswith("+"):
         return (address,) * (1 + len(CHANNELS))
     return (number, *(f"{channel}:{number}" for channel in CHANNELS))
+
+
+def _same_sender(address: str) -> dict[str, str]:
+    return {f"phone{n}": phone for n, phone in enumerate(same_phone(address))}
 
 
 class Contact(Base):
@@ -62,13 +66,24 @@ class Contact(Base):
         """
         addresses = list(dict.fromkeys(filter(None, (phone, external_id))))
         known = (cls.find(db, each) for each in addresses)
+        found = next(filter(None, known), None)
+        if found is None and not cls._has_relatives(db, addresses):
+            return cls(phone=phone, alias=next(iter(addresses[1:]), None))
         aliased = (cls.first(db, BY_ALIAS, alias=each) for each in reversed(addresses))
-        found = next(filter(None, chain(known, aliased)), None) or cls(phone=phone)
+        found = found or next(filter(None, aliased), None) or cls(phone=phone)
         alias = next((each for each in reversed(addresses) if each != found.phone), found.alias)
         if found.id is None or found.alias != alias:
             found.alias, found.has_new_alias = alias, found.id is not None
             found._inherit_opting_out(db)
         return found
+
+    @classmethod
+    def _has_relatives(cls, db: Session, addresses: Iterable[str]) -> bool:
+        """Whether there may be contacts of the same sender, also such that cannot be read."""
+        unreadable: list[UnreadableRow] = []
+        parameters = map(_same_sender, addresses)
+        found = [SAME_SENDER.fetch_readable(db, unreadable.append, **each) for each in parameters]
+        return any(found) or bool(unreadable)
 
     def _inherit_opting_out(self, db: Session) -> None:
         """Take over when the same sender has opted out, or perhaps has, at another address."""
@@ -87,10 +102,9 @@ class Contact(Base):
         for address in met:  # which grows meanwhile
             if address is None or address in seen:
                 continue
-            same = same_phone(address)
-            seen.update(same)
-            values = {f"phone{n}": phone for n, phone in enumerate(same)}
-            for _, *both in SAME_SENDER.fetch_readable(db, unreadable_rows(db).add, **values):
+            same = _same_sender(address)
+            seen.update(same.values())
+            for _, *both in SAME_SENDER.fetch_readable(db, unreadable_rows(db).add, **same):
                 found.append(both[0])
                 met += both
         return list(dict.fromkeys(found))

@@ -12,14 +12,18 @@ from typing import Any, ClassVar, Self
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm.base import DEFAULT_STATE_ATTR
 
 from storage.cells import Column, decode_or_keep, is_undecodable
 from storage.driver_errors import raise_as_sqlalchemy
-from storage.unreadable import UnreadableRow, unreadable_rows
+from storage.unreadable import WRITES, UnreadableRow, unreadable_rows
 
 # For LIMIT. With a parameter there, SQLite compiles the statement anew each time, which takes four
 # times as long as running it.
 LITERAL_1: sa.ColumnElement[int] = sa.literal_column("1")
+
+
+CONNECTION = "connection"  # in `Session.info`, as far as it is known
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -122,11 +126,22 @@ class Statement:
         compiled.execute(connection, values)
 
     def _compile(self, db: Session) -> tuple["Compiled", sa.Connection]:
-        connection = db.connection()
+        connection = db.info.get(CONNECTION) or _connect(db)
         name = connection.dialect.name
         if name not in self._compiled:
             self._compiled[name] = Compiled(self._statement, connection.dialect)
         return self._compiled[name], connection
+
+
+def _connect(db: Session) -> sa.Connection:
+    """Its connection; asking the session for it takes as long as some statements.
+
+    A session that writes has only one transaction, and so only one connection.
+    """
+    connection = db.connection()
+    if WRITES in db.info:
+        db.info[CONNECTION] = connection
+    return connection
 
 
 class Compiled:
@@ -212,6 +227,20 @@ class RowReader:
         return values
 
 
+class PlainAttribute:
+    """A column of a class, and of an entity an attribute like any other, in its `__dict__`.
+
+    The ORM's own descriptor costs a call each time, and notes changes for a unit of work that is
+    not used. This one has no `__set__`, so Python prefers what is in the `__dict__`.
+    """
+
+    def __init__(self, column: Any) -> None:
+        self._column = column
+
+    def __get__(self, entity: object, table: type) -> Any:
+        return self._column.__get__(entity, table)
+
+
 class Base(DeclarativeBase):
     """The base of all tables, with named constraints: SQLite cannot drop one without a name.
 
@@ -237,19 +266,25 @@ class Base(DeclarativeBase):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.column_names = dict.fromkeys(cls.__table__.columns.keys()).keys()
+        for name in cls.column_names:
+            setattr(cls, name, PlainAttribute(getattr(cls, name)))
 
     def __init__(self, **values: Any) -> None:
         if unknown := values.keys() - self.column_names:
             raise TypeError(f"{type(self).__name__} has no columns {', '.join(sorted(unknown))}.")
-        # Where the ORM keeps them, too; its own setters take several times as long.
-        self.__dict__.update(values)
+        self.__dict__.update(dict.fromkeys(self.column_names) | values)
 
     @classmethod
     def from_row(cls, values: Iterable[Any]) -> Self:
         """The entity with these values of all its columns, in their order."""
-        entity = cls()
-        entity.stored = dict(zip(cls.column_names, values, strict=True))
-        entity.__dict__.update(entity.stored)
+        stored = dict(zip(cls.column_names, values, strict=True))
+        return cls._with(stored | {"stored": stored})
+
+    @classmethod
+    def _with(cls, attributes: dict[str, Any]) -> Self:
+        """An entity that no session can take: the ORM's mark takes several times as long."""
+        entity = cls.__new__(cls)
+        entity.__dict__.update(attributes)
         return entity
 
     @classmethod
@@ -277,10 +312,9 @@ class Base(DeclarativeBase):
 
     def copy(self, **values: Any) -> Self:
         """The same row, and all that was hung on it, to be changed without changing this one."""
-        entity = type(self)()
-        # The ORM's own mark is not shared.
-        entity.__dict__.update(self.__dict__ | entity.__dict__ | values)
-        return entity
+        attributes = self.__dict__ | values
+        attributes.pop(DEFAULT_STATE_ATTR, None)  # the ORM's mark of a new one
+        return self._with(attributes)
 
     def insert(self, db: Session) -> None:
         """Write a new row, with the defaults of its columns, and take its id."""
@@ -289,18 +323,19 @@ class Base(DeclarativeBase):
             if attributes.get(name) is None:
                 attributes[name] = default.arg(None) if default.is_callable else default.arg
         # SQLite's driver takes a microsecond for each None.
-        values = {name: value for name, value in self._values().items() if value is not None}
-        attributes["id"] = _insert_statement(type(self), frozenset(values)).insert(db, **values)
-        self.stored = self._values()
+        names = self.column_names
+        values = {name: value for name in names if (value := attributes[name]) is not None}
+        self.id = _insert_statement(type(self), frozenset(values)).insert(db, **values)
+        self.stored = dict.fromkeys(self.column_names) | values | {"id": self.id}
 
     def update(self, db: Session) -> None:
         """Write the columns that differ from the row as it was last read or written."""
-        values, stored = self._values(), self.stored
-        changed = {name: value for name, value in values.items() if value != stored[name]}
+        attributes, stored = self.__dict__, self.stored
+        changed = {name: attributes[name] for name in stored if attributes[name] != stored[name]}
         if changed:
             statement = _update_statement(type(self), frozenset(changed))
             statement.execute(db, **changed, this=self.id)
-            self.stored = values
+            self.stored = stored | changed
 
     def save(self, db: Session) -> None:
         """Insert a new entity, update one that has its row."""
@@ -308,10 +343,6 @@ class Base(DeclarativeBase):
             self.insert(db)
         else:
             self.update(db)
-
-    def _values(self) -> dict[str, Any]:
-        attributes = self.__dict__
-        return {name: attributes.get(name) for name in self.column_names}
 
 
 def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -32,6 +32,7 @@ class Openers:
     def __init__(self) -> None:
         self._exact: dict[str | None, Opening] = {}  # by the folded event; None for any text
         self._similar: dict[str, list[Opening]] = defaultdict(list)  # by the form of the event
+        self.find = lru_cache(maxsize=256)(self._find)  # for guests text what the poster says
 
     def add(self, event: str | None, opening: Opening) -> None:
         """Another one; of two with the same event the first one counts."""
@@ -41,7 +42,7 @@ class Openers:
             if event:
                 self._similar[event_form(event)].append(opening)
 
-    def find(self, text: str) -> Opening | None:
+    def _find(self, text: str) -> Opening | None:
         """What a text opens: by an event, written in some way, or because any text does."""
         if found := self._exact.get(fold_case(text)):
             return found
