@@ -32,7 +32,8 @@ class Openers:
     def __init__(self) -> None:
         self._exact: dict[str | None, Opening] = {}  # by the folded event; None for any text
         self._similar: dict[str, list[Opening]] = defaultdict(list)  # by the form of the event
-        self.find = lru_cache(maxsize=256)(self._find)  # for guests text what the poster says
+        # Many guests text an event in the same words.
+        self._find_similar = lru_cache(maxsize=256)(self._find_similar)
 
     def add(self, event: str | None, opening: Opening) -> None:
         """Another one; of two with the same event the first one counts."""
@@ -42,7 +43,7 @@ class Openers:
             if event:
                 self._similar[event_form(event)].append(opening)
 
-    def _find(self, text: str) -> Opening | None:
+    def find(self, text: str) -> Opening | None:
         """What a text opens: by an event, written in some way, or because any text does."""
         if found := self._exact.get(fold_case(text)):
             return found
