@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
@@ -81,6 +82,7 @@ def is_ours(kind: type) -> bool:
     return Path(path).is_relative_to(HERE) and "site-packages" not in path
 
 
+@cache  # hundreds of our classes have the same parents
 def names_of(kind: type) -> set[str]:
     """The private names that a class has, those that only its objects have included."""
     return names_in(source_of(kind)) | {name for name in vars(kind) if PRIVATE.fullmatch(name)}
