@@ -145,6 +145,11 @@ def test_down_and_up_again_with_rows(filled, database_url):
     assert views_of(filled) == VIEWS
 
 
+@pytest.mark.parametrize(
+    "database_url",
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)],  # a hundred migrations
+    indirect=True,
+)
 def test_a_step_down_and_up_again_keeps_every_row_and_what_both_versions_know(filled, database_url):
     config = migrations(database_url)
     whole = tables_of(filled)
