@@ -63,6 +63,10 @@ PROGRAM = [
     HERE / "alembic.ini",
     *(path for path in HERE.iterdir() if path.name not in APART and any(path.glob("*.py"))),
 ]
+# Where the database matters little to many cases: with PostgreSQL they are for `make faults`.
+mostly_on_sqlite = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True
+)
 IS_LONG = False  # whether this is `make faults`
 HANG_SECONDS = 60  # to start a program takes 20 where twenty others want each core
 THANKS = "Thanks for your time. Hope you have a fun day!"

@@ -662,7 +662,7 @@ def test_a_rehearsal_leaves_another_one_alone(folder, environ):
     assert texts == [("Mats BBQ",), (QUESTIONS[0],)]
 
 
-@pytest.mark.parametrize("end", ["Ctrl-D", "Ctrl-C"])
+@pytest.mark.parametrize("end", ["Ctrl-D", pytest.param("Ctrl-C", marks=pytest.mark.long)])
 def test_rehearse_in_a_terminal_prompts_shows_results_and_ends(folder, environ, end):
     terminal, theirs = pty.openpty()
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}

@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, QUESTIONS, REY
+from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, QUESTIONS, REY, mostly_on_sqlite
 
 from gateway.webhook import FORM_TYPE
 from logs import JsonFormatter
@@ -152,6 +152,7 @@ def test_a_genuine_report_gets_an_answer_without_content(webhook, log):
 @pytest.mark.parametrize(
     "signature", [None, "", "x", "x" * 28, "é", sign("", FIELDS), sign("", FIELDS) + "="]
 )
+@mostly_on_sqlite
 def test_what_twilio_did_not_sign_is_refused(webhook, log, path, signature):
     fields = [*FIELDS, ("MessageStatus", "sent")]
     answer = post(webhook, fields, path=path, headers={"X-Twilio-Signature": signature})
@@ -189,6 +190,7 @@ def test_what_twilio_did_not_sign_is_refused(webhook, log, path, signature):
         *([*FIELDS, (name, "")] for name, _ in FIELDS),
     ],
 )
+@mostly_on_sqlite
 def test_signed_fields_that_are_not_a_text_to_us_are_refused(webhook, log, fields):
     assert post(webhook, fields) == (403, b"")
     assert one_line(log, SID)["status"] == 403
@@ -243,6 +245,7 @@ def test_fields_cut_differently_under_the_same_signature_are_refused(webhook, fi
         (403, {"path": "/sm%ffs", "signed": "/sms"}),
     ],
 )
+@mostly_on_sqlite
 def test_what_is_no_form_of_ours_is_refused(webhook, log, status, options):
     assert post(webhook, **options) == (status, b"")
     assert one_line(log, SID)["status"] == status

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from conftest import NUMBER, REY, STRANGER
+from conftest import NUMBER, REY, STRANGER, mostly_on_sqlite
 from pace import is_slow
 from sqlalchemy.orm import Session
 from test_conversation import Guest
@@ -309,6 +309,7 @@ def test_whoever_opted_out_with_a_hidden_number_has_done_so_when_it_is_shown(wha
 
 @pytest.mark.parametrize("first", [WHATSAPP, HIDDEN])
 @pytest.mark.parametrize("sender", [REY, WHATSAPP, HIDDEN, BOTH])
+@mostly_on_sqlite
 def test_opting_out_counts_for_both_addresses_at_whatsapp(whatsapp, first, sender):
     for each in (first, *{WHATSAPP, HIDDEN} - {first}):
         assert whatsapp(each, "Party") == [COLOUR]
