@@ -607,6 +607,7 @@ def test_rehearse_shows_where_a_result_would_have_gone_and_under_which_names(fol
     assert shown[sent + 1 : -1] == [f"    {names.get(key, key)}: {said}" for key, said in RESULT]
 
 
+@pytest.mark.long
 def test_rehearse_shows_what_a_google_form_would_get(folder, environ):
     url = "https://docs.google.com/forms/d/e/FORM/formResponse"
     send_results(folder / "questionnaires", url)
@@ -619,6 +620,7 @@ def test_rehearse_shows_what_a_google_form_would_get(folder, environ):
     assert any(line.startswith("entry.4: msg_") for line in shown)
 
 
+@pytest.mark.long
 def test_rehearse_shows_an_event_as_it_would_be_sent(folder, environ):
     send_results(folder / "questionnaires", 'https://example.org/"\nformat = "json')
     ended = run(folder, environ, "rehearse", said=PIPED)

@@ -21,13 +21,14 @@ PUBLIC = {"_replace", "_asdict", "_fields", "_make", "_exit"}
 PRIVATE = re.compile("_[a-zA-Z][a-zA-Z0-9_]*")
 
 
-def trees(root: Path, parts: list[Path]) -> dict[str, ast.Module]:
+def files_of(root: Path, parts: list[Path]) -> dict[str, Path]:
     found = [path for part in parts for path in (part.rglob("*.py") if part.is_dir() else [part])]
-    return {
-        path.relative_to(root).as_posix(): ast.parse(path.read_text("utf-8"))
-        for path in found
-        if path.suffix == ".py"
-    }
+    return {path.relative_to(root).as_posix(): path for path in found if path.suffix == ".py"}
+
+
+def trees(root: Path, parts: list[Path]) -> dict[str, ast.Module]:
+    files = files_of(root, parts)
+    return {file: ast.parse(path.read_text("utf-8")) for file, path in files.items()}
 
 
 def defined(tree: ast.AST) -> Iterator[str]:
@@ -95,6 +96,7 @@ def names_in(source: str) -> set[str]:
     return {name for name in found if PRIVATE.fullmatch(name)}
 
 
+@cache
 def source_of(kind: type) -> str:
     try:
         return dedent(inspect.getsource(kind))
@@ -104,7 +106,7 @@ def source_of(kind: type) -> str:
 
 MODULES = [
     file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    for file in trees(HERE, PROGRAM)
+    for file in files_of(HERE, PROGRAM)
     if not file.startswith("migrations/") and file not in EXCEPT
 ]
 
