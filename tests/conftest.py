@@ -276,6 +276,7 @@ def postgresql() -> Iterator[str]:
             server_url = server.get_uri().replace("/postgres?", "/{}?")
             with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
                 connection.execute("ALTER SYSTEM SET fsync = off")  # its end takes seconds else
+                connection.execute("ALTER SYSTEM SET full_page_writes = off")
                 connection.execute("SELECT pg_reload_conf()")
                 connection.execute("CREATE DATABASE migrated")
             migrate(server_url.format("migrated"))

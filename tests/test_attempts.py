@@ -266,6 +266,7 @@ def test_a_result_that_is_refused_for_its_content_fails_at_once(owing, receiver,
 
 
 @pytest.mark.parametrize("cause", PAUSING)
+@mostly_on_sqlite
 def test_a_receiver_that_takes_nothing_gets_nothing_until_the_operator_retries(
     owing, receiver, form, clock, cause
 ):

@@ -629,6 +629,7 @@ def test_rehearse_shows_an_event_as_it_would_be_sent(folder, environ):
     assert event["data"]["answers"]["Question1"] == "Blue"
 
 
+@pytest.mark.long
 def test_silence_shows_in_a_rehearsal(folder, environ):
     ended = run(folder, environ, "rehearse", said=PIPED + "More?\n")
     assert ended.stdout.splitlines().count("  (no reply)") == 1

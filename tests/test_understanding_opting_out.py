@@ -216,6 +216,7 @@ def test_an_ordinary_sentence_is_not_marked(guest, body):
 
 @pytest.mark.parametrize("body", ["STOP", "no more texts"])
 @pytest.mark.parametrize("sender", [REY, WHATSAPP, RCS])
+@mostly_on_sqlite
 def test_opting_out_counts_for_the_phone_on_all_channels(guest, sender, body):
     one = guest()
     others = [one.webhook.phone(sender=each) for each in {REY, WHATSAPP, RCS} - {sender}]
