@@ -1,6 +1,7 @@
 """The version of a database, and how it gets to the one that this program needs."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,27 +57,33 @@ def _touch(db: Session) -> None:
     db.execute(text(TOUCH_VERSION.format(skip_locked=skip_locked)))
 
 
-def made_by_migrations(scripts: "ScriptDirectory", version: str | None) -> set[str]:
+def made_by_migrations(scripts: "ScriptDirectory", version: str | None) -> frozenset[str]:
     """The names of all that the migrations up to a version make: tables, views, indexes, columns.
 
     A column has its table before it, like `answers.value`. The migrations are run on an empty
     database in memory, so that nobody has to keep a list.
     """
+    return _made(scripts.dir, version)
+
+
+@cache  # it takes longer than most migrations
+def _made(folder: str, version: str | None) -> frozenset[str]:
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
 
-    revisions = scripts.iterate_revisions(version, "base") if version else ()
+    revisions = ScriptDirectory(folder).iterate_revisions(version, "base") if version else ()
     engine = create_engine("sqlite://")
     with engine.connect() as connection:
         with Operations.context(MigrationContext.configure(connection)):
             for revision in reversed(list(revisions)):
                 revision.module.upgrade()
-        made = set(connection.scalars(MADE))
+        made = frozenset(connection.scalars(MADE))
     engine.dispose()
     return made | {"alembic_version", "alembic_version.version_num"}
 
 
-def made_by_program() -> set[str]:
+def made_by_program() -> frozenset[str]:
     """The names of all that the migrations of this program make; see `made_by_migrations`."""
     from alembic.script import ScriptDirectory
 

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,9 +25,11 @@ import preloaded
 import psycopg
 import pytest
 from alembic.config import Config
+from click.testing import CliRunner
 from patching import APART, Patches
 from psycopg.conninfo import conninfo_to_dict
 
+from commands import cli
 from models import Questionnaire
 from models.questionnaire.answers import ParseContext
 from models.text import comparable
@@ -61,6 +63,10 @@ PROGRAM = [
     HERE / "alembic.ini",
     *(path for path in HERE.iterdir() if path.name not in APART and any(path.glob("*.py"))),
 ]
+# Where the database matters little to many cases: with PostgreSQL they are for `make faults`.
+mostly_on_sqlite = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True
+)
 IS_LONG = False  # whether this is `make faults`
 HANG_SECONDS = 60  # to start a program takes 20 where twenty others want each core
 THANKS = "Thanks for your time. Hope you have a fun day!"
@@ -270,6 +276,7 @@ def postgresql() -> Iterator[str]:
             server_url = server.get_uri().replace("/postgres?", "/{}?")
             with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
                 connection.execute("ALTER SYSTEM SET fsync = off")  # its end takes seconds else
+                connection.execute("ALTER SYSTEM SET full_page_writes = off")
                 connection.execute("SELECT pg_reload_conf()")
                 connection.execute("CREATE DATABASE migrated")
             migrate(server_url.format("migrated"))
@@ -410,12 +417,11 @@ def next_program(tmp_path) -> Callable:
     def make(body: str = "op.add_column('answers', sa.Column('note', sa.Text()))") -> Path:
         copy = tmp_path / "next"
         copy.mkdir()
-        no_caches = shutil.ignore_patterns("__pycache__")
-        for path in PROGRAM:
+        for path in PROGRAM:  # with what Python has compiled of it
             if path.is_dir():
-                shutil.copytree(path, copy / path.name, ignore=no_caches)
+                shutil.copytree(path, copy / path.name)
             else:
-                shutil.copy(path, copy)
+                shutil.copy2(path, copy)
         lines = ["import sqlalchemy as sa", "from alembic import op", "revision = '9999'"]
         lines += [f"down_revision = '{HEAD}'", "def upgrade():", f"    {body}"]
         (copy / "migrations/versions/9999_next.py").write_text("\n".join(lines), "utf-8")
@@ -484,6 +490,20 @@ def run(
         encoding="utf-8",
         timeout=60,
     )
+
+
+def invoke(
+    folder: Path, environ: dict[str, str], *arguments: str, said: str = ""
+) -> subprocess.CompletedProcess:
+    """What `run` returns, of a command in this process: to start a program takes half a second.
+
+    What it must not share with the tests is to be run: signals, locks, other programs.
+    """
+    with chdir(folder):
+        ended = CliRunner().invoke(cli, arguments, input=said, env=environ)
+    if ended.exception and not isinstance(ended.exception, SystemExit):
+        raise ended.exception
+    return subprocess.CompletedProcess(arguments, ended.exit_code, ended.stdout, ended.stderr)
 
 
 def alembic(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess:

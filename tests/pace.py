@@ -19,6 +19,14 @@ def limit() -> float:
     return max(LIMIT_SECONDS, least_seconds(lambda: [normalize(PLAIN) for _ in range(100)]))
 
 
+def is_slow(function: Callable, *arguments: object) -> bool:
+    """Whether it takes longer than `limit` whenever it is tried; mostly it is quick at once."""
+    return (
+        seconds(function, *arguments) > LIMIT_SECONDS
+        and least_seconds(function, *arguments) > limit()
+    )
+
+
 def least_seconds(function: Callable, *arguments: object) -> float:
     return min(seconds(function, *arguments) for _ in range(TRIES))
 

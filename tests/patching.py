@@ -98,14 +98,24 @@ def _home(module: ModuleType, name: str) -> str | None:
 
 
 def _loaded() -> list[ModuleType]:
-    return [module for module in list(sys.modules.values()) if _is_ours(module)]
+    """The program's modules; of two thousand, those that its names begin with are looked at."""
+    ours = _names_of_program(ROOT)
+    modules = list(sys.modules.items())
+    return [
+        module for name, module in modules if name.partition(".")[0] in ours and _is_ours(module)
+    ]
+
+
+def _names_of_program(root: Path) -> set[str]:
+    """What the names of its modules begin with; `__main__` is what was started, if it is ours."""
+    return {path.stem for path in root.iterdir() if path.name not in APART} | {"__main__"}
 
 
 def _is_ours(module: ModuleType) -> bool:
     return _is_program_file(getattr(module, "__file__", None) or "/", ROOT)
 
 
-@cache  # there are two thousand modules, and each patch looks at all of them several times
+@cache
 def _is_program_file(file: str, root: Path) -> bool:
     path = Path(file)
     return path.is_relative_to(root) and path.relative_to(root).parts[0] not in APART
@@ -113,14 +123,14 @@ def _is_program_file(file: str, root: Path) -> bool:
 
 def _imports(module: ModuleType) -> dict[str, tuple[str, str]]:
     """Where a module has the names from that it imports: alias -> (module, name)."""
-    return _imports_of(Path(module.__file__)) if _is_ours(module) else {}
+    return _imports_of(module.__file__) if _is_ours(module) else {}
 
 
 @cache
-def _imports_of(path: Path) -> dict[str, tuple[str, str]]:
+def _imports_of(file: str) -> dict[str, tuple[str, str]]:
     return {
         alias.asname or alias.name: (node.module, alias.name)
-        for node in _at_the_top(ast.parse(path.read_text("utf-8")))
+        for node in _at_the_top(ast.parse(Path(file).read_text("utf-8")))
         if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
     }

@@ -66,16 +66,25 @@ class Process:
         with theirs:
             socket.send_fds(requests(), [request], [*streams, theirs.fileno()])
         self.pid = int(self._reports.recv(60))
+        self.returncode: int | None = None
 
-    def wait(self, seconds: float) -> int:
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float = TIMEOUT_SECONDS) -> int:
         """The exit status, or minus the signal that ended it."""
-        self._reports.settimeout(seconds)
-        with self._reports:
+        if self.returncode is None:
+            self._reports.settimeout(seconds)
             try:
-                return int(self._reports.recv(60))
+                self.returncode = int(self._reports.recv(60))
             except TimeoutError:
-                os.kill(self.pid, signal.SIGKILL)
+                self.send_signal(signal.SIGKILL)
                 raise
+            self._reports.close()
+        return self.returncode
 
 
 @cache
@@ -126,6 +135,7 @@ def report(pid: int, reports: int) -> NoReturn:
 
 
 def prepare(streams: list[int], folder: str, environ: dict[str, str], arguments: list[str]) -> None:
+    os.setsid()  # so that Ctrl-C does not reach it, and whoever kills it can kill what it started
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)

@@ -10,7 +10,7 @@ from threading import Barrier
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import FEEDBACK, STRANGER, THANKS, Webhook
+from conftest import FEEDBACK, STRANGER, THANKS, Webhook, mostly_on_sqlite
 from sqlalchemy import select
 
 from commands import cli
@@ -266,6 +266,7 @@ def test_a_result_that_is_refused_for_its_content_fails_at_once(owing, receiver,
 
 
 @pytest.mark.parametrize("cause", PAUSING)
+@mostly_on_sqlite
 def test_a_receiver_that_takes_nothing_gets_nothing_until_the_operator_retries(
     owing, receiver, form, clock, cause
 ):
@@ -286,6 +287,7 @@ def test_a_receiver_that_takes_nothing_gets_nothing_until_the_operator_retries(
 
 
 @pytest.mark.parametrize("cause", CAUSES)
+@mostly_on_sqlite
 def test_each_cause_has_a_sentence_and_an_effect(owing, form, cause):
     form.outcomes = [Outcome(200, cause, "{why}")]
     attempt(owing)
@@ -424,6 +426,7 @@ def leaves_it(owing: Webhook) -> bool:
 
 @pytest.mark.parametrize("cause", ["shown_again", "closed"])
 @pytest.mark.parametrize("first", [leave_open, crash, cut_short])
+@mostly_on_sqlite
 def test_what_may_have_arrived_once_never_fails(owing, form, first, cause):
     form.outcomes = [Outcome(200, cause)]
     first(owing, form)

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from conftest import HERE, run
+from conftest import HERE, invoke, run
 
 MISTAKEN = """
 title = "Everything that can be wrong"
@@ -230,7 +230,7 @@ def judge(folder, environ):
         for path in (folder / "questionnaires").glob("*.toml"):
             path.unlink()
         (folder / "questionnaires/party.toml").write_text(content, "utf-8")
-        ended = run(folder, environ, "check", "--json", *options)
+        ended = invoke(folder, environ, "check", "--json", *options)
         return ended.returncode, json.loads(ended.stdout)
 
     return judge
@@ -281,7 +281,7 @@ def test_the_shipped_files_have_nothing_wrong_or_doubtful(folder, environ):
 
 
 def test_a_table_fits_the_terminal(folder, environ):
-    ended = run(folder, environ | {"COLUMNS": "90"}, "check")
+    ended = invoke(folder, environ | {"COLUMNS": "90"}, "check")
     assert ended.returncode == 0
     assert 70 < max(map(len, ended.stdout.splitlines())) <= 90
 
@@ -358,7 +358,7 @@ def test_events_that_are_alike_are_a_warning(folder, environ, one, other, to, is
         path.unlink()
     (files / "a.toml").write_text(f'event = "{one}"\n{ONE}', "utf-8")
     (files / "b.toml").write_text(f'event = "{other}"\n{to}{ONE}', "utf-8")
-    ended = run(folder, environ, "check", "--json")
+    ended = invoke(folder, environ, "check", "--json")
     told = json.loads(ended.stdout)
     assert ended.returncode == 0
     sentence = f'"{one}" and "{other}" are alike, so what guests text may open neither. '

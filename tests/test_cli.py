@@ -7,7 +7,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -37,6 +36,7 @@ from conftest import (
     run,
     until,
 )
+from preloaded import Process
 from sqlalchemy import inspect
 
 from commands import cli
@@ -83,16 +83,12 @@ def database_file(folder, migrated) -> Path:
 
 @contextmanager
 def started(
-    folder: Path, environ: dict[str, str], *arguments: str, **streams
-) -> Iterator[subprocess.Popen]:
-    with open(folder / "stderr.log", "wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "smsconvo.py"), *arguments],
-            cwd=folder,
-            env=environ,
-            start_new_session=True,
-            **{"stdout": stderr, "stderr": stderr} | streams,
-        )
+    folder: Path, environ: dict[str, str], *arguments: str, **streams: int
+) -> Iterator[Process]:
+    command = (str(HERE / "smsconvo.py"), *arguments)
+    with open(os.devnull, "rb") as nothing, open(folder / "stderr.log", "wb") as log:
+        files = {"stdin": nothing.fileno(), "stdout": log.fileno(), "stderr": log.fileno()}
+        process = Process(folder, environ, command, [*(files | streams).values()])
     try:
         yield process
         process.wait(HANG_SECONDS)
@@ -103,7 +99,7 @@ def started(
 
 
 @contextmanager
-def serving(folder: Path, environ: dict[str, str], *options: str) -> Iterator[subprocess.Popen]:
+def serving(folder: Path, environ: dict[str, str], *options: str) -> Iterator[Process]:
     with started(folder, environ, "serve", *options) as process:
         until(lambda: is_listening(environ))
         yield process
@@ -181,7 +177,7 @@ def test_a_conversation_goes_on_after_a_restart(folder, environ, empty_url):
 def test_texts_are_answered_while_no_log_can_be_written(folder, environ):
     with (
         open("/dev/full", "wb") as full,
-        started(folder, environ, "serve", stderr=full) as process,
+        started(folder, environ, "serve", stderr=full.fileno()) as process,
     ):
         until(lambda: is_listening(environ))
         assert phone_of(environ).text("Mats BBQ") == [QUESTIONS[0]]
@@ -220,7 +216,7 @@ def test_a_worker_that_is_killed_is_replaced_and_texting_goes_on(folder, environ
     assert rows(empty_url, "SELECT direction, body FROM transcript") == TRANSCRIPT
 
 
-def workers(process: subprocess.Popen) -> list[int]:
+def workers(process: Process) -> list[int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     return [int(pid) for pid in children.read_text().split()]
 
@@ -611,6 +607,7 @@ def test_rehearse_shows_where_a_result_would_have_gone_and_under_which_names(fol
     assert shown[sent + 1 : -1] == [f"    {names.get(key, key)}: {said}" for key, said in RESULT]
 
 
+@pytest.mark.long
 def test_rehearse_shows_what_a_google_form_would_get(folder, environ):
     url = "https://docs.google.com/forms/d/e/FORM/formResponse"
     send_results(folder / "questionnaires", url)
@@ -623,6 +620,7 @@ def test_rehearse_shows_what_a_google_form_would_get(folder, environ):
     assert any(line.startswith("entry.4: msg_") for line in shown)
 
 
+@pytest.mark.long
 def test_rehearse_shows_an_event_as_it_would_be_sent(folder, environ):
     send_results(folder / "questionnaires", 'https://example.org/"\nformat = "json')
     ended = run(folder, environ, "rehearse", said=PIPED)
@@ -631,6 +629,7 @@ def test_rehearse_shows_an_event_as_it_would_be_sent(folder, environ):
     assert event["data"]["answers"]["Question1"] == "Blue"
 
 
+@pytest.mark.long
 def test_silence_shows_in_a_rehearsal(folder, environ):
     ended = run(folder, environ, "rehearse", said=PIPED + "More?\n")
     assert ended.stdout.splitlines().count("  (no reply)") == 1
@@ -654,18 +653,19 @@ def test_a_rehearsal_begins_anew_touches_nothing_else_and_ends_its_server(folder
 
 
 def test_a_rehearsal_leaves_another_one_alone(folder, environ):
-    with started(folder, environ, "rehearse", stdin=subprocess.PIPE) as process:
+    stdin, lines = os.pipe()
+    with started(folder, environ, "rehearse", stdin=stdin) as process, open(lines, "w") as typed:
+        os.close(stdin)
         until(lambda: "texting" in (folder / "stderr.log").read_text("utf-8"))
         ended = run(folder, environ, "rehearse", said=PIPED)
         assert_refused(ended, "Another server has ", "rehearsal.db. Stop that one")
-        process.stdin.write(b"Mats BBQ\n")
-        process.stdin.close()
+        typed.write("Mats BBQ\n")
     assert process.returncode == 0
     texts = rows(f"sqlite:///{folder}/rehearsal.db", "SELECT body FROM messages")
     assert texts == [("Mats BBQ",), (QUESTIONS[0],)]
 
 
-@pytest.mark.parametrize("end", ["Ctrl-D", "Ctrl-C"])
+@pytest.mark.parametrize("end", ["Ctrl-D", pytest.param("Ctrl-C", marks=pytest.mark.long)])
 def test_rehearse_in_a_terminal_prompts_shows_results_and_ends(folder, environ, end):
     terminal, theirs = pty.openpty()
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}

@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from conftest import HERE, REY
+from conftest import HERE, REY, mostly_on_sqlite
 
 from worker.expiry import expire_silent
 
@@ -71,6 +71,7 @@ def by_turn(conversation: str) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize(("file", "conversation"), EXAMPLES)
+@mostly_on_sqlite
 def test_an_example_happens_as_the_page_tells(serve, questionnaires, file, conversation):
     for path in questionnaires.glob("*.toml"):
         path.unlink()

@@ -231,6 +231,7 @@ def test_check_judges_a_new_kind(paint):
         assert any(sentence in one for one in found), (number, found)
 
 
+@pytest.mark.long
 def test_a_form_takes_answers_of_a_new_kind_as_the_kind_says(paint, folder):
     content = PARTY + WHEN + SENT
     assert paint([content], "check", "--strict").returncode == 0
@@ -242,6 +243,7 @@ def test_a_form_takes_answers_of_a_new_kind_as_the_kind_says(paint, folder):
     assert json.loads(payload) == {"From": REY, "Event": "Hi"} | answers
 
 
+@pytest.mark.long
 def test_the_sentence_of_a_new_kind_can_be_replaced(paint):
     content = PARTY.replace("[[questions]]", '[say]\ncolour = "{colours}!"\n[[questions]]', 1)
     ended = paint([content], "rehearse", said="Hi\ngreen\n")

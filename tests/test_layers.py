@@ -171,12 +171,17 @@ def attributes(tree: ast.AST) -> Iterator[tuple[ast.Attribute, bool]]:
 # The program ###############################################################
 
 
-def test_imports_go_one_way():
-    assert wrong_ways(graph_of(HERE, PROGRAM)) == []
+@pytest.fixture(scope="module")
+def program() -> Graph:
+    return graph_of(HERE, PROGRAM)
 
 
-def test_no_files_import_each_other_in_a_circle():
-    assert circles(graph_of(HERE, PROGRAM)) == set()
+def test_imports_go_one_way(program):
+    assert wrong_ways(program) == []
+
+
+def test_no_files_import_each_other_in_a_circle(program):
+    assert circles(program) == set()
 
 
 def test_each_room_uses_only_its_own_libraries():

@@ -308,13 +308,22 @@ def health_of(environ: dict[str, str]) -> dict | None:
 def test_texts_are_answered_while_nobody_reads_the_log_and_it_shows(folder, environ, ends):
     reader, writer = ends
     url = f"{environ['SMSCONVO_PUBLIC_URL']}/sms"
+
+    def come(guest: int) -> Phone:
+        sender = f"+1415555{guest:04}"
+        phone = Phone(
+            url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, sender=sender, number=NUMBER
+        )
+        assert phone.text("Mats BBQ") == [QUESTIONS[0]]
+        return phone
+
     with serving(folder, environ, writer):
-        for n in range(300):
-            sender = f"+1415555{n:04}"
-            phone = Phone(
-                url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, sender=sender, number=NUMBER
-            )
-            assert phone.text("Mats BBQ") == [QUESTIONS[0]]
+        for guest in range(400):
+            come(guest)
+            if guest % 20 == 0 and health_of(environ)["log"]["dropped_lines"]:
+                break
+        for guest in range(400, 440):
+            phone = come(guest)
         told = health_of(environ)
         assert (told["status"], told["log"]["ok"]) == ("degraded", False)
         assert told["log"]["dropped_lines"] > 0

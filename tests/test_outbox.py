@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
-from conftest import HERE, run
+from conftest import HERE, invoke, run
 from owing import count, owe, owe_many
 
 from commands import cli
@@ -43,7 +43,7 @@ def test_outbox_lists_all_by_id_however_many_there_are(folder, environ, database
 def test_outbox_says_what_is_paused(folder, environ, database):
     owe(database, [GONE, GONE, "https://well.example/"])
     change(database, "UPDATE outbox SET state = 'failed', cause = 'gone' WHERE id = 1")
-    _, paused, well = run(folder, environ, "outbox").stdout.splitlines()
+    _, paused, well = invoke(folder, environ, "outbox").stdout.splitlines()
     assert paused == f"2  pending, 0 attempts, paused, to {GONE}"
     assert "next attempt at" in well
 
@@ -57,7 +57,7 @@ def test_retry_of_all_takes_page_after_page(folder, environ, database):
     )
     change(database, "UPDATE outbox SET state = 'delivered', next_attempt_at = NULL WHERE id = 7")
     before = datetime.now(UTC)
-    ended = run(folder, environ, "outbox", "retry", "--all")
+    ended = invoke(folder, environ, "outbox", "retry", "--all")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == f"To be tried again now: {MANY - 1}.\n"
     assert count(database, "state = 'pending' AND attempts = 0 AND unfinished = 0") == MANY - 1
@@ -72,7 +72,7 @@ def test_retry_of_all_takes_page_after_page(folder, environ, database):
 def test_retry_takes_many_ids(folder, environ, database):
     owe_many(database, MANY, GONE)
     ids = [str(id) for id in range(1, MANY + 2)]
-    ended = run(folder, environ, "outbox", "retry", *ids)
+    ended = invoke(folder, environ, "outbox", "retry", *ids)
     assert ended.returncode == 1
     assert f"Not in the outbox, or delivered already: {MANY + 1}." in ended.stderr
     with database.engine.connect() as connection:
@@ -84,7 +84,7 @@ def test_retry_takes_many_ids(folder, environ, database):
 def test_retry_of_one_result_lets_others_of_its_url_go_after_a_410(folder, environ, database):
     owe(database, [GONE, GONE, "https://other.example/"])
     change(database, "UPDATE outbox SET state = 'failed', cause = 'gone' WHERE id IN (1, 3)")
-    ended = run(folder, environ, "outbox", "retry", "2")
+    ended = invoke(folder, environ, "outbox", "retry", "2")
     assert ended.stdout == "To be tried again now: 1.\n"
     assert count(database, "state = 'pending' AND id IN (1, 2)") == 2
     assert count(database, "state = 'failed' AND id = 3") == 1
@@ -92,7 +92,7 @@ def test_retry_of_one_result_lets_others_of_its_url_go_after_a_410(folder, envir
 
 def test_retry_leaves_an_attempt_in_flight_its_lease_but_no_other_time(folder, environ, database):
     owe(database, [GONE] * 2, leased_until=datetime(2099, 1, 1, tzinfo=UTC))
-    ended = run(folder, environ, "outbox", "retry", "--all")
+    ended = invoke(folder, environ, "outbox", "retry", "--all")
     assert ended.returncode == 0
     # No lease is that long: it is from a clock that was wrong.
     assert count(database, "next_attempt_at < '2090-01-01'") == 2
@@ -113,7 +113,7 @@ def test_a_retry_that_was_interrupted_keeps_what_it_did_and_can_be_run_again(
     assert done % PAGE_SIZE == 0
     left = count(database, "state = 'failed'")
     assert left > 0
-    assert run(folder, environ, "outbox", "retry", "--all").returncode == 0
+    assert invoke(folder, environ, "outbox", "retry", "--all").returncode == 0
     assert count(database, "state = 'failed'") == 0
 
 

@@ -1,7 +1,7 @@
 """Phrases of the files of languages are found as their notation says, and read in no time."""
 
 import pytest
-from pace import least_seconds, limit
+from pace import is_slow
 
 from models.noise import NoisePhrases
 from models.opting_out import OptOutPhrases
@@ -89,4 +89,4 @@ def test_the_phrases_of_a_language_are_read_in_no_time(language):
         for phrases in (*lists, noise.starts, noise.contains):
             notation.read(phrases)
 
-    assert least_seconds(read) < limit()
+    assert not is_slow(read)

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
@@ -20,13 +21,14 @@ PUBLIC = {"_replace", "_asdict", "_fields", "_make", "_exit"}
 PRIVATE = re.compile("_[a-zA-Z][a-zA-Z0-9_]*")
 
 
-def trees(root: Path, parts: list[Path]) -> dict[str, ast.Module]:
+def files_of(root: Path, parts: list[Path]) -> dict[str, Path]:
     found = [path for part in parts for path in (part.rglob("*.py") if part.is_dir() else [part])]
-    return {
-        path.relative_to(root).as_posix(): ast.parse(path.read_text("utf-8"))
-        for path in found
-        if path.suffix == ".py"
-    }
+    return {path.relative_to(root).as_posix(): path for path in found if path.suffix == ".py"}
+
+
+def trees(root: Path, parts: list[Path]) -> dict[str, ast.Module]:
+    files = files_of(root, parts)
+    return {file: ast.parse(path.read_text("utf-8")) for file, path in files.items()}
 
 
 def defined(tree: ast.AST) -> Iterator[str]:
@@ -81,6 +83,7 @@ def is_ours(kind: type) -> bool:
     return Path(path).is_relative_to(HERE) and "site-packages" not in path
 
 
+@cache  # hundreds of our classes have the same parents
 def names_of(kind: type) -> set[str]:
     """The private names that a class has, those that only its objects have included."""
     return names_in(source_of(kind)) | {name for name in vars(kind) if PRIVATE.fullmatch(name)}
@@ -93,6 +96,7 @@ def names_in(source: str) -> set[str]:
     return {name for name in found if PRIVATE.fullmatch(name)}
 
 
+@cache
 def source_of(kind: type) -> str:
     try:
         return dedent(inspect.getsource(kind))
@@ -102,7 +106,7 @@ def source_of(kind: type) -> str:
 
 MODULES = [
     file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    for file in trees(HERE, PROGRAM)
+    for file in files_of(HERE, PROGRAM)
     if not file.startswith("migrations/") and file not in EXCEPT
 ]
 

@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, run
+from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, invoke, run
 
 from models import IncomingText, People, load_catalog, respond
 from models.replay import Redactor
@@ -67,7 +67,7 @@ def test_plan_says_what_changed_and_who_goes_on_as_before(folder, environ, webho
     changed = changed.replace(f'ask = "{QUESTIONS[1]}"', f'ask = "{QUESTIONS[1]}"\nkind = "yes_no"')
     changed = changed.replace(f'ask = "{QUESTIONS[2]}"', f'ask = "{QUESTIONS[2]}"\noptional = true')
     write(questionnaires, feedback=changed + '\n[[questions]]\nkey = "more"\nask = "More?"\n')
-    ended = run(folder, environ, "plan")
+    ended = invoke(folder, environ, "plan")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.splitlines()[1:] == [
         "feedback: changed for new conversations",
@@ -86,7 +86,7 @@ def test_plan_says_what_changed_and_who_goes_on_as_before(folder, environ, webho
 def test_plan_names_what_has_no_file_any_more(folder, environ, webhook, questionnaires):
     talk(webhook.phone(), *TEXTS[:2])
     (questionnaires / "feedback.toml").unlink()
-    ended = run(folder, environ, "plan")
+    ended = invoke(folder, environ, "plan")
     assert ended.stdout.splitlines()[1:] == [
         "feedback: has no file any more, so nothing opens it",
         "  go on as they began: 1 open conversation",
@@ -120,10 +120,10 @@ Corrects = "entry.4"
 def test_plan_sees_how_answers_go_into_a_form(folder, environ, serve, questionnaires):
     write(questionnaires, party=MAPPED)
     talk(serve().phone(), "Party", "5 March")
-    assert "party: as it is in use" in run(folder, environ, "plan").stdout.splitlines()
+    assert "party: as it is in use" in invoke(folder, environ, "plan").stdout.splitlines()
     for before, after in (("pages = 2", "pages = 3"), ('["Red"]', '["Red", "Blue"]')):
         write(questionnaires, party=MAPPED.replace(before, after))
-        *_, state, change, waiting, _ = run(folder, environ, "plan").stdout.splitlines()
+        *_, state, change, waiting, _ = invoke(folder, environ, "plan").stdout.splitlines()
         assert (state, change) == ("party: changed for new conversations", "  ~ results changed")
         assert waiting == "  go on as they began: 1 open conversation"
 
@@ -134,10 +134,10 @@ def test_plan_sees_how_answers_go_into_a_form(folder, environ, serve, questionna
 def test_replay_takes_answers_that_go_into_a_form(folder, environ, serve, questionnaires):
     write(questionnaires, party=MAPPED)
     talk(serve().phone(), "Party", "5 March", "Blue", "ok", "fix 1", "6 March", "Thanks!")
-    ended = run(folder, environ, "replay")
+    ended = invoke(folder, environ, "replay")
     assert ended.stdout == "0 of 7 replies differ, in 1 conversation.\n", ended.stderr
     write(questionnaires, party=MAPPED.replace(', as = "date"', ""))
-    assert run(folder, environ, "replay").stdout == ended.stdout
+    assert invoke(folder, environ, "replay").stdout == ended.stdout
 
 
 def test_replay_of_files_that_did_not_change_differs_nowhere(folder, environ, webhook):
@@ -148,7 +148,7 @@ def test_replay_of_files_that_did_not_change_differs_nowhere(folder, environ, we
     webhook.clock.pass_(hours=5)
     talk(webhook.phone(), "Count", "again")
     before = webhook.rows("SELECT count(*) FROM messages")
-    ended = run(folder, environ, "replay")
+    ended = invoke(folder, environ, "replay")
     assert (ended.returncode, ended.stdout) == (
         0,
         "0 of 15 replies differ, in 4 conversations.\n",
@@ -164,7 +164,7 @@ def test_replay_of_texts_that_came_twice_differs_nowhere(folder, environ, webhoo
         phone.text(said)
     for said in ("Mats BBQ", "Mats BBQ"):
         talk(webhook.phone(STRANGER), said)
-    ended = run(folder, environ, "replay")
+    ended = invoke(folder, environ, "replay")
     assert ended.stdout == "0 of 8 replies differ, in 2 conversations.\n", ended.stderr
 
 
@@ -184,9 +184,9 @@ def test_replay_shows_which_replies_differ(folder, environ, webhook, questionnai
         f"  + {QUESTIONS[3]}!",
         "3 of 7 replies differ, in 2 conversations.",
     ]
-    ended = run(folder, environ, "replay", "--conversation", "2")
+    ended = invoke(folder, environ, "replay", "--conversation", "2")
     assert ended.stdout.splitlines()[-1] == "1 of 2 replies differ, in 1 conversation."
-    ended = run(folder, environ, "replay", "--last", "1")
+    ended = invoke(folder, environ, "replay", "--last", "1")
     assert ended.stdout.splitlines()[-1] == "1 of 2 replies differ, in 1 conversation."
 
 
@@ -196,7 +196,7 @@ def test_a_saved_conversation_is_masked_and_can_be_held_again(
     write(questionnaires, party=PARTY)
     webhook = serve()
     talk(webhook.phone(), "Party", "not 415 867 5311", "(415) 867-5311", "Rey and rey@example.com")
-    ended = run(folder, environ, "replay", "--conversation", "1", "--save", "one.json")
+    ended = invoke(folder, environ, "replay", "--conversation", "1", "--save", "one.json")
     assert ended.returncode == 0, ended.stderr
     saved = (folder / "one.json").read_text("utf-8")
     assert not re.search("Rey|8675308|5311|rey@", saved, re.IGNORECASE)
@@ -207,13 +207,13 @@ def test_a_saved_conversation_is_masked_and_can_be_held_again(
         ("(415) 555-0100", "Who comes with you?"),
         ("Guest and guest@example.org", "Bye Guest, +14155550199 will call +14155550100."),
     ]
-    ended = run(folder, environ, "replay", "one.json")
+    ended = invoke(folder, environ, "replay", "one.json")
     assert (ended.returncode, ended.stdout) == (
         0,
         "0 of 4 replies differ, in 1 conversation.\n",
     ), ended.stderr
     write(questionnaires, party=PARTY.replace("Who comes", "Who is"))
-    ended = run(folder, environ, "replay", "one.json")
+    ended = invoke(folder, environ, "replay", "one.json")
     assert ended.returncode == 1
     assert "  + Who is with you?\n" in ended.stdout
 
@@ -237,7 +237,7 @@ def test_what_cannot_be_replayed_is_said_in_a_sentence(
 ):
     gone = {"questionnaire": "gone", "sender": REY, "number": NUMBER, "turns": []}
     (folder / "gone.json").write_text(json.dumps(gone), "utf-8")
-    ended = run(folder, environ, "replay", *arguments)
+    ended = invoke(folder, environ, "replay", *arguments)
     assert ended.returncode == status
     assert sentence in ended.stderr and "Traceback" not in ended.stderr
 

@@ -15,6 +15,7 @@ from conftest import (
     REY,
     STRANGER,
     THANKS,
+    mostly_on_sqlite,
 )
 from twilio.request_validator import RequestValidator
 
@@ -138,6 +139,7 @@ def test_texts_after_the_thanks_are_recorded_and_get_what_the_file_says(serving,
 
 
 @pytest.mark.parametrize("text", ["Mats BBQ", "mats bbq", " MATS\t BBQ\n", "Ｍａｔｓ\u00a0BBQ"])
+@mostly_on_sqlite
 def test_an_event_opens_in_any_case_and_spacing(serving, text):
     webhook = serving(party=PARTY)
     assert talk(webhook.phone(), text) == ["Colour?"]
@@ -145,6 +147,7 @@ def test_an_event_opens_in_any_case_and_spacing(serving, text):
 
 
 @pytest.mark.parametrize("text", ["Mats", "BBQ", "Mats BBQ 2", ""])
+@mostly_on_sqlite
 def test_a_text_that_opens_nothing_is_recorded_and_gets_silence(serving, text):
     webhook = serving(party=PARTY)
     phone = webhook.phone()
@@ -206,6 +209,7 @@ def test_a_file_that_stays_the_same_is_stored_once(serving):
         ("Mats & Co", "Friend"),
     ],
 )
+@mostly_on_sqlite
 def test_a_counter_knows_its_senders_and_keeps_them_as_they_came(serving, sender, name):
     webhook = serving(counter=COUNTS)
     said = talk(webhook.phone(sender), "a", "b", "c")
@@ -290,6 +294,7 @@ def test_the_cookie_is_secure_where_the_public_url_is(serve):
         ("1' OR '1'='1", "malformed"),
     ],
 )
+@mostly_on_sqlite
 def test_the_conversation_goes_on_whatever_became_of_the_cookie(phone, webhook, cookie, found):
     talk(phone, "Mats BBQ")
     phone.cookies.clear()
@@ -338,6 +343,7 @@ def test_the_cookie_of_another_conversation_leads_nowhere(phone, webhook, sender
 @pytest.mark.parametrize(
     "other", ["1", "[x]", "1; bad name", "1; =", '"un', "1;;", "1; Conversation=0"]
 )
+@mostly_on_sqlite
 def test_other_cookies_do_not_hide_ours(phone, webhook, other):
     talk(phone, "Mats BBQ")
     token = phone.cookies.pop("conversation")
@@ -461,6 +467,7 @@ def test_placeholders_are_filled(serving):
 
 
 @pytest.mark.parametrize("text", ["{name}", "{Question1}", "{{count}}", "{", "{0}", "%s", r"\g<0>"])
+@mostly_on_sqlite
 def test_what_people_text_is_never_a_template(serving, text):
     assert talk(serving(echo=ECHO).phone(), "Hi", text)[1] == f"You said {text}"
 

@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, QUESTIONS, REY
+from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, QUESTIONS, REY, mostly_on_sqlite
 
 from gateway.webhook import FORM_TYPE
 from logs import JsonFormatter
@@ -87,6 +87,7 @@ def one_line(log, *secrets):
 
 
 @pytest.mark.parametrize("text", ["Blue", "Zoë 🙂", " + %20 &=;\r\n", "日本", "\ufffd\u202e"])
+@mostly_on_sqlite
 def test_what_twilio_signed_is_taken_whatever_the_text(webhook, log, text):
     new = [("New", "b"), ("New", "a"), ("New", "b"), ("Ünknown", "")]
     status, answer = post(webhook, having(("Body", text), *new))
@@ -130,6 +131,7 @@ def test_a_form_may_have_200_fields(webhook, fields, status):
 @pytest.mark.parametrize(
     "sender", ["72345", "Mats & Co", "3Mobile", "whatsapp:+14158675308", "rcs:mats_agent"]
 )
+@mostly_on_sqlite
 def test_every_kind_of_sender_is_taken(webhook, sender):
     assert post(webhook, having(("From", sender)))[0] == 200
 
@@ -152,6 +154,7 @@ def test_a_genuine_report_gets_an_answer_without_content(webhook, log):
 @pytest.mark.parametrize(
     "signature", [None, "", "x", "x" * 28, "é", sign("", FIELDS), sign("", FIELDS) + "="]
 )
+@mostly_on_sqlite
 def test_what_twilio_did_not_sign_is_refused(webhook, log, path, signature):
     fields = [*FIELDS, ("MessageStatus", "sent")]
     answer = post(webhook, fields, path=path, headers={"X-Twilio-Signature": signature})
@@ -189,6 +192,7 @@ def test_what_twilio_did_not_sign_is_refused(webhook, log, path, signature):
         *([*FIELDS, (name, "")] for name, _ in FIELDS),
     ],
 )
+@mostly_on_sqlite
 def test_signed_fields_that_are_not_a_text_to_us_are_refused(webhook, log, fields):
     assert post(webhook, fields) == (403, b"")
     assert one_line(log, SID)["status"] == 403
@@ -214,6 +218,7 @@ REST = f"BlueFrom{REY}MessageSid{SID}To{NUMBER}"
         [*FIELDS[:4], (f"To{NUMBER}", "")],
     ],
 )
+@mostly_on_sqlite
 def test_fields_cut_differently_under_the_same_signature_are_refused(webhook, fields):
     signature = sign(webhook.url, FIELDS)
     assert signature == sign(webhook.url, fields)
@@ -243,6 +248,7 @@ def test_fields_cut_differently_under_the_same_signature_are_refused(webhook, fi
         (403, {"path": "/sm%ffs", "signed": "/sms"}),
     ],
 )
+@mostly_on_sqlite
 def test_what_is_no_form_of_ours_is_refused(webhook, log, status, options):
     assert post(webhook, **options) == (status, b"")
     assert one_line(log, SID)["status"] == status

@@ -1,7 +1,7 @@
 """A text without a Body is taken as an empty one, but not one whose Body is somewhere else."""
 
 import pytest
-from conftest import ACCOUNT_SID, NUMBER, REY
+from conftest import ACCOUNT_SID, NUMBER, REY, mostly_on_sqlite
 from test_trust import post
 
 from phone import new_sid
@@ -30,6 +30,7 @@ def test_a_text_without_a_body_is_an_empty_text(webhook):
         [("ApiVersion", "2010-04-01"), ("Bod", "yBlue")],
     ],
 )
+@mostly_on_sqlite
 def test_a_body_that_was_cut_into_another_field_is_not_taken_for_none(webhook, fields):
     others = [field for field in form() if field[0] != "ApiVersion"]
     assert post(webhook, sorted(others + fields)) == (403, b"")
@@ -60,6 +61,7 @@ ID, OTHER_ID = "whatsapp:US.1234567890", "whatsapp:US.987"
         ("whatsapp:US.22", [("Body", "hello"), ("ExternalUserId", ID)]),
     ],
 )
+@mostly_on_sqlite
 def test_an_id_that_was_cut_from_a_body_names_nobody(webhook, sender, fields):
     webhook.phone(sender=ID).text("Mats BBQ")
     others = [field for field in form(From=sender) if field[0] != "Body"]

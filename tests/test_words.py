@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pace import least_seconds, limit
+from pace import is_slow
 
 from models.non_answers import ignored_reason, opt_keyword
 from models.text import comparable, normalize, strip_decoration, without_accents
@@ -76,7 +76,7 @@ def test_a_short_text_of_ours_can_be_an_answer():
 
 @pytest.mark.parametrize("said", ["“" * 1600, "Liked “" * 200, "a“" * 800, "👍 to " * 300])
 def test_judging_a_long_text_takes_no_time(said):
-    assert least_seconds(lambda: ignored_reason(normalize(said), [SAID] * 5)) < limit()
+    assert not is_slow(lambda: ignored_reason(normalize(said), [SAID] * 5))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -147,7 +148,7 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
         yield from reserved_keyword("event", questionnaire.event)
         yield from opt_in_keyword("event", questionnaire.event)
     yes, no = (
-        {comparable(word) for word in own or assent_words(value, questionnaire.language)}
+        set(map(comparable, own)) or _assent(value, questionnaire.language)
         for value, own in (("yes", say.yes), ("no", say.no))
     )
     for word in sorted(yes & no):
@@ -157,6 +158,11 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
         if comparable(word) == comparable(same):
             yield Problem(f"say, {other}", f"is the same word as {name}. Choose another.")
     yield from keywords_that_are_answers(questionnaire)
+
+
+@cache  # most files have no words of their own
+def _assent(value: str, language: str) -> set[str]:
+    return set(map(comparable, assent_words(value, language)))
 
 
 def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]:
