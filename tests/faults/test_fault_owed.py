@@ -57,8 +57,8 @@ def time_look(database: Database) -> float:
 def refuse_some(database: Database) -> None:
     """Half of the URLs want no more, as many results say; the others of theirs are paused."""
     gone = "state = 'failed', cause = 'gone', next_attempt_at = NULL"
-    for remainder in range(5):  # on PostgreSQL a statement has some seconds only
-        some = f"url < '{URLS[5]}' AND mod(id, 10) = {remainder}"
+    for remainder in range(20):  # on PostgreSQL a statement has some seconds only
+        some = f"url < '{URLS[5]}' AND mod(id, 40) = {remainder}"
         sql = f"UPDATE outbox SET {gone} WHERE state = 'pending' AND {some}"
         database.write(lambda db, sql=sql: db.connection().exec_driver_sql(sql))
 
