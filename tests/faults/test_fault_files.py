@@ -272,6 +272,7 @@ def run_lane(folder: Path, seed: int, harms: int) -> Lane:
     return lane
 
 
+@pytest.mark.first
 def test_nothing_acknowledged_is_lost_whatever_is_done_to_the_files(tmp_path, size):
     each, started = size(3, 75), time.monotonic()
     with ThreadPoolExecutor(LANES) as pool:

@@ -553,6 +553,7 @@ def everything(app: App) -> list[list]:
         return [db.exec_driver_sql(f"SELECT * FROM {table}").all() for table in tables]
 
 
+@pytest.mark.first
 @parts(sqlite=4)  # what is refused has nothing to do with the database
 def test_what_twilio_did_not_sign_is_refused_and_changes_nothing(app, size, part):
     rng = random.Random(6)
