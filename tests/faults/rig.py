@@ -132,7 +132,7 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, patience: float = 30) -> int:
+    def stop(self, patience: float = HANG_SECONDS) -> int:
         """As systemd stops it; the exit status."""
         os.kill(self.pid(), signal.SIGTERM)
         return self.process.wait(patience)
@@ -246,11 +246,11 @@ class Guests:
 
 
 def text_until_acknowledged(
-    phone: Phone, said: str, patience: float = 45, refusals: list[int | None] | None = None
+    phone: Phone, said: str, refusals: list[int | None] | None = None
 ) -> Text:
     """Text, and repeat the same message while there is no 200, as Twilio may."""
     sid = new_sid()
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         sent_at = time.monotonic()
         try:

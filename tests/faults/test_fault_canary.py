@@ -121,7 +121,7 @@ def post(server: Server, fields: Fields, path: str = "/sms", **options) -> int:
     headers = {"Content-Type": FORM_TYPE, "X-Twilio-Signature": signature, "User-Agent": WORD}
     headers |= {"Cookie": f"conversation={COOKIE}", "X-Forwarded-Host": SENDER}
     headers |= {"X-Canary": f"{WORD}\t{SENDER} é"} | options.get("headers", {})
-    with closing(HTTPConnection(server.address, timeout=30)) as connection:
+    with closing(HTTPConnection(server.address, timeout=HANG_SECONDS)) as connection:
         connection.request(options.get("method", "POST"), path, body, headers)
         return connection.getresponse().status
 

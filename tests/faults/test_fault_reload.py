@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import COUNTER, FEEDBACK, HERE, QUESTIONS, REY, STRANGER, until
+from conftest import COUNTER, FEEDBACK, HANG_SECONDS, HERE, QUESTIONS, REY, STRANGER, until
 from rig import Guests, Server, serving, text_until_acknowledged
 
 GUESTS = 8
@@ -41,7 +41,7 @@ def replies(server: Server, said: str, sender: str = REY) -> list[str]:
 
 
 def health(server: Server) -> tuple[int, dict]:
-    answer = requests.get(f"{server.url}/healthz", timeout=10)
+    answer = requests.get(f"{server.url}/healthz", timeout=HANG_SECONDS)
     return answer.status_code, answer.json()
 
 

@@ -21,7 +21,7 @@ from unittest.mock import ANY
 from urllib.parse import quote_plus, unquote_to_bytes, urlencode
 
 import pytest
-from conftest import ACCOUNT_SID, AUTH_TOKEN, NUMBER, REY
+from conftest import ACCOUNT_SID, AUTH_TOKEN, HANG_SECONDS, NUMBER, REY
 from rig import Server, parts, serving
 from sqlalchemy import select
 from twilio.request_validator import RequestValidator
@@ -492,7 +492,7 @@ def call(app: App, wire: Wire) -> int:
 
 
 def send(server: Server, wire: Wire) -> int:
-    with closing(HTTPConnection(server.address, timeout=10)) as connection:
+    with closing(HTTPConnection(server.address, timeout=HANG_SECONDS)) as connection:
         target = f"{wire.path}?{wire.query}" if wire.query else wire.path
         claimed = wire.header("Host")
         connection.putrequest(wire.method, target, skip_host=claimed is not None)
