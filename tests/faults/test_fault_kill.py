@@ -102,14 +102,14 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size, part):
 
 
 @pytest.mark.first
-@parts("empty_url", sqlite=2)
+@parts("empty_url", sqlite=3)
 def test_a_stop_finishes_what_is_under_way(tmp_path, settings, size, part):
     statuses = []
 
     def end(server: Server) -> None:
         statuses.append(server.stop())
 
-    rounds = Rounds(tmp_path, size(2, 25), end, settings=settings)
+    rounds = Rounds(tmp_path, size(2, 17), end, settings=settings)
     print(rounds)
     assert rounds.complaints == []
     assert set(statuses) == {0}

@@ -194,7 +194,7 @@ def test_results_that_nobody_takes_cost_texts_nothing(tmp_path, url_of, size):
 
     One round says little. So there are more, up to a limit, while they say that the pace is lost.
     """
-    owed, least = size(9_000, 300_000), size(4, 20)
+    owed, least = size(9_000, 300_000), size(4, 12)
     with two_servers(tmp_path, url_of, owed) as (nothing, much):
         for server in (nothing, much):
             measure(server, 1)  # it has begun to deliver by then

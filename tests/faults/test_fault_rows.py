@@ -180,9 +180,7 @@ class Side:
         self.app, self.clock, self.receiver = app, clock, receiver
         self.results: dict[str, list[str]] = defaultdict(list)  # by sender
         self._handset = Webhook(app, clock, "").phone()
-        direct = Direct()
-        direct.app = app
-        self._handset._http.mount("http://", direct)
+        self._handset._http = Direct(app)
 
     def phone(self, sender: str) -> Handset:
         phone = copy(self._handset)
