@@ -97,6 +97,8 @@ def pytest_collection_modifyitems(items) -> None:
             item.add_marker(pytest.mark.long)
         if IS_LONG and getattr(item.obj, "is_hypothesis_test", False):
             item.add_marker(pytest.mark.long)
+    if IS_LONG:
+        items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 def pytest_configure(config) -> None:

@@ -1,6 +1,7 @@
 """Results that are owed, as many as a test needs, with nothing about them but that."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 from conftest import NUMBER
 from sqlalchemy import insert
@@ -11,7 +12,7 @@ from storage import Database
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PAYLOAD = '{"filler": "%s"}' % ("x" * 300)
-AT_ONCE = 10_000  # rows of one transaction: on PostgreSQL a statement has five seconds
+AT_ONCE = 2_000  # rows of one transaction: on PostgreSQL a statement has five seconds
 MANY = """
 WITH RECURSIVE numbers(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n < {last})
 INSERT INTO outbox (conversation_id, webhook_id, url, format, payload, state, attempts,
@@ -27,12 +28,13 @@ def owe(database: Database, urls: list[str], **values: object) -> None:
     owed = {"conversation_id": 1, "format": "json", "payload": "{}"}
     owed |= {"created_at": NOW, "next_attempt_at": NOW} | values
 
-    def work(db) -> None:
+    def work(db, some: list[str]) -> None:
         if not db.get(Conversation, 1):
             add_conversation(db)
-        db.execute(insert(Delivery), [owed | {"url": url} for url in urls])
+        db.execute(insert(Delivery), [owed | {"url": url} for url in some])
 
-    database.write(work)
+    for first in range(0, len(urls), AT_ONCE):
+        database.write(partial(work, some=urls[first : first + AT_ONCE]))
 
 
 def add_conversation(db) -> None:

@@ -1,46 +1,51 @@
 """The app without a server between it and its phones: thousands of texts fit in a minute."""
 
 import io
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
 
-from requests import PreparedRequest, Response
-from requests.adapters import BaseAdapter
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from smsconvo import App
 
 
-class Direct(BaseAdapter):
-    """Hands requests to the app itself, as a server would: 2,000 conversations fit in minutes."""
+@dataclass
+class Answer:
+    """What a phone looks at of the answers of requests."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.app: App | None = None
+    status_code: int
+    raw: HTTPResponse
 
-    def send(self, request: PreparedRequest, **_: object) -> Response:
-        url = urlsplit(request.url)
+
+class Direct:
+    """Instead of a phone's session: hands its requests to the app itself, as a server would."""
+
+    def __init__(self, app: App | None = None) -> None:
+        self.app = app
+
+    @contextmanager
+    def post(
+        self, url: str, fields: dict, headers: dict[str, str], **_: object
+    ) -> Iterator[Answer]:
+        parts, body = urlsplit(url), urlencode(fields, doseq=True).encode()
         environ = {
-            "REQUEST_METHOD": request.method,
-            "PATH_INFO": url.path,
-            "QUERY_STRING": url.query,
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": parts.path,
+            "QUERY_STRING": parts.query,
             "SERVER_PROTOCOL": "HTTP/1.1",
-            "CONTENT_TYPE": request.headers["Content-Type"],
-            "CONTENT_LENGTH": request.headers["Content-Length"],
-            "wsgi.input": io.BytesIO(request.body.encode()),
+            "CONTENT_TYPE": "application/x-www-form-urlencoded",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
             "wsgi.errors": io.StringIO(),
-            "wsgi.url_scheme": url.scheme,
+            "wsgi.url_scheme": parts.scheme,
         }
-        for name, value in request.headers.items():
-            environ.setdefault(f"HTTP_{name.upper().replace('-', '_')}", value)
+        for name, value in headers.items():
+            environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
         started: list = []
-        body = b"".join(self.app(environ, lambda *told: started.extend(told)))
-        status, headers = started[:2]
-        answer = Response()
-        answer.status_code = int(status.split()[0])
-        answer.raw = HTTPResponse(
-            io.BytesIO(body), HTTPHeaderDict(headers), answer.status_code, preload_content=False
-        )
-        return answer
-
-    def close(self) -> None:
-        """There is nothing to close."""
+        content = b"".join(self.app(environ, lambda *told: started.extend(told)))
+        status, told = started[:2]
+        code = int(status.split()[0])
+        raw = HTTPResponse(io.BytesIO(content), HTTPHeaderDict(told), code, preload_content=False)
+        yield Answer(code, raw)

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 import psutil
 import psycopg
-from conftest import Receiver, new_database, until
-from rig import START_SECONDS, Server, Text, compare
+from conftest import HANG_SECONDS, Receiver, new_database, until
+from rig import Server, Text, compare
 from warm import WarmProcess
 
 from phone import Exchange, Phone
@@ -49,7 +49,7 @@ class Cluster:
         """Return when it takes connections; the library has ten seconds of patience."""
         with suppress(subprocess.TimeoutExpired):
             self._server.ensure_postgres_running()
-        until(self._takes_connections, START_SECONDS * 3)
+        until(self._takes_connections)
         self._server.ensure_postgres_running()  # so that the library knows its process
 
     def _takes_connections(self) -> bool:
@@ -129,7 +129,7 @@ class Fleet:
         """One that is at work when this returns: it ends itself if PostgreSQL is not there then."""
         before = self._count_started()
         self.senders.append(self.servers[0].run("deliver"))
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while self._count_started() == before:
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import psycopg
+import pytest
 from conftest import (
     ACCOUNT_SID,
     AUTH_TOKEN,
@@ -38,9 +39,18 @@ TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 REPLIES = (*QUESTIONS, THANKS)
 WEAKENED = Path(__file__).with_name("weakened.py")
 NOWHERE = "http://127.0.0.1:9/results"  # the discard port: nothing listens, so results stay owed
-START_SECONDS = 20
+RETRY_SECONDS = 0.1  # a shorter wait of many guests takes the processor from a server that starts
 TMPFS = Path("/dev/shm")  # where syncs cost nothing
 Connection = sqlite3.Connection | psycopg.Connection
+
+
+def parts(
+    fixture: str = "database_url", *, sqlite: int, postgresql: int = 1
+) -> pytest.MarkDecorator:
+    """So many parts of a test on each database, for several processes to share."""
+    both = {"sqlite": sqlite, "postgresql": postgresql}
+    each = [(database, part) for database, number in both.items() for part in range(number)]
+    return pytest.mark.parametrize(f"{fixture}, part", each, indirect=[fixture])
 
 
 @dataclass
@@ -103,7 +113,7 @@ class Server:
             )
 
     def wait_until_listening(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while not self.is_listening():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
@@ -122,7 +132,7 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, patience: float = 30) -> int:
+    def stop(self, patience: float = HANG_SECONDS) -> int:
         """As systemd stops it; the exit status."""
         os.kill(self.pid(), signal.SIGTERM)
         return self.process.wait(patience)
@@ -236,11 +246,11 @@ class Guests:
 
 
 def text_until_acknowledged(
-    phone: Phone, said: str, patience: float = 45, refusals: list[int | None] | None = None
+    phone: Phone, said: str, refusals: list[int | None] | None = None
 ) -> Text:
     """Text, and repeat the same message while there is no 200, as Twilio may."""
     sid = new_sid()
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         sent_at = time.monotonic()
         try:
@@ -249,7 +259,7 @@ def text_until_acknowledged(
             if refusals is not None:
                 refusals.append(phone.last.status)
             assert time.monotonic() < deadline, f"{said!r} was never acknowledged"
-            time.sleep(0.02)
+            time.sleep(RETRY_SECONDS)
         else:
             last = phone.last
             cookie = last.headers.get("Set-Cookie")

@@ -27,7 +27,7 @@ SETTINGS = Settings(allow_private_receivers=True)
 
 # Its processes have smsconvo imported already, and start within milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["smsconvo", "commands", "psycopg", "senders"])
+PROCESSES.set_forkserver_preload(["tests.faults.preloading"])
 
 
 def start(work: Callable, *arguments: object) -> ForkServerProcess:

@@ -14,8 +14,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -24,7 +23,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
-from conftest import ACCOUNT_SID, FEEDBACK, HERE, NUMBER
+from conftest import ACCOUNT_SID, FEEDBACK, HANG_SECONDS, HERE, NUMBER, until
 from rig import TEXTS, Server, serving
 
 from gateway.webhook import FORM_TYPE
@@ -37,7 +36,6 @@ COOKIE = "ca7a41e0" * 4
 SECRET_PATH = "results-for-Stieglitz"  # a receiver's address can be a secret, as that of a form is
 CANARIES = (SENDER[1:], WORD, TOKEN, COOKIE, SECRET_PATH)
 CONTROL = '\r\n{"event": "forged"}\n\x1b[31m\0\x07\x85\u2028'
-PATIENCE = 20
 
 Fields = dict[str, str]
 
@@ -123,7 +121,7 @@ def post(server: Server, fields: Fields, path: str = "/sms", **options) -> int:
     headers = {"Content-Type": FORM_TYPE, "X-Twilio-Signature": signature, "User-Agent": WORD}
     headers |= {"Cookie": f"conversation={COOKIE}", "X-Forwarded-Host": SENDER}
     headers |= {"X-Canary": f"{WORD}\t{SENDER} é"} | options.get("headers", {})
-    with closing(HTTPConnection(server.address, timeout=30)) as connection:
+    with closing(HTTPConnection(server.address, timeout=HANG_SECONDS)) as connection:
         connection.request(options.get("method", "POST"), path, body, headers)
         return connection.getresponse().status
 
@@ -271,9 +269,9 @@ def crash_a_worker(server: Server) -> None:
     children = Path(f"/proc/{server.pid()}/task/{server.pid()}/children")
     workers = [pid for pid in map(int, children.read_text().split()) if is_worker(pid)]
     os.kill(workers[0], signal.SIGSEGV)
-    wait_for(lambda: not Path(f"/proc/{workers[0]}/fd/0").exists())
+    until(lambda: not Path(f"/proc/{workers[0]}/fd/0").exists())
     server.wait_until_listening()
-    wait_for(lambda: can_text(server))
+    until(lambda: can_text(server))
 
 
 def is_worker(pid: int) -> bool:
@@ -292,13 +290,6 @@ def restart(server: Server) -> None:
     server.wait_until_listening()
 
 
-def wait_for(is_done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not is_done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def command(server: Server, *words: str, **settings: str) -> str:
     """All that another command says."""
     done = subprocess.run(
@@ -307,7 +298,7 @@ def command(server: Server, *words: str, **settings: str) -> str:
         env=server.environ() | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=PATIENCE,
+        timeout=HANG_SECONDS,
     )
     return done.stdout.decode("utf-8", "replace")
 
@@ -325,10 +316,10 @@ def deliver_again(server: Server) -> str:
             stdout=log,
             stderr=log,
         )
-        wait_for(lambda: change(server, attempts)[0][0] > before)
-        wait_for(lambda: '"delivering"' in Path(log.name).read_text())
+        until(lambda: change(server, attempts)[0][0] > before)
+        until(lambda: '"delivering"' in Path(log.name).read_text())
         delivering.terminate()
-        assert delivering.wait(PATIENCE) == 0
+        assert delivering.wait(HANG_SECONDS) == 0
         log.seek(0)
         output = log.read().decode()
     assert no_objects(output) == []
@@ -356,12 +347,13 @@ def options(tmp_path, parrot, empty_url) -> dict:
     return {"settings": settings | {"DATABASE_URL": empty_url}}
 
 
+@pytest.mark.first
 def test_no_canary_is_ever_in_the_log(tmp_path, parrot, options, size):
     said = ""
     with serving(tmp_path, **options) as server:
         for n in range(len(parrot.answers)):
             complete(server, f"{SENDER}{n}")
-        wait_for(lambda: change(server, "SELECT count(*) FROM outbox WHERE attempts = 0") == [(0,)])
+        until(lambda: change(server, "SELECT count(*) FROM outbox WHERE attempts = 0") == [(0,)])
         for _ in range(size(0, 1)):  # it takes five seconds
             wait_at_a_locked_database(server)
         for _ in range(size(1, 5)):

@@ -211,10 +211,7 @@ class Lane:
     def wait_for_the_end(self, harmed_at: float) -> None:
         """Until it has ended, or goes on as if nothing had happened."""
         later = lambda text: text.sent_at > harmed_at + AFTERWARDS_SECONDS  # noqa: E731
-        until(
-            lambda: self.server.process.poll() is not None or later(self.guests.acknowledged[-1]),
-            seconds=40,
-        )
+        until(lambda: self.server.process.poll() is not None or later(self.guests.acknowledged[-1]))
 
     def start_again(self) -> None:
         """Try to start it, as systemd does; if it refuses, do what it says."""
@@ -272,6 +269,7 @@ def run_lane(folder: Path, seed: int, harms: int) -> Lane:
     return lane
 
 
+@pytest.mark.first
 def test_nothing_acknowledged_is_lost_whatever_is_done_to_the_files(tmp_path, size):
     each, started = size(3, 75), time.monotonic()
     with ThreadPoolExecutor(LANES) as pool:

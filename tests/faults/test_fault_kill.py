@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from rig import REPLIES, TEXTS, Guests, Server, serving, text_until_acknowledged
+from rig import REPLIES, TEXTS, Guests, Server, parts, serving, text_until_acknowledged
 
 from commands.server import STOP_SECONDS
 
@@ -92,25 +92,24 @@ def settings(empty_url) -> dict[str, str]:
     return {"DATABASE_URL": empty_url}
 
 
-def rounds_on(settings: dict[str, str], most: int) -> int:
-    """Fewer on PostgreSQL, for time: what is on disk there is its own affair."""
-    return most if settings["DATABASE_URL"].startswith("sqlite") else most // 5
-
-
-def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size):
-    rounds = Rounds(tmp_path, size(2, rounds_on(settings, 200)), Server.kill, settings=settings)
+@pytest.mark.first
+@parts("empty_url", sqlite=5)  # what is on disk of PostgreSQL is its own affair
+def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size, part):
+    rounds = Rounds(tmp_path, size(2, 40), Server.kill, settings=settings)
     print(rounds)
     assert rounds.complaints == []
     assert rounds.find_slow() == []
 
 
-def test_a_stop_finishes_what_is_under_way(tmp_path, settings, size):
+@pytest.mark.first
+@parts("empty_url", sqlite=3)
+def test_a_stop_finishes_what_is_under_way(tmp_path, settings, size, part):
     statuses = []
 
     def end(server: Server) -> None:
         statuses.append(server.stop())
 
-    rounds = Rounds(tmp_path, size(2, rounds_on(settings, 50)), end, settings=settings)
+    rounds = Rounds(tmp_path, size(2, 17), end, settings=settings)
     print(rounds)
     assert rounds.complaints == []
     assert set(statuses) == {0}

@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from rig import TMPFS
+from rig import TMPFS, parts
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
@@ -83,7 +83,7 @@ class World:
             auth_token=AUTH_TOKEN,
             clock=self.clock,
         )
-        self.handset._http.mount("http://", self.direct)
+        self.handset._http = self.direct
         self.handset.is_delivered_twice = True  # the clock is the model's
         self.senders = count()
         self.seen: Counter[str] = Counter()
@@ -493,15 +493,16 @@ def compare(world: World, examples: int, chance: int) -> None:
     )
 
 
-@pytest.mark.parametrize("part", range(4))  # so that several processes can share them
+@pytest.mark.first
+@parts(sqlite=8)  # a turn on PostgreSQL takes twice as long
 def test_whatever_happens_is_recorded_as_the_model_has_it(world, size, part):
     on_sqlite = world.settings.database_url.startswith("sqlite")
-    examples = size(3, 500 if on_sqlite else 75)  # a turn on PostgreSQL takes twice as long
+    examples = size(3, 250 if on_sqlite else 100)
     chance = size(CHANCE + part, secrets.randbits(32))
     print(f"chance {chance}")
     while (left := examples * STEPS - world.seen["steps"]) > 0:  # some examples end early
         compare(world, ceil(left / STEPS), chance + world.seen["examples"])
-    more = 5  # times as many: once in a while 75 examples bring no delivered result
+    more = 5  # times as many: once in a while some examples bring no delivered result
     while more and not all(world.seen[kind] for kind in size([], KINDS)):
         more -= 1
         compare(world, examples, chance + world.seen["examples"])

@@ -16,7 +16,10 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from threading import Lock, Thread
 
-from conftest import NUMBER
+import pytest
+from conftest import until
+from owing import NOW, owe
+from rig import parts
 from senders import (
     PROCESSES,
     claim,
@@ -28,57 +31,20 @@ from senders import (
     send_and_unpack,
     start,
 )
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from models import Contact, Conversation, Delivery, outbox
+from models import Delivery, outbox
 from models.delivery import LEASE
-from models.version import Version
 from storage import Database
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MIB = 1024 * 1024
 PATIENCE_SECONDS = 60
 HOSTS = 4
 
 
-def owe(database: Database, urls: list[str]) -> None:
-    """One result for each URL, with nothing about it but that it is owed."""
-
-    def work(db) -> None:
-        contact = Contact(phone="+14155550199")
-        version = Version(name="feedback", digest="0", definition="{}", created_at=NOW)
-        db.add_all([contact, version])
-        db.flush()
-        times = {"started_at": NOW, "active_at": NOW, "expires_at": NOW, "ended_at": NOW}
-        conversation = Conversation(
-            token="0" * 32,
-            sender=contact.phone,
-            number=NUMBER,
-            questionnaire_id=version.id,
-            event="Mats BBQ",
-            state="completed",
-            message_count=5,
-            **times,
-        )
-        db.add(conversation)
-        db.flush()
-        owed = {"conversation_id": conversation.id, "format": "json", "payload": "{}"}
-        owed |= {"created_at": NOW, "next_attempt_at": NOW}
-        db.execute(insert(Delivery), [owed | {"url": url} for url in urls])
-
-    database.write(work)
-
-
 def states(database: Database) -> Counter:
     with database.read() as db:
         return Counter(db.scalars(select(Delivery.state)))
-
-
-def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 @contextmanager
@@ -163,8 +129,10 @@ def missing(came: Counter, results: int, deaths: int) -> list[str]:
     return found + ([f"{len(came)} ids"] if len(came) != results else [])
 
 
-def test_a_result_arrives_though_its_senders_are_killed(database, database_url, size):
-    results = size(4, 100)
+@pytest.mark.first
+@parts(sqlite=4)
+def test_a_result_arrives_though_its_senders_are_killed(database, database_url, size, part):
+    results = size(4, 25)
     came = kill_between(database, database_url, results, deaths=2)
     print(f"{sum(came.values())} POSTs of {results} results, of which {2 * results} deadly")
     assert missing(came, results, deaths=2) == []
@@ -221,6 +189,7 @@ def race(url: str, workers: int, most: int) -> list[list[int]]:
     return claimed
 
 
+@pytest.mark.first
 def test_workers_that_compete_never_claim_the_same(database, database_url, size):
     count = size(400, 20_000)
     owe(database, [f"http://127.0.0.1:9/{n % 100}" for n in range(count)])
@@ -378,8 +347,7 @@ def suffer(database: Database, url: str, results: int, limits: dict[str, float])
         sender = start(send_and_tell, url, timestamp, told, limits)
         until(lambda: states(database) == {"delivered": 48})
         before = most = resident(sender.pid)
-        again = [f"{unkind[n % HOSTS]}/{n}" for n in range(results)]
-        database.write(lambda db: db.execute(insert(Delivery), owed_again(db, again)))
+        owe(database, [f"{unkind[n % HOSTS]}/{n}" for n in range(results)])
         deadline = time.monotonic() + 8 * PATIENCE_SECONDS
         while states(database)["delivered"] < 48 + results:
             assert time.monotonic() < deadline, states(database)
@@ -406,13 +374,7 @@ def redeliver_all(db, now: datetime) -> None:
         outbox.redeliver(db, outbox.find_ids(db, state, 0), now)
 
 
-def owed_again(db, urls: list[str]) -> list[dict]:
-    conversation = db.scalar(select(Delivery.conversation_id).limit(1))
-    owed = {"conversation_id": conversation, "format": "json", "payload": "{}"}
-    owed |= {"created_at": NOW, "next_attempt_at": NOW}
-    return [owed | {"url": url} for url in urls]
-
-
+@pytest.mark.first
 def test_every_result_outlives_a_receiver_in_chaos(database, database_url, size):
     random.seed(9)
     results, seconds = size(6, 32), size(1, 30)

@@ -57,8 +57,8 @@ def time_look(database: Database) -> float:
 def refuse_some(database: Database) -> None:
     """Half of the URLs want no more, as many results say; the others of theirs are paused."""
     gone = "state = 'failed', cause = 'gone', next_attempt_at = NULL"
-    for remainder in range(5):  # on PostgreSQL a statement has some seconds only
-        some = f"url < '{URLS[5]}' AND mod(id, 10) = {remainder}"
+    for remainder in range(20):  # on PostgreSQL a statement has some seconds only
+        some = f"url < '{URLS[5]}' AND mod(id, 40) = {remainder}"
         sql = f"UPDATE outbox SET {gone} WHERE state = 'pending' AND {some}"
         database.write(lambda db, sql=sql: db.connection().exec_driver_sql(sql))
 
@@ -194,7 +194,7 @@ def test_results_that_nobody_takes_cost_texts_nothing(tmp_path, url_of, size):
 
     One round says little. So there are more, up to a limit, while they say that the pace is lost.
     """
-    owed, least = size(9_000, 300_000), size(4, 20)
+    owed, least = size(9_000, 300_000), size(4, 12)
     with two_servers(tmp_path, url_of, owed) as (nothing, much):
         for server in (nothing, much):
             measure(server, 1)  # it has begun to deliver by then

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import pytest
 from recording import Call, File, read_calls, strace
 from rig import TMPFS, Guests, Server, Text, audit, running
 
@@ -131,8 +132,9 @@ def tell(recording: Recording, count: int) -> str:
     return f"{count} images of {len(recording.acknowledged)} texts: {dict(names)}"
 
 
+@pytest.mark.first
 def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path, migrated, size):
-    count = size(300, 20_000)
+    count = size(300, 10_000)
     recording = record(tmp_path, migrated, size(60, 200), 4, weakness="checkpoint_often")
     print(tell(recording, count))
     assert sum(call.name == "pwrite64" and call.file == "" for call in recording.calls) > 20

@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import COUNTER, FEEDBACK, HERE, QUESTIONS, REY, STRANGER, until
+from conftest import COUNTER, FEEDBACK, HANG_SECONDS, HERE, QUESTIONS, REY, STRANGER, until
 from rig import Guests, Server, serving, text_until_acknowledged
 
 GUESTS = 8
-PAUSE_SECONDS = 0.05  # after each text, where they text for a minute and more
+PAUSE_SECONDS = 0.2  # after each text, where they text for a minute and more
 PARTY = 'title = "Party"\nevent = "Party"\nreply = "Hello {name}"\n'
 # Root may read anything, unless it gives that right away.
 BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
@@ -41,7 +41,7 @@ def replies(server: Server, said: str, sender: str = REY) -> list[str]:
 
 
 def health(server: Server) -> tuple[int, dict]:
-    answer = requests.get(f"{server.url}/healthz", timeout=10)
+    answer = requests.get(f"{server.url}/healthz", timeout=HANG_SECONDS)
     return answer.status_code, answer.json()
 
 
@@ -264,6 +264,7 @@ def edit_at_random(folder: Path) -> None:
     random.choice(edits)()
 
 
+@pytest.mark.first
 def test_processes_are_replaced_in_the_midst_of_edits(folder, size):
     """Between two deaths lies what the server takes for no loop of crashes."""
     weak = {"weakness": "look_often"}

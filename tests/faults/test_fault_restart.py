@@ -38,10 +38,10 @@ def receiving_at_the_second_attempt() -> Iterator[tuple[str, list[str]]]:
         yield url, came
 
 
-def wait_for(condition: Callable[[], object], seconds: float) -> float:
+def wait_for(condition: Callable[[], object]) -> float:
     """How long it took."""
     began = time.monotonic()
-    until(condition, seconds)
+    until(condition)
     return time.monotonic() - began
 
 
@@ -60,7 +60,7 @@ def test_a_server_is_restarted_while_a_receiver_hangs(tmp_path, database_url):
             server.start()
             text_until_acknowledged(server.phone("+14155550124"), TEXTS[0])
             answered = time.monotonic() - began
-            delivered = wait_for(lambda: count(database, "state = 'delivered'"), 30)
+            delivered = wait_for(lambda: count(database, "state = 'delivered'"))
     print(f"stopped after {stopped:.2f} s, answered {answered:.2f} s, delivered {delivered:.1f} s")
     assert answered < AT_ONCE_SECONDS
     assert len(came) == 2

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from conftest import QUESTIONS, Receiver
+from conftest import HANG_SECONDS, QUESTIONS, Receiver
 from fleet import Cluster, Fleet, audit, cluster, count_pending, sailing
 from rig import TEXTS, Guests, text_until_acknowledged
 
@@ -18,7 +18,6 @@ from storage.psycopg_connection import RESPONSE_TIMEOUT_SECONDS
 
 SERVERS, SENDERS, GUESTS = 3, 2, 12
 TRIES = 10  # for a weakened server to be noticed
-DELIVERY_SECONDS = 30  # for the last result to arrive, though its sender was killed
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def database_url(own) -> str:
 
 
 def until_delivered(url: str) -> None:
-    deadline = time.monotonic() + DELIVERY_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while count_pending(url):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -50,6 +49,7 @@ def kill_one(fleet: Fleet, guests: Guests) -> None:
     server.wait_until_listening()
 
 
+@pytest.mark.first
 def test_one_of_three_servers_is_killed(tmp_path, database_url, receiver, size):
     with sailing(tmp_path, database_url, receiver.url, SERVERS, SENDERS) as fleet:
         with Guests(fleet, GUESTS) as guests:

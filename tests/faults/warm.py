@@ -13,7 +13,10 @@ import weakened
 from senders import PROCESSES
 
 import commands
+from models import non_answers
 from smsconvo import create_app
+
+non_answers.prepare(["en"])  # reads the words of all languages, which takes longer than the rest
 
 
 class WarmProcess:
