@@ -18,17 +18,31 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 import psutil
+import psycopg
 import pytest
-from conftest import ACCOUNT_SID, AUTH_TOKEN, HERE, NUMBER, new_database
+from conftest import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    HERE,
+    NUMBER,
+    database_name,
+    execute,
+    new_database,
+    until,
+)
 from owing import NOW, owe_many
+from psycopg.conninfo import conninfo_to_dict
 from rig import NOWHERE, TEXTS, Server, running
+from sqlalchemy import text
 from test_fault_outbox import receiving
 from twilio.request_validator import RequestValidator
 
+from commands.outbox import redeliver_all
 from gateway.webhook import FORM_TYPE
 from models import Delivery
 from phone import new_sid
 from storage import Database, connect
+from storage.sqlite import FileLock
 from storage.versions import migrate
 
 URLS = [f"https://example.org/{n}" for n in range(10)]
@@ -37,6 +51,7 @@ LEAST_PACE = 0.9  # it was 0.64 when each look read all that is owed
 MOST_ROUNDS = 60
 # A text beside a retry that once held up all of them for a minute; the machine may become busier.
 SLOWEST_SECONDS = 1
+HELD_UP_SECONDS = 0.05  # that a text waits for a retry
 MIB = 1024 * 1024
 guests = count(1)
 validator = RequestValidator(AUTH_TOKEN)
@@ -233,12 +248,14 @@ def test_a_retry_of_all_holds_up_no_text(tmp_path, url_of, size):
     url = url_of("one")
     with connect(url) as database:
         owe_many(database, owed, NOWHERE)
+    long_waits = log_long_waits(url)
     with running(Server(tmp_path / "one", settings={"DATABASE_URL": url})) as server:
         measure(server, 1)  # it has begun to deliver by then
         with texting(server) as beside_it:
             began = time.monotonic()
             assert server.run("outbox", "retry", "--all").wait(600) == 0
             seconds = time.monotonic() - began
+        waits = long_waits()
         with texting(server) as without_it:
             time.sleep(seconds)
         (retried,) = re.findall(r"To be tried again now: (\d+)", server.log.read_text())
@@ -247,7 +264,76 @@ def test_a_retry_of_all_holds_up_no_text(tmp_path, url_of, size):
         f"{owed:,} retried in {seconds:.1f} s; slowest text {beside:.3f} s, {without:.3f} s without"
     )
     assert int(retried) >= owed
+    assert not waits
     assert beside < SLOWEST_SECONDS + 4 * without
+
+
+def log_long_waits(url: str) -> Callable[[], list[str]]:
+    """Who waits for a lock of PostgreSQL for HELD_UP_SECONDS from now on.
+
+    That does not depend on how busy the machine is. On SQLite nobody: there all who write take
+    turns, and how long they do is measured below.
+    """
+    if not url.startswith("postgresql"):
+        return list
+    settings = {"log_lock_waits": "on", "deadlock_timeout": f"{1000 * HELD_UP_SECONDS:.0f}ms"}
+    for name, value in settings.items():
+        execute(url, f"ALTER DATABASE {database_name(url)} SET {name} = '{value}'")
+    log = Path(conninfo_to_dict(url)["host"], "log")
+    before = log.stat().st_size
+    return lambda: re.findall("still waiting for .*", log.read_bytes()[before:].decode())
+
+
+@pytest.mark.parametrize("url_of", ["postgresql"], indirect=True)
+def test_the_check_notices_a_text_that_waits_for_a_lock(tmp_path, url_of):
+    url = url_of("one")
+    long_waits = log_long_waits(url)
+    with running(Server(tmp_path, settings={"DATABASE_URL": url})) as server:
+        with psycopg.connect(url) as connection:
+            connection.execute("LOCK TABLE messages IN EXCLUSIVE MODE")
+            with texting(server):
+                until(long_waits)
+                connection.rollback()
+
+
+@pytest.fixture
+def held(patch) -> list[float]:
+    """The seconds of processor time for which SQLite's lock was held, each time."""
+    held, began = [], {}
+    acquire, release = FileLock.acquire, FileLock.release
+
+    def timed_acquire(lock: FileLock, wait: bool = True) -> bool:
+        is_held = acquire(lock, wait)
+        began[lock] = time.thread_time()
+        return is_held
+
+    def timed_release(lock: FileLock) -> None:
+        held.append(time.thread_time() - began[lock])
+        release(lock)
+
+    patch(FileLock, "acquire", timed_acquire)
+    patch(FileLock, "release", timed_release)
+    return held
+
+
+@pytest.mark.parametrize("url_of", ["sqlite"], indirect=True)
+def test_a_retry_of_all_keeps_sqlites_lock_only_briefly(url_of, held, size):
+    with connect(url_of("one")) as database:
+        owe_many(database, size(5_000, 100_000), NOWHERE)
+        held.clear()
+        assert redeliver_all(database)[0] >= size(5_000, 100_000)
+    print(f"{len(held)} times, for {1000 * max(held):.1f} ms of processor time at most")
+    assert len(held) > 10
+    assert max(held) < HELD_UP_SECONDS
+
+
+@pytest.mark.parametrize("url_of", ["sqlite"], indirect=True)
+def test_the_check_notices_a_retry_in_one_piece(url_of, held):
+    with connect(url_of("one")) as database:
+        owe_many(database, 100_000, NOWHERE)
+        held.clear()
+        database.write(lambda db: db.execute(text("UPDATE outbox SET attempts = attempts + 1")))
+    assert max(held) > HELD_UP_SECONDS
 
 
 @contextmanager
