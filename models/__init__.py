@@ -2,6 +2,7 @@
 
 from models.answer import Answer
 from models.attempt import Attempt
+from models.console import ConsoleSession
 from models.contact import Contact, People
 from models.conversation import Conversation
 from models.delivery import Delivery

@@ -69,7 +69,7 @@ SELECT 'trigger', quote_ident(tgname), tgrelid::regclass::text, pg_get_triggerde
     tgenabled::text
 FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
 WHERE relname = ANY(:made) AND relnamespace = current_schema()::regnamespace
-AND relkind = 'r' AND NOT tgisinternal ORDER BY pg_trigger.oid
+AND relkind = 'r' AND NOT tgisinternal AND tgname <> ALL(:made) ORDER BY pg_trigger.oid
 """)
 INDEXES = text("""
 SELECT 'index', index.relname, indrelid::regclass::text, pg_get_indexdef(indexrelid)

@@ -3,6 +3,7 @@ import re
 import shutil
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 from alembic import command
@@ -15,6 +16,7 @@ from conftest import FEEDBACK, HERE, alembic, migrations, mostly_on_sqlite
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from models.console import DO, LOOK, ConsoleLink, ConsolePassword, ConsoleSession, SignInAttempt
 from models.delivery import IS_PAUSING
 from storage import Database, connect, maintenance_transaction
 from storage.sqlite_connection import sqlite3
@@ -22,9 +24,13 @@ from storage.sqlite_connection import sqlite3
 VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
 TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}
 TABLES |= {"delivery_attempts", "receiver_forms"}
+OF_CONSOLE = {"console_sessions", "console_links", "console_passwords", "sign_in_attempts"}
+OF_CONSOLE |= {"operator_actions"}
+TABLES |= OF_CONSOLE
 VIEWS = {"transcript", "results"}
 CHECKS, BEFORE_CHECKS = "0006", "0005"  # the version since which cells are checked
 UNCHECK = "op.execute('DROP TRIGGER check_messages')"
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 
 
@@ -87,6 +93,20 @@ def filled(serve, questionnaires) -> Database:
     for body in TEXTS:
         webhook.phone().text(body)
     return webhook.app.database
+
+
+# The same, with a row in each table of the console.
+@pytest.fixture
+def signed_in(filled) -> Database:
+    def write(db) -> None:
+        ConsoleLink.make(db, "link", LOOK, NOW)
+        ConsoleSession.start(db, "session", DO, "password", "192.0.2.1", NOW)
+        SignInAttempt.admit(db, "192.0.2.1", NOW)
+        ConsolePassword(hash="scrypt:1:1:1:00:00", created_at=NOW).insert(db)
+
+    filled.write(write)
+    assert all(tables_of(filled)[name] for name in OF_CONSOLE)
+    return filled
 
 
 # The version files ###########################################################
@@ -275,7 +295,10 @@ def test_every_table_has_the_trigger_that_checks_it(database_url):
         found = set(map(tuple, connection.execute(text(names))))
     checks = {(table, f"check_{table}") for table in TABLES}
     others = {("outbox", "erase_attempts"), ("conversations", "check_readings")}
-    others |= {("contacts", "check_perhaps_opted_out")}
+    others |= {
+        ("contacts", "check_perhaps_opted_out"),
+        ("operator_actions", "keep_operator_actions"),
+    }
     assert found == checks | others
 
 
@@ -524,18 +547,18 @@ def test_a_migration_that_fails_leaves_nothing_behind(filled, followed_by, body,
 @pytest.mark.parametrize("table", sorted(TABLES))
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_table_that_is_rebuilt_keeps_its_rows_and_those_that_refer_to_it(
-    filled, followed_by, table
+    signed_in, followed_by, table
 ):
     attempt = "INSERT INTO delivery_attempts (outbox_id, started_at, duration_ms)"
-    run(filled, f"{attempt} SELECT id, created_at, 7 FROM outbox", FORM_ROW)
-    before = tables_of(filled)
+    run(signed_in, f"{attempt} SELECT id, created_at, 7 FROM outbox", FORM_ROW)
+    before = tables_of(signed_in)
     drop_views = "; ".join(f"op.execute('DROP VIEW {view}')" for view in sorted(VIEWS))
     drop_trigger = "op.execute('DROP TRIGGER erase_attempts')"
     body = f"{drop_views}; {drop_trigger}\n"
     body += f"    with op.batch_alter_table('{table}', recreate='always') as batch:"
     body += "\n        batch.add_column(sa.Column('note', sa.Text()))"
     command.upgrade(followed_by(body), "head")
-    after = tables_of(filled)
+    after = tables_of(signed_in)
     assert after.pop("alembic_version") == ["('next',)"]
     assert [len(rows) for rows in after.values()] == [len(before[name]) for name in after]
     assert {name for name in after if after[name] != before[name]} == {table}
@@ -564,3 +587,56 @@ def test_alembic_refuses_settings_that_only_smsconvo_reads(tmp_path, name):
     assert "python smsconvo.py upgrade" in refused.stdout + refused.stderr
     assert "Traceback" not in refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+# The console #################################################################
+
+BEFORE_CONSOLE = "0011"
+
+
+def test_below_0012_the_console_is_not_there_and_above_it_nobody_is_signed_in(
+    signed_in, database_url
+):
+    before = tables_of(signed_in)
+    command.downgrade(migrations(database_url), BEFORE_CONSOLE)
+    assert OF_CONSOLE & set(tables_of(signed_in)) == set()
+    command.upgrade(migrations(database_url), "head")
+    command.check(migrations(database_url))
+    after = tables_of(signed_in)
+    assert [after.pop(name) for name in OF_CONSOLE] == [[]] * len(OF_CONSOLE)
+    assert {name: before[name] for name in after} == after
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE operator_actions SET operator = 'nobody'", "DELETE FROM operator_actions"]
+)
+def test_what_operators_did_can_be_neither_changed_nor_deleted(signed_in, change):
+    before = tables_of(signed_in)
+    with pytest.raises(DBAPIError, match="what was done stays as it was written"):
+        run(signed_in, change)
+    assert tables_of(signed_in) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE console_sessions SET expires_at = 'infinity'",
+        "UPDATE console_links SET used_at = 'infinity'",
+        "UPDATE sign_in_attempts SET attempted_at = 'infinity'",
+        "UPDATE console_passwords SET created_at = 'infinity'",
+        "UPDATE console_sessions SET role = 'all'",
+        "UPDATE console_sessions SET method = 'guess'",
+        "UPDATE console_links SET role = 'all'",
+    ],
+)
+def test_a_cell_of_the_console_that_cannot_be_read_is_refused(signed_in, change):
+    with pytest.raises(DBAPIError):
+        run(signed_in, change)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_time_of_the_console_is_brought_into_our_form(signed_in):
+    run(signed_in, "UPDATE console_sessions SET expires_at = '2026-12-24 18\\:00\\:00'")
+    with signed_in.engine.connect() as connection:
+        time = connection.scalar(text("SELECT expires_at FROM console_sessions"))
+    assert time == "2026-12-24T18:00:00.000000Z"

@@ -27,6 +27,8 @@ from commands import cli
 from storage.base import Base
 
 LATER = {"delivery_attempts", "receiver_forms"}  # than the version before a table is rebuilt
+LATER |= {"console_sessions", "console_links", "console_passwords", "sign_in_attempts"}
+LATER |= {"operator_actions"}
 TABLES = [table.name for table in Base.metadata.sorted_tables if table.name not in LATER]
 RESULTS = '\n[results]\nurl = "http://127.0.0.1:9/results"\n'
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -420,7 +422,7 @@ SELECT relname, relkind::text, relacl::text, reloptions::text, pg_get_viewdef(oi
     obj_description(oid), relowner::text FROM pg_class WHERE relkind IN ('v', 'm')
     AND relname IN ('own_view', 'of_view', 'of_own_view', 'daily')
 UNION ALL SELECT tgname, tgenabled::text, pg_get_triggerdef(oid), '', '', '', '' FROM pg_trigger
-    WHERE NOT tgisinternal
+    WHERE NOT tgisinternal AND tgname <> 'keep_operator_actions'
 UNION ALL SELECT indexname, indexdef, '', '', '', '', '' FROM pg_indexes
     WHERE indexname IN ('by_day', 'of_expression')
 UNION ALL SELECT column_name, privilege_type, grantee, is_grantable, table_name, '', ''

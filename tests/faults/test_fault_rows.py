@@ -78,10 +78,13 @@ STATES += ["unconfirmed"]
 OPENING = len(BODIES)  # and whatever is behind: the text that opens the sender's questionnaire
 NO_TEXT = [b"\xff\x00", NOT_UTF8]
 VALUES = [*TIMES, *NUMBERS, *WORDS, *STATES, None, *NO_TEXT * 4]
+# Whose rows are of no sender.
+OTHERS = {"receiver_forms", "console_sessions", "console_links", "console_passwords"}
+OTHERS |= {"sign_in_attempts", "operator_actions"}
 TABLES = {
     table.name: [column.name for column in table.columns]
     for table in Base.metadata.sorted_tables
-    if table.name != "receiver_forms"  # whose rows are of no sender
+    if table.name not in OTHERS
 }
 # Rows from before the database checked them have none that could be another's.
 CHECKED_ONLY = {"id", "conversation_id", "message_id", "reply_to_id", "outbox_id"}

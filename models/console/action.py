@@ -1,0 +1,66 @@
+"""Who operators are, and what they did: rows that are only added."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.base import Base
+
+LOOK, DO = "look", "do"  # the roles: who looks may change nothing but their own session
+IS_ROLE = "role IN ('look', 'do')"
+
+
+class Operator(NamedTuple):
+    """Whoever asks or acts: by a session, by the name that a proxy gave, or by a command."""
+
+    name: str
+    role: str = DO
+    session_id: int | None = None
+
+    @property
+    def may_act(self) -> bool:
+        """Whether they may do more than look."""
+        return self.role == DO
+
+
+COMMAND_LINE = Operator("command line")
+
+
+class OperatorAction(Base):
+    """One act of an operator. The database refuses to change or delete it.
+
+    `details` names no guest and quotes nobody: whoever is erased must not be left here.
+    """
+
+    __tablename__ = "operator_actions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    acted_at: Mapped[datetime]
+    operator: Mapped[str]
+    session_id: Mapped[int | None]  # of a session that may be over
+    action: Mapped[str]
+    table_name: Mapped[str | None]
+    row_id: Mapped[int | None]
+    details: Mapped[str | None]
+
+    @classmethod
+    def record(
+        cls,
+        db: Session,
+        now: datetime,
+        operator: Operator,
+        action: str,
+        row: Base | None = None,
+        details: str | None = None,
+    ) -> None:
+        """Write what an operator does to a row, in the transaction that does it."""
+        cls(
+            acted_at=now,
+            operator=operator.name,
+            session_id=operator.session_id,
+            action=action,
+            table_name=row and row.__tablename__,
+            row_id=row and row.id,
+            details=details,
+        ).insert(db)

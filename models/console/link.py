@@ -1,0 +1,55 @@
+"""One-time links to the console, which `smsconvo.py console` prints."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.console.action import COMMAND_LINE, IS_ROLE, OperatorAction
+from models.console.token import digest
+from storage.base import Base, Statement
+
+VALID = timedelta(minutes=10)
+
+
+class ConsoleLink(Base):
+    """A link that signs one browser in, once. It is kept until the next one is made."""
+
+    __tablename__ = "console_links"
+    __table_args__ = (sa.CheckConstraint(IS_ROLE, "role"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+    @classmethod
+    def make(cls, db: Session, token: str, role: str, now: datetime) -> None:
+        """Make the link of a token, and delete those that are over."""
+        DELETE_EXPIRED.execute(db, now=now)
+        link = cls(digest=digest(token), role=role, created_at=now, expires_at=now + VALID)
+        link.insert(db)
+        OperatorAction.record(db, now, COMMAND_LINE, "make link", link, role)
+
+    @classmethod
+    def use(cls, db: Session, token: str, now: datetime) -> str | None:
+        """Use the link of this token up: its role, or None if it was used or is too old."""
+        link = cls.first(db, USABLE, digest=digest(token), now=now)
+        if link is None:
+            return None
+        link.used_at = now
+        link.update(db)
+        return link.role
+
+
+TABLE = ConsoleLink.__table__
+IS_LIVE = TABLE.c.expires_at > sa.bindparam("now", type_=TABLE.c.expires_at.type)
+# Locked, so that of two who open it at once on PostgreSQL the second finds it used.
+USABLE = Statement(
+    sa.select(TABLE)
+    .where(TABLE.c.digest == sa.bindparam("digest"), TABLE.c.used_at.is_(None), IS_LIVE)
+    .with_for_update()
+)
+DELETE_EXPIRED = Statement(sa.delete(TABLE).where(~IS_LIVE))
