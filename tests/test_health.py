@@ -165,7 +165,7 @@ def test_a_database_that_lacks_a_table_is_unwell(webhook):
 
 @one_database
 def test_a_disk_that_is_nearly_full_is_unwell(webhook, patch):
-    patch("smsconvo", "MIN_FREE_DISK", 2**62)
+    patch("health", "MIN_FREE_DISK", 2**62)
     status, told = ask(webhook)
     assert (status, told["disk"]["ok"]) == (503, False)
 

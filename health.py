@@ -1,0 +1,133 @@
+"""What works and what does not: for `/healthz`, and for the console."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
+
+from logs import dropped_lines
+from models import ReceiverForm
+from models.receiver_form import group_by_form
+from models.trial import try_recording
+from models.undelivered import Undelivered
+from reloading import WatchedFiles
+from storage import Database, describe
+from storage.probe import Probe
+from storage.unreadable import UnreadableRow
+from storage.versions import SELECT_VERSION, known_versions
+from worker.wal import LARGE_WAL, is_wal_large
+
+# Without these texts get a 503, or may soon; nothing else is a reason to keep texts away from us.
+ESSENTIAL = {"database", "migration", "disk"}
+BROKEN_DATABASE = "The disk failed, or the files are damaged or were taken away. The log says more."
+WRONG_VERSION = "The database and this program are not of the same version. See: upgrade --help"
+UNKNOWN_VERSION = "The version cannot be read while the database cannot be used."
+LITTLE_ROOM = "The disk is nearly full, and texts that find no room get a 503. Make room."
+FAILED_RESULTS = "Results have failed, and stay until you retry them. See: outbox --help"
+UNCONFIRMED_RESULTS = (
+    "Nobody knows whether some results have arrived. Look for them at the receiver, then confirm or"
+    " retry them. See: outbox --help"
+)
+CHANGED_FORMS = (
+    "A Google Form that gets results has changed, or would not record what is sent. See: outbox"
+)
+FILE_PROBLEMS = "The files have mistakes, so those from before are in use. See: check --help"
+UNREADABLE_ROWS = "Rows cannot be read. Until you correct them, {}."
+UNANSWERED = "their senders are not answered"
+HARMS = {  # of rows that keep no sender from an answer, by their table
+    "outbox": "their results are not delivered",
+    "receiver_forms": "their forms are not looked at",
+}
+DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
+
+MAX_ROWS = 20  # that cannot be read are named in /healthz
+MIN_FREE_DISK = 64 * 1024 * 1024  # bytes; the log of SQLite may need as much
+
+
+class DatabaseState(NamedTuple):
+    """What `/healthz` reads: its version, what it owes, and whose forms need a look."""
+
+    version: str | None = None
+    undelivered: Undelivered = Undelivered()
+    forms: Sequence[str] = ()  # names of questionnaires
+
+
+class Health:
+    """What each part of smsconvo is like."""
+
+    def __init__(
+        self, database: Database, files: WatchedFiles, clock: Callable[[], datetime]
+    ) -> None:
+        self._database, self._files, self._clock = database, files, clock
+        self._needed_version = known_versions()[-1]
+        self._read_probe = Probe(self._read_state)
+        self._write_probe = Probe(lambda: try_recording(database, clock()))
+
+    def checks(self) -> dict[str, dict]:
+        """Each part: whether it is `ok`, else `why` not, and what is known of it."""
+        (version, undelivered, forms), trouble = self._probe_database()
+        free, wal = measure(self._database.free_space), measure(self._database.wal_size)
+        dropped, needed = dropped_lines.count, self._needed_version
+        problems, rows = self._files.problems, list(self._database.unreadable)
+        wrong_version = UNKNOWN_VERSION if trouble and version is None else WRONG_VERSION
+        return {
+            "database": check(not trouble, trouble),
+            "migration": check(version == needed, wrong_version, found=version, needed=needed),
+            "disk": check(free is None or free >= MIN_FREE_DISK, LITTLE_ROOM, free_bytes=free),
+            "wal": check(not is_wal_large(wal), LARGE_WAL, bytes=wal),
+            "outbox": check_outbox(undelivered),
+            "forms": check(not forms, CHANGED_FORMS, questionnaires=forms),
+            "rows": check_rows(rows),
+            "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
+            "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
+        }
+
+    def _probe_database(self) -> tuple[DatabaseState, str]:
+        """What is in it, and why no text can be recorded in it, or ""."""
+        state, trouble = DatabaseState(), ""
+        try:
+            self._write_probe.start()  # beside the other, so that both together take no longer
+            state = self._read_probe.result()
+            self._write_probe.result()
+        except Exception as error:
+            trouble = f"No text can be recorded: {describe(error)}."
+        return state, BROKEN_DATABASE if self._database.broken.is_set() else trouble
+
+    def _read_state(self) -> DatabaseState:
+        now, forms = self._clock(), group_by_form(self._files.current.catalog)
+        with self._database.read() as db:
+            version, undelivered = db.scalar(SELECT_VERSION), Undelivered.find(db, now)
+            changed = ReceiverForm.find_changed_urls(db, forms)
+        names = sorted(name for url in changed for name, _ in forms[url])
+        return DatabaseState(version, undelivered, names)
+
+
+def status_of(checks: dict[str, dict]) -> str:
+    """`ok`; `degraded` where something needs the operator; `failing` where texts get a 503."""
+    wrong = {name for name, check in checks.items() if not check["ok"]}
+    return "failing" if wrong & ESSENTIAL else "degraded" if wrong else "ok"
+
+
+def check_outbox(undelivered: Undelivered) -> dict[str, object]:
+    """Whether results wait for the operator, and for what."""
+    reasons = [FAILED_RESULTS] * bool(undelivered.failed)
+    reasons += [UNCONFIRMED_RESULTS] * bool(undelivered.unconfirmed)
+    return check(not reasons, " ".join(reasons), **undelivered.summary())
+
+
+def check(ok: bool, why: str, **facts: object) -> dict[str, object]:
+    """A part of what `/healthz` shows: whether it is right, else why not, and what is known."""
+    return {"ok": ok} | ({} if ok else {"why": why}) | facts
+
+
+def check_rows(rows: list[UnreadableRow]) -> dict[str, object]:
+    """Which rows cannot be read, and whom that harms."""
+    found = {HARMS.get(row.table, UNANSWERED) for row in rows}
+    harms = [harm for harm in (UNANSWERED, *HARMS.values()) if harm in found]
+    why = UNREADABLE_ROWS.format(" and ".join(harms))
+    return check(not rows, why, unreadable=list(map(str, rows[:MAX_ROWS])), count=len(rows))
+
+
+def measure(size: Callable[[], int | None]) -> int | None:
+    with suppress(OSError):  # the directory may be gone
+        return size()
