@@ -3,16 +3,20 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from platform import python_version
 from typing import NamedTuple
 
 from logs import dropped_lines
 from models import ReceiverForm
 from models.receiver_form import group_by_form
+from models.reports import find_last_text_at
 from models.trial import try_recording
 from models.undelivered import Undelivered
 from reloading import WatchedFiles
+from settings import Settings, __version__
 from storage import Database, describe
 from storage.probe import Probe
+from storage.sqlite_connection import sqlite3
 from storage.unreadable import UnreadableRow
 from storage.versions import SELECT_VERSION, known_versions
 from worker.wal import LARGE_WAL, is_wal_large
@@ -52,6 +56,20 @@ class DatabaseState(NamedTuple):
     forms: Sequence[str] = ()  # names of questionnaires
 
 
+class HealthReport(NamedTuple):
+    """What the console shows: the checks of `/healthz`, and what helps to understand them."""
+
+    checks: dict[str, dict]
+    last_text_at: datetime | None
+    versions: dict[str, str]
+    settings: dict[str, str]
+
+    @property
+    def status(self) -> str:
+        """That of `/healthz`."""
+        return status_of(self.checks)
+
+
 class Health:
     """What each part of smsconvo is like."""
 
@@ -81,6 +99,13 @@ class Health:
             "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
             "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
         }
+
+    def report(self, settings: Settings) -> HealthReport:
+        """The checks, with the last text, the versions, and the settings without secrets."""
+        checks = self.checks()
+        with self._database.read() as db:
+            last_text_at = find_last_text_at(db)
+        return HealthReport(checks, last_text_at, versions(settings), describe_settings(settings))
 
     def _probe_database(self) -> tuple[DatabaseState, str]:
         """What is in it, and why no text can be recorded in it, or ""."""
@@ -126,6 +151,33 @@ def check_rows(rows: list[UnreadableRow]) -> dict[str, object]:
     harms = [harm for harm in (UNANSWERED, *HARMS.values()) if harm in found]
     why = UNREADABLE_ROWS.format(" and ".join(harms))
     return check(not rows, why, unreadable=list(map(str, rows[:MAX_ROWS])), count=len(rows))
+
+
+def versions(settings: Settings) -> dict[str, str]:
+    """Of the program, and of what it runs on."""
+    database = {"SQLite": sqlite3.sqlite_version} if settings.on_sqlite else {}
+    return {"smsconvo": __version__, "Python": python_version()} | database
+
+
+def describe_settings(settings: Settings) -> dict[str, str]:
+    """What is set, in words without secrets: a URL of a database may hold a password."""
+    return {
+        "Public URL": settings.public_url,
+        "Database": settings.database_url if settings.on_sqlite else "PostgreSQL",
+        "Listens on": "{}:{}".format(*settings.listen),
+        "Questionnaires": str(settings.questionnaires),
+        "People": str(settings.people),
+        "Account": settings.account_sid,
+        "Auth tokens": str(len(settings.auth_tokens)),
+        "JSON results": "signed" if settings.webhook_secrets else "not signed",
+        "Results to private addresses": "yes" if settings.allow_private_receivers else "no",
+        "All results to": "one URL, by --results-to"
+        if settings.results_to
+        else "where they belong",
+        "Proxies of the console": ", ".join(map(str, settings.console_proxies)) or "none",
+        "Header of the console": settings.console_user_header or "none",
+        "Processes": str(settings.processes),
+    }
 
 
 def measure(size: Callable[[], int | None]) -> int | None:

@@ -9,13 +9,15 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from addresses import is_web_address
 
 __version__ = "0.1.0"
+
+Network = IPv4Network | IPv6Network
 
 
 class SettingsError(ValueError):
@@ -35,6 +37,8 @@ class Settings:
     people: Path = Path("people.toml")
     webhook_secrets: tuple[str, ...] = ()
     allow_private_receivers: bool = False
+    console_proxies: tuple[Network, ...] = ()
+    console_user_header: str = ""
     results_to: str | None = None  # only `serve --results-to` sets it,
     processes: int = 1  # and `serve --workers` this; the worker runs in each of them
 
@@ -42,7 +46,7 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read what is set; SettingsError for a bad value. `for_serving` looks for missing ones."""
         read = partial(_read, environ)
-        return cls(
+        settings = cls(
             database_url=read("DATABASE_URL", cls.database_url),
             account_sid=_parse_account_sid(read("TWILIO_ACCOUNT_SID")),
             auth_tokens=_parse_auth_tokens(read("TWILIO_AUTH_TOKEN")),
@@ -52,7 +56,15 @@ class Settings:
             people=Path(read("SMSCONVO_PEOPLE", "people.toml")),
             webhook_secrets=_parse_webhook_secrets(read("SMSCONVO_WEBHOOK_SECRET")),
             allow_private_receivers=_parse_allow_private(read("SMSCONVO_ALLOW_PRIVATE_RECEIVERS")),
+            console_proxies=_parse_proxies(read("SMSCONVO_CONSOLE_PROXIES")),
+            console_user_header=_parse_user_header(read("SMSCONVO_CONSOLE_USER_HEADER")),
         )
+        if settings.console_user_header and not settings.console_proxies:
+            raise SettingsError(
+                "SMSCONVO_CONSOLE_USER_HEADER is set, and SMSCONVO_CONSOLE_PROXIES is not. Set that"
+                " to the addresses of the proxies that may say who somebody is, like 127.0.0.1."
+            )
+        return settings
 
     @property
     def on_sqlite(self) -> bool:
@@ -128,6 +140,32 @@ def _parse_allow_private(value: str) -> bool:
             "SMSCONVO_ALLOW_PRIVATE_RECEIVERS is neither 1 nor 0. Set it to 1, or leave it out."
         )
     return value == "1"
+
+
+def _parse_proxies(value: str) -> tuple[Network, ...]:
+    try:
+        networks = tuple(ip_network(part) for part in _split_list(value))
+    except ValueError:
+        networks = None
+    if networks is None or any(network.prefixlen == 0 for network in networks):
+        raise SettingsError(
+            "SMSCONVO_CONSOLE_PROXIES is not a list of addresses or networks. Set it to those of"
+            " your proxies, like 127.0.0.1; separate several with commas."
+        )
+    return networks
+
+
+def _parse_user_header(value: str) -> str:
+    """The name of a header that no browser sends by itself, and that has one spelling in WSGI."""
+    if value and (
+        not re.fullmatch("[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)+", value)
+        or re.match("(?i)accept-|sec-|if-|content-|user-agent|x-forwarded-for$", value)
+    ):
+        raise SettingsError(
+            "SMSCONVO_CONSOLE_USER_HEADER is not the name of a header that only proxies set. Set"
+            " it to one, like Remote-User."
+        )
+    return value
 
 
 def _parse_public_url(value: str) -> str:

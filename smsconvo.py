@@ -16,11 +16,16 @@ from bottle import Bottle, HTTPError, HTTPResponse, request, response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from console.access import SAFE_METHODS, Access, Cookie, Refused
+from console.pages import FOREVER, HEADERS, Pages, static_files
 from gateway import twiml
 from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
 from health import Health, status_of
 from logs import error_location, log_event
 from models import Message
+from models.console import DO, LOOK, ConsoleSession, Operator
+from models.console.token import TOKEN
+from models.reports import find_overview
 from models.set_aside import record_only, set_aside, take
 from models.turn import Reply
 from reloading import WatchedFiles
@@ -30,6 +35,10 @@ from storage import Database, is_deterministic
 from storage.unreadable import UnreadableRow
 
 Clock = Callable[[], datetime]
+
+CONSOLE = "/console"
+ANYONE = "anyone"  # may use a route of the console to sign in; LOOK and DO are the roles
+ROW = "<id:re:[1-9][0-9]{0,17}>"  # an id in a path: any that the databases can hold
 
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
 
@@ -46,12 +55,20 @@ class App(Bottle):
         self.clock = clock or self.database.now
         self.result_written = Event()
         self.health = Health(self.database, self.files, self.clock)
+        self.access = Access(settings, self.database, self.clock)
+        self.pages = Pages(self.access.root)
 
     def default_error_handler(self, error: HTTPError) -> str:
-        """Tell the log, and tell the outside nothing: an error page could be texted to somebody."""
-        reason = error.reason if isinstance(error, LoggedError) else error.status_line
+        """Tell the log, and an operator what to do.
+
+        Tell others nothing: an error page could be texted to somebody.
+        """
+        is_logged = isinstance(error, LoggedError)
+        reason = error.reason if is_logged else error.status_line
         log_event("refused", logging.WARNING, status=error.status_code, why=reason)
-        return ""
+        if not is_of_console():
+            return ""
+        return self.pages.render_error(error.status_code, error.advice if is_logged else "")
 
 
 def create_app(
@@ -60,18 +77,34 @@ def create_app(
     """The application, for any WSGI server. Only tests give it a clock, and only `serve` files."""
     app = App(settings, clock, files)
     app.install(errors_as_5xx)
+    app.install(ConsoleGuard())
+    app.add_hook("after_request", add_headers)
     app.route("/sms", "POST", receive_text)
     app.route("/sms/status", "POST", receive_status)
     app.route("/healthz", "GET", show_health)
+    app.route("/static/<name>", "GET", send_static)
+    app.route(["/", "/console/"], "GET", open_console, role=ANYONE)
+    app.route("/console/sign-in", "GET", show_sign_in, role=ANYONE)
+    app.route("/console/sign-in", "POST", sign_in, role=ANYONE)
+    app.route(f"/console/enter/<token:re:{TOKEN}>", "GET", show_link, role=ANYONE)
+    app.route(f"/console/enter/<token:re:{TOKEN}>", "POST", use_link, role=ANYONE)
+    app.route("/console/sign-out", "POST", sign_out, role=LOOK)
+    app.route("/console", "GET", show_now, role=LOOK)
+    app.route("/console/health", "GET", show_health_page, role=LOOK)
+    app.route("/console/sessions", "GET", show_sessions, role=LOOK)
+    app.route(f"/console/sessions/{ROW}/revoke", "POST", revoke_session, role=DO)
     return app
 
 
 class LoggedError(HTTPError):
-    """An error whose reason is for the log only. It must hold nothing that a stranger sent."""
+    """An error whose reason is for the log, and whose advice is for an operator.
 
-    def __init__(self, status: int, reason: str) -> None:
+    They must hold nothing that a stranger sent.
+    """
+
+    def __init__(self, status: int, reason: str, advice: str = "") -> None:
         super().__init__(status)
-        self.reason = reason
+        self.reason, self.advice = reason, advice
 
 
 def errors_as_5xx(route: Callable) -> Callable:
@@ -82,6 +115,11 @@ def errors_as_5xx(route: Callable) -> Callable:
             return route(*args, **kwargs)
         except HTTPResponse:
             raise
+        except Refused as error:
+            refusal = LoggedError(error.status, error.reason, error.advice)
+            if error.retry_after:
+                refusal.set_header("Retry-After", error.retry_after)
+            raise refusal from None
         except RequestRejected as error:
             raise LoggedError(error.status, error.reason) from None
         except UnreadableRow as error:
@@ -94,6 +132,54 @@ def errors_as_5xx(route: Callable) -> Callable:
             raise LoggedError(500, error_location(error)) from None
 
     return guarded
+
+
+class ConsoleGuard:
+    """A plugin of Bottle's that lets nobody into the console who may not be there.
+
+    A route for operators gets the Operator. One that does not say for whom it is, is for those
+    with the role to act.
+    """
+
+    name, api = "console", 2
+
+    def apply(self, callback: Callable, route: Any) -> Callable:
+        if not route.rule.startswith(CONSOLE):
+            return callback
+        role = route.config.get("role", DO)
+
+        def guarded(**values: Any) -> Any:
+            access, is_safe = request.app.access, request.method in SAFE_METHODS
+            if not is_safe:
+                access.check_origin(request.environ)
+            if role == ANYONE:
+                return callback(**values)
+            operator = access.find_operator(request.environ)
+            if operator is None and is_safe:
+                return see_other("/console/sign-in")
+            access.check_role(operator, role)
+            return callback(operator, **values)
+
+        return guarded
+
+
+def is_of_console() -> bool:
+    return request.path == "/" or request.path.startswith(CONSOLE)
+
+
+def add_headers() -> None:
+    if is_of_console():
+        response.headers.update(HEADERS)
+
+
+def see_other(path: str, cookie: Cookie | None = None) -> HTTPResponse:
+    """A redirect to a page. Bottle's own would read Host and X-Forwarded-Host."""
+    access = request.app.access
+    answer = HTTPResponse(status=303, Location=access.root + path)
+    if cookie:
+        options = access.cookie_options(cookie)
+        answer.set_cookie(cookie.name, cookie.value, **options)
+    return answer
 
 
 def receive_text() -> str:
@@ -173,6 +259,68 @@ def show_health() -> bytes:
     response.content_type = "application/json"
     response.set_header("Cache-Control", "no-store")
     return msgspec.json.encode({"status": status} | checks)
+
+
+def send_static(name: str) -> bytes:
+    """One of the few files that pages need; no other name leads anywhere."""
+    file = static_files().get(name)
+    if file is None:
+        raise LoggedError(404, "there is no such file")
+    response.content_type = file.type
+    response.set_header("Cache-Control", FOREVER)
+    response.set_header("X-Content-Type-Options", "nosniff")
+    return file.content
+
+
+def open_console() -> HTTPResponse:
+    """Browsers do not say here who they are: the cookie is for the console alone."""
+    return see_other("/console")
+
+
+def show_sign_in() -> str:
+    return request.app.pages.render("sign_in", advice="")
+
+
+def sign_in() -> HTTPResponse:
+    return see_other("/console", request.app.access.use_password(request.environ))
+
+
+def show_link(token: str) -> str:
+    """Nothing is looked up: programs that preview links come here, too."""
+    return request.app.pages.render("enter")
+
+
+def use_link(token: str) -> HTTPResponse:
+    return see_other("/console", request.app.access.use_link(request.environ, token))
+
+
+def sign_out(operator: Operator) -> HTTPResponse:
+    request.app.access.sign_out(operator)
+    return see_other("/console/sign-in")
+
+
+def show_now(operator: Operator) -> str:
+    app = request.app
+    with app.database.read() as db:
+        overview = find_overview(db, app.files.current.catalog)
+    return app.pages.render("now", operator, overview=overview)
+
+
+def show_health_page(operator: Operator) -> str:
+    app = request.app
+    return app.pages.render("health", operator, report=app.health.report(app.settings))
+
+
+def show_sessions(operator: Operator) -> str:
+    app = request.app
+    with app.database.read() as db:
+        sessions = ConsoleSession.find_all(db, app.clock())
+    return app.pages.render("sessions", operator, sessions=sessions)
+
+
+def revoke_session(operator: Operator, id: str) -> HTTPResponse:
+    request.app.access.end_session(operator, int(id))
+    return see_other("/console/sessions")
 
 
 if __name__ == "__main__":

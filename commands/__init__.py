@@ -6,6 +6,7 @@ from collections.abc import Callable
 import click
 
 from commands.check import check
+from commands.console import console
 from commands.copy import copy
 from commands.deliver import deliver
 from commands.form import form
@@ -20,6 +21,7 @@ from commands.upgrade import upgrade
 from settings import __version__
 
 COMMANDS = (serve, rehearse, phone, check, form, plan, replay, upgrade, copy, deliver, outbox)
+COMMANDS += (console,)
 
 
 @click.group(cls=ErrorHandlingGroup, commands=COMMANDS)

@@ -42,6 +42,10 @@ def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
     if not ip_address(settings.listen[0]).is_loopback:
         reason = "SMSCONVO_LISTEN is not loopback: only a proxy in front keeps slow clients away"
         log_event("exposed", logging.WARNING, why=reason)
+    if settings.console_user_header:
+        reason = f"whoever can send {settings.console_user_header} from one of"
+        reason += " SMSCONVO_CONSOLE_PROXIES is an operator"
+        log_event("exposed", logging.WARNING, why=reason)
     try:
         run_server(create_app, settings, files)
     finally:  # it ends by itself where another start must wait for the operator

@@ -57,10 +57,12 @@ QUESTIONS = [
     "Delish! Do you want to go to the movies next week?",
 ]
 HEAD = sorted((HERE / "migrations" / "versions").glob("*.py"))[-1].name[:4]
+PAGES = {"views", "static"}  # folders of the program without Python
 # What the program is made of, whatever rooms it has.
 PROGRAM = [
     *HERE.glob("*.py"),
     HERE / "alembic.ini",
+    *(HERE / name for name in sorted(PAGES)),
     *(path for path in HERE.iterdir() if path.name not in APART and any(path.glob("*.py"))),
 ]
 # Where the database matters little to many cases: with PostgreSQL they are for `make faults`.

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 import click
 import pytest
+import requests
 from alembic import command
 from click.testing import CliRunner
 from conftest import (
@@ -40,6 +41,8 @@ from preloaded import Process
 from sqlalchemy import inspect
 
 from commands import cli
+from models.console import ConsolePassword
+from models.console.token import digest
 from phone import Phone, TwilioError, new_sid
 from storage import connect, maintenance_transaction
 from worker.results import claim_due, run_attempt
@@ -769,3 +772,67 @@ def test_a_number_that_no_row_can_have_is_refused_in_a_sentence(
         assert ended.output.endswith(f": {number} is not in the range 1<=x<={2**63 - 1}.\n")
     ended = CliRunner().invoke(cli, [*arguments, str(2**63 - 1)], env=environ)
     assert isinstance(ended.exception, SystemExit | None), ended.output
+
+
+# The console #################################################################
+
+
+def query(database_url: str, sql: str) -> list[tuple]:
+    with connect(database_url) as database, database.engine.connect() as connection:
+        return list(map(tuple, connection.exec_driver_sql(sql)))
+
+
+@pytest.mark.parametrize(("options", "role"), [((), "do"), (("--look",), "look")])
+def test_console_prints_a_link_alone_on_a_line(folder, environ, database_file, options, role):
+    printed = run(folder, environ, "console", *options)
+    assert (printed.returncode, printed.stderr) == (0, "")
+    url = re.escape(environ["SMSCONVO_PUBLIC_URL"])
+    assert re.fullmatch(rf"{url}/console/enter/[A-Za-z0-9_-]{{43}}\n", printed.stdout)
+    kept = query(f"sqlite:///{database_file}", "SELECT role, digest, used_at FROM console_links")
+    assert kept == [(role, digest(printed.stdout.strip().rpartition("/")[2]), None)]
+
+
+def test_console_wants_to_know_the_public_url(folder, environ, database_file):
+    del environ["SMSCONVO_PUBLIC_URL"]
+    printed = run(folder, environ, "console")
+    assert (printed.returncode, printed.stdout) == (78, "")
+    assert "SMSCONVO_PUBLIC_URL is not set." in printed.stderr
+
+
+def test_console_password_takes_it_from_a_pipe_and_shows_nothing_of_it(
+    folder, environ, database_file
+):
+    password, url = "a long enough password", f"sqlite:///{database_file}"
+    printed = run(folder, environ, "console", "password", said=f"{password}\nmore")
+    assert (printed.returncode, printed.stdout, printed.stderr) == (0, "The password is set.\n", "")
+    ((stored,),) = query(url, "SELECT hash FROM console_passwords")
+    assert ConsolePassword(hash=stored).is_right(password)
+    assert not ConsolePassword(hash=stored).is_right(f"{password}\nmore")
+    printed = run(folder, environ, "console", "password", "--remove")
+    assert printed.returncode == 0
+    assert query(url, "SELECT hash FROM console_passwords") == []
+    assert query(url, "SELECT operator, action FROM operator_actions ORDER BY id") == [
+        ("command line", "set password"),
+        ("command line", "remove password"),
+    ]
+
+
+@pytest.mark.parametrize("password", ["", "too short", "x" * 11, "x" * 201, "x" * 9999])
+def test_console_password_refuses_one_of_another_length(folder, environ, database_file, password):
+    printed = run(folder, environ, "console", "password", said=password)
+    assert (printed.returncode, printed.stdout) == (78, "")
+    assert "fewer than 12 or more than 200 characters" in printed.stderr
+    assert query(f"sqlite:///{database_file}", "SELECT hash FROM console_passwords") == []
+
+
+def test_serve_warns_of_a_header_that_makes_operators(folder, environ):
+    environ |= {"SMSCONVO_CONSOLE_PROXIES": "127.0.0.1"}
+    environ |= {"SMSCONVO_CONSOLE_USER_HEADER": "Remote-User"}
+    with serving(folder, environ):
+        page = requests.get(
+            f"{environ['SMSCONVO_PUBLIC_URL']}/console", headers={"Remote-User": "Ann"}, timeout=10
+        )
+    assert (page.status_code, "<h1>Now</h1>" in page.text) == (200, True)
+    lines = [json.loads(line) for line in (folder / "stderr.log").read_text().splitlines()]
+    (line,) = [line for line in lines if line["event"] == "exposed"]
+    assert "whoever can send Remote-User" in line["why"]

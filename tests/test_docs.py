@@ -104,6 +104,7 @@ def test_the_map_has_every_room_and_every_module():
     paths = {path for part in PROGRAM for path in [part, *part.rglob("*.py")]}
     files = {path.relative_to(HERE).as_posix() for path in paths if path.suffix == ".py"}
     rooms = {f"{file.rpartition('/')[0]}/" for file in files if "/" in file}
+    rooms |= {f"{part.name}/" for part in PROGRAM if part.is_dir()}
     files = {file for file in files if not file.endswith("/__init__.py")}
     elsewhere = {f"models/questionnaire/answers/{name}.py" for name in KINDS}
     elsewhere |= {f"commands/{name}.py" for name in cli.commands}

@@ -1,3 +1,4 @@
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def test_without_a_setting_there_is_its_default(field, default):
     assert getattr(Settings(), field) == default
 
 
+PROXIES = (ip_network("127.0.0.1"), ip_network("fd00::/8"))
 VALUES = [
     ("DATABASE_URL", "postgresql://me@host/smsconvo", "database_url", None),
     ("TWILIO_ACCOUNT_SID", SID, "account_sid", None),
@@ -40,6 +42,7 @@ VALUES = [
     ("SMSCONVO_LISTEN", "0.0.0.0:80", "listen", ("0.0.0.0", 80)),
     ("SMSCONVO_QUESTIONNAIRES", "/etc/asked", "questionnaires", Path("/etc/asked")),
     ("SMSCONVO_PEOPLE", "/etc/people.toml", "people", Path("/etc/people.toml")),
+    ("SMSCONVO_CONSOLE_PROXIES", "127.0.0.1, fd00::/8", "console_proxies", PROXIES),
 ]
 
 
@@ -121,6 +124,17 @@ def test_several_tokens_count_while_one_is_rotated(value):
         ("SMSCONVO_WEBHOOK_SECRET", "whsec_" + "c21z" * 8 + "!", "openssl rand -base64 32"),
         ("SMSCONVO_WEBHOOK_SECRET", "whsec_" + "c21z" * 8 + ",", "separate several with commas"),
         ("SMSCONVO_ALLOW_PRIVATE_RECEIVERS", "yes", "Set it to 1, or leave it out."),
+        ("SMSCONVO_CONSOLE_PROXIES", "proxy.example.org", "like 127.0.0.1"),
+        ("SMSCONVO_CONSOLE_PROXIES", "127.0.0.1,", "like 127.0.0.1"),
+        ("SMSCONVO_CONSOLE_PROXIES", "10.0.0.1/8", "like 127.0.0.1"),
+        ("SMSCONVO_CONSOLE_PROXIES", "0.0.0.0/0", "like 127.0.0.1"),
+        ("SMSCONVO_CONSOLE_PROXIES", "::/0", "like 127.0.0.1"),
+        ("SMSCONVO_CONSOLE_USER_HEADER", "Remote-User", "SMSCONVO_CONSOLE_PROXIES is not"),
+        ("SMSCONVO_CONSOLE_USER_HEADER", "Remote_User", "like Remote-User."),
+        ("SMSCONVO_CONSOLE_USER_HEADER", "Remote-User:", "like Remote-User."),
+        ("SMSCONVO_CONSOLE_USER_HEADER", "Cookie", "like Remote-User."),
+        ("SMSCONVO_CONSOLE_USER_HEADER", "User-Agent", "like Remote-User."),
+        ("SMSCONVO_CONSOLE_USER_HEADER", "X-Forwarded-For", "like Remote-User."),
         ("SMSCONVO_LISTEN", "", "like 127.0.0.1:8080."),
         ("SMSCONVO_LISTEN", "8080", "like 127.0.0.1:8080."),
         ("SMSCONVO_LISTEN", ":8080", "like 127.0.0.1:8080."),
@@ -175,3 +189,9 @@ def test_serving_needs_what_twilio_knows(missing, how):
 def test_serving_needs_nothing_else():
     settings = Settings.from_env(SERVING)
     assert settings.for_serving() is settings
+
+
+def test_a_header_says_who_somebody_is_if_proxies_are_named():
+    environ = {"SMSCONVO_CONSOLE_USER_HEADER": "Remote-User"}
+    environ["SMSCONVO_CONSOLE_PROXIES"] = "127.0.0.1"
+    assert Settings.from_env(environ).console_user_header == "Remote-User"

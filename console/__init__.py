@@ -1,0 +1,1 @@
+"""The console's side of HTTP: who asks, and what the pages look like."""

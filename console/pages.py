@@ -1,0 +1,113 @@
+"""What the console sends: pages from `views/`, and the files of `static/` under lasting names."""
+
+import hashlib
+from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import NamedTuple
+
+from bottle import SimpleTemplate
+
+from models.console import Operator
+
+ROOT = Path(__file__).resolve().parents[1]
+VIEWS, STATIC = ROOT / "views", ROOT / "static"
+NAV = {"Now": "/console", "Health": "/console/health", "Sessions": "/console/sessions"}
+# Every answer of the console has these, errors and redirects included.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+FOREVER = "public, max-age=31536000, immutable"  # a file that changes has another name
+ADVICE = {
+    400: "The form did not arrive as it should. Go back, reload the page, and try again.",
+    403: "Your access only looks. Somebody with access to do this can print a link for it.",
+    404: "There is no such page. Choose another one.",
+    405: "This address takes no such request. Open the page, and use its buttons.",
+    413: "This is too long. Go back, and shorten it.",
+    500: "This is a fault of smsconvo. The log says where, in the line “refused”.",
+    503: "The database does not answer. Texts wait as well. See /healthz, and the log.",
+}
+
+
+class StaticFile(NamedTuple):
+    """A file that browsers may keep."""
+
+    content: bytes
+    type: str
+
+
+@cache
+def static_files() -> dict[str, StaticFile]:
+    """All that `/static/` serves, by name. The name has a digest of the content in it."""
+    found = {}
+    for path in sorted(STATIC.iterdir()):
+        if path.suffix in TYPES:
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()[:16]
+            name = f"{path.stem}.{digest}{path.suffix}"
+            found[name] = StaticFile(content, TYPES[path.suffix])
+    return found
+
+
+@cache
+def static_name(file: str) -> str:
+    """The name under which a file of `static/` is served."""
+    stem, suffix = Path(file).stem, Path(file).suffix
+    return next(n for n in static_files() if n.startswith(f"{stem}.") and n.endswith(suffix))
+
+
+@cache
+def template(view: str) -> SimpleTemplate:
+    """A page, whose values are escaped."""
+    return SimpleTemplate(name=view, lookup=[str(VIEWS)])
+
+
+class Pages:
+    """Renders pages, whose addresses begin with `root` for browsers."""
+
+    def __init__(self, root: str) -> None:
+        self._common = {"root": root, "nav": NAV, "static": static_name}
+        self._common |= {"show_time": show_time, "show_fact": show_fact}
+
+    def render(self, view: str, operator: Operator | None = None, **values: object) -> str:
+        """A page; one without an operator has no way to the others."""
+        return template(view).render(self._common, operator=operator, **values)
+
+    def render_error(self, status: int, advice: str = "") -> str:
+        """What to do about an error. It shows nothing of what was sent."""
+        if status in (401, 429):
+            return self.render("sign_in", advice=advice)
+        title = HTTPStatus(status).phrase.capitalize()
+        known = ADVICE.get(status, ADVICE[500] if status >= 500 else ADVICE[400])
+        return self.render("error", title=title, status=status, advice=advice or known)
+
+
+def show_time(time: datetime) -> str:
+    """A time as operators read it, in UTC."""
+    return f"{time:%a} {time.day} {time:%b}, {time:%H:%M}"
+
+
+def show_fact(name: str, value: object) -> str:
+    """A figure of a check, or a list of names, with its own name in words."""
+    words = name.replace("_", " ")
+    if isinstance(value, list):
+        value = ", ".join(map(str, value)) or "none"
+    elif name.endswith("bytes") and isinstance(value, int):
+        words, value = words.removesuffix("bytes").strip(), show_bytes(value)
+    return f"{words} {'unknown' if value is None else value}".strip()
+
+
+def show_bytes(size: int) -> str:
+    """A size as people read it."""
+    unit = next((n for n in (2**30, 2**20, 2**10) if size >= n), 1)
+    number = f"{size / unit:.1f}".removesuffix(".0")
+    return f"{number} { {2**30: 'GiB', 2**20: 'MiB', 2**10: 'KiB', 1: 'bytes'}[unit] }"

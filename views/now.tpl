@@ -1,0 +1,15 @@
+% rebase("layout", title="Now")
+% if overview.total:
+<dl class="figures">
+% for state, count in overview.counts.items():
+<div><dt>{{state}}</dt><dd>{{count}}</dd></div>
+% end
+</dl>
+<p class="secondary">Conversations by their state\\
+% if overview.is_partial:
+, of the newest {{overview.total}}\\
+% end
+.</p>
+% else:
+<p>Nobody has texted yet. Text {{f"“{overview.event}”" if overview.event else "anything"}} to {{overview.number or "your number"}}.</p>
+% end

@@ -1,0 +1,28 @@
+% rebase("layout", title="Sessions")
+% if sessions:
+<table>
+<caption>Browsers that are signed in, with times in UTC</caption>
+<thead><tr><th scope="col">Signed in</th><th scope="col">By</th><th scope="col">From</th><th scope="col">May</th><th scope="col">Last seen</th><td></td></tr></thead>
+<tbody>
+% for session in sessions:
+<tr>
+<th scope="row"><time datetime="{{session.created_at.isoformat()}}">{{show_time(session.created_at)}}</time></th>
+<td data-label="By">{{session.method}}</td>
+<td data-label="From">{{session.address}}</td>
+<td data-label="May">{{session.role}}</td>
+<td data-label="Last seen"><time datetime="{{session.seen_at.isoformat()}}">{{show_time(session.seen_at)}}</time></td>
+<td>
+% if session.id == operator.session_id:
+this browser
+% elif operator.may_act:
+<form method="post" action="{{root}}/console/sessions/{{session.id}}/revoke"><button>Sign it out</button></form>
+% end
+</td>
+</tr>
+% end
+</tbody>
+</table>
+% else:
+<p>No browser is signed in by a link or a password. Your proxy says who you are.</p>
+% end
+<p class="secondary">A session ends after 30 days without a visit, and after 90 days at the latest.</p>
