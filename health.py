@@ -173,7 +173,7 @@ def describe_settings(settings: Settings) -> dict[str, str]:
         "Results to private addresses": "yes" if settings.allow_private_receivers else "no",
         "All results to": "one URL, by --results-to"
         if settings.results_to
-        else "where they belong",
+        else "as the questionnaires say",
         "Proxies of the console": ", ".join(map(str, settings.console_proxies)) or "none",
         "Header of the console": settings.console_user_header or "none",
         "Processes": str(settings.processes),

@@ -21,6 +21,7 @@ from proxies import (
     nginx_conf_for,
     proxying,
     replaced,
+    running,
     tool,
 )
 
@@ -171,6 +172,58 @@ def test_a_text_that_finds_nobody_waits_or_fails(proxy: Callable, tmp_path: Path
                     reply(texted)
 
             assert client.getresponse().status == (200 if can_wait else 502)
+
+
+LINK = "/console/enter/" + "a" * 43
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_proxy_logs_no_link_to_the_console(tmp_path: Path, name: str):
+    with bound() as backend, proxying(name, tmp_path, address_of(backend)) as address:
+        assert status_of(address, "/elsewhere") == status_of(address, LINK) == 502
+    log = (tmp_path / "log").read_text()
+    assert "refused" in log  # it does log failures
+    assert LINK[-43:] not in log
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_proxy_says_last_where_a_request_comes_from(tmp_path: Path, name: str):
+    spoofed = {"X-Forwarded-For": "192.0.2.1"}
+    with listening() as backend, proxying(name, tmp_path, address_of(backend)) as address:
+        with closing(HTTPConnection(address, timeout=PATIENCE_SECONDS)) as client:
+            client.putrequest("POST", "/console/sign-in")
+            for header in spoofed.items():
+                client.putheader(*header)
+            client.putheader("Content-Length", "0")
+            client.endheaders()
+            with accept(backend) as asked:
+                _, headers, _ = receive(asked)
+                reply(asked)
+    assert headers["x-forwarded-for"] == "127.0.0.1"
+
+
+KEPT = r"(?m)^(\t*)# (?=\t|@stranger|\}$|respond @stranger|geo |set \$asked|if \(\$asked)"
+OPEN = ("/sms", "/sms/status", "/healthz", "/healthz?of=x", "/console/../sms")
+CLOSED = ("/", "/console", "/console/health", "/con%FFsole", "//console", "/sms/../console")
+CLOSED += ("/console;sms", "/static/a.css", "/sms/", "/%63onsole", "/sms%2f..%2fconsole", LINK)
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_the_lines_that_keep_the_console_to_some_addresses_do(tmp_path: Path, name: str):
+    with bound() as backend:
+        with proxying(name, tmp_path, address_of(backend), (KEPT, r"\1")) as address:
+            assert {status_of(address, path) for path in CLOSED} == {403}
+            assert {status_of(address, path) for path in OPEN} == {502}
+    (tmp_path / "mine").mkdir()
+    text = (tmp_path / PROXIES[name].file).read_text().replace("192.0.2.0/24", "127.0.0.1/32")
+    with bound() as backend, running(name, tmp_path / "mine", address, text, None):
+        assert status_of(address, "/console") == 502
+
+
+def status_of(address: str, path: str) -> int:
+    with closing(HTTPConnection(address, timeout=PATIENCE_SECONDS)) as client:
+        client.request("GET", path)
+        return client.getresponse().status
 
 
 def run(home: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:

@@ -15,18 +15,12 @@ nobody has texted yet\\
 % for name, check in report.checks.items():
 <tr>
 <th scope="row">{{name}}</th>
-<td data-label="State"><span class="state {{"ok" if check["ok"] else "bad"}}">{{"ok" if check["ok"] else "wrong"}}</span>
+<td><span class="state {{"ok" if check["ok"] else "bad"}}">{{"ok" if check["ok"] else "wrong"}}</span>
 % if not check["ok"]:
  {{check["why"]}}
 % end
 </td>
-<td data-label="Figures">
-% for key, value in check.items():
-% if key not in ("ok", "why") and value != []:
-<div>{{show_fact(key, value)}}</div>
-% end
-% end
-</td>
+<td>{{" · ".join(show_fact(*fact) for fact in check.items() if fact[0] not in ("ok", "why") and fact[1] != [])}}</td>
 </tr>
 % end
 </tbody>

@@ -2,7 +2,7 @@
 % if overview.total:
 <dl class="figures">
 % for state, count in overview.counts.items():
-<div><dt>{{state}}</dt><dd>{{count}}</dd></div>
+<div><dt>{{"gone silent" if state == "expired" else state}}</dt><dd>{{count}}</dd></div>
 % end
 </dl>
 <p class="secondary">Conversations by their state\\
