@@ -156,7 +156,7 @@ def _parse_proxies(value: str) -> tuple[Network, ...]:
 
 
 def _parse_user_header(value: str) -> str:
-    """The name of a header that no browser sends by itself, and that has one spelling in WSGI."""
+    """The name of a header that no browser sends by itself."""
     if value and (
         not re.fullmatch("[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)+", value)
         or re.match("(?i)accept-|sec-|if-|content-|user-agent|x-forwarded-for$", value)

@@ -66,7 +66,7 @@ class App(Bottle):
         is_logged = isinstance(error, LoggedError)
         reason = error.reason if is_logged else error.status_line
         log_event("refused", logging.WARNING, status=error.status_code, why=reason)
-        if not is_of_console():
+        if not request.path.startswith(CONSOLE):
             return ""
         return self.pages.render_error(error.status_code, error.advice if is_logged else "")
 
@@ -163,12 +163,8 @@ class ConsoleGuard:
         return guarded
 
 
-def is_of_console() -> bool:
-    return request.path == "/" or request.path.startswith(CONSOLE)
-
-
 def add_headers() -> None:
-    if is_of_console():
+    if request.path == "/" or request.path.startswith(CONSOLE):
         response.headers.update(HEADERS)
 
 

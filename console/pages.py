@@ -66,9 +66,15 @@ def static_name(file: str) -> str:
 
 
 @cache
-def template(view: str) -> SimpleTemplate:
-    """A page, whose values are escaped."""
-    return SimpleTemplate(name=view, lookup=[str(VIEWS)])
+def templates() -> dict[str, SimpleTemplate]:
+    """All pages by name, read and compiled; their values are escaped.
+
+    A process keeps those that it began with, while an upgrade puts others into the folder.
+    """
+    found = {path.stem: SimpleTemplate(path.read_text("utf-8")) for path in VIEWS.glob("*.tpl")}
+    for template in found.values():
+        template.cache = found  # where `rebase` looks for the layout
+    return found
 
 
 class Pages:
@@ -77,10 +83,11 @@ class Pages:
     def __init__(self, root: str) -> None:
         self._common = {"root": root, "nav": NAV, "static": static_name}
         self._common |= {"show_time": show_time, "show_fact": show_fact}
+        templates(), static_files()  # now, not when somebody asks
 
     def render(self, view: str, operator: Operator | None = None, **values: object) -> str:
         """A page; one without an operator has no way to the others."""
-        return template(view).render(self._common, operator=operator, **values)
+        return templates()[view].render(self._common, operator=operator, **values)
 
     def render_error(self, status: int, advice: str = "") -> str:
         """What to do about an error. It shows nothing of what was sent."""

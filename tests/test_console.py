@@ -720,6 +720,19 @@ def test_every_answer_of_the_console_has_its_headers(browser, method, path, is_s
 
 
 @one_database
+def test_a_process_keeps_the_pages_that_it_began_with(browser, patch, tmp_path):
+    patch(pages, "VIEWS", tmp_path)
+    patch(pages, "STATIC", tmp_path)
+    browser.enter()
+    assert browser.get("/console").status == 200
+
+
+@one_database
+def test_only_below_the_console_an_error_has_a_page(browser):
+    assert [browser.post(path).body for path in ("/", "/nowhere", "/static/x")] == [""] * 3
+
+
+@one_database
 def test_the_root_leads_to_the_console_whatever_host_is_named(make_app):
     browser = Browser(make_app(public_url=f"{URL}/texts"))
     answer = browser.get("/", Host="evil.example", **{"X-Forwarded-Host": "evil.example"})
