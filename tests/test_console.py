@@ -3,6 +3,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html.parser import HTMLParser
 from http.cookies import SimpleCookie
@@ -166,6 +167,17 @@ def test_only_what_signs_in_is_open_to_anyone(app):
     assert {role for method, _, role in guarded_routes(app) if method == "GET"} == {LOOK}
 
 
+@one_database
+def test_a_route_that_does_not_say_for_whom_it_is_is_for_those_who_act(app):
+    app.route("/console/new", "GET", lambda operator: operator.role)
+    looking, acting = Browser(app), Browser(app)
+    looking.enter(LOOK)
+    acting.enter()
+    found = [each.get("/console/new") for each in (Browser(app), looking, acting)]
+    assert [answer.status for answer in found] == [303, 403, 200]
+    assert found[2].body == DO
+
+
 CREDENTIALS = ["none", "expired", "revoked", "signed out", "tampered", "other name", "malformed"]
 
 
@@ -313,6 +325,15 @@ def test_a_link_is_good_for_ten_minutes(app, clock):
     assert Browser(app).post(f"/console/enter/{tokens[1]}").status == 403
     make_link(app)
     assert len(rows(app, "SELECT id FROM console_links")) == 1
+
+
+def test_of_several_who_open_a_link_at_once_one_gets_in(make_app):
+    apps = [make_app() for _ in range(4)]
+    paths = [f"/console/enter/{make_link(apps[0])}" for _ in range(5)]
+    with ThreadPoolExecutor() as pool:
+        for path in paths:
+            answers = pool.map(lambda app, path=path: Browser(app).post(path), apps)
+            assert sorted(answer.status for answer in answers) == [303, 403, 403, 403]
 
 
 @one_database
@@ -572,6 +593,22 @@ def test_guesses_are_slowed_down_overall_and_their_table_stays_small(app, clock,
     clock.pass_(minutes=3)
     assert guess(Browser(app, "10.0.1.1"), 1) == {401}
     assert rows(app, "SELECT count(*) FROM sign_in_attempts") == [(1,)]
+
+
+def test_several_processes_count_together(make_app, cheap_passwords):
+    apps = [make_app() for _ in range(4)]
+    set_password(apps[0])
+    with ThreadPoolExecutor() as pool:
+        statuses = [
+            answer.status
+            for answers in pool.map(guess_five_times, map(Browser, apps))
+            for answer in answers
+        ]
+    assert sorted(statuses) == [401] * MAX_PER_ADDRESS + [429] * MAX_PER_ADDRESS
+
+
+def guess_five_times(browser: Browser) -> list[Answer]:
+    return [browser.post("/console/sign-in", password="x") for _ in range(5)]
 
 
 @one_database
