@@ -20,6 +20,7 @@ from models.console import COMMAND_LINE, DO, LOOK, ConsoleLink, ConsolePassword,
 from models.console.attempt import MAX_OVERALL, MAX_PER_ADDRESS
 from models.console.password import COST, hash_password
 from models.console.token import TOKEN, new_token
+from models.reports import NEWEST
 from settings import Settings
 from smsconvo import ANYONE, App, create_app
 
@@ -931,13 +932,22 @@ def test_now_counts_conversations_by_state(webhook):
 
 
 @one_database
-def test_now_says_when_it_has_not_counted_all(webhook, patch):
-    for number in range(3):
-        webhook.phone(f"+1415000000{number}").text("Mats BBQ")
+def test_now_counts_the_newest_and_says_so(webhook):
+    webhook.phone().text("Mats BBQ")
+    columns = "sender, number, questionnaire_id, event, unread, message_count"
+    columns += ", started_at, active_at, expires_at"
+    copies = (
+        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
+        f" WHERE n < {NEWEST}) INSERT INTO conversations (token, state, {columns})"
+        f" SELECT n, 'completed', {columns} FROM conversations CROSS JOIN numbers"
+    )
+    webhook.app.database.write(lambda db: db.execute(text(copies)))
     browser = Browser(webhook.app)
     browser.enter()
-    patch("models.reports", "NEWEST", 3)
-    assert "of the newest 3" in browser.get("/console").body
+    page = browser.get("/console").body
+    assert f"of the newest {NEWEST}" in page
+    assert f"<dt>completed</dt><dd>{NEWEST}</dd>" in page
+    assert "<dt>open</dt><dd>0</dd>" in page  # that one is the oldest
 
 
 def test_health_shows_what_is_wrong_and_no_secrets(make_app, patch):
