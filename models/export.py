@@ -85,7 +85,7 @@ class ExportedConversation(NamedTuple):
     questionnaire: str
     version: int  # the id of the definition that it has
     answers: Mapping[str, ExportedAnswer]
-    unread: Mapping[str, str]  # what was texted to questions that were given up
+    unread_texts: Mapping[str, str]  # what was texted to questions that were given up
 
 
 class Export:
@@ -164,9 +164,9 @@ class Export:
         self, definition: Questionnaire | None, name: str, rows: Sequence[Answer]
     ) -> tuple[dict[str, ExportedAnswer], dict[str, str]]:
         """Those of a conversation that are shown, and the texts that could not be read."""
-        shown = self._shown.get(name)
-        self.left_out.update(row.key for row in rows if shown is not None and row.key not in shown)
-        rows = [row for row in rows if shown is None or row.key in shown]
+        if (shown := self._shown.get(name)) is not None:
+            self.left_out.update(row.key for row in rows if row.key not in shown)
+            rows = [row for row in rows if row.key in shown]
         questions = definition.by_key if definition else {}
         answers = {row.key: ExportedAnswer(row, questions.get(row.key)) for row in rows}
         if definition:
@@ -214,8 +214,8 @@ def wide_row(
     """The cells of a conversation; `form`: which attribute of an ExportedAnswer is wanted."""
     answers = (conversation.answers.get(key) for key in keys)
     cells = (answer and getattr(answer, form) for answer in answers)
-    unread = "\n".join(f"{key}: {text}" for key, text in conversation.unread.items())
-    return [*_head(conversation), *cells, unread or None, *_tail(conversation)]
+    texts = "\n".join(f"{key}: {text}" for key, text in conversation.unread_texts.items())
+    return [*_head(conversation), *cells, texts or None, *_tail(conversation)]
 
 
 def wide_object(conversation: ExportedConversation) -> dict[str, object]:
@@ -223,7 +223,7 @@ def wide_object(conversation: ExportedConversation) -> dict[str, object]:
     answers = {key: answer.result for key, answer in conversation.answers.items()}
     head = dict(zip(HEAD, _head(conversation), strict=True))
     tail = dict(zip(TAIL, _tail(conversation), strict=True))
-    return head | {"answers": answers, "unread": conversation.unread} | tail
+    return head | {"answers": answers, "unread": conversation.unread_texts} | tail
 
 
 def long_rows(conversation: ExportedConversation, form: str = "value") -> Iterator[list[object]]:

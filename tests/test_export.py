@@ -585,6 +585,7 @@ def connections(database: Database) -> int:
     return database.engine.pool.checkedout()
 
 
+@pytest.mark.long
 @on_sqlite
 @pytest.mark.parametrize("format", ["csv", "xlsx"])
 def test_an_export_needs_no_more_memory_for_much(
