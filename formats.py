@@ -113,6 +113,7 @@ MAX_CELL = 32_767  # UTF-16 units of a text
 CUT = "… (cut)"
 MAX_DIGITS = 15  # of a number; a spreadsheet makes zeros of further ones
 FIRST_YEAR = 1900  # of dates
+# What looks like a formula or a link stays a text, whichever of its methods writes it.
 OPTIONS = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
 LOOKS = {datetime: 'yyyy-mm-dd"T"hh:mm:ss"Z"', date: "yyyy-mm-dd", time: "hh:mm"}
 
