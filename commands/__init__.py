@@ -8,6 +8,7 @@ import click
 from commands.check import check
 from commands.copy import copy
 from commands.deliver import deliver
+from commands.export import export
 from commands.form import form
 from commands.group import ErrorHandlingGroup
 from commands.outbox import outbox
@@ -19,7 +20,10 @@ from commands.serve import serve
 from commands.upgrade import upgrade
 from settings import __version__
 
-COMMANDS = (serve, rehearse, phone, check, form, plan, replay, upgrade, copy, deliver, outbox)
+COMMANDS = (
+    *(serve, rehearse, phone, check, form, plan, replay),
+    *(export, upgrade, copy, deliver, outbox),
+)
 
 
 @click.group(cls=ErrorHandlingGroup, commands=COMMANDS)
