@@ -9,6 +9,7 @@ from commands.check import check
 from commands.console import console
 from commands.copy import copy
 from commands.deliver import deliver
+from commands.export import export
 from commands.form import form
 from commands.group import ErrorHandlingGroup
 from commands.outbox import outbox
@@ -20,8 +21,10 @@ from commands.serve import serve
 from commands.upgrade import upgrade
 from settings import __version__
 
-COMMANDS = (serve, rehearse, phone, check, form, plan, replay, upgrade, copy, deliver, outbox)
-COMMANDS += (console,)
+COMMANDS = (
+    *(serve, rehearse, phone, check, form, plan, replay),
+    *(export, upgrade, copy, deliver, outbox, console),
+)
 
 
 @click.group(cls=ErrorHandlingGroup, commands=COMMANDS)

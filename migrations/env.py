@@ -49,7 +49,7 @@ def migrate(connection: Connection) -> bool:
         compare_type=True,
     )
     version = context.get_context().get_current_revision()
-    made = made_by_migrations(context.script, version)
+    made = made_by_migrations(context.script.dir, version)
     try:
         objects = OBJECTS[connection.dialect.name](connection, made)
         objects.preserve(context.run_migrations)

@@ -26,6 +26,8 @@ class Location(NamedTuple):
 
 def read_media(fields: Mapping[str, Any]) -> list[Medium]:
     """All media, in their order; a type is empty where it is missing."""
+    if "MediaUrl0" not in fields:
+        return []
     names = ((f"MediaUrl{n}", f"MediaContentType{n}") for n in MEDIA)
     media = (Medium(_text(fields, url), _text(fields, type)) for url, type in names)
     return [medium for medium in media if medium.url]

@@ -46,7 +46,7 @@ class Contact(Base):
     # whatsapp:US.1234, or both.
     alias: Mapped[str | None] = mapped_column(index=True)
 
-    has_new_alias: bool = False  # since it was read: where its sender may have opted out, too
+    has_new_alias: bool = False  # since it was read; an opting out counts there, too
 
     @classmethod
     def find(cls, db: Session, phone: str) -> Self | None:

@@ -33,11 +33,11 @@ IS_OPEN = "state = 'open'"  # the condition of an index, as text
 
 
 class Previous(NamedTuple):
-    """The text before, in the same conversation, and what it was read as."""
+    """The text before, in the same conversation."""
 
     body: str
     at: datetime
-    read_as: str | None = None
+    read_as: str | None = None  # unless it gave an answer which was kept
 
 
 class Conversation(Base):
@@ -204,10 +204,10 @@ class Conversation(Base):
     def set_answer(self, body: str, value: str | None, now: datetime) -> Answer:
         """Take a text as the answer, in the place of one that is corrected. None: it is skipped."""
         key = self.current_key
-        given = {"key": key, "question": self.current_prompt, "text": body}
-        given |= {"value": value, "answered_at": now}
+        columns = {"key": key, "question": self.current_prompt, "text": body}
+        columns |= {"value": value, "answered_at": now}
         earlier = self.answers.get(key)
-        answer = earlier.copy(**given) if earlier else Answer(conversation_id=self.id, **given)
+        answer = earlier.copy(**columns) if earlier else Answer(conversation_id=self.id, **columns)
         self.answers = self.answers | {key: answer}
         return answer
 

@@ -35,7 +35,7 @@ class State(NamedTuple):
     languages: Sequence[str] = ()  # of all questionnaires, where there is no conversation
     cookie_pair: tuple[str, str] | None = None  # sender and number of another one it names
     stoppable: Sequence[Conversation] = NotLoaded()  # of the sender, on all our numbers
-    previous: Previous | None = None  # in `newest`
+    previous: Previous | None = None  # in `newest`, unless that is a counter
     recent_unread: Sequence[str] = NotLoaded()  # of texts to the question that waits, newest first
     recent_readings: Sequence[str | None] = NotLoaded()  # what the last texts in it were read as
 

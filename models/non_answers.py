@@ -39,11 +39,11 @@ def opt_keyword(word: str, opt_out_type: str | None = None) -> str | None:
 
 
 class Typed(NamedTuple):
-    """What somebody has typed of a text, and what that is."""
+    """What somebody has typed of a text, and what the text is by its words."""
 
     text: IncomingText  # without a quotation of ours and a mail signature
     keyword: str | None  # what it says about our texts
-    ignored_reason: str | None  # why it is nobody's answer
+    ignored_reason: str | None = None  # why its words are nobody's answer; a photo's may not matter
 
 
 def examine(
@@ -62,6 +62,8 @@ def examine(
     if body != text.body.strip():
         typed = replace(text, body=body)
     keyword = find_opt_keyword(text, languages, stop_words, typed)
+    if keyword in (*OPT_OUTS, "help"):
+        return Typed(typed, keyword)
     return Typed(typed, keyword, ignored_reason(text.body, bodies, languages))
 
 

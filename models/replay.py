@@ -17,11 +17,10 @@ from models.decision import Decision, State
 from models.dialog import LOOP_LIMIT
 from models.engine import respond
 from models.message import NOT_READ, Message
-from models.noise import SHORTEST_ECHO
 from models.questionnaire.catalog import Catalog
 from models.set_aside import SET_ASIDE
 from models.text import IncomingText
-from models.turn import RECENT, examine_after
+from models.turn import examine_in
 from storage.base import Statement
 from storage.unreadable import UnreadableRow, unreadable_rows
 
@@ -191,9 +190,7 @@ class Memory:
     def state(self, text: IncomingText) -> State:
         """What `turn.load` would read for this text."""
         newest = self._conversations.get(len(self._conversations))
-        replies = [each.reply for each in self._decisions if each.reply]
-        bodies = replies[:RECENT] if len(text.body) >= SHORTEST_ECHO else []
-        typed = examine_after(newest, text, bodies, self._catalog)
+        typed = examine_in(newest, text, self._catalog, self._find_recent_bodies)
         return State(
             self._contact,
             typed,
@@ -206,6 +203,9 @@ class Memory:
             recent_unread=self._recent_unread,
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )
+
+    def _find_recent_bodies(self, _: int, limit: int) -> list[str]:
+        return [each.reply for each in self._decisions if each.reply][:limit]
 
     @property
     def _previous(self) -> Previous | None:

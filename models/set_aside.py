@@ -17,7 +17,7 @@ from models.conversation import Conversation
 from models.decision import Decision, State
 from models.engine import respond
 from models.message import Message
-from models.non_answers import OPT_OUTS, examine, find_opt_keyword
+from models.non_answers import OPT_OUTS, Typed, examine, find_opt_keyword
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.turn import Reply, find_recorded, load, load_what_few_need, save
@@ -65,7 +65,7 @@ def set_aside(
     newest = NEWEST.fetch_all(db, sender=contact.phone, number=text.number)
     id, is_open = newest[0] if newest else (None, False)
     _note(db, error, id)
-    typed = examine(text, catalog.languages, catalog.stop_words)
+    typed = _examine(text, catalog)
     bare = State(contact, typed, None, None, name, catalog.languages)
     if contact.is_unreadable and typed.keyword in OPT_OUTS:
         contact.opt_out(now)
@@ -81,6 +81,14 @@ def set_aside(
         decision.unreadable_id = id
         _say_sorry(db, decision)
     return save(db, decision)
+
+
+def _examine(text: IncomingText, catalog: Catalog) -> Typed:
+    """Look at a text; only for what it says about our texts, if the rest is what fails."""
+    try:
+        return examine(text, catalog.languages, catalog.stop_words)
+    except Exception:  # the first error is logged
+        return Typed(text, find_opt_keyword(text, catalog.languages, catalog.stop_words))
 
 
 def record_only(

@@ -74,7 +74,7 @@ def words(text: str) -> list[str]:
     return WORD.findall(without_accents(normalize(text)))
 
 
-@lru_cache(maxsize=256)  # each text is compared again with the next one
+@lru_cache(maxsize=256)  # many guests text the same words
 def comparable(text: str) -> str:
     """The form in which a text is compared with a keyword."""
     return strip_decoration(without_accents(normalize(text)))

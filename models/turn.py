@@ -4,8 +4,9 @@
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, literal_column, select, type_coerce
@@ -26,7 +27,8 @@ from models.version import Version
 from storage.base import LITERAL_1, Statement, split_row
 from storage.unreadable import unreadable_rows
 
-ABOUT_TEXTS = (*OPT_OUTS, "start", "perhaps_opt_out")  # what changes what a sender wants
+# What changes whether a sender wants texts.
+CHANGES_WISHES = (*OPT_OUTS, "start", "perhaps_opt_out")
 RECENT = 5  # of our texts, that a reaction or an echo can be about
 
 
@@ -66,28 +68,30 @@ def load(
     if conversation.id is not None:
         newest = conversation
         newest.load_related(db, version, contact)
-    bodies: Sequence[str] = ()
-    if newest and len(text.body) >= SHORTEST_ECHO:
-        bodies = Message.find_recent_bodies(db, newest.id, RECENT)
-    typed = examine_after(newest, text, bodies, catalog)
+    typed = examine_in(newest, text, catalog, partial(Message.find_recent_bodies, db))
     state = State(contact, typed, newest, None, name, catalog.languages)
-    few = load_what_few_need(db, text, state)
+    parts = load_what_few_need(db, text, state)
     # To compare with all events takes a while, and most texts are answers.
     has_place = newest is not None and newest.is_waiting(now) and not typed.keyword
     opening = None if has_place else catalog.opens(typed.text.body, text.number)
-    return state._replace(opening=opening, **few)
+    return state._replace(opening=opening, **parts)
 
 
-def examine_after(
-    newest: Conversation | None, text: IncomingText, bodies: Sequence[str], catalog: Catalog
+def examine_in(
+    newest: Conversation | None,
+    text: IncomingText,
+    catalog: Catalog,
+    find_bodies: Callable[[int, int], Sequence[str]],
 ) -> Typed:
-    """Look at a text by the questionnaire that its sender has met last, or else by all of them.
+    """Look at a text in the language of the newest conversation, or else in those of all.
 
-    `bodies` are what we texted last, if the text is long enough to repeat one.
+    `find_bodies(id, limit)` finds what we texted last in that conversation, which a text can repeat
+    if it is long enough.
     """
     if newest is None:
         return examine(text, catalog.languages)
     questionnaire = newest.version.definition
+    bodies = find_bodies(newest.id, RECENT) if len(text.body) >= SHORTEST_ECHO else ()
     return examine(text, (questionnaire.language,), questionnaire.say.stop, bodies)
 
 
@@ -116,8 +120,8 @@ def load_what_few_need(db: Session, text: IncomingText, state: State) -> dict[st
     if newest is None:
         return parts
     questionnaire = newest.version.definition
-    keyword = questionnaire.sentences.keywords.get(state.typed.text.comparable)
-    if keyword in ("back", "restart"):
+    command = questionnaire.sentences.keywords.get(state.typed.text.comparable)
+    if command in ("back", "restart"):
         parts["recent_readings"] = Message.find_recent_readings(db, newest.id, LOOP_LIMIT)
     if newest.is_last_attempt:
         earlier = newest.failed_attempts
@@ -173,8 +177,8 @@ def _save_changes(db: Session, decision: Decision) -> None:
     """All but the messages and the answer, which refer to the conversation."""
     contact = decision.contact
     contact.save(db)
-    is_known = contact.opted_out_at or contact.perhaps_opted_out_at
-    if decision.read_as in ABOUT_TEXTS or (contact.has_new_alias and is_known):
+    has_opted_out = contact.opted_out_at or contact.perhaps_opted_out_at
+    if decision.read_as in CHANGES_WISHES or (contact.has_new_alias and has_opted_out):
         contact.share_opting_out(db)
     for ended in decision.ended:
         ended.update(db)

@@ -12,18 +12,14 @@ from typing import Any, ClassVar, Self
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.orm.base import DEFAULT_STATE_ATTR
 
 from storage.cells import Column, decode_or_keep, is_undecodable
 from storage.driver_errors import raise_as_sqlalchemy
-from storage.unreadable import WRITES, UnreadableRow, unreadable_rows
+from storage.unreadable import CONNECTION, WRITES, UnreadableRow, unreadable_rows
 
 # For LIMIT. With a parameter there, SQLite compiles the statement anew each time, which takes four
 # times as long as running it.
 LITERAL_1: sa.ColumnElement[int] = sa.literal_column("1")
-
-
-CONNECTION = "connection"  # in `Session.info`, as far as it is known
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -126,17 +122,17 @@ class Statement:
         compiled.execute(connection, values)
 
     def _compile(self, db: Session) -> tuple["Compiled", sa.Connection]:
-        connection = db.info.get(CONNECTION) or _connect(db)
+        connection = db.info.get(CONNECTION) or _find_connection(db)
         name = connection.dialect.name
         if name not in self._compiled:
             self._compiled[name] = Compiled(self._statement, connection.dialect)
         return self._compiled[name], connection
 
 
-def _connect(db: Session) -> sa.Connection:
-    """Its connection; asking the session for it takes as long as some statements.
+def _find_connection(db: Session) -> sa.Connection:
+    """Its connection; to ask the session for it takes as long as some statements.
 
-    A session that writes has only one transaction, and so only one connection.
+    A session that writes has one transaction, which nobody ends before it, and so one connection.
     """
     connection = db.connection()
     if WRITES in db.info:
@@ -278,11 +274,11 @@ class Base(DeclarativeBase):
     def from_row(cls, values: Iterable[Any]) -> Self:
         """The entity with these values of all its columns, in their order."""
         stored = dict(zip(cls.column_names, values, strict=True))
-        return cls._with(stored | {"stored": stored})
+        return cls._from_attributes(stored | {"stored": stored})
 
     @classmethod
-    def _with(cls, attributes: dict[str, Any]) -> Self:
-        """An entity that no session can take: the ORM's mark takes several times as long."""
+    def _from_attributes(cls, attributes: dict[str, Any]) -> Self:
+        """Without the ORM's mark, which takes several times as long to make."""
         entity = cls.__new__(cls)
         entity.__dict__.update(attributes)
         return entity
@@ -312,9 +308,8 @@ class Base(DeclarativeBase):
 
     def copy(self, **values: Any) -> Self:
         """The same row, and all that was hung on it, to be changed without changing this one."""
-        attributes = self.__dict__ | values
-        attributes.pop(DEFAULT_STATE_ATTR, None)  # the ORM's mark of a new one
-        return self._with(attributes)
+        own = {name: value for name, value in self.__dict__.items() if name[0] != "_"}
+        return self._from_attributes(own | values)  # without the ORM's mark of a new one
 
     def insert(self, db: Session) -> None:
         """Write a new row, with the defaults of its columns, and take its id."""

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 KEPT_SECONDS = 300  # a row that nobody has met for so long may have been mended, or deleted
 MAX_KEPT = 1000  # rows; many have one cause, such as an UPDATE without WHERE
-UNREADABLE, WRITES = "unreadable", "writes"  # what sessions know, in their `info`
+# What sessions know, in their `info`.
+UNREADABLE, WRITES, CONNECTION = "unreadable", "writes", "connection"
 
 
 class UnreadableRow(ValueError):

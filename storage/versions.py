@@ -3,15 +3,11 @@
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.orm import Session
 
 from storage.database import Database
-
-if TYPE_CHECKING:
-    from alembic.script import ScriptDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 SELECT_VERSION = text("SELECT version_num FROM alembic_version")
@@ -57,17 +53,13 @@ def _touch(db: Session) -> None:
     db.execute(text(TOUCH_VERSION.format(skip_locked=skip_locked)))
 
 
-def made_by_migrations(scripts: "ScriptDirectory", version: str | None) -> frozenset[str]:
+@cache  # it takes longer than a migration of a small database
+def made_by_migrations(folder: str, version: str | None) -> frozenset[str]:
     """The names of all that the migrations up to a version make: tables, views, indexes, columns.
 
-    A column has its table before it, like `answers.value`. The migrations are run on an empty
-    database in memory, so that nobody has to keep a list.
+    A column has its table before it, like `answers.value`. The migrations of the folder are run on
+    an empty database in memory, so that nobody has to keep a list.
     """
-    return _made(scripts.dir, version)
-
-
-@cache  # it takes longer than most migrations
-def _made(folder: str, version: str | None) -> frozenset[str]:
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
@@ -85,9 +77,7 @@ def _made(folder: str, version: str | None) -> frozenset[str]:
 
 def made_by_program() -> frozenset[str]:
     """The names of all that the migrations of this program make; see `made_by_migrations`."""
-    from alembic.script import ScriptDirectory
-
-    return made_by_migrations(ScriptDirectory(str(ROOT / "migrations")), known_versions()[-1])
+    return made_by_migrations(str(ROOT / "migrations"), known_versions()[-1])
 
 
 def migrate(url: str, version: str = "head") -> None:

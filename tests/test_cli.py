@@ -757,6 +757,7 @@ def test_no_number_that_a_command_takes_is_without_bounds():
     "arguments",
     [
         ("outbox", "retry", "--"),
+        ("export", "--conversation"),
         ("replay", "--conversation"),
         ("replay", "--save", "saved.json", "--conversation"),
         ("replay", "--last"),

@@ -12,6 +12,7 @@ from conftest import HERE, PROGRAM
 BELOW = {"storage", "gateway.segments", "logs", "addresses", "toml_file"}
 MAY_IMPORT = {
     "addresses": set(),
+    "formats": set(),
     "logs": set(),
     "toml_file": set(),
     "phone": set(),
@@ -29,13 +30,14 @@ MAY_IMPORT = {
     "migrations": {"models", "storage"},
 }
 # Nothing imports `smsconvo`, for it is run as a program: it would be there twice.
-ANYTHING = {"commands", "gateway", "models", "phone", "reloading", "resources", "settings"}
-ANYTHING |= {"worker", *BELOW}
+ANYTHING = {"commands", "formats", "gateway", "models", "phone", "reloading", "resources"}
+ANYTHING |= {"settings", "worker", *BELOW}
 MAY_IMPORT |= {"smsconvo": {*ANYTHING, "console", "health"}, "commands": ANYTHING}
 
 PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex", "num2words"}
 LIBRARIES = {
     "addresses": set(),
+    "formats": {"msgspec", "xlsxwriter"},
     "logs": {"msgspec"},
     "toml_file": set(),
     "settings": set(),

@@ -445,6 +445,20 @@ def test_stop_counts_whatever_fails(webhook, patch):
     assert webhook.rows("SELECT count(opted_out_at) FROM contacts") == [(1,)]
 
 
+def test_an_opting_out_ends_all_whatever_else_a_text_may_be(webhook, patch):
+    phone = webhook.phone()
+    open_conversation(phone)
+    patch("models.noise", "is_reaction", divide_by_zero)
+    assert phone.text("Blue, please") == [SORRY]
+    assert webhook.rows("SELECT state FROM conversations") == [("open",)]
+    (confirmation,) = phone.text("Stop texting me please")
+    assert confirmation != SORRY
+    assert webhook.rows("SELECT state FROM conversations") == [("stopped",)]
+    assert phone.text("And now?") == []
+    last = webhook.rows("SELECT read_as FROM messages ORDER BY id DESC LIMIT 1")
+    assert last == [("opted out",)]
+
+
 def test_a_conversation_that_was_opened_again_beside_a_newer_one_is_named(webhook, edit, caplog):
     phone = webhook.phone()
     open_conversation(phone, 4)

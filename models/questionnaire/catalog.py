@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -32,8 +32,6 @@ class Openers:
     def __init__(self) -> None:
         self._exact: dict[str | None, Opening] = {}  # by the folded event; None for any text
         self._similar: dict[str, list[Opening]] = defaultdict(list)  # by the form of the event
-        # Many guests text an event in the same words.
-        self._find_similar = lru_cache(maxsize=256)(self._find_similar)
 
     def add(self, event: str | None, opening: Opening) -> None:
         """Another one; of two with the same event the first one counts."""

@@ -160,9 +160,9 @@ def bad_keywords(questionnaire: Questionnaire) -> Iterator[Problem]:
     yield from keywords_that_are_answers(questionnaire)
 
 
-@cache  # most files have no words of their own
-def _assent(value: str, language: str) -> set[str]:
-    return set(map(comparable, assent_words(value, language)))
+@cache  # there are hundreds, and most files have no words of their own
+def _assent(value: str, language: str) -> frozenset[str]:
+    return frozenset(map(comparable, assent_words(value, language)))
 
 
 def keywords_that_are_answers(questionnaire: Questionnaire) -> Iterator[Problem]:

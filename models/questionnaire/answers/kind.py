@@ -124,6 +124,7 @@ class Kind(ABC):
     # How a form can take a value: split as some of PARTS, or as an option of its question.
     split_as: ClassVar[tuple[str, ...]] = ()
     has_options: ClassVar[bool] = False
+    is_number: ClassVar[bool] = False  # whether its values are numbers, to be computed with
 
     def __init_subclass__(cls) -> None:
         if missing := [name for name in ("documentation", "retry") if not hasattr(cls, name)]:

@@ -36,6 +36,7 @@ class NumberKind(Kind):
     options = NumberOptions
     placeholders = {"limits": lambda question, _: show_limits(question.min, question.max, "-")}
     sample = "100"
+    is_number = True
     numbers_readings = False
 
     def parse(self, question: NumberOptions, text: str, context: ParseContext) -> Reading:

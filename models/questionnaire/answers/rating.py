@@ -62,6 +62,7 @@ class RatingKind(Kind):
     options = RatingOptions
     placeholders = {"limits": lambda question, _: show_limits(*_scale(question), "-")}
     sample = "5"
+    is_number = True
     numbers_readings = False
 
     def parse(self, question: RatingOptions, text: str, context: ParseContext) -> Reading:
