@@ -130,12 +130,14 @@ class Access:
     def use_link(self, environ: Environ, token: str) -> Cookie:
         """Sign a browser in by a link, which works once."""
         cookie, address, now = self._new_cookie(), str(self._address(environ)), self._clock()
+        with self._database.read() as db:  # texts wait for a write, and strangers could cause many
+            is_usable = ConsoleLink.is_usable(db, token, now)
 
         def enter(db: Session) -> ConsoleSession | None:
             role = ConsoleLink.use(db, token, now)
             return role and ConsoleSession.start(db, cookie.token, role, "link", address, now)
 
-        if self._database.write(enter) is None:
+        if not is_usable or self._database.write(enter) is None:
             raise Refused(403, "the link of the console was used, or is too old", OLD_LINK)
         log_event("console", outcome="signed in", by="link")
         return cookie
@@ -147,12 +149,14 @@ class Access:
         if len(passwords) != 1 or len(passwords[0]) > MAX_LENGTH:
             raise Refused(400, "the form has not one password", WRONG_PASSWORD)
         cookie, address, now = self._new_cookie(), self._address(environ), self._clock()
-        known = self._check_password(passwords[0], attempt_source(address), now)
+        source = attempt_source(address)
+        known = self._check_password(passwords[0], source, now)
 
         def enter(db: Session) -> ConsoleSession | None:
             now_known = ConsolePassword.lock(db)
             if now_known is None or now_known.hash != known.hash:  # it was replaced meanwhile
                 return None
+            SignInAttempt.forget(db, source)
             return ConsoleSession.start(db, cookie.token, DO, "password", str(address), now)
 
         if self._database.write(enter) is None:
@@ -172,16 +176,26 @@ class Access:
             raise Refused(404, "there is no such session")
 
     def _check_password(self, password: str, source: str, now: datetime) -> ConsolePassword:
-        """The row of the password if it is this one; one is checked at a time."""
+        """The row of the password if it is this one; one is checked at a time.
+
+        Whoever may not try neither writes nor keeps others from trying.
+        """
 
         def admit(db: Session) -> tuple[ConsolePassword | None, int]:
             known = ConsolePassword.lock(db)
             return known, SignInAttempt.admit(db, source, now) if known else 0
 
+        with self._database.read() as db:
+            is_set = ConsolePassword.is_set(db)
+            seconds = SignInAttempt.seconds_to_wait(db, source, now)
+        if not is_set:
+            raise wrong_password()
+        if seconds:
+            raise too_many(seconds)
         if not self._checking.acquire(blocking=False):
             raise too_many(BUSY_SECONDS)
         try:
-            known, seconds = self._database.write(admit)
+            known, seconds = self._database.write(admit)  # others may have come in between
             if seconds:
                 raise too_many(seconds)
             if known is None or not known.is_right(password):

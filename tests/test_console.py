@@ -585,6 +585,38 @@ def test_guesses_are_slowed_down_whoever_they_say_that_they_are(app, clock, chea
     assert browser.post("/console/sign-in", password=PASSWORD).status == 303
 
 
+def test_the_right_password_makes_wrong_ones_before_it_forgotten(app, cheap_passwords):
+    set_password(app)
+    browser, other = Browser(app), Browser(app, "192.0.2.1")
+    for _ in range(2):
+        assert guess(browser, MAX_PER_ADDRESS - 1) == {401}
+        assert guess(other, 1) == {401}
+        assert browser.post("/console/sign-in", password=PASSWORD).status == 303
+    assert rows(app, "SELECT address FROM sign_in_attempts") == [("192.0.2.1",)] * 2
+
+
+def test_a_stranger_who_cannot_get_in_writes_nothing(app, clock, patch, cheap_passwords):
+    used, old = make_link(app), make_link(app)
+    assert Browser(app).post(f"/console/enter/{used}").status == 303
+    clock.pass_(minutes=10)
+    undo = forbid_writes(app, patch)
+    for token in (used, old, new_token()):
+        assert Browser(app).post(f"/console/enter/{token}").status == 403
+    assert guess(Browser(app), 1) == {401}  # there is no password
+    undo()
+    set_password(app)
+    assert guess(Browser(app), MAX_PER_ADDRESS) == {401}
+    forbid_writes(app, patch)
+    assert guess(Browser(app), 1) == {429}
+
+
+def forbid_writes(app: App, patch) -> Callable[[], None]:
+    def fail(*_: object) -> None:
+        raise AssertionError("it writes")  # which makes a 500
+
+    return patch(type(app.database), "write", fail)
+
+
 def test_guesses_are_slowed_down_overall_and_their_table_stays_small(app, clock, cheap_passwords):
     set_password(app)
     for number in range(MAX_OVERALL):
@@ -656,6 +688,22 @@ def test_one_password_is_checked_at_a_time_and_nobody_waits(app, browser, patch,
     assert browser.post("/console/sign-in", password=PASSWORD).status == 401
     ((answer),) = meanwhile
     assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+
+
+@one_database
+def test_whoever_tried_too_often_does_not_wait_for_others(app, browser, patch, cheap_passwords):
+    set_password(app)
+    stranger, meanwhile = Browser(app, "192.0.2.1"), []
+    assert guess(stranger, MAX_PER_ADDRESS) == {401}
+
+    def guess_meanwhile(known: ConsolePassword, password: str) -> bool:
+        meanwhile.append(stranger.post("/console/sign-in", password="x"))
+        return True
+
+    patch(ConsolePassword, "is_right", guess_meanwhile)
+    assert browser.post("/console/sign-in", password=PASSWORD).status == 303
+    ((answer),) = meanwhile
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "180")
 
 
 @one_database

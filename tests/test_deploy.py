@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from http.client import HTTPConnection
+from ipaddress import ip_network
 from pathlib import Path
 from select import select
 
@@ -25,6 +26,8 @@ from proxies import (
     running,
     tool,
 )
+
+from settings import Settings
 
 pytestmark = pytest.mark.long
 
@@ -77,6 +80,12 @@ def test_the_unit_is_hardened(tmp_path: Path):
     verdict = run(tmp_path, analyze, "security", "--offline=true", "--threshold=15", unit)
 
     assert verdict.returncode == 0, verdict.stdout
+
+
+def test_with_the_unit_a_proxy_of_this_machine_says_where_a_browser_is():
+    unit = (DEPLOY / "smsconvo.service").read_text()
+    environ = dict(re.findall("(?m)^Environment=(.+?)=(.*)$", unit))
+    assert Settings.from_env(environ).console_proxies == (ip_network("127.0.0.1"),)
 
 
 @pytest.mark.parametrize("file", ["Caddyfile", "Caddyfile.several"])

@@ -14,7 +14,7 @@ MAX_OVERALL = 100  # in WINDOW; so many rows the table has at most
 
 
 class SignInAttempt(Base):
-    """A password that somebody tried within WINDOW."""
+    """A password that somebody tried within WINDOW, until they sign in with the right one."""
 
     __tablename__ = "sign_in_attempts"
 
@@ -29,23 +29,33 @@ class SignInAttempt(Base):
         Whoever calls this holds the lock of the password's row, so that no two count at once.
         """
         DELETE_OLD.execute(db, now=now, since=now - WINDOW)
-        attempts = cls.all(db, ALL)
+        seconds = cls.seconds_to_wait(db, address, now)
+        if not seconds:
+            cls(address=address, attempted_at=now).insert(db)
+        return seconds
+
+    @classmethod
+    def seconds_to_wait(cls, db: Session, address: str, now: datetime) -> int:
+        """How long nobody may try at this address, because there were too many attempts; or 0."""
+        attempts = cls.all(db, RECENT, now=now, since=now - WINDOW)
         times = [attempt.attempted_at for attempt in attempts]
         own = [attempt.attempted_at for attempt in attempts if attempt.address == address]
         limits = ((own, MAX_PER_ADDRESS), (times, MAX_OVERALL))
         waits = [found[-most] + WINDOW - now for found, most in limits if len(found) >= most]
-        if waits:
-            return max(1, ceil(max(waits).total_seconds()))
-        cls(address=address, attempted_at=now).insert(db)
-        return 0
+        return max(1, ceil(max(waits).total_seconds())) if waits else 0
+
+    @classmethod
+    def forget(cls, db: Session, address: str) -> None:
+        """Delete the attempts of an address from which somebody knew the password."""
+        DELETE_BY_ADDRESS.execute(db, address=address)
 
 
 TABLE = SignInAttempt.__table__
 TIME = TABLE.c.attempted_at
-ALL = Statement(sa.select(TABLE).order_by(TIME))
 # Those ahead of the time come from a clock that was wrong.
-DELETE_OLD = Statement(
-    sa.delete(TABLE).where(
-        sa.or_(TIME <= sa.bindparam("since", type_=TIME.type), TIME > sa.bindparam("now"))
-    )
+IS_OLD = sa.or_(
+    TIME <= sa.bindparam("since", type_=TIME.type), TIME > sa.bindparam("now", type_=TIME.type)
 )
+RECENT = Statement(sa.select(TABLE).where(~IS_OLD).order_by(TIME))
+DELETE_OLD = Statement(sa.delete(TABLE).where(IS_OLD))
+DELETE_BY_ADDRESS = Statement(sa.delete(TABLE).where(TABLE.c.address == sa.bindparam("address")))

@@ -34,9 +34,14 @@ class ConsoleLink(Base):
         OperatorAction.record(db, now, COMMAND_LINE, "make link", link, role)
 
     @classmethod
+    def is_usable(cls, db: Session, token: str, now: datetime) -> bool:
+        """Whether `use` would find the link of this token."""
+        return cls.first(db, USABLE, digest=digest(token), now=now) is not None
+
+    @classmethod
     def use(cls, db: Session, token: str, now: datetime) -> str | None:
         """Use the link of this token up: its role, or None if it was used or is too old."""
-        link = cls.first(db, USABLE, digest=digest(token), now=now)
+        link = cls.first(db, LOCKED, digest=digest(token), now=now)
         if link is None:
             return None
         link.used_at = now
@@ -46,10 +51,10 @@ class ConsoleLink(Base):
 
 TABLE = ConsoleLink.__table__
 IS_LIVE = TABLE.c.expires_at > sa.bindparam("now", type_=TABLE.c.expires_at.type)
-# Locked, so that of two who open it at once on PostgreSQL the second finds it used.
-USABLE = Statement(
-    sa.select(TABLE)
-    .where(TABLE.c.digest == sa.bindparam("digest"), TABLE.c.used_at.is_(None), IS_LIVE)
-    .with_for_update()
+FIND = sa.select(TABLE).where(
+    TABLE.c.digest == sa.bindparam("digest"), TABLE.c.used_at.is_(None), IS_LIVE
 )
+USABLE = Statement(FIND)
+# So that of two who open it at once on PostgreSQL the second finds it used.
+LOCKED = Statement(FIND.with_for_update())
 DELETE_EXPIRED = Statement(sa.delete(TABLE).where(~IS_LIVE))

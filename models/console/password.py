@@ -31,9 +31,14 @@ class ConsolePassword(Base):
     created_at: Mapped[datetime]
 
     @classmethod
+    def is_set(cls, db: Session) -> bool:
+        """Whether there is one."""
+        return cls.first(db, NEWEST) is not None
+
+    @classmethod
     def lock(cls, db: Session) -> Self | None:
         """The password, if there is one; its row is locked where a database has such locks."""
-        return cls.first(db, NEWEST)
+        return cls.first(db, LOCKED)
 
     @classmethod
     def replace(cls, db: Session, hash: str | None, now: datetime) -> None:
@@ -66,5 +71,6 @@ def _derive(password: str, salt: str, cost: dict[str, int]) -> str:
 
 
 TABLE = ConsolePassword.__table__
-NEWEST = Statement(sa.select(TABLE).order_by(TABLE.c.id.desc()).with_for_update())
+FIND = sa.select(TABLE).order_by(TABLE.c.id.desc())
+NEWEST, LOCKED = Statement(FIND), Statement(FIND.with_for_update())
 DELETE = Statement(sa.delete(TABLE))
