@@ -34,7 +34,7 @@ from storage import Database
 
 SAFE_METHODS = {"GET", "HEAD"}
 # Its path keeps it away from Twilio's requests, and its prefix from being set without HTTPS. The
-# other one is for a public URL of this machine itself, which has no HTTPS.
+# other one is for this machine itself, by its public URL or through a tunnel, without HTTPS.
 SECURE_COOKIE, LOCAL_COOKIE = "__Secure-smsconvo", "smsconvo"
 PATH = "/console"
 MAX_NAME = 200  # characters of a name that a proxy gives
@@ -77,7 +77,8 @@ class Access:
         self.root = urlsplit(settings.public_url).path  # what addresses of pages begin with
         self._proxies, self._header = settings.console_proxies, settings.console_user_header
         url = urlsplit(settings.public_url)
-        self._is_https, self._is_local = url.scheme == "https", is_local(url.hostname or "")
+        self._is_https = url.scheme == "https"
+        self._is_local = not self._is_https and is_local(url.hostname or "")
         self._origins = {origin_of(settings.public_url), *local_origins(settings.listen)}
         # A password takes 32 MiB and a tenth of a second to check, which texts want.
         self._checking = Lock()
@@ -120,7 +121,7 @@ class Access:
     def check_origin(self, environ: Environ) -> None:
         """Refuse what a page of another site has a browser do with the operator's cookie.
 
-        Browsers say so in Sec-Fetch-Site: over HTTPS, and to this machine.
+        Browsers say so in Sec-Fetch-Site: over HTTPS, and to this machine. Old ones have Origin.
         """
         site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
         is_own = site == "same-origin" if site is not None else origin in self._origins
@@ -129,7 +130,7 @@ class Access:
 
     def use_link(self, environ: Environ, token: str) -> Cookie:
         """Sign a browser in by a link, which works once."""
-        cookie, address, now = self._new_cookie(), str(self._address(environ)), self._clock()
+        cookie, address, now = self._new_cookie(environ), str(self._address(environ)), self._clock()
         with self._database.read() as db:  # texts wait for a write, and strangers could cause many
             is_usable = ConsoleLink.is_usable(db, token, now)
 
@@ -148,7 +149,7 @@ class Access:
         passwords = form.getall("password")
         if len(passwords) != 1 or len(passwords[0]) > MAX_LENGTH:
             raise Refused(400, "the form has not one password", WRONG_PASSWORD)
-        cookie, address, now = self._new_cookie(), self._address(environ), self._clock()
+        cookie, address, now = self._new_cookie(environ), self._address(environ), self._clock()
         source = attempt_source(address)
         known = self._check_password(passwords[0], source, now)
 
@@ -204,12 +205,13 @@ class Access:
         finally:
             self._checking.release()
 
-    def _new_cookie(self) -> Cookie:
-        """A new one. Browsers keep Secure ones of localhost, too, so a tunnel needs no other."""
+    def _new_cookie(self, environ: Environ) -> Cookie:
+        """A new one: behind a tunnel that without HTTPS, for Chromium keeps no other there."""
+        is_tunneled = is_local_origin(environ.get("HTTP_ORIGIN", ""))
+        if self._is_local or is_tunneled:
+            return Cookie(LOCAL_COOKIE, new_token())
         if self._is_https:
             return Cookie(SECURE_COOKIE, new_token())
-        if self._is_local:
-            return Cookie(LOCAL_COOKIE, new_token())
         raise Refused(403, "the console needs HTTPS", NEEDS_HTTPS)
 
     def _name_by_proxy(self, environ: Environ) -> str | None:
@@ -281,6 +283,12 @@ def local_origins(listen: tuple[str, int]) -> list[str]:
         return []
     hosts = (f"[{host}]" if ":" in host else host, "localhost")
     return [origin_of(f"http://{each}:{port}") for each in hosts]
+
+
+def is_local_origin(origin: str) -> bool:
+    """Whether a page comes from this machine itself without HTTPS, as through `ssh -L`."""
+    found = re.fullmatch(r"http://\[?([^]/]+?)\]?(:[0-9]+)?", origin)
+    return found is not None and is_local(found[1])
 
 
 def is_local(host: str) -> bool:

@@ -369,11 +369,39 @@ def test_the_cookie_is_for_the_console_alone(make_app, url, name, path, is_secur
 
 
 @one_database
+@pytest.mark.parametrize(
+    ("origin", "name"),
+    [
+        ("http://localhost:9000", "smsconvo"),
+        ("http://127.0.0.1", "smsconvo"),
+        ("http://[::1]:8080", "smsconvo"),
+        ("https://localhost", "__Secure-smsconvo"),
+        (URL, "__Secure-smsconvo"),
+        ("http://localhost.example.org", "__Secure-smsconvo"),
+        ("http://[::2]", "__Secure-smsconvo"),
+        ("null", "__Secure-smsconvo"),
+        ("", "__Secure-smsconvo"),
+    ],
+)
+def test_through_a_tunnel_the_cookie_is_one_that_browsers_keep(app, origin, name, cheap_passwords):
+    set_password(app)
+    for path in (f"/console/enter/{make_link(app)}", "/console/sign-in"):
+        browser = Browser(app)
+        answer = browser.post(path, OWN | {"Origin": origin}, password=PASSWORD)
+        ((key, morsel),) = answer.cookies.items()
+        assert (key, bool(morsel["secure"])) == (name, name.startswith("__Secure-"))
+        assert browser.get("/console").status == 200
+
+
+@one_database
 def test_nobody_signs_in_over_a_network_without_https(make_app):
-    browser = Browser(make_app(public_url="http://sms.example.org"))
-    answer = browser.enter()
+    app = make_app(public_url="http://sms.example.org")
+    browser, token = Browser(app), make_link(app)
+    answer = browser.post(f"/console/enter/{token}")
     assert (answer.status, browser.cookie) == (403, "")
     assert "https" in answer.body
+    tunneled = OWN | {"Origin": "http://localhost:8080"}
+    assert browser.post(f"/console/enter/{token}", tunneled).status == 303  # it was not used up
 
 
 @one_database
@@ -428,7 +456,7 @@ def test_what_another_site_has_a_browser_do_is_refused(app, browser, headers, ch
     "headers",
     [
         OWN,
-        OWN | {"Origin": "null"},  # as browsers say under our Referrer-Policy
+        OWN | {"Origin": "null"},
         {"Origin": URL},
         {"Origin": "http://127.0.0.1:8080"},
         {"Origin": "http://localhost:8080"},
@@ -797,7 +825,7 @@ def test_every_answer_of_the_console_has_its_headers(browser, method, path, is_s
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
             " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         ),
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "strict-origin",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cache-Control": "no-store",
