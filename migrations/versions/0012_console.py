@@ -20,11 +20,25 @@ TIMES = {
 FIRST, LAST = "0001-01-02 00:00:00", "9999-12-31 23:59:59"  # that Python can read
 FORM = "'????-??-??T??:??:??.??????Z'"
 REFUSAL = f"{ACTIONS}: what was done stays as it was written"
-REFUSE = f"""
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$
+# An empty table may be truncated: a copy from SQLite does.
+KEEP = f"""
+CREATE FUNCTION keep_{ACTIONS}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF TG_OP <> 'TRUNCATE' OR EXISTS (SELECT FROM {ACTIONS}) THEN
+    RAISE EXCEPTION '{REFUSAL}';
+  END IF;
+  RETURN NULL;
+END $$
 """
-IS_CHANGED = f"BEFORE UPDATE OR DELETE ON {ACTIONS} FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+ON_POSTGRESQL = {
+    "keep": f"UPDATE OR DELETE ON {ACTIONS} FOR EACH ROW",
+    "hold": f"TRUNCATE ON {ACTIONS}",
+}
+# REPLACE deletes a row without a DELETE. NEW.id is -1 where the row is yet to get one.
+ON_SQLITE = {
+    "check": f"UPDATE ON {ACTIONS}",
+    "keep": f"DELETE ON {ACTIONS}",
+    "hold": f"INSERT ON {ACTIONS} WHEN EXISTS (SELECT 1 FROM {ACTIONS} WHERE id = NEW.id)",
+}
 
 
 def upgrade() -> None:
@@ -32,23 +46,24 @@ def upgrade() -> None:
     if is_sqlite():
         for table, columns in TIMES.items():
             run(trigger(table, columns))
-        for name, event in (("check", "UPDATE"), ("keep", "DELETE")):
-            refuse = f"SELECT RAISE(ABORT, '{REFUSAL}');"
-            run(f"CREATE TRIGGER {name}_{ACTIONS} BEFORE {event} ON {ACTIONS} BEGIN {refuse} END")
+        for name, event in ON_SQLITE.items():
+            refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+            run(f"CREATE TRIGGER {name}_{ACTIONS} BEFORE {event} {refuse}")
         return
     for table, columns in {**TIMES, ACTIONS: ["acted_at"]}.items():
         for column in columns:
             within = sa.text(f"{column} BETWEEN '{FIRST}+00' AND '{LAST}+00'")
             op.create_check_constraint(op.f(f"ck_{table}_{column}"), table, within)
-    run(REFUSE)
-    run(f"CREATE TRIGGER keep_{ACTIONS} {IS_CHANGED}")
+    run(KEEP)
+    for name, event in ON_POSTGRESQL.items():
+        run(f"CREATE TRIGGER {name}_{ACTIONS} BEFORE {event} EXECUTE FUNCTION keep_{ACTIONS}()")
 
 
 def downgrade() -> None:
     for table in (ACTIONS, *TIMES):
         op.drop_table(table)
     if not is_sqlite():
-        run("DROP FUNCTION refuse_change()")
+        run(f"DROP FUNCTION keep_{ACTIONS}()")
 
 
 def create_tables() -> None:
@@ -84,6 +99,7 @@ def create_tables() -> None:
         text("table_name", nullable=True),
         sa.Column("row_id", number()),
         text("details", nullable=True),
+        sa.CheckConstraint("id > 0", name=f"ck_{ACTIONS}_id"),  # see ON_SQLITE
     )
 
 

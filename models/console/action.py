@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.base import Base
@@ -28,12 +29,13 @@ COMMAND_LINE = Operator("command line")
 
 
 class OperatorAction(Base):
-    """One act of an operator. The database refuses to change or delete it.
+    """One act of an operator. The database refuses to change, replace or delete it.
 
     `details` names no guest and quotes nobody: whoever is erased must not be left here.
     """
 
     __tablename__ = "operator_actions"
+    __table_args__ = (sa.CheckConstraint("id > 0", "id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     acted_at: Mapped[datetime]
