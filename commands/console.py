@@ -8,6 +8,7 @@ import click
 from commands.database import ready_database
 from commands.terminal import echo
 from models.console import DO, LOOK, ConsoleLink, ConsolePassword
+from models.console.action import MAX_NAME, is_name
 from models.console.password import MAX_LENGTH, MIN_LENGTH, hash_password
 from models.console.token import new_token
 from settings import Settings, SettingsError
@@ -15,8 +16,9 @@ from settings import Settings, SettingsError
 
 @click.group(invoke_without_command=True)
 @click.option("--look", is_flag=True, help="Whoever opens the link may look, and change nothing.")
+@click.option("--name", metavar="NAME", help="Who opens it: what they do is kept with this name.")
 @click.pass_context
-def console(ctx: click.Context, look: bool) -> None:
+def console(ctx: click.Context, look: bool, name: str | None) -> None:
     """Print a link that signs a browser in to the console, once, within ten minutes."""
     if ctx.invoked_subcommand:
         return
@@ -26,10 +28,14 @@ def console(ctx: click.Context, look: bool) -> None:
             "SMSCONVO_PUBLIC_URL is not set. Set it to the address of the console without"
             " /console, like https://sms.example.org."
         )
+    if name is not None and not is_name(name):
+        raise SettingsError(
+            f"--name: {MAX_NAME} characters at most, all of them printable. Choose another."
+        )
     token, role = new_token(), LOOK if look else DO
     with ready_database() as database:
         now = database.now()
-        database.write(lambda db: ConsoleLink.make(db, token, role, now))
+        database.write(lambda db: ConsoleLink.make(db, token, role, now, name))
     echo(f"{settings.public_url}/console/enter/{token}")
 
 

@@ -26,6 +26,7 @@ from models.console import (
     Operator,
     SignInAttempt,
 )
+from models.console.action import is_name
 from models.console.password import MAX_LENGTH
 from models.console.session import LONGEST
 from models.console.token import TOKEN, new_token
@@ -37,7 +38,6 @@ SAFE_METHODS = {"GET", "HEAD"}
 # other one is for this machine itself, by its public URL or through a tunnel, without HTTPS.
 SECURE_COOKIE, LOCAL_COOKIE = "__Secure-smsconvo", "smsconvo"
 PATH = "/console"
-MAX_NAME = 200  # characters of a name that a proxy gives
 BUSY_SECONDS = 1
 MAX_COOKIES = 4  # that are looked up; a browser has one
 
@@ -135,8 +135,8 @@ class Access:
             is_usable = ConsoleLink.is_usable(db, token, now)
 
         def enter(db: Session) -> ConsoleSession | None:
-            role = ConsoleLink.use(db, token, now)
-            return role and ConsoleSession.start(db, cookie.token, role, "link", address, now)
+            link = ConsoleLink.use(db, token, now)
+            return link and ConsoleSession.start(db, cookie.token, address, now, link)
 
         if not is_usable or self._database.write(enter) is None:
             raise Refused(403, "the link of the console was used, or is too old", OLD_LINK)
@@ -158,7 +158,7 @@ class Access:
             if now_known is None or now_known.hash != known.hash:  # it was replaced meanwhile
                 return None
             SignInAttempt.forget(db, source)
-            return ConsoleSession.start(db, cookie.token, DO, "password", str(address), now)
+            return ConsoleSession.start(db, cookie.token, str(address), now)
 
         if self._database.write(enter) is None:
             raise wrong_password()
@@ -222,8 +222,7 @@ class Access:
         if not (self._header and self._is_proxied(environ)):
             return None
         name = environ.get(f"HTTP_{self._header.upper().replace('-', '_')}", "").strip()
-        is_name = name.isprintable() and "," not in name and len(name) <= MAX_NAME
-        return name if is_name else None
+        return name if "," not in name and is_name(name) else None
 
     def _is_proxied(self, environ: Environ) -> bool:
         """Whether a trusted proxy asks, by the address of its socket."""

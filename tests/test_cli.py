@@ -793,6 +793,14 @@ def test_console_prints_a_link_alone_on_a_line(folder, environ, database_file, o
     assert kept == [(role, digest(printed.stdout.strip().rpartition("/")[2]), None)]
 
 
+@pytest.mark.parametrize(("name", "is_taken"), [("Zoë B.", True), (" ", False), ("a\tb", False)])
+def test_console_makes_a_link_for_somebody(folder, environ, database_file, name, is_taken):
+    printed = run(folder, environ, "console", "--name", name)
+    assert printed.returncode == (0 if is_taken else 78), printed.stderr
+    kept = query(f"sqlite:///{database_file}", "SELECT name FROM console_links")
+    assert kept == ([(name,)] if is_taken else [])
+
+
 def test_console_wants_to_know_the_public_url(folder, environ, database_file):
     del environ["SMSCONVO_PUBLIC_URL"]
     printed = run(folder, environ, "console")

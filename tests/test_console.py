@@ -534,10 +534,24 @@ def test_what_operators_did_is_written_down(app, cheap_passwords):
     assert rows(app, f"{query} ORDER BY id") == [
         (COMMAND_LINE.name, None, "set password", "console_passwords", 1, None),
         (COMMAND_LINE.name, None, "make link", "console_links", 1, "look"),
-        ("link", 1, "sign in", "console_sessions", 1, "from 127.0.0.1"),
+        ("link", 1, "sign in", "console_sessions", 1, "from 127.0.0.1, by link 1"),
         ("password", 2, "sign in", "console_sessions", 2, "from 127.0.0.1"),
         ("password", 2, "revoke session", "console_sessions", 1, None),
         ("password", 2, "sign out", "console_sessions", 2, None),
+    ]
+
+
+def test_a_link_can_say_whose_it_is(app):
+    token, browser = new_token(), Browser(app)
+    app.database.write(lambda db: ConsoleLink.make(db, token, DO, app.clock(), "Zoë <z>"))
+    browser.post(f"/console/enter/{token}")
+    assert "Zoë &lt;z&gt;, link" in browser.get("/console/sessions").body
+    browser.post("/console/sign-out")
+    query = "SELECT operator, session_id, action, details FROM operator_actions ORDER BY id"
+    assert rows(app, query) == [
+        (COMMAND_LINE.name, None, "make link", "do, for Zoë <z>"),
+        ("Zoë <z>", 1, "sign in", "from 127.0.0.1, by link 1"),
+        ("Zoë <z>", 1, "sign out", None),
     ]
 
 

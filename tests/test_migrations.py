@@ -16,7 +16,7 @@ from conftest import FEEDBACK, HERE, alembic, migrations, mostly_on_sqlite
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from models.console import DO, LOOK, ConsoleLink, ConsolePassword, ConsoleSession, SignInAttempt
+from models.console import LOOK, ConsoleLink, ConsolePassword, ConsoleSession, SignInAttempt
 from models.delivery import IS_PAUSING
 from storage import Database, connect, maintenance_transaction
 from storage.sqlite_connection import sqlite3
@@ -100,7 +100,7 @@ def filled(serve, questionnaires) -> Database:
 def signed_in(filled) -> Database:
     def write(db) -> None:
         ConsoleLink.make(db, "link", LOOK, NOW)
-        ConsoleSession.start(db, "session", DO, "password", "192.0.2.1", NOW)
+        ConsoleSession.start(db, "session", "192.0.2.1", NOW)
         SignInAttempt.admit(db, "192.0.2.1", NOW)
         ConsolePassword(hash="scrypt:1:1:1:00:00", created_at=NOW).insert(db)
 

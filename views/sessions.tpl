@@ -7,7 +7,7 @@
 % for session in sessions:
 <tr>
 <th scope="row"><time datetime="{{session.created_at.isoformat()}}">{{show_time(session.created_at)}}</time></th>
-<td data-label="By">{{session.method}}</td>
+<td data-label="By">{{f"{session.name}, {session.method}" if session.name else session.method}}</td>
 <td data-label="From">{{session.address}}</td>
 <td data-label="May">{{session.role}}</td>
 <td data-label="Last seen"><time datetime="{{session.seen_at.isoformat()}}">{{show_time(session.seen_at)}}</time></td>

@@ -10,10 +10,14 @@ from storage.base import Base
 
 LOOK, DO = "look", "do"  # the roles: who looks may change nothing but their own session
 IS_ROLE = "role IN ('look', 'do')"
+MAX_NAME = 200  # characters
 
 
 class Operator(NamedTuple):
-    """Whoever asks or acts: by a session, by the name that a proxy gave, or by a command."""
+    """Whoever asks or acts: by a session, by the name that a proxy gave, or by a command.
+
+    The name of a session is how it was signed in, if its link was for nobody in particular.
+    """
 
     name: str
     role: str = DO
@@ -23,6 +27,11 @@ class Operator(NamedTuple):
     def may_act(self) -> bool:
         """Whether they may do more than look."""
         return self.role == DO
+
+
+def is_name(name: str) -> bool:
+    """Whether it can be the name of an operator."""
+    return 0 < len(name) <= MAX_NAME and name.isprintable() and not name.isspace()
 
 
 COMMAND_LINE = Operator("command line")

@@ -1,6 +1,7 @@
 """One-time links to the console, which `smsconvo.py console` prints."""
 
 from datetime import datetime, timedelta
+from typing import Self
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -21,17 +22,23 @@ class ConsoleLink(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(unique=True)
     role: Mapped[str]
+    name: Mapped[str | None]  # of the operator whom it is for
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
 
     @classmethod
-    def make(cls, db: Session, token: str, role: str, now: datetime) -> None:
+    def make(
+        cls, db: Session, token: str, role: str, now: datetime, name: str | None = None
+    ) -> None:
         """Make the link of a token, and delete those that are over."""
         DELETE_EXPIRED.execute(db, now=now)
-        link = cls(digest=digest(token), role=role, created_at=now, expires_at=now + VALID)
+        link = cls(
+            digest=digest(token), role=role, name=name, created_at=now, expires_at=now + VALID
+        )
         link.insert(db)
-        OperatorAction.record(db, now, COMMAND_LINE, "make link", link, role)
+        details = f"{role}, for {name}" if name else role
+        OperatorAction.record(db, now, COMMAND_LINE, "make link", link, details)
 
     @classmethod
     def is_usable(cls, db: Session, token: str, now: datetime) -> bool:
@@ -39,14 +46,14 @@ class ConsoleLink(Base):
         return cls.first(db, USABLE, digest=digest(token), now=now) is not None
 
     @classmethod
-    def use(cls, db: Session, token: str, now: datetime) -> str | None:
-        """Use the link of this token up: its role, or None if it was used or is too old."""
+    def use(cls, db: Session, token: str, now: datetime) -> Self | None:
+        """Use the link of this token up; None if it was used or is too old."""
         link = cls.first(db, LOCKED, digest=digest(token), now=now)
         if link is None:
             return None
         link.used_at = now
         link.update(db)
-        return link.role
+        return link
 
 
 TABLE = ConsoleLink.__table__

@@ -6,7 +6,8 @@ from typing import Self
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.console.action import IS_ROLE, Operator, OperatorAction
+from models.console.action import DO, IS_ROLE, Operator, OperatorAction
+from models.console.link import ConsoleLink
 from models.console.token import digest
 from storage.base import Base, Statement
 
@@ -30,6 +31,7 @@ class ConsoleSession(Base):
     digest: Mapped[str] = mapped_column(unique=True)
     role: Mapped[str]
     method: Mapped[str]  # how it was signed in
+    name: Mapped[str | None]  # of the operator, if the link was made for one
     address: Mapped[str]  # of the browser then, as far as it is known
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime]
@@ -37,21 +39,26 @@ class ConsoleSession(Base):
 
     @classmethod
     def start(
-        cls, db: Session, token: str, role: str, method: str, address: str, now: datetime
+        cls, db: Session, token: str, address: str, now: datetime, link: ConsoleLink | None = None
     ) -> Self:
-        """Sign a browser in that keeps this token, and delete the sessions that are over."""
+        """Sign a browser in that keeps this token, and delete the sessions that are over.
+
+        Without a link it is by the password.
+        """
         DELETE_EXPIRED.execute(db, now=now)
         session = cls(
             digest=digest(token),
-            role=role,
-            method=method,
+            role=link.role if link else DO,
+            method="link" if link else "password",
+            name=link and link.name,
             address=address,
             created_at=now,
             seen_at=now,
             expires_at=now + IDLE,
         )
         session.insert(db)
-        OperatorAction.record(db, now, session.operator, "sign in", session, f"from {address}")
+        details = f"from {address}, by link {link.id}" if link else f"from {address}"
+        OperatorAction.record(db, now, session.operator, "sign in", session, details)
         return session
 
     @classmethod
@@ -83,7 +90,7 @@ class ConsoleSession(Base):
     @property
     def operator(self) -> Operator:
         """Who uses it."""
-        return Operator(self.method, self.role, self.id)
+        return Operator(self.name or self.method, self.role, self.id)
 
     def is_seen_late(self, now: datetime) -> bool:
         """Whether `see` has something to write."""
