@@ -87,8 +87,10 @@ class SqliteToPostgres:
                 f"{named}. Nothing was copied: correct or delete that, and copy again."
             )
         self._make_indexes()
+        used = dict(self._source.execute(sa.text(USED_IDS)).all())
         for table in self._tables:
-            self._target.execute(sa.text(SET_NEXT_ID.format(table=table.name)))
+            last = {"last": used.get(table.name) or None}
+            self._target.execute(sa.text(SET_NEXT_ID.format(table=table.name)), last)
         # Without it, PostgreSQL's first plans would be guesses.
         self._target.execute(sa.text(f"ANALYZE {self._names}"))
 
@@ -192,8 +194,13 @@ def rewrite_time(value: str | None) -> str | None:
     return time and to_iso(time)
 
 
-# The one after the highest id; an empty table keeps its own.
-SET_NEXT_ID = "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
+# Those that rows have had, also deleted ones, to which others may refer.
+USED_IDS = "SELECT name, seq FROM sqlite_sequence"
+# The one after the highest id that was used; where none was, the table keeps its own.
+SET_NEXT_ID = """
+SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest(max(id), CAST(:last AS bigint)))
+FROM {table}
+"""
 
 
 def _read(connection: sa.Connection, table: sa.Table) -> Iterator[list[Values]]:

@@ -328,6 +328,17 @@ def test_a_link_is_good_for_ten_minutes(app, clock):
     assert len(rows(app, "SELECT id FROM console_links")) == 1
 
 
+def test_what_operators_did_names_a_row_that_no_later_one_is(app, clock, cheap_passwords):
+    for _ in range(2):
+        make_link(app)
+        set_password(app)
+        clock.pass_(minutes=10)
+    query = "SELECT row_id FROM operator_actions WHERE table_name = '{}' ORDER BY id"
+    for table in ("console_links", "console_passwords"):
+        assert rows(app, query.format(table)) == [(1,), (2,)], table
+        assert rows(app, f"SELECT id FROM {table}") == [(2,)]
+
+
 def test_of_several_who_open_a_link_at_once_one_gets_in(make_app):
     apps = [make_app() for _ in range(4)]
     paths = [f"/console/enter/{make_link(apps[0])}" for _ in range(5)]

@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -17,6 +18,7 @@ from sqlalchemy import select
 
 from commands import cli
 from models import Contact, Message
+from models.console import ConsoleSession
 from phone import new_sid
 from storage import connect
 from storage.base import Base
@@ -196,6 +198,22 @@ def test_ids_go_on_after_the_highest(folder, environ, source, target):
     add_message = "INSERT INTO messages (direction, sender, recipient, body, created_at)"
     add_message += " VALUES ('inbound', '', '', '', now()) RETURNING id"
     assert execute(target, add_message) == [(1,)]
+
+
+def test_ids_of_deleted_rows_to_which_others_refer_are_not_used_again(
+    folder, environ, source, target
+):
+    def sign_in(db) -> int:
+        now = datetime(2026, 11, 20, tzinfo=UTC)
+        session = ConsoleSession.start(db, "token", "192.0.2.1", now)
+        ConsoleSession.end(db, session.id, session.operator, now)
+        return session.id
+
+    with connect(f"sqlite:///{source}") as database:
+        assert [database.write(sign_in) for _ in range(2)] == [1, 2]
+    assert_copied(copy(folder, environ, target))
+    with connect(target) as database:
+        assert database.write(sign_in) == 3
 
 
 def test_postgresql_knows_at_once_how_large_its_tables_are(folder, environ, source, target):

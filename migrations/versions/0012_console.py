@@ -11,6 +11,7 @@ depends_on = None
 ROLE = "role IN ('look', 'do')"
 METHOD = "method IN ('link', 'password')"
 ACTIONS = "operator_actions"
+LASTING_IDS = {"sqlite_autoincrement": True}  # actions refer to rows that were deleted
 TIMES = {
     "console_sessions": ["created_at", "seen_at", "expires_at"],
     "console_links": ["created_at", "expires_at", "used_at"],
@@ -78,7 +79,7 @@ def create_tables() -> None:
         sa.UniqueConstraint("digest", name="uq_console_sessions_digest"),
         sa.CheckConstraint(ROLE, name="ck_console_sessions_role"),
         sa.CheckConstraint(METHOD, name="ck_console_sessions_method"),
-        sqlite_autoincrement=True,  # actions refer to sessions that are over
+        **LASTING_IDS,
     )
     create_table(
         "console_links",
@@ -89,9 +90,10 @@ def create_tables() -> None:
         time("used_at", nullable=True),
         sa.UniqueConstraint("digest", name="uq_console_links_digest"),
         sa.CheckConstraint(ROLE, name="ck_console_links_role"),
+        **LASTING_IDS,
     )
     create_table("sign_in_attempts", text("address"), time("attempted_at"))
-    create_table("console_passwords", text("hash"), time("created_at"))
+    create_table("console_passwords", text("hash"), time("created_at"), **LASTING_IDS)
     create_table(
         ACTIONS,
         time("acted_at"),

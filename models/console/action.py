@@ -10,6 +10,7 @@ from storage.base import Base
 
 LOOK, DO = "look", "do"  # the roles: who looks may change nothing but their own session
 IS_ROLE = "role IN ('look', 'do')"
+LASTING_IDS = {"sqlite_autoincrement": True}  # actions refer to rows that were deleted
 MAX_NAME = 200  # characters
 
 

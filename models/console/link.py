@@ -6,7 +6,7 @@ from typing import Self
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.console.action import COMMAND_LINE, IS_ROLE, OperatorAction
+from models.console.action import COMMAND_LINE, IS_ROLE, LASTING_IDS, OperatorAction
 from models.console.token import digest
 from storage.base import Base, Statement
 
@@ -17,7 +17,7 @@ class ConsoleLink(Base):
     """A link that signs one browser in, once. It is kept until the next one is made."""
 
     __tablename__ = "console_links"
-    __table_args__ = (sa.CheckConstraint(IS_ROLE, "role"),)
+    __table_args__ = (sa.CheckConstraint(IS_ROLE, "role"), LASTING_IDS)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(unique=True)

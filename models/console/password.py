@@ -10,7 +10,7 @@ from unicodedata import normalize
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.console.action import COMMAND_LINE, OperatorAction
+from models.console.action import COMMAND_LINE, LASTING_IDS, OperatorAction
 from models.console.session import ConsoleSession
 from storage.base import Base, Statement
 
@@ -25,6 +25,7 @@ class ConsolePassword(Base):
     """The only row is the password that signs in; without it no password does."""
 
     __tablename__ = "console_passwords"
+    __table_args__ = LASTING_IDS
 
     id: Mapped[int] = mapped_column(primary_key=True)
     hash: Mapped[str]

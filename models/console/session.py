@@ -6,7 +6,7 @@ from typing import Self
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.console.action import DO, IS_ROLE, Operator, OperatorAction
+from models.console.action import DO, IS_ROLE, LASTING_IDS, Operator, OperatorAction
 from models.console.link import ConsoleLink
 from models.console.token import digest
 from storage.base import Base, Statement
@@ -24,7 +24,7 @@ class ConsoleSession(Base):
     __table_args__ = (
         sa.CheckConstraint(IS_ROLE, "role"),
         sa.CheckConstraint("method IN ('link', 'password')", "method"),
-        {"sqlite_autoincrement": True},  # actions refer to sessions that are over
+        LASTING_IDS,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
