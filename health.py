@@ -41,6 +41,11 @@ UNANSWERED = "their senders are not answered"
 HARMS = {  # of rows that keep no sender from an answer, by their table
     "outbox": "their results are not delivered",
     "receiver_forms": "their forms are not looked at",
+    "console_sessions": "some cannot use the console",
+    "console_links": "some cannot use the console",
+    "console_passwords": "some cannot use the console",
+    "sign_in_attempts": "some cannot use the console",
+    "operator_actions": "some cannot use the console",
 }
 DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
 
@@ -148,7 +153,7 @@ def check(ok: bool, why: str, **facts: object) -> dict[str, object]:
 def check_rows(rows: list[UnreadableRow]) -> dict[str, object]:
     """Which rows cannot be read, and whom that harms."""
     found = {HARMS.get(row.table, UNANSWERED) for row in rows}
-    harms = [harm for harm in (UNANSWERED, *HARMS.values()) if harm in found]
+    harms = [harm for harm in dict.fromkeys((UNANSWERED, *HARMS.values())) if harm in found]
     why = UNREADABLE_ROWS.format(" and ".join(harms))
     return check(not rows, why, unreadable=list(map(str, rows[:MAX_ROWS])), count=len(rows))
 

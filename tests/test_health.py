@@ -516,6 +516,8 @@ def test_it_answers_whatever_the_rows_hold(owing, statement):
         (["messages"], "their senders are not answered."),
         (["outbox"], "their results are not delivered."),
         (["receiver_forms"], "their forms are not looked at."),
+        (["console_passwords"], "some cannot use the console."),
+        (["console_sessions", "console_links"], "some cannot use the console."),
         (
             ["outbox", "contacts"],
             "their senders are not answered and their results are not delivered.",
