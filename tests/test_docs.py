@@ -1,4 +1,5 @@
 import re
+import subprocess
 from dataclasses import fields
 
 import click
@@ -147,6 +148,18 @@ def test_the_settings_that_operators_are_told_are_taken():
     assert settings.listen == ("10.0.0.11", 8080)
     with connect(settings.database_url) as database:
         assert database.engine.url.query["sslmode"] == "require"
+
+
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_a_command_knows_the_public_url_from_the_file_that_root_alone_can_read(tmp_path, quote):
+    (function,) = re.findall(r"^sm\(\) \{.*?\}$", OPERATING, re.M | re.S)
+    environment, url = tmp_path / "environment", "https://sms.example.org"
+    environment.write_text(f"TWILIO_ACCOUNT_SID=AC\nSMSCONVO_PUBLIC_URL={quote}{url}{quote}\n")
+    sudo = 'sudo() { if [ "$1" = sed ]; then command "$@"; else printf "%s\\n" "$@"; fi; }'
+    script = f"sed() {{ return 1; }}\n{sudo}\n{function}\nsm console"
+    script = script.replace("/etc/smsconvo/environment", str(environment))
+    ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30)
+    assert f"SMSCONVO_PUBLIC_URL={url}" in ran.stdout.splitlines(), ran.stderr
 
 
 def test_nobody_is_told_to_put_a_password_into_a_url():
