@@ -1,6 +1,7 @@
 """`console`: lets operators into the console."""
 
 import os
+import re
 import sys
 
 import click
@@ -52,10 +53,15 @@ def password(remove: bool) -> None:
 
 def read_password() -> str:
     """What is typed twice without being shown, or the first line of a pipe."""
+    sys.stdin.reconfigure(errors="surrogateescape")  # whatever the locale
     if sys.stdin.isatty():
         typed = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         typed = sys.stdin.readline(MAX_LENGTH + 2).rstrip("\r\n")
+    if re.search("[\ud800-\udfff]", typed):
+        raise SettingsError(
+            f"The password holds bytes that are not {sys.stdin.encoding}. Type it, or send others."
+        )
     if not MIN_LENGTH <= len(typed) <= MAX_LENGTH:
         raise SettingsError(
             f"The password has fewer than {MIN_LENGTH} or more than {MAX_LENGTH} characters."

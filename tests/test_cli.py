@@ -7,6 +7,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -831,6 +832,17 @@ def test_console_password_refuses_one_of_another_length(folder, environ, databas
     printed = run(folder, environ, "console", "password", said=password)
     assert (printed.returncode, printed.stdout) == (78, "")
     assert "fewer than 12 or more than 200 characters" in printed.stderr
+    assert query(f"sqlite:///{database_file}", "SELECT hash FROM console_passwords") == []
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_console_password_refuses_bytes_that_are_no_text(folder, environ, database_file, locale):
+    environ |= {"LC_ALL": locale}
+    command = [sys.executable, HERE / "smsconvo.py", "console", "password"]
+    said = {"input": b"\xe9 long enough password", "capture_output": True, "timeout": 60}
+    printed = subprocess.run(command, cwd=folder, env=environ, **said)
+    assert (printed.returncode, printed.stdout) == (78, b"")
+    assert b"bytes that are not utf-8" in printed.stderr
     assert query(f"sqlite:///{database_file}", "SELECT hash FROM console_passwords") == []
 
 
