@@ -11,5 +11,5 @@
 % end
 .</p>
 % else:
-<p>Nobody has texted yet. Text {{f"“{overview.event}”" if overview.event else "anything"}} to {{overview.number or "your number"}}.</p>
+<p>No conversation yet. Text {{f"“{overview.event}”" if overview.event else "anything"}} to {{overview.number or "your number"}}.</p>
 % end
