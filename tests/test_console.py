@@ -274,7 +274,7 @@ def test_no_spelling_of_a_path_gets_around_the_guard(browser, path):
 
 
 @one_database
-@pytest.mark.parametrize("id", ["0", "-1", "1e3", "9" * 18, "9" * 19, "9" * 400, "Ù£", "1%00", "x"])
+@pytest.mark.parametrize("id", ["0", "-1", "1e3", "9" * 19, "9" * 400, "Ù£", "1%00", "x"])
 def test_an_odd_id_is_no_page(browser, id):
     browser.enter()
     assert browser.post(f"/console/sessions/{id}/revoke").status == 404
@@ -528,10 +528,15 @@ def test_a_session_is_revoked_from_another_browser(app):
     ((id,),) = rows(app, "SELECT min(id) FROM console_sessions")
     page = own.get("/console/sessions").body
     assert (page.count("Sign it out"), page.count("this browser")) == (1, 1)
+    assert "only with a new link, or the password.</p>" in page  # what will happen
     answer = own.post(f"/console/sessions/{id}/revoke")
     assert (answer.status, answer.headers["Location"]) == (303, "/console/sessions")
     assert (lost.get("/console").status, own.get("/console").status) == (303, 200)
-    assert own.post(f"/console/sessions/{id}/revoke").status == 404
+    before = rows(app, "SELECT count(*) FROM operator_actions")
+    for gone in (id, 10**18 - 1):  # another operator was faster
+        answer = own.post(f"/console/sessions/{gone}/revoke")
+        assert (answer.status, answer.headers["Location"]) == (303, "/console/sessions")
+    assert rows(app, "SELECT count(*) FROM operator_actions") == before
 
 
 def test_what_operators_did_is_written_down(app, cheap_passwords):
@@ -1021,7 +1026,7 @@ def test_a_disk_that_takes_no_more_does_not_hide_the_pages(app, clock, browser, 
 def test_now_counts_conversations_by_state(webhook):
     browser = Browser(webhook.app)
     browser.enter()
-    assert "Nobody has texted yet." in browser.get("/console").body
+    assert "No conversation yet." in browser.get("/console").body
     webhook.phone("+14150000001").text("Mats BBQ")
     webhook.phone("+14150000002").text("Mats BBQ")
     webhook.phone("+14150000003").text("Mats BBQ")

@@ -25,4 +25,8 @@ this browser
 % else:
 <p>No browser is signed in by a link or a password. Your proxy says who you are.</p>
 % end
-<p class="secondary">A session ends after 30 days without a visit, and after 90 days at the latest.</p>
+<p class="secondary">A session ends after 30 days without a visit, and after 90 days at the latest.\\
+% if operator.may_act:
+ A browser that you sign out can come back only with a new link, or the password.\\
+% end
+</p>

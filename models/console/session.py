@@ -72,15 +72,13 @@ class ConsoleSession(Base):
         return cls.all(db, ALL, now=now)
 
     @classmethod
-    def end(cls, db: Session, id: int, operator: Operator, now: datetime) -> bool:
-        """Sign a browser out; False if it is not signed in."""
+    def end(cls, db: Session, id: int, operator: Operator, now: datetime) -> None:
+        """Sign a browser out, if it is signed in."""
         session = cls.first(db, BY_ID, id=id)
-        if session is None:
-            return False
-        DELETE.execute(db, id=id)
-        action = "sign out" if id == operator.session_id else "revoke session"
-        OperatorAction.record(db, now, operator, action, session)
-        return True
+        if session:
+            DELETE.execute(db, id=id)
+            action = "sign out" if id == operator.session_id else "revoke session"
+            OperatorAction.record(db, now, operator, action, session)
 
     @classmethod
     def end_by_password(cls, db: Session) -> None:
