@@ -130,13 +130,13 @@ class Access:
 
     def use_link(self, environ: Environ, token: str) -> Cookie:
         """Sign a browser in by a link, which works once."""
-        cookie, address, now = self._new_cookie(environ), str(self._address(environ)), self._clock()
+        cookie, now = self._new_cookie(environ), self._clock()
         with self._database.read() as db:  # texts wait for a write, and strangers could cause many
             is_usable = ConsoleLink.is_usable(db, token, now)
 
         def enter(db: Session) -> ConsoleSession | None:
             link = ConsoleLink.use(db, token, now)
-            return link and ConsoleSession.start(db, cookie.token, address, now, link)
+            return link and self._start_session(db, environ, cookie, now, link)
 
         if not is_usable or self._database.write(enter) is None:
             raise Refused(403, "the link of the console was used, or is too old", OLD_LINK)
@@ -149,8 +149,8 @@ class Access:
         passwords = form.getall("password")
         if len(passwords) != 1 or len(passwords[0]) > MAX_LENGTH:
             raise Refused(400, "the form has not one password", WRONG_PASSWORD)
-        cookie, address, now = self._new_cookie(environ), self._address(environ), self._clock()
-        source = attempt_source(address)
+        cookie, now = self._new_cookie(environ), self._clock()
+        source = attempt_source(self._address(environ))
         known = self._check_password(passwords[0], source, now)
 
         def enter(db: Session) -> ConsoleSession | None:
@@ -158,7 +158,7 @@ class Access:
             if now_known is None or now_known.hash != known.hash:  # it was replaced meanwhile
                 return None
             SignInAttempt.forget(db, source)
-            return ConsoleSession.start(db, cookie.token, str(address), now)
+            return self._start_session(db, environ, cookie, now)
 
         if self._database.write(enter) is None:
             raise wrong_password()
@@ -174,6 +174,20 @@ class Access:
         """End a session, unless it is over already."""
         end = partial(ConsoleSession.end, id=id, operator=operator, now=self._clock())
         self._database.write(end)
+
+    def _start_session(
+        self,
+        db: Session,
+        environ: Environ,
+        cookie: Cookie,
+        now: datetime,
+        link: ConsoleLink | None = None,
+    ) -> ConsoleSession:
+        """Begin a session, which takes the place of those that the browser had."""
+        for known in read_cookies(environ.get("HTTP_COOKIE", "")):
+            if old := ConsoleSession.find(db, known.token, now):
+                ConsoleSession.end(db, old.id, old.operator, now)
+        return ConsoleSession.start(db, cookie.token, str(self._address(environ)), now, link)
 
     def _check_password(self, password: str, source: str, now: datetime) -> ConsolePassword:
         """The row of the password if it is this one; one is checked at a time.

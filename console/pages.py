@@ -3,7 +3,6 @@
 import hashlib
 from datetime import datetime
 from functools import cache
-from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,14 +26,27 @@ HEADERS = {
 }
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 FOREVER = "public, max-age=31536000, immutable"  # a file that changes has another name
-ADVICE = {
-    400: "The form did not arrive as it should. Go back, reload the page, and try again.",
-    403: "Your access only looks. Somebody with access to do this can print a link for it.",
-    404: "There is no such page. Choose another one.",
-    405: "This address takes no such request. Open the page, and use its buttons.",
-    413: "This is too long. Go back, and shorten it.",
-    500: "This is a fault of smsconvo. The log says where, in the line “refused”.",
-    503: "The database does not answer. Texts wait as well. See /healthz, and the log.",
+# What a page says of an error: its title, and what to do. Other statuses are like 400 or 500.
+ERRORS = {
+    400: (
+        "That did not work",
+        "The form did not arrive as it should. Go back, reload the page, and try again.",
+    ),
+    403: (
+        "No access",
+        "Your access only looks. Somebody with access to do this can print a link for it.",
+    ),
+    404: ("No such page", "There is no page at this address. Choose another one."),
+    405: ("That did not work", "Open the page of this address, and use its buttons."),
+    413: ("Too long", "This is too long. Go back, and shorten it."),
+    500: (
+        "Something went wrong",
+        "This is a fault of smsconvo. The log says where, in the line “refused”.",
+    ),
+    503: (
+        "Nothing can be shown now",
+        "The database does not answer. Texts wait as well. See /healthz, and the log.",
+    ),
 }
 
 
@@ -93,8 +105,7 @@ class Pages:
         """What to do about an error. It shows nothing of what was sent."""
         if status in (401, 429):
             return self.render("sign_in", advice=advice)
-        title = HTTPStatus(status).phrase.capitalize()
-        known = ADVICE.get(status, ADVICE[500] if status >= 500 else ADVICE[400])
+        title, known = ERRORS.get(status, ERRORS[500] if status >= 500 else ERRORS[400])
         return self.render("error", title=title, status=status, advice=advice or known)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html.parser import HTMLParser
+from http import HTTPStatus
 from http.cookies import SimpleCookie
 from ipaddress import ip_network
 from typing import NamedTuple
@@ -521,6 +522,24 @@ def test_sessions_that_are_over_are_deleted_by_the_next(app, clock, browser):
     assert rows(app, "SELECT id FROM console_sessions") == [(2,)]  # the id is not used again
 
 
+def test_a_browser_that_signs_in_again_has_one_session(app, cheap_passwords):
+    set_password(app)
+    browser, other = Browser(app), Browser(app)
+    other.enter()
+    browser.enter(LOOK)
+    old = browser.cookie
+    assert browser.post(f"/console/enter/{new_token()}").status == 403
+    assert browser.get("/console").status == 200  # it is not lost with a bad link
+    assert browser.post("/console/sign-in", password=PASSWORD).status == 303
+    assert rows(app, "SELECT id FROM console_sessions ORDER BY id") == [(1,), (3,)]
+    query = "SELECT operator, session_id, action FROM operator_actions WHERE row_id IN (2, 3)"
+    query += " AND table_name = 'console_sessions' ORDER BY id"
+    signing = [("link", 2, "sign in"), ("link", 2, "sign out"), ("password", 3, "sign in")]
+    assert rows(app, query) == signing
+    browser.cookie = old
+    assert browser.get("/console").status == 303
+
+
 def test_a_session_is_revoked_from_another_browser(app):
     lost, own = Browser(app), Browser(app)
     lost.enter()
@@ -869,6 +888,15 @@ def test_a_process_keeps_the_pages_that_it_began_with(browser, patch, tmp_path):
     patch(pages, "STATIC", tmp_path)
     browser.enter()
     assert browser.get("/console").status == 200
+
+
+@one_database
+def test_an_error_has_a_title_in_plain_words(app):
+    for status in (each for each in HTTPStatus if each >= 400 and each not in (401, 429)):
+        page = app.pages.render_error(status)
+        (title,) = re.findall("<h1>(.*)</h1>", page)
+        assert title and title.lower() != status.phrase.lower(), status
+        assert len(re.findall("<p>.+</p>", page)) == 2  # what to do, and the way back
 
 
 @one_database
