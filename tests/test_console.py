@@ -978,6 +978,27 @@ def test_no_page_has_a_script_or_a_style_of_its_own(browser):
         assert not re.search("https?://(?!sms.example.org)", page), path
 
 
+ROLES = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "td": "cell"}
+ROLES |= {'th scope="col"': "columnheader", 'th scope="row"': "rowheader"}
+
+
+@one_database
+def test_a_table_stays_one_for_screen_readers_where_it_looks_like_cards(browser):
+    browser.enter()
+    paths = [path for method, path, _ in guarded_routes(browser.app) if method == "GET"]
+    shown = "".join(browser.get(path).body for path in paths)
+    for tag, role in ROLES.items():
+        found = re.findall(rf"<{tag}(?: [^>]*)?>", shown)
+        assert found and all(f' role="{role}"' in each for each in found), tag
+    assert len(re.findall(r"<th\b", shown)) == len(re.findall("<th scope=", shown))
+
+
+def test_the_style_has_no_shadows_and_few_corners():
+    css = (HERE / "static/console.css").read_text("utf-8")
+    assert not re.search("shadow|gradient", css)
+    assert re.findall(r"(\S+) \{[^}]*border-radius: [1-9]", css) == [".state"]
+
+
 @one_database
 @pytest.mark.parametrize("evil", CORPUS)
 def test_what_is_stored_is_shown_as_text(make_app, questionnaires, evil):

@@ -8,29 +8,29 @@
 nobody has texted yet\\
 % end
 .</p>
-<table>
+<table role="table">
 <caption>Parts</caption>
-<thead><tr><th scope="col">Part</th><th scope="col">State</th><th scope="col">Figures</th></tr></thead>
-<tbody>
+<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Part</th><th scope="col" role="columnheader">State</th><th scope="col" role="columnheader">Figures</th></tr></thead>
+<tbody role="rowgroup">
 % for name, check in report.checks.items():
-<tr>
-<th scope="row">{{name}}</th>
-<td><span class="state {{"ok" if check["ok"] else "bad"}}">{{"ok" if check["ok"] else "wrong"}}</span>
+<tr role="row">
+<th scope="row" role="rowheader">{{name}}</th>
+<td role="cell"><span class="state {{"ok" if check["ok"] else "bad"}}">{{"ok" if check["ok"] else "wrong"}}</span>
 % if not check["ok"]:
  {{check["why"]}}
 % end
 </td>
-<td>{{" · ".join(show_fact(*fact) for fact in check.items() if fact[0] not in ("ok", "why") and fact[1] != [])}}</td>
+<td role="cell">{{" · ".join(show_fact(*fact) for fact in check.items() if fact[0] not in ("ok", "why") and fact[1] != [])}}</td>
 </tr>
 % end
 </tbody>
 </table>
 % for caption, facts in (("Versions", report.versions), ("Settings", report.settings)):
-<table>
+<table role="table">
 <caption>{{caption}}</caption>
-<tbody>
+<tbody role="rowgroup">
 % for name, value in facts.items():
-<tr><th scope="row">{{name}}</th><td>{{value}}</td></tr>
+<tr role="row"><th scope="row" role="rowheader">{{name}}</th><td role="cell">{{value}}</td></tr>
 % end
 </tbody>
 </table>
