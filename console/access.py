@@ -157,7 +157,7 @@ class Access:
             now_known = ConsolePassword.lock(db)
             if now_known is None or now_known.hash != known.hash:  # it was replaced meanwhile
                 return None
-            SignInAttempt.forget(db, source)
+            SignInAttempt.clear(db, source)
             return self._start_session(db, environ, cookie, now)
 
         if self._database.write(enter) is None:

@@ -45,7 +45,7 @@ class SignInAttempt(Base):
         return max(1, ceil(max(waits).total_seconds())) if waits else 0
 
     @classmethod
-    def forget(cls, db: Session, address: str) -> None:
+    def clear(cls, db: Session, address: str) -> None:
         """Delete the attempts of an address from which somebody knew the password."""
         DELETE_BY_ADDRESS.execute(db, address=address)
 
