@@ -19,10 +19,10 @@ run: $(VENV)/run.done  ## Hold a conversation on this machine, without Twilio
 
 setup: $(VENV)/run.done  ## Set up .venv with what smsconvo needs to run
 
-test: $(VENV)/dev.done  ## Run the tests: three minutes on two cores
+test: $(VENV)/dev.done  ## Run the tests: four minutes on two cores
 	@$(BIN)/python -m pytest -m "not long" --failed-first $(ON_BOTH_CORES) --ignore=tests/faults
 
-faults: $(VENV)/dev.done  ## Run the long tests: crashes, power cuts, full disks (a quarter of an hour)
+faults: $(VENV)/dev.done  ## Run the long tests: crashes, power cuts, full disks (twenty minutes)
 	@status=0; \
 	$(BIN)/python -m pytest --long $(TELLING) -m "long and not alone" $(ON_BOTH_CORES_WAITING) || status=1; \
 	$(BIN)/python -m pytest --long $(TELLING) -m alone tests/faults || status=1; \

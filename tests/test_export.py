@@ -5,8 +5,6 @@ import io
 import json
 import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, time
@@ -17,6 +15,7 @@ import preloaded
 import pytest
 from click.testing import CliRunner, Result
 from conftest import HERE, REY, STRANGER, Handset, Webhook, run
+from memory import measure_memory
 from test_rows import execute_sqlite, execute_unchecked
 
 from commands import cli
@@ -594,20 +593,11 @@ def test_an_export_needs_no_more_memory_for_much(
 ):
     attend(party)
     copy_conversation(database_url, 2, 1_000)
-    few = measure_memory(folder, environ, format)
-    copy_conversation(database_url, 1_001, size(9_000, 200_000))
-    many = measure_memory(folder, environ, format)
+    command = ["export", "party", "--format", format]
+    few = measure_memory(folder, environ, *command)
+    copy_conversation(database_url, 1_001, size(9_000, 50_000))
+    many = measure_memory(folder, environ, *command)
     assert many < few + 8 * 1024
-
-
-def measure_memory(folder: Path, environ: dict[str, str], format: str) -> int:
-    """The most KiB that an export had in memory."""
-    command = [sys.executable, str(HERE / "smsconvo.py"), "export", "party", "--format", format]
-    process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss
 
 
 # Figures #####################################################################

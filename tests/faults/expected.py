@@ -395,7 +395,8 @@ class Expected:
         was_out = sender in self.opted_out
         if word in ("start", "yes"):
             self.opted_out.discard(sender)
-        is_asked = live is not None and live.state == "open" and bool(live.asked)
+        # One that expired by a clock that was wrong is live again, and still asks.
+        is_asked = live is not None and live.state in ("open", "expired") and bool(live.asked)
         return was_out or word == "help" or (word == "start" and is_asked)
 
     def _owe(self, one: Conversation, now: datetime) -> None:

@@ -1,11 +1,8 @@
 """Much is owed and nobody takes it, or all of it is retried: texts do not notice."""
 
-import os
 import re
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,13 +20,13 @@ import pytest
 from conftest import (
     ACCOUNT_SID,
     AUTH_TOKEN,
-    HERE,
     NUMBER,
     database_name,
     execute,
     new_database,
     until,
 )
+from memory import measure_memory
 from owing import NOW, owe_many
 from psycopg.conninfo import conninfo_to_dict
 from rig import NOWHERE, TEXTS, Server, running
@@ -52,7 +49,6 @@ MOST_ROUNDS = 60
 # A text beside a retry that once held up all of them for a minute; the machine may become busier.
 SLOWEST_SECONDS = 1
 HELD_UP_SECONDS = 0.05  # that a text waits for a retry
-MIB = 1024 * 1024
 guests = count(1)
 validator = RequestValidator(AUTH_TOKEN)
 
@@ -362,18 +358,8 @@ def test_outbox_needs_no_more_memory_for_much(
     environ = environ | {"DATABASE_URL": database_url}
     with connect(database_url) as database:
         owe_many(database, 1_000, NOWHERE)
-        few = measure_memory(folder, environ, *arguments)
+        few = measure_memory(folder, environ, "outbox", *arguments)
         owe_many(database, size(20_000, 200_000), NOWHERE)
-    many = measure_memory(folder, environ, *arguments)
-    print(f"{few / MIB:.0f} MiB for 1,000, {many / MIB:.0f} MiB for much")
-    assert many < few + 10 * MIB
-
-
-def measure_memory(folder: Path, environ: dict[str, str], *arguments: str) -> int:
-    """The most bytes that `outbox` had in memory."""
-    command = [sys.executable, str(HERE / "smsconvo.py"), "outbox", *arguments]
-    process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss * 1024
+    many = measure_memory(folder, environ, "outbox", *arguments)
+    print(f"{few / 1024:.1f} MiB for 1,000, {many / 1024:.1f} MiB for much")
+    assert many < few + 10 * 1024
