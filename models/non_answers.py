@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from models.noise import is_auto_reply, is_reaction, without_quotation
+from models.noise import is_auto_reply, is_reaction, typed_part, without_quotation
 from models.opting_out import find_opt_out
 from models.questionnaire.languages import ENGLISH
 from models.questionnaire.openings import event_forms
@@ -58,7 +58,7 @@ def examine(
     the text can quote.
     """
     typed = text
-    body = without_signature(without_quotation(text.body, bodies) if bodies else text.body)
+    body = typed_part(text.body, bodies) if bodies else without_signature(text.body)
     if body != text.body.strip():
         typed = replace(text, body=body)
     keyword = find_opt_keyword(text, languages, stop_words, typed)
