@@ -9,7 +9,7 @@ from typing import NamedTuple
 from logs import dropped_lines
 from models import ReceiverForm
 from models.receiver_form import group_by_form
-from models.reports import find_last_text_at
+from models.reports.now import find_last_text_at
 from models.trial import try_recording
 from models.undelivered import Undelivered
 from reloading import WatchedFiles

@@ -19,13 +19,23 @@ from sqlalchemy.orm import Session
 from console.access import SAFE_METHODS, Access, Cookie, Refused
 from console.pages import FOREVER, HEADERS, Pages, static_files
 from gateway import twiml
-from gateway.webhook import COOKIE, RequestRejected, StatusReport, Webhook
+from gateway.webhook import (
+    COOKIE,
+    RequestRejected,
+    StatusReport,
+    Webhook,
+    parse_form,
+    read_body,
+)
 from health import Health, status_of
 from logs import error_location, log_event
 from models import Message
-from models.console import DO, LOOK, ConsoleSession, Operator
+from models.acts.act import Act, CannotAct
+from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
-from models.reports import find_overview
+from models.reports.context import NotFound, PageContext, Query
+from models.reports.now import find_overview
+from models.reports.sessions import find_sessions
 from models.set_aside import record_only, set_aside, take
 from models.turn import Reply
 from reloading import WatchedFiles
@@ -38,7 +48,7 @@ Clock = Callable[[], datetime]
 
 CONSOLE = "/console"
 ANYONE = "anyone"  # may use a route of the console to sign in; LOOK and DO are the roles
-ROW = "<id:re:[1-9][0-9]{0,17}>"  # an id in a path: any that the databases can hold
+ROW = r"[1-9][0-9]{0,17}"  # an id in a path: any that the databases can hold
 
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
 
@@ -57,6 +67,12 @@ class App(Bottle):
         self.health = Health(self.database, self.files, self.clock)
         self.access = Access(settings, self.database, self.clock)
         self.pages = Pages(self.access.root)
+        self.router.add_filter("row", lambda _: (ROW, int, str))
+
+    def context(self, operator: Operator, query: Query) -> PageContext:
+        """What a page or an act for an operator goes by."""
+        catalog, people = self.files.current
+        return PageContext(query, catalog, people, self.clock(), operator)
 
     def default_error_handler(self, error: HTTPError) -> str:
         """Tell the log, and an operator what to do.
@@ -89,10 +105,10 @@ def create_app(
     app.route(f"/console/enter/<token:re:{TOKEN}>", "GET", show_link, role=ANYONE)
     app.route(f"/console/enter/<token:re:{TOKEN}>", "POST", use_link, role=ANYONE)
     app.route("/console/sign-out", "POST", sign_out, role=LOOK)
-    app.route("/console", "GET", show_now, role=LOOK)
+    app.route("/console", "GET", page("now", find_overview), role=LOOK)
     app.route("/console/health", "GET", show_health_page, role=LOOK)
-    app.route("/console/sessions", "GET", show_sessions, role=LOOK)
-    app.route(f"/console/sessions/{ROW}/revoke", "POST", revoke_session, role=DO)
+    app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
+    app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
     return app
 
 
@@ -122,6 +138,10 @@ def errors_as_5xx(route: Callable) -> Callable:
             raise refusal from None
         except RequestRejected as error:
             raise LoggedError(error.status, error.reason) from None
+        except NotFound:
+            raise LoggedError(404, "there is no such row or file") from None
+        except CannotAct as error:
+            raise LoggedError(409, "an act does not fit any more", str(error)) from None
         except UnreadableRow as error:
             request.app.database.unreadable.add(error)
             raise LoggedError(500, f"{error}, so this row cannot be read") from None
@@ -295,27 +315,45 @@ def sign_out(operator: Operator) -> HTTPResponse:
     return see_other("/console/sign-in")
 
 
-def show_now(operator: Operator) -> str:
+def page(view: str, find: Callable[..., object]) -> Callable[..., str]:
+    """A route that shows what `find(db, context, **values of the path)` finds."""
+
+    def show(operator: Operator, **path: Any) -> str:
+        app = request.app
+        context = app.context(operator, Query.parse(request.query_string))
+        with app.database.report() as db:
+            found = find(db, context, **path)
+        return app.pages.render_for(context, view, found)
+
+    return show
+
+
+def add_act(app: App, address: str, find: Callable[..., Act]) -> None:
+    """Routes that ask an operator whether to do what `find` finds, and do it."""
+    app.route(address, "GET", page("act", find), role=DO)
+    app.route(address, "POST", partial(do_act, find), role=DO)
+
+
+def do_act(find: Callable[..., Act], operator: Operator, **path: Any) -> HTTPResponse:
     app = request.app
-    with app.database.read() as db:
-        overview = find_overview(db, app.files.current.catalog)
-    return app.pages.render("now", operator, overview=overview)
+    context = app.context(operator, Query(parse_form(read_body(request.environ))))
+
+    def do(db: Session) -> str:
+        act = find(db, context, **path)
+        act.do(db)
+        return act.back
+
+    return see_other(app.database.write(do))
 
 
 def show_health_page(operator: Operator) -> str:
     app = request.app
-    return app.pages.render("health", operator, report=app.health.report(app.settings))
+    context = app.context(operator, Query())
+    return app.pages.render_for(context, "health", app.health.report(app.settings))
 
 
-def show_sessions(operator: Operator) -> str:
-    app = request.app
-    with app.database.read() as db:
-        sessions = ConsoleSession.find_all(db, app.clock())
-    return app.pages.render("sessions", operator, sessions=sessions)
-
-
-def revoke_session(operator: Operator, id: str) -> HTTPResponse:
-    request.app.access.end_session(operator, int(id))
+def revoke_session(operator: Operator, id: int) -> HTTPResponse:
+    request.app.access.end_session(operator, id)
     return see_other("/console/sessions")
 
 

@@ -1,18 +1,21 @@
 """What the console sends: pages from `views/`, and the files of `static/` under lasting names."""
 
 import hashlib
-from datetime import datetime
-from functools import cache
+from datetime import UTC, datetime, tzinfo
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from bottle import SimpleTemplate
 
-from models.console import Operator
+from models.reports.context import PageContext
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
 NAV = {"Now": "/console", "Health": "/console/health", "Sessions": "/console/sessions"}
+# What a page says once an operator has done something, by the field `done` of its address.
+DONE = {}
 # Every answer of the console has these, errors and redirects included.
 HEADERS = {
     "Content-Security-Policy": (
@@ -37,6 +40,7 @@ ERRORS = {
         "Your access only looks. Somebody with access to do this can print a link for it.",
     ),
     404: ("No such page", "There is no page at this address. Choose another one."),
+    409: ("This cannot be done", "Go back, reload the page, and see how things are now."),
     405: ("That did not work", "Open the page of this address, and use its buttons."),
     413: ("Too long", "This is too long. Go back, and shorten it."),
     500: (
@@ -93,13 +97,36 @@ class Pages:
     """Renders pages, whose addresses begin with `root` for browsers."""
 
     def __init__(self, root: str) -> None:
-        self._common = {"root": root, "nav": NAV, "static": static_name}
-        self._common |= {"show_time": show_time, "show_fact": show_fact}
+        self._common = {"root": root, "nav": NAV, "static": static_name, "notice": ""}
+        self._common |= {
+            "context": None,
+            "operator": None,
+            "show_fact": show_fact,
+            "ZoneInfo": ZoneInfo,
+        }
         templates(), static_files()  # now, not when somebody asks
 
-    def render(self, view: str, operator: Operator | None = None, **values: object) -> str:
-        """A page; one without an operator has no way to the others."""
-        return templates()[view].render(self._common, operator=operator, **values)
+    def render(self, view: str, **values: object) -> str:
+        """A page for somebody who is not signed in: it has no way to the others."""
+        return templates()[view].render(self._common, **values)
+
+    def render_for(self, context: PageContext, view: str, found: object) -> str:
+        """A page for an operator: of what was found, with times in the zone that it names.
+
+        What was found may have a zone of its own, such as that of its questionnaire.
+        """
+        name = getattr(found, "zone", None) or context.zone
+        zone = ZoneInfo(name)
+        return self.render(
+            view,
+            context=context,
+            operator=context.operator,
+            found=found,
+            zone=name,
+            as_of=f"{context.now.astimezone(zone):%H:%M:%S}",
+            notice=DONE.get(context.query.value("done"), ""),
+            show_time=partial(show_time, zone=zone, now=context.now),
+        )
 
     def render_error(self, status: int, advice: str = "") -> str:
         """What to do about an error. It shows nothing of what was sent."""
@@ -109,9 +136,13 @@ class Pages:
         return self.render("error", title=title, status=status, advice=advice or known)
 
 
-def show_time(time: datetime) -> str:
-    """A time as operators read it, in UTC."""
-    return f"{time:%a} {time.day} {time:%b}, {time:%H:%M}"
+def show_time(time: datetime, zone: tzinfo, now: datetime) -> str:
+    """A time as operators read it, in HTML: in a zone, and in UTC on hover."""
+    local, utc = time.astimezone(zone), time.astimezone(UTC)
+    year = "" if local.year == now.astimezone(zone).year else f" {local.year}"
+    words = f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M}"
+    title = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    return f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}" title="{title}">{words}</time>'
 
 
 def show_fact(name: str, value: object) -> str:

@@ -1,9 +1,9 @@
 """What all databases have in common: `read()` to look, `write(transaction)` for everything else."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from threading import Event
+from threading import BoundedSemaphore, Event
 from typing import NamedTuple, Self, TypeVar
 from urllib.parse import unquote
 
@@ -16,6 +16,9 @@ T = TypeVar("T")
 Clock = Callable[[], datetime]
 Transaction = Callable[[Session], T]  # what `write` runs; one commit can serve several
 WRITE_TIMEOUT_SECONDS = 12  # Twilio hangs up after 15
+# Pages of the console and exports that are read at once in a process: texts come first.
+MAX_REPORTS = 2
+REPORT_WAIT_SECONDS = 5
 DISK_FAILED = "The disk failed, or the database file is damaged."
 # SQLite goes back to 64 MiB as soon as nobody reads an older state. More than this means that
 # somebody has been doing that for long, and the file grows with each text.
@@ -53,6 +56,7 @@ class Database:
         self.engine = engine
         self.broken = Event()
         self.unreadable = UnreadableRows()
+        self._reports = BoundedSemaphore(MAX_REPORTS)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -60,6 +64,23 @@ class Database:
         info = {UNREADABLE: self.unreadable}
         with Session(self.engine, expire_on_commit=False, info=info) as db:
             yield db
+
+    @contextmanager
+    def report(self) -> Iterator[Session]:
+        """A session to look with that may read many rows; all it reads is of one moment.
+
+        TimeoutError: others have been reading for 5 seconds.
+        """
+        if not self._reports.acquire(timeout=REPORT_WAIT_SECONDS):
+            raise TimeoutError
+        try:
+            with self._open_report() as db:
+                yield db
+        finally:
+            self._reports.release()
+
+    def _open_report(self) -> AbstractContextManager[Session]:
+        return self.read()
 
     def write(self, transaction: Transaction[T]) -> T:
         """Run `transaction(db)` in one transaction and return its result once that is on disk.

@@ -62,6 +62,13 @@ SESSION_SETTINGS = COMMON_SETTINGS | {
     "idle_in_transaction_session_timeout": f"{WRITE_TIMEOUT_SECONDS}s",
 }
 
+# Pages and exports: PostgreSQL plans each statement for its own values, as it does by default.
+REPORT_SETTINGS = COMMON_SETTINGS | {
+    "jit": "off",  # to compile takes longer than pages may
+    "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{WRITE_TIMEOUT_SECONDS}s",
+}
+
 CHECK_DEFERRED = text("SET CONSTRAINTS ALL IMMEDIATE")  # as a commit would
 READ_CLOCK = text("SELECT clock_timestamp()")
 RETRYABLE_SQLSTATES = ("40001", "40P01")  # serialization_failure, deadlock_detected
@@ -78,9 +85,13 @@ class PostgreSQL(Database):
     """
 
     def __init__(self, url: URL, processes: int) -> None:
-        engine = _create_engine(url)
+        engine = _create_engine(url, SESSION_SETTINGS, 0)
         super().__init__(engine.execution_options(isolation_level="AUTOCOMMIT"))
         self._writer = engine
+        reporter = _create_engine(url, REPORT_SETTINGS, None, pool_pre_ping=True)
+        self._reporter = reporter.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
         self._semaphore = FairSemaphore(_max_concurrent(engine, processes))
         self._clock_sample = (-inf, datetime.min)  # seconds by our own count, PostgreSQL's time
 
@@ -100,6 +111,14 @@ class PostgreSQL(Database):
         if elapsed_seconds() - sampled_at > CLOCK_SAMPLE_SECONDS:
             sampled_at, time_then = self._clock_sample = self._retry(self._read_clock)
         return time_then + timedelta(seconds=elapsed_seconds() - sampled_at)
+
+    def close(self) -> None:
+        super().close()
+        self._reporter.dispose()
+
+    def _open_report(self) -> Session:
+        info = {UNREADABLE: self.unreadable}
+        return Session(self._reporter, expire_on_commit=False, info=info)
 
     def back_up(self, suffix: str) -> str:
         raise ValueError(
@@ -194,15 +213,21 @@ def maintenance_engine(url: URL) -> Engine:
     return engine
 
 
-def _create_engine(url: URL) -> Engine:
-    """An engine whose connections never wait for ever; the URL's own settings come first."""
+def _create_engine(
+    url: URL, settings: dict[str, str], prepare_threshold: int | None, **options: Any
+) -> Engine:
+    """An engine whose connections never wait for ever; the URL's own settings come first.
+
+    psycopg prepares a statement that was executed `prepare_threshold` times; None for never.
+    """
     from storage.psycopg_connection import DeadlineConnection
 
     return _connecting_engine(
         DeadlineConnection,
         url.set(query=CONNECT_ARGS | url.query),
-        SESSION_SETTINGS,
-        connect_args={"prepare_threshold": 0},  # from the first execution on
+        settings,
+        connect_args={"prepare_threshold": prepare_threshold},
+        **options,
         pool_size=16,
         max_overflow=-1,  # there are never more connections than threads
         pool_use_lifo=True,

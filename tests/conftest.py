@@ -25,6 +25,7 @@ import preloaded
 import psycopg
 import pytest
 from alembic.config import Config
+from browsing import Browser
 from click.testing import CliRunner
 from patching import APART, Patches
 from psycopg.conninfo import conninfo_to_dict
@@ -406,6 +407,14 @@ def webhook(serve) -> Webhook:
 @pytest.fixture
 def phone(webhook) -> Handset:
     return webhook.phone()
+
+
+@pytest.fixture
+def operator(webhook) -> Browser:
+    """A browser that is signed in to the console, and may act."""
+    browser = Browser(webhook.app)
+    browser.enter()
+    return browser
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 % rebase("layout", title="Health")
 % words = {"ok": "All is well.", "degraded": "Texts are answered, but something needs you.", "failing": "Texts get a 503, or may soon."}
-<p><span class="state {{report.status}}">{{report.status}}</span> {{words[report.status]}}</p>
+<p><span class="state {{found.status}}">{{found.status}}</span> {{words[found.status]}}</p>
 <p>Last text: \\
-% if report.last_text_at:
-<time datetime="{{report.last_text_at.isoformat()}}">{{show_time(report.last_text_at)}}</time> UTC\\
+% if found.last_text_at:
+{{!show_time(found.last_text_at)}}\\
 % else:
 nobody has texted yet\\
 % end
@@ -12,7 +12,7 @@ nobody has texted yet\\
 <caption>Parts</caption>
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Part</th><th scope="col" role="columnheader">State</th><th scope="col" role="columnheader">Figures</th></tr></thead>
 <tbody role="rowgroup">
-% for name, check in report.checks.items():
+% for name, check in found.checks.items():
 <tr role="row">
 <th scope="row" role="rowheader">{{name}}</th>
 <td role="cell"><span class="state {{"ok" if check["ok"] else "bad"}}">{{"ok" if check["ok"] else "wrong"}}</span>
@@ -25,7 +25,7 @@ nobody has texted yet\\
 % end
 </tbody>
 </table>
-% for caption, facts in (("Versions", report.versions), ("Settings", report.settings)):
+% for caption, facts in (("Versions", found.versions), ("Settings", found.settings)):
 <table role="table">
 <caption>{{caption}}</caption>
 <tbody role="rowgroup">

@@ -15,7 +15,7 @@
 <nav aria-label="Console">
 % for name, address in nav.items():
 <a href="{{root}}{{address}}"\\
-% if name == title:
+% if name == get("section", title):
  aria-current="page"\\
 % end
 >{{name}}</a>
@@ -28,7 +28,13 @@
 % end
 <main id="content">
 <h1>{{title}}</h1>
+% if notice:
+<p class="notice" role="status">{{notice}}</p>
+% end
 {{!base}}
+% if context:
+<p class="secondary">Times in {{zone}}. As of <span id="as-of">{{as_of}}</span>.</p>
+% end
 </main>
 </body>
 </html>

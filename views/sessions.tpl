@@ -1,16 +1,16 @@
 % rebase("layout", title="Sessions")
-% if sessions:
+% if found:
 <table role="table">
-<caption>Browsers that are signed in, with times in UTC</caption>
+<caption>Browsers that are signed in</caption>
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Signed in</th><th scope="col" role="columnheader">By</th><th scope="col" role="columnheader">From</th><th scope="col" role="columnheader">May</th><th scope="col" role="columnheader">Last seen</th><td role="cell"></td></tr></thead>
 <tbody role="rowgroup">
-% for session in sessions:
+% for session in found:
 <tr role="row">
-<th scope="row" role="rowheader"><time datetime="{{session.created_at.isoformat()}}">{{show_time(session.created_at)}}</time></th>
+<th scope="row" role="rowheader">{{!show_time(session.created_at)}}</th>
 <td role="cell" data-label="By">{{f"{session.name}, {session.method}" if session.name else session.method}}</td>
 <td role="cell" data-label="From">{{session.address}}</td>
 <td role="cell" data-label="May">{{session.role}}</td>
-<td role="cell" data-label="Last seen"><time datetime="{{session.seen_at.isoformat()}}">{{show_time(session.seen_at)}}</time></td>
+<td role="cell" data-label="Last seen">{{!show_time(session.seen_at)}}</td>
 <td role="cell">
 % if session.id == operator.session_id:
 this browser

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.conversation import Conversation
 from models.message import Message
-from models.questionnaire.catalog import Catalog
+from models.reports.context import PageContext
 from storage.base import LITERAL_1, Statement
 
 NEWEST = 10_000  # conversations that are counted: reading more would take too long
@@ -33,11 +33,11 @@ class Overview(NamedTuple):
         return self.total == NEWEST
 
 
-def find_overview(db: Session, catalog: Catalog) -> Overview:
+def find_overview(db: Session, context: PageContext) -> Overview:
     """How many are in each state; and what opens the first questionnaire that asks something."""
     found = {state: count for _, state, count in COUNTS.fetch_all(db)}
     counts = {state: found.get(state, 0) for state in STATES}
-    questionnaires = [questionnaire for _, questionnaire in catalog]
+    questionnaires = [questionnaire for _, questionnaire in context.catalog]
     with_questions = [each for each in questionnaires if each.questions]
     first = next(iter(with_questions or questionnaires), None)
     return Overview(counts, first and first.event, next(iter(first.to if first else ()), None))

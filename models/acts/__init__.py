@@ -1,0 +1,1 @@
+"""What operators do in the console: each is asked once, done once, and kept as a row."""

@@ -1,0 +1,99 @@
+"""What an operator asks a page for."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import NamedTuple, Self
+from urllib.parse import parse_qsl, urlencode
+
+from models.console.action import Operator
+from models.contact import People
+from models.questionnaire.catalog import Catalog
+
+MAX_FIELDS = 100
+MAX_ID = 2**63 - 1
+# What no text has that is searched for; PostgreSQL cannot even be asked for the first.
+CONTROLS = dict.fromkeys([*range(32), 127])
+
+
+class NotFound(LookupError):
+    """There is no row, or no file, at the address that was asked for."""
+
+
+class Query:
+    """The fields of a form, or behind the question mark of an address.
+
+    What makes no sense there counts as absent: filters are typed by hand, and old links kept.
+    """
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields = [(name, value) for name, value in fields if value]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read it; of too many fields none."""
+        try:
+            found = parse_qsl(text, errors="replace", max_num_fields=MAX_FIELDS)
+        except ValueError:
+            return cls()
+        return cls((name.translate(CONTROLS), value.translate(CONTROLS)) for name, value in found)
+
+    def value(self, name: str) -> str:
+        """The last value of a field, without spaces around it; "" if there is none."""
+        found = self.values(name)
+        return found[-1] if found else ""
+
+    def values(self, name: str) -> list[str]:
+        """All values of a field."""
+        return [value.strip() for each, value in self._fields if each == name]
+
+    def behind(self, prefix: str) -> dict[str, str]:
+        """The last value of each field whose name begins so, by the rest of the name."""
+        found = {name: value.strip() for name, value in self._fields if name.startswith(prefix)}
+        return {name.removeprefix(prefix): value for name, value in found.items()}
+
+    def choice(self, name: str, known: Iterable[str]) -> str:
+        """The value if it is one of these, else ""."""
+        value = self.value(name)
+        return value if value in known else ""
+
+    def id(self, name: str) -> int | None:
+        """A number that the database can hold, from 0 on."""
+        value = self.value(name)
+        if not (value.isascii() and value.isdigit() and len(value) < 20):
+            return None
+        return number if (number := int(value)) <= MAX_ID else None
+
+    def day(self, name: str) -> date | None:
+        """A day like 2026-11-20."""
+        try:
+            return date.fromisoformat(self.value(name))
+        except ValueError:
+            return None
+
+    def address(self, **changes: object) -> str:
+        """The same with other values, as in an address: "?state=open"; None leaves a field out."""
+        fields = [(name, value) for name, value in self._fields if name not in changes]
+        fields += [(name, str(value)) for name, value in changes.items() if value not in (None, "")]
+        return f"?{urlencode(fields)}"
+
+
+class PageContext(NamedTuple):
+    """What a page is made for, besides the rows of the database."""
+
+    query: Query  # of the address; of the form, if something is to be done
+    catalog: Catalog
+    people: People
+    now: datetime
+    operator: Operator
+
+    @property
+    def questionnaires(self) -> Mapping[str, str]:
+        """The titles of the questionnaires in use, by name."""
+        return {name: questionnaire.title for name, questionnaire in self.catalog}
+
+    @property
+    def zone(self) -> str:
+        """The time zone of the page: that of the questionnaire asked for, else of the first."""
+        wanted = self.query.value("questionnaire")
+        zones = {name: questionnaire.timezone for name, questionnaire in self.catalog}
+        return zones.get(wanted) or next(iter(zones.values()), "UTC")

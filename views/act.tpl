@@ -1,0 +1,10 @@
+% rebase("layout", title=found.title)
+<p>{{found.sentence}}</p>
+<form method="post" class="stacked">
+% if found.reason:
+<label for="reason">{{found.reason}}</label>
+<input id="reason" name="reason" maxlength="500">
+% end
+<button>{{found.button}}</button>
+<a href="{{root}}{{found.back}}">Go back</a>
+</form>
