@@ -13,41 +13,37 @@ from typing import Any
 
 import msgspec
 from bottle import Bottle, HTTPError, HTTPResponse, request, response
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from console.access import SAFE_METHODS, Access, Cookie, Refused
+from console.access import Access
 from console.pages import FOREVER, HEADERS, Pages, static_files
 from gateway import twiml
 from gateway.webhook import (
     COOKIE,
-    RequestRejected,
     StatusReport,
     Webhook,
     parse_form,
     read_body,
 )
 from health import Health, status_of
-from logs import error_location, log_event
+from logs import log_event
 from models import Message
-from models.acts.act import Act, CannotAct
+from models.acts.act import Act
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
-from models.reports.context import NotFound, PageContext, Query
+from models.reports.context import PageContext, Query
 from models.reports.now import find_overview
 from models.reports.sessions import find_sessions
 from models.set_aside import record_only, set_aside, take
 from models.turn import Reply
+from plugins import ANYONE, CONSOLE, ConsoleGuard, LoggedError, errors_as_5xx, see_other
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
 from storage import Database, is_deterministic
-from storage.unreadable import UnreadableRow
 
 Clock = Callable[[], datetime]
 
-CONSOLE = "/console"
-ANYONE = "anyone"  # may use a route of the console to sign in; LOOK and DO are the roles
 ROW = r"[1-9][0-9]{0,17}"  # an id in a path: any that the databases can hold
 
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
@@ -112,90 +108,9 @@ def create_app(
     return app
 
 
-class LoggedError(HTTPError):
-    """An error whose reason is for the log, and whose advice is for an operator.
-
-    They must hold nothing that a stranger sent.
-    """
-
-    def __init__(self, status: int, reason: str, advice: str = "") -> None:
-        super().__init__(status)
-        self.reason, self.advice = reason, advice
-
-
-def errors_as_5xx(route: Callable) -> Callable:
-    """Any doubt is a 5xx, and no exception's own words reach the log: they may quote a text."""
-
-    def guarded(*args, **kwargs):
-        try:
-            return route(*args, **kwargs)
-        except HTTPResponse:
-            raise
-        except Refused as error:
-            refusal = LoggedError(error.status, error.reason, error.advice)
-            if error.retry_after:
-                refusal.set_header("Retry-After", error.retry_after)
-            raise refusal from None
-        except RequestRejected as error:
-            raise LoggedError(error.status, error.reason) from None
-        except NotFound:
-            raise LoggedError(404, "there is no such row or file") from None
-        except CannotAct as error:
-            raise LoggedError(409, "an act does not fit any more", str(error)) from None
-        except UnreadableRow as error:
-            request.app.database.unreadable.add(error)
-            raise LoggedError(500, f"{error}, so this row cannot be read") from None
-        except (DBAPIError, OSError) as error:
-            reason = f"the database did not answer: {error_location(error)}"
-            raise LoggedError(503, reason) from None
-        except Exception as error:
-            raise LoggedError(500, error_location(error)) from None
-
-    return guarded
-
-
-class ConsoleGuard:
-    """A plugin of Bottle's that lets nobody into the console who may not be there.
-
-    A route for operators gets the Operator. One that does not say for whom it is, is for those
-    with the role to act.
-    """
-
-    name, api = "console", 2
-
-    def apply(self, callback: Callable, route: Any) -> Callable:
-        if not route.rule.startswith(CONSOLE):
-            return callback
-        role = route.config.get("role", DO)
-
-        def guarded(**values: Any) -> Any:
-            access, is_safe = request.app.access, request.method in SAFE_METHODS
-            if not is_safe:
-                access.check_origin(request.environ)
-            if role == ANYONE:
-                return callback(**values)
-            operator = access.find_operator(request.environ)
-            if operator is None and is_safe:
-                return see_other("/console/sign-in")
-            access.check_role(operator, role)
-            return callback(operator, **values)
-
-        return guarded
-
-
 def add_headers() -> None:
     if request.path == "/" or request.path.startswith(CONSOLE):
         response.headers.update(HEADERS)
-
-
-def see_other(path: str, cookie: Cookie | None = None) -> HTTPResponse:
-    """A redirect to a page. Bottle's own would read Host and X-Forwarded-Host."""
-    access = request.app.access
-    answer = HTTPResponse(status=303, Location=access.root + path)
-    if cookie:
-        options = access.cookie_options(cookie)
-        answer.set_cookie(cookie.name, cookie.value, **options)
-    return answer
 
 
 def receive_text() -> str:

@@ -15,6 +15,16 @@ from smsconvo import App
 
 URL = "https://sms.example.org"
 OWN = {"Sec-Fetch-Site": "same-origin"}
+# What strangers, or their phones, may try on whoever reads their words in a browser.
+CORPUS = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)",
+    "{{7*7}} % import os",
+    "</p><svg/onload=alert(1)>",
+    "&lt;b&gt; \u202e\u0000 \ud7ff",
+]
 one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 

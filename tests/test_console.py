@@ -8,7 +8,7 @@ from http import HTTPStatus
 from ipaddress import ip_network
 
 import pytest
-from browsing import OWN, URL, Answer, Browser, evils, make_link, one_database, rows
+from browsing import CORPUS, OWN, URL, Answer, Browser, evils, make_link, one_database, rows
 from conftest import HERE, Clock
 from sqlalchemy import text
 
@@ -18,8 +18,9 @@ from models.console.attempt import MAX_OVERALL, MAX_PER_ADDRESS
 from models.console.password import COST, hash_password
 from models.console.token import TOKEN, new_token
 from models.reports.now import NEWEST
+from plugins import ANYONE
 from settings import Settings
-from smsconvo import ANYONE, App, create_app
+from smsconvo import App, create_app
 
 PASSWORD = "correct horse battery staple"
 OPEN = {
@@ -29,15 +30,6 @@ OPEN = {
     ("GET", f"/console/enter/<token:re:{TOKEN}>"),
     ("POST", f"/console/enter/<token:re:{TOKEN}>"),
 }
-CORPUS = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "' onmouseover='alert(1)",
-    "javascript:alert(1)",
-    "{{7*7}} % import os",
-    "</p><svg/onload=alert(1)>",
-    "&lt;b&gt; \u202e\u0000 \ud7ff",
-]
 
 
 def set_password(app: App, password: str = PASSWORD) -> None:

@@ -26,13 +26,14 @@ MAY_IMPORT = {
     "resources": {"models", "settings", *BELOW},
     "health": {"models", "reloading", "settings", "worker", *BELOW},
     "console": {"console", "gateway", "models", "settings", *BELOW},
+    "plugins": {"console", "gateway", "models", *BELOW},
     "reloading": {"models", "resources", "settings", *BELOW},
     "migrations": {"models", "storage"},
 }
 # Nothing imports `smsconvo`, for it is run as a program: it would be there twice.
 ANYTHING = {"commands", "formats", "gateway", "models", "phone", "reloading", "resources"}
 ANYTHING |= {"settings", "worker", *BELOW}
-MAY_IMPORT |= {"smsconvo": {*ANYTHING, "console", "health"}, "commands": ANYTHING}
+MAY_IMPORT |= {"smsconvo": {*ANYTHING, "console", "health", "plugins"}, "commands": ANYTHING}
 
 PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex", "num2words"}
 LIBRARIES = {
