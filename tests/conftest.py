@@ -26,6 +26,7 @@ import psycopg
 import pytest
 from alembic.config import Config
 from click.testing import CliRunner
+from direct import Direct
 from patching import APART, Patches
 from psycopg.conninfo import conninfo_to_dict
 
@@ -164,14 +165,17 @@ class Threaded(ThreadingMixIn, WSGIServer):
 
 
 class Webhook:
-    """The app behind a real HTTP server, and phones to text it with."""
+    """The app behind a real HTTP server, and phones to text it with.
 
-    def __init__(self, app: App, clock: Clock, address: str) -> None:
-        self.app, self.clock, self.address = app, clock, address
+    Where that server is not what matters, the phones hand their requests to the app themselves.
+    """
+
+    def __init__(self, app: App, clock: Clock, address: str, has_server: bool = False) -> None:
+        self.app, self.clock, self.address, self.has_server = app, clock, address, has_server
         self.url = f"{app.settings.public_url}/sms"
 
     def phone(self, sender: str = REY, number: str = NUMBER) -> "Handset":
-        return Handset(
+        phone = Handset(
             self.url,
             account_sid=ACCOUNT_SID,
             auth_token=AUTH_TOKEN,
@@ -179,6 +183,9 @@ class Webhook:
             number=number,
             clock=self.clock,
         )
+        if not self.has_server:
+            phone._http = Direct(self.app)
+        return phone
 
     def rows(self, statement: str) -> list[tuple]:
         with self.app.database.engine.connect() as connection:
@@ -365,7 +372,13 @@ def settings(database_url, questionnaires, tmp_path) -> Settings:
 
 
 @pytest.fixture
-def serve(settings, clock) -> Iterator:
+def has_server() -> bool:
+    """Whether phones text over HTTP; that takes most of the time of a text."""
+    return False
+
+
+@pytest.fixture
+def serve(settings, clock, has_server) -> Iterator:
     """Put the app on the air: `serve()` as the settings are, `serve(name=value)` with others."""
     running = []
 
@@ -378,7 +391,7 @@ def serve(settings, clock) -> Iterator:
         thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         running.append((server, thread, app))
-        return Webhook(app, clock, address)
+        return Webhook(app, clock, address, has_server)
 
     yield start
     for server, thread, app in running:
