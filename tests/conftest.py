@@ -292,6 +292,13 @@ def postgresql() -> Iterator[str]:
             yield server_url
 
 
+@pytest.fixture(scope="session")
+def administrator(postgresql) -> Iterator[psycopg.Connection]:
+    """Connected once, for all databases that are made and dropped."""
+    with psycopg.connect(postgresql.format("postgres"), autocommit=True) as connection:
+        yield connection
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path, migrated) -> Iterator[str]:
     """A database of the test's own, with the tables in it."""
@@ -299,7 +306,7 @@ def database_url(request, tmp_path, migrated) -> Iterator[str]:
         shutil.copy(migrated, tmp_path / "smsconvo.db")
         yield f"sqlite:///{tmp_path}/smsconvo.db"
     else:
-        with temporary_database(request.getfixturevalue("postgresql"), "migrated") as url:
+        with temporary_database(request, "migrated") as url:
             yield url
 
 
@@ -309,27 +316,36 @@ def empty_url(request, tmp_path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/smsconvo.db"
     else:
-        with temporary_database(request.getfixturevalue("postgresql")) as url:
+        with temporary_database(request) as url:
             yield url
 
 
 @contextmanager
-def temporary_database(server_url: str, template: str = "template1") -> Iterator[str]:
-    url = new_database(server_url, template)
+def temporary_database(request, template: str = "template1") -> Iterator[str]:
+    url = new_url(request.getfixturevalue("postgresql"))
+    administrator = request.getfixturevalue("administrator")
+    administrator.execute(creation(url, template))
     yield url
-    execute(url, f"DROP DATABASE IF EXISTS {database_name(url)} WITH (FORCE)")
+    administrator.execute(f"DROP DATABASE IF EXISTS {database_name(url)} WITH (FORCE)")
 
 
 def new_database(server_url: str, template: str = "template1") -> str:
-    url = server_url.format(f"test_{uuid.uuid4().hex}")
+    url = new_url(server_url)
     create_database(url, template)
     return url
 
 
 def create_database(url: str, template: str) -> None:
+    execute(url, creation(url, template))
+
+
+def new_url(server_url: str) -> str:
+    return server_url.format(f"test_{uuid.uuid4().hex}")
+
+
+def creation(url: str, template: str) -> str:
     # Half the work of WAL_LOG, as nothing is synced.
-    how = f"TEMPLATE {template} STRATEGY FILE_COPY"
-    execute(url, f"CREATE DATABASE {database_name(url)} {how}")
+    return f"CREATE DATABASE {database_name(url)} TEMPLATE {template} STRATEGY FILE_COPY"
 
 
 def execute(url: str, statement: str) -> None:
