@@ -6,6 +6,9 @@ ON_BOTH_CORES := -n 2 --dist worksteal
 # The long tests mostly wait: for deadlines, leases and processes that end. Each is handed out by
 # itself, those that take longest first, so that none of them is begun when the others are done.
 ON_BOTH_CORES_WAITING := -n 5 --dist load --maxschedchunk 1
+# Else each process of pytest compiles all tests anew, for eight seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 # The figures that the tests print.
 TELLING := -rP --show-capture=stdout
 

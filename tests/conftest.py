@@ -27,6 +27,7 @@ import pytest
 from alembic.config import Config
 from browsing import Browser
 from click.testing import CliRunner
+from direct import Direct
 from patching import APART, Patches
 from psycopg.conninfo import conninfo_to_dict
 
@@ -108,6 +109,8 @@ def pytest_configure(config) -> None:
     global IS_LONG
     IS_LONG = config.getoption("--long")
     config.pluginmanager.register(FailuresAtOnce(config))
+    if not IS_LONG and (folder := memory()):  # on a disk most of a commit is its sync
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
     # A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -167,14 +170,17 @@ class Threaded(ThreadingMixIn, WSGIServer):
 
 
 class Webhook:
-    """The app behind a real HTTP server, and phones to text it with."""
+    """The app behind a real HTTP server, and phones to text it with.
 
-    def __init__(self, app: App, clock: Clock, address: str) -> None:
-        self.app, self.clock, self.address = app, clock, address
+    Where that server is not what matters, the phones hand their requests to the app themselves.
+    """
+
+    def __init__(self, app: App, clock: Clock, address: str, has_server: bool = False) -> None:
+        self.app, self.clock, self.address, self.has_server = app, clock, address, has_server
         self.url = f"{app.settings.public_url}/sms"
 
     def phone(self, sender: str = REY, number: str = NUMBER) -> "Handset":
-        return Handset(
+        phone = Handset(
             self.url,
             account_sid=ACCOUNT_SID,
             auth_token=AUTH_TOKEN,
@@ -182,6 +188,9 @@ class Webhook:
             number=number,
             clock=self.clock,
         )
+        if not self.has_server:
+            phone._http = Direct(self.app)
+        return phone
 
     def rows(self, statement: str) -> list[tuple]:
         with self.app.database.engine.connect() as connection:
@@ -288,6 +297,13 @@ def postgresql() -> Iterator[str]:
             yield server_url
 
 
+@pytest.fixture(scope="session")
+def administrator(postgresql) -> Iterator[psycopg.Connection]:
+    """Connected once, for all databases that are made and dropped."""
+    with psycopg.connect(postgresql.format("postgres"), autocommit=True) as connection:
+        yield connection
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path, migrated) -> Iterator[str]:
     """A database of the test's own, with the tables in it."""
@@ -295,7 +311,7 @@ def database_url(request, tmp_path, migrated) -> Iterator[str]:
         shutil.copy(migrated, tmp_path / "smsconvo.db")
         yield f"sqlite:///{tmp_path}/smsconvo.db"
     else:
-        with temporary_database(request.getfixturevalue("postgresql"), "migrated") as url:
+        with temporary_database(request, "migrated") as url:
             yield url
 
 
@@ -305,27 +321,36 @@ def empty_url(request, tmp_path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/smsconvo.db"
     else:
-        with temporary_database(request.getfixturevalue("postgresql")) as url:
+        with temporary_database(request) as url:
             yield url
 
 
 @contextmanager
-def temporary_database(server_url: str, template: str = "template1") -> Iterator[str]:
-    url = new_database(server_url, template)
+def temporary_database(request, template: str = "template1") -> Iterator[str]:
+    url = new_url(request.getfixturevalue("postgresql"))
+    administrator = request.getfixturevalue("administrator")
+    administrator.execute(creation(url, template))
     yield url
-    execute(url, f"DROP DATABASE IF EXISTS {database_name(url)} WITH (FORCE)")
+    administrator.execute(f"DROP DATABASE IF EXISTS {database_name(url)} WITH (FORCE)")
 
 
 def new_database(server_url: str, template: str = "template1") -> str:
-    url = server_url.format(f"test_{uuid.uuid4().hex}")
+    url = new_url(server_url)
     create_database(url, template)
     return url
 
 
 def create_database(url: str, template: str) -> None:
+    execute(url, creation(url, template))
+
+
+def new_url(server_url: str) -> str:
+    return server_url.format(f"test_{uuid.uuid4().hex}")
+
+
+def creation(url: str, template: str) -> str:
     # Half the work of WAL_LOG, as nothing is synced.
-    how = f"TEMPLATE {template} STRATEGY FILE_COPY"
-    execute(url, f"CREATE DATABASE {database_name(url)} {how}")
+    return f"CREATE DATABASE {database_name(url)} TEMPLATE {template} STRATEGY FILE_COPY"
 
 
 def execute(url: str, statement: str) -> None:
@@ -368,7 +393,13 @@ def settings(database_url, questionnaires, tmp_path) -> Settings:
 
 
 @pytest.fixture
-def serve(settings, clock) -> Iterator:
+def has_server() -> bool:
+    """Whether phones text over HTTP; that takes most of the time of a text."""
+    return False
+
+
+@pytest.fixture
+def serve(settings, clock, has_server) -> Iterator:
     """Put the app on the air: `serve()` as the settings are, `serve(name=value)` with others."""
     running = []
 
@@ -381,7 +412,7 @@ def serve(settings, clock) -> Iterator:
         thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         running.append((server, thread, app))
-        return Webhook(app, clock, address)
+        return Webhook(app, clock, address, has_server)
 
     yield start
     for server, thread, app in running:

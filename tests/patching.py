@@ -6,6 +6,7 @@ What was computed from a name when its module was imported stays as it was.
 
 import ast
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, MutableMapping
 from functools import cache
 from importlib import import_module
@@ -84,11 +85,24 @@ def _patch_class(owner: type, name: str, value: object) -> Undo:
 
 def _importers(owner: ModuleType, name: str) -> Iterator[tuple[ModuleType, str]]:
     """The modules of the program that have it from this one, directly or by way of others."""
-    for module in _loaded():
-        for alias, (home, original) in _imports(module).items():
-            if (home, original) == (owner.__name__, name) and alias in vars(module):
+    importers = _all_imports()
+
+    def find(home: str, name: str) -> Iterator[tuple[ModuleType, str]]:
+        for module, alias in importers.get((home, name), ()):
+            if alias in vars(module):
                 yield module, alias
-                yield from _importers(module, alias)
+                yield from find(module.__name__, alias)
+
+    yield from find(owner.__name__, name)
+
+
+def _all_imports() -> dict[tuple[str, str], list[tuple[ModuleType, str]]]:
+    """Which modules have imported a name: (module, name) -> modules, and what each calls it."""
+    found = defaultdict(list)
+    for module in _loaded():
+        for alias, origin in _imports_of(module.__file__).items():
+            found[origin].append((module, alias))
+    return found
 
 
 def _home(module: ModuleType, name: str) -> str | None:

@@ -1,7 +1,8 @@
-"""Processes of Python that have the libraries of the program from the start.
+"""Processes of Python that have libraries, or the whole program, from the start.
 
-To load them takes most of the time of a command. So one process loads them, and none of the
-program; what a test runs is forked from it, loads the program itself, and ends as always.
+To load them takes most of the time of a command. So one process loads what the program is made of
+and the words that it reads, and each command that a test runs is forked from it. Another one loads
+the libraries only, for whatever else is run: other versions of the program, or Alembic.
 """
 
 import atexit
@@ -26,8 +27,11 @@ alembic.command bottle click dateparser email_validator granian msgspec phonenum
 pysqlite3 regex requests sqlalchemy.dialects.postgresql sqlalchemy.dialects.sqlite sqlalchemy.orm
 twilio.request_validator twilio.twiml.messaging_response
 """
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = ROOT / "smsconvo.py"
 LONGEST_REQUEST = 100_000  # bytes; most have some hundred, and few a thousand arguments
 TIMEOUT_SECONDS = 60
+STATUS: int | None = None  # of a process that was forked, once its program has ended
 
 
 def python(
@@ -64,7 +68,8 @@ class Process:
         self._reports, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         request = json.dumps([str(folder), environ, arguments]).encode()
         with theirs:
-            socket.send_fds(requests(), [request], [*streams, theirs.fileno()])
+            is_program = arguments[0] == str(PROGRAM)
+            socket.send_fds(requests(is_program), [request], [*streams, theirs.fileno()])
         self.pid = int(self._reports.recv(60))
         self.returncode: int | None = None
 
@@ -88,12 +93,12 @@ class Process:
 
 
 @cache
-def requests() -> socket.socket:
-    """Where the process takes requests that has the libraries; it ends with this one."""
+def requests(of_program: bool) -> socket.socket:
+    """Where the process takes requests that has loaded it all; it ends with this one."""
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())],
+            [sys.executable, __file__, str(theirs.fileno()), *(["program"] if of_program else [])],
             env={"PATH": os.environ["PATH"]},
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
@@ -103,7 +108,16 @@ def requests() -> socket.socket:
     return ours
 
 
-# In the process that has the libraries ########################################
+# In the process that has loaded it all ########################################
+
+
+def load_program() -> None:
+    """All but what is done when it is run: its modules, and the words of a language."""
+    sys.path[0] = str(ROOT)
+    for name in ("commands", "smsconvo"):
+        import_module(name)
+    loader = import_module("models.questionnaire.loader")
+    loader.load_catalog(ROOT / "questionnaires").prepare()
 
 
 def fork_for_each(requests: socket.socket) -> None:
@@ -145,7 +159,31 @@ def prepare(streams: list[int], folder: str, environ: dict[str, str], arguments:
 
 
 def run_arguments() -> None:
-    """As Python does."""
+    """As Python does; a KeyboardInterrupt ends it as ever."""
+    global STATUS
+    try:
+        run()
+        STATUS = 0
+    except SystemExit as end:
+        STATUS = end.code or 0 if isinstance(end.code, int | None) else 1
+        raise
+    except Exception:
+        STATUS = 1
+        raise
+
+
+def leave_the_memory() -> None:
+    """End before Python gives back what was loaded: nothing else takes a command that long.
+
+    What goes wrong here, Python tells as ever.
+    """
+    if STATUS is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(STATUS)
+
+
+def run() -> None:
     if sys.argv[0] == "-m":
         del sys.argv[0]
         sys.path[0] = os.getcwd()
@@ -156,8 +194,11 @@ def run_arguments() -> None:
 
 
 if __name__ == "__main__":
+    atexit.register(leave_the_memory)  # the first one to register is called last
     for name in LIBRARIES.split():
         import_module(name)
+    if sys.argv[2:] == ["program"]:
+        load_program()
     sys.modules["dateparser"].parse("1 May")  # at its first date it compiles what it needs
     gc.freeze()  # else a collection in a fork copies all that it shares with this process
     fork_for_each(socket.socket(fileno=int(sys.argv[1])))

@@ -598,6 +598,7 @@ def test_rehearse_holds_the_conversation_that_is_piped(folder):
     assert transcript == TRANSCRIPT
 
 
+@pytest.mark.long
 def test_rehearse_shows_where_a_result_would_have_gone_and_under_which_names(folder, environ):
     url = "https://receiver.example.org/results"
     send_results(folder / "questionnaires", url)

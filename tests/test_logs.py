@@ -121,6 +121,11 @@ def stream_socket() -> Ends:
 KINDS = [small_pipe, pipe_of_somebody_else, stream_socket]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_kind_and_terminals = pytest.mark.parametrize("kind", [*KINDS, terminal])
+# To fill one takes hundreds of texts.
+a_kind_and_terminals = pytest.mark.parametrize(
+    "kind",
+    [small_pipe, terminal, *(pytest.param(each, marks=pytest.mark.long) for each in KINDS[1:])],
+)
 
 
 @pytest.fixture
@@ -304,7 +309,7 @@ def health_of(environ: dict[str, str]) -> dict | None:
         return None
 
 
-@every_kind_and_terminals
+@a_kind_and_terminals
 def test_texts_are_answered_while_nobody_reads_the_log_and_it_shows(folder, environ, ends):
     reader, writer = ends
     url = f"{environ['SMSCONVO_PUBLIC_URL']}/sms"

@@ -26,6 +26,11 @@ FIELDS = [
 
 
 @pytest.fixture
+def has_server() -> bool:
+    return True  # what goes over the wire is what matters here
+
+
+@pytest.fixture
 def log(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("smsconvo"), "propagate", True)
     caplog.set_level(logging.INFO, "smsconvo")

@@ -171,7 +171,7 @@ def sailing(
 
 def serve(folder: Path, url: str, receiver: str, weakness: str) -> Server:
     folder.mkdir()
-    server = Server(folder, receiver, weakness, settings={"DATABASE_URL": url}, warm=True)
+    server = Server(folder, receiver, weakness, settings={"DATABASE_URL": url})
     server.start()
     return server
 

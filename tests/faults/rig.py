@@ -58,7 +58,8 @@ class Server:
     """`smsconvo.py serve` in a folder of its own, as an operator would run it.
 
     `weakness` takes one protection out (see weakened.py), to show that a test notices. `under` is
-    a command to run it under, such as strace. `warm`: for many starts (see warm.py).
+    a command to run it under, such as strace. It is forked (see warm.py), unless it is not `warm`:
+    where what it costs is measured, and under another command.
     """
 
     folder: Path
@@ -67,7 +68,7 @@ class Server:
     under: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
-    warm: bool = False
+    warm: bool = True
     process: subprocess.Popen | WarmProcess | None = None
 
     def __post_init__(self) -> None:

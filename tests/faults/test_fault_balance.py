@@ -25,7 +25,7 @@ class Balanced:
         folders = [folder / str(n) for n in range(2)]
         for one in folders:
             one.mkdir()
-        self.servers = [Server(one, receiver, settings=public) for one in folders]
+        self.servers = [Server(one, receiver, settings=public, warm=False) for one in folders]
 
     def phone(self, sender: str) -> Phone:
         url = f"http://{self.address}/sms"

@@ -53,7 +53,7 @@ def two_machines(folder: Path, url: str, receiver: str, weakness: str) -> Iterat
         for name, weaknesses in (("right", weakness), ("ahead", f"run_ahead,{weakness}")):
             (folder / name).mkdir()
             options = {"weakness": weaknesses.rstrip(","), "settings": {"DATABASE_URL": url}}
-            server = Server(folder / name, results_to=receiver, warm=True, **options)
+            server = Server(folder / name, results_to=receiver, **options)
             file = server.folder / "questionnaires" / "feedback.toml"
             file.write_text('expires = "30m"\n' + file.read_text("utf-8"), "utf-8")
             servers.append(stack.enter_context(running(server)))

@@ -61,7 +61,7 @@ def test_a_crowd_is_answered_in_time_while_nothing_can_be_written(
     settings = {}
     if kind == "postgresql":
         settings["DATABASE_URL"] = new_database(request.getfixturevalue("postgresql"), "migrated")
-    with running(Server(tmp_path, settings=settings)) as server:
+    with running(Server(tmp_path, settings=settings, warm=False)) as server:
         assert text(server, 0)[0] == 200
         with ThreadPoolExecutor(CROWD) as guests:
             with hindrance(server):
@@ -79,5 +79,5 @@ def test_a_crowd_is_answered_in_time_while_nothing_can_be_written(
 
 
 def test_a_crowd_is_answered_while_all_is_well(tmp_path):
-    with running(Server(tmp_path)) as server, ThreadPoolExecutor(CROWD) as guests:
+    with running(Server(tmp_path, warm=False)) as server, ThreadPoolExecutor(CROWD) as guests:
         assert {status for status, _ in guests.map(text, [server] * CROWD, range(CROWD))} == {200}

@@ -33,7 +33,7 @@ def serve_files(folder: Path, weakness: str | None = None) -> Server:
     database = folder / "data" / "smsconvo.db"
     database.parent.mkdir(parents=True)
     settings = {"DATABASE_URL": f"sqlite:///{database}"}
-    server = Server(folder, weakness=weakness, settings=settings, warm=True)
+    server = Server(folder, weakness=weakness, settings=settings)
     server.database = database
     return server
 

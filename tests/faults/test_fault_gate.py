@@ -19,7 +19,7 @@ def write_beside(folder: Path, times: int, weakness: str) -> list[object]:
     It ends after so many commands, or at the first refusal or complaint.
     """
     complaints: list[str] = []
-    with serving(folder, weakness=weakness, warm=True) as server:
+    with serving(folder, weakness=weakness) as server:
         with Guests(server, GUESTS) as guests:
             guests.wait_for(20)
             for _ in range(times):

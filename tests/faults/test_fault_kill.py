@@ -30,7 +30,7 @@ class Rounds:
     def __init__(self, folder: Path, rounds: int, end: Callable[[Server], object], **options):
         self.starts: list[float] = []  # seconds from a start to the first acknowledgement
         self.stops: list[float] = []
-        with serving(folder, warm=True, **options) as server:
+        with serving(folder, **options) as server:
             with Guests(server, GUESTS) as guests:
                 self.rate = measure_rate(guests)
                 self._one(server, guests, Server.stop)

@@ -182,7 +182,7 @@ def two_servers(folder: Path, url_of: Callable[[str], str], owed: int) -> Iterat
             with connect(url) as database:
                 for receiver in urls if name == "much" else ():
                     owe_many(database, owed // len(urls), receiver)
-            server = Server(folder / name, urls[0], settings={"DATABASE_URL": url})
+            server = Server(folder / name, urls[0], settings={"DATABASE_URL": url}, warm=False)
             servers.append(stack.enter_context(running(server)))
         yield servers
 
@@ -248,7 +248,7 @@ def test_a_retry_of_all_holds_up_no_text(tmp_path, url_of, size):
     with connect(url) as database:
         owe_many(database, owed, NOWHERE)
     long_waits = log_long_waits(url)
-    with running(Server(tmp_path / "one", settings={"DATABASE_URL": url})) as server:
+    with running(Server(tmp_path / "one", settings={"DATABASE_URL": url}, warm=False)) as server:
         measure(server, 1)  # it has begun to deliver, and knows the questionnaire, by then
         waits_before = long_waits()
         with texting(server) as beside_it:
@@ -296,7 +296,7 @@ def log_long_waits(url: str) -> Callable[[], list[str]]:
 def test_the_check_notices_a_text_that_waits_for_a_lock(tmp_path, url_of):
     url = url_of("one")
     long_waits = log_long_waits(url)
-    with running(Server(tmp_path, settings={"DATABASE_URL": url})) as server:
+    with running(Server(tmp_path, settings={"DATABASE_URL": url}, warm=False)) as server:
         with psycopg.connect(url) as connection:
             connection.execute("LOCK TABLE messages IN EXCLUSIVE MODE")
             with texting(server):

@@ -48,7 +48,7 @@ def wait_for(condition: Callable[[], object]) -> float:
 def test_a_server_is_restarted_while_a_receiver_hangs(tmp_path, database_url):
     settings = {"DATABASE_URL": database_url}
     with receiving_at_the_second_attempt() as (url, came), connect(database_url) as database:
-        with running(Server(tmp_path, url, settings=settings)) as server:
+        with running(Server(tmp_path, url, settings=settings, warm=False)) as server:
             phone = server.phone("+14155550123")
             for body in TEXTS:
                 text_until_acknowledged(phone, body)
@@ -75,7 +75,7 @@ def count_of_attempts(database_url: str) -> int:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_deliver_is_stopped_while_a_receiver_hangs(tmp_path, database_url, stop):
-    server = Server(tmp_path, settings={"DATABASE_URL": database_url})
+    server = Server(tmp_path, settings={"DATABASE_URL": database_url}, warm=False)
     with receiving_at_the_second_attempt() as (url, came), connect(database_url) as database:
         owe(database, [url])
         delivering = server.run("deliver")
@@ -91,7 +91,7 @@ def test_deliver_is_stopped_while_a_receiver_hangs(tmp_path, database_url, stop)
 
 def test_a_database_that_does_not_answer_delays_no_stop(tmp_path, database_url, database):
     """The lease is not given back then, and runs out."""
-    server = Server(tmp_path, settings={"DATABASE_URL": database_url})
+    server = Server(tmp_path, settings={"DATABASE_URL": database_url}, warm=False)
     with receiving_at_the_second_attempt() as (url, came):
         owe(database, [url])
         with running(server):

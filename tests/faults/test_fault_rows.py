@@ -22,7 +22,6 @@ from typing import NamedTuple
 import psycopg
 import pytest
 from conftest import NUMBER, Clock, Handset, Receiver, Webhook
-from direct import Direct
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure
@@ -183,7 +182,6 @@ class Side:
         self.app, self.clock, self.receiver = app, clock, receiver
         self.results: dict[str, list[str]] = defaultdict(list)  # by sender
         self._handset = Webhook(app, clock, "").phone()
-        self._handset._http = Direct(app)
 
     def phone(self, sender: str) -> Handset:
         phone = copy(self._handset)

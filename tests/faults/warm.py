@@ -1,6 +1,6 @@
 """The program, forked from a process that has it imported, which is most of what a start takes.
 
-For tests that start it dozens of times: how Python begins is not what they are about.
+How Python begins is not what most tests are about. It is with the tests of restarts.
 """
 
 import multiprocessing
