@@ -204,7 +204,7 @@ def test_a_thread_shows_each_text_with_what_it_was_read_as(webhook, operator):
     assert page.count('class="text out"') == replies
     shown = seen(page)
     assert "Friday 20 November 2026 Started by “Mats BBQ”" in shown
-    assert "answer to Question1: Blue" in shown and "opened the conversation" in shown
+    assert "Blue 12:02 · answer to Question1 " in shown and "opened the conversation" in shown
     assert "came after the end" in shown
     assert shown.index("Yes 12:05") < shown.index("Completed · 12:05") < shown.index("Thanks 12:06")
     answers = "SELECT key, value, message_id FROM answers ORDER BY message_id"

@@ -9,7 +9,7 @@
 <details>
 <summary class="secondary">{{!show_time(item.at, has_day=False)}}\\
 % if item.answer:
- · answer to {{item.answer.key}}: <bdi>{{item.answer.outcome}}</bdi>\\
+ · answer to {{item.answer.key}}{{":" if item.reading else ""}} <bdi>{{item.reading}}</bdi>\\
 % end
 % if item.failure:
  · <strong class="bad">{{item.failure}}</strong>\\

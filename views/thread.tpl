@@ -2,7 +2,7 @@
 % if found.person:
 <p>
 % include("person_link", person=found.person)
- <span class="secondary">with {{found.number}}</span></p>
+ <span class="secondary">· with {{found.number}}</span></p>
 <p><span class="state">{{found.state_name}}</span>
 % if found.waiting == "them":
  waits for {{found.question}}
@@ -11,7 +11,7 @@
 % elif found.question:
  at {{found.question}}
 % end
- <span class="secondary"><a href="{{root}}/console/threads?questionnaire={{found.questionnaire}}">{{found.title}}</a>, version {{found.version_id}}</span></p>
+ <span class="secondary">· <a href="{{root}}{{found.like_this}}">{{found.title}}</a>, version {{found.version_id}}</span></p>
 % end
 % if found.unreadable:
 <div class="advice"><p>Something of this thread cannot be read, and is left out. Somebody has edited these rows:</p>
@@ -28,9 +28,9 @@
 <dl class="answers">
 % for given in found.answers:
 <dt dir="auto">{{given.question}} <span class="key">{{given.key}}</span></dt>
-<dd><a href="{{given.address}}" dir="auto">{{given.outcome}}</a>
-% if given.text and given.text != given.value:
- <span class="secondary" dir="auto">“{{given.text}}”</span>
+<dd><a href="{{given.address}}" class="words" dir="auto">{{given.outcome}}</a>
+% if given.differs:
+ <span class="secondary words" dir="auto">“{{given.text}}”</span>
 % end
 </dd>
 % end

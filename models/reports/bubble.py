@@ -30,6 +30,11 @@ class Given(NamedTuple):
     address: str  # of that text
 
     @property
+    def differs(self) -> bool:
+        """Whether the text is something else than the value."""
+        return bool(self.text) and self.text.strip() != self.value
+
+    @property
     def outcome(self) -> str:
         """The value, or why there is none."""
         if self.value is not None:
@@ -53,6 +58,12 @@ class Bubble(NamedTuple):
     params: dict[str, str]  # as Twilio sent them
 
     is_text = True
+
+    @property
+    def reading(self) -> str:
+        """What the answer was read as, unless that is what it says."""
+        outcome = self.answer.outcome if self.answer else ""
+        return "" if outcome == self.body.strip() else outcome
 
 
 class Row(NamedTuple):
@@ -101,7 +112,7 @@ def make_bubble(message: Row, answers: Sequence[Given]) -> Bubble:
 def _describe(message: Row, answer: Given | None) -> list[str]:
     """What a text was read as, unless it is the answer that is shown; and an odd cookie."""
     notes, read_as, cookie = [], message.read_as, message.cookie
-    if answer is None or read_as in ("skip", "perhaps_opt_out"):
+    if answer is None or read_as == "perhaps_opt_out":
         notes.append(READ_AS.get(read_as, read_as) if read_as else NOT_OPENED)
     is_first = read_as == "opening" and cookie == "none"  # nobody has a cookie before
     if cookie not in (None, "matched") and not is_first:

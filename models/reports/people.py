@@ -159,7 +159,7 @@ def search_people(db: Session, context: PageContext, words: str) -> list[int]:
     found = [id for each in dict.fromkeys(exact) for id in _ids_of(db, each)][:MAX_FOUND]
     end = f"%{digits}" if len(digits) >= SHORTEST_END else None
     part = f"%{_escape(words.lower())}%"
-    newest = next((id for (id,) in NEWEST_ID.fetch_all(db)), 0)
+    newest = next((id for (id,) in NEWEST_ID.fetch_all(db, before=MAX_ID)), 0)
     rows = AMONG_NEWEST.fetch_all(db, after=newest - NEWEST, end=end, part=part)
     return list(dict.fromkeys([*found, *(id for (id,) in rows)]))[:MAX_FOUND]
 
@@ -238,7 +238,9 @@ WITH_ADDRESS = Statement(
     )
     .limit(sa.literal_column(str(MAX_FOUND)))
 )
-NEWEST_ID = Statement(sa.select(TABLE.c.id).order_by(TABLE.c.id.desc()).limit(LITERAL_1))
+NEWEST_ID = Statement(
+    sa.select(TABLE.c.id).where(TABLE.c.id < BEFORE).order_by(TABLE.c.id.desc()).limit(LITERAL_1)
+)
 AMONG_NEWEST = Statement(
     sa.select(TABLE.c.id)
     .where(

@@ -14,7 +14,7 @@ from models.conversation import Conversation
 from models.delivery import Delivery
 from models.message import Message
 from models.reports.bubble import Bubble, Given, Row, make_bubble
-from models.reports.context import MAX_ID, NotFound, PageContext
+from models.reports.context import MAX_ID, NotFound, PageContext, Query
 from models.reports.people import Person
 from models.reports.threads import STATES, Unreadable, load_threads
 from models.version import Version
@@ -73,6 +73,12 @@ class ThreadPage(NamedTuple):
     earlier: str | None  # the address of the texts before
     is_newest: bool
     unreadable: list[str]  # rows that are left out
+
+    @property
+    def like_this(self) -> str:
+        """The address of all threads with this questionnaire."""
+        query = Query([("questionnaire", self.questionnaire)])
+        return f"/console/threads{query.address()}"
 
 
 def find_thread(db: Session, context: PageContext, id: int) -> ThreadPage:
