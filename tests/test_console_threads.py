@@ -355,6 +355,28 @@ def test_the_threads_of_a_person_are_in_time_order_with_their_wishes(webhook, op
     assert "opted out Fri 20 Nov, 12:05. They get nothing more until they text START." in shown
 
 
+def test_names_of_the_file_count_and_those_that_it_no_longer_has(webhook, operator):
+    for phone in (REY, ANN):
+        webhook.phone(phone).text("Mats BBQ")
+    run(
+        webhook,
+        "UPDATE contacts SET name = NULL WHERE id = 1",
+        "UPDATE contacts SET name = 'Ann_100%' WHERE id = 2",
+    )
+    for path in ("threads", "people"):
+        page = seen(operator.get(f"/console/{path}").body)
+        assert f"Rey {REY}" in page and f"Ann_100% {ANN}" in page
+    assert [
+        listed(operator, f"?q={each}") for each in ("R%C3%89Y", "ann", "n_1", "0%25", "n%25_")
+    ] == [
+        [1],
+        [2],
+        [2],
+        [2],
+        [],
+    ]
+
+
 @one_database
 def test_other_addresses_of_a_sender_are_named(webhook, operator):
     webhook.phone().text("Mats BBQ")

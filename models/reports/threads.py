@@ -262,7 +262,7 @@ class Walk:
             rows = self._statement.fetch_all(self._db, before=self.last, limit=CHUNK)
             for message, conversation in rows:
                 self.last = message
-                if isinstance(conversation, int) and conversation not in seen:
+                if conversation is not None and conversation not in seen:
                     seen.add(conversation)
                     yield conversation, message
             if len(rows) < CHUNK:
