@@ -33,7 +33,11 @@ from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
 from models.reports.context import PageContext, Query
 from models.reports.now import find_overview
+from models.reports.people import find_people
+from models.reports.person import find_person
 from models.reports.sessions import find_sessions
+from models.reports.thread import find_thread
+from models.reports.threads import find_threads
 from models.set_aside import record_only, set_aside, take
 from models.turn import Reply
 from plugins import ANYONE, CONSOLE, ConsoleGuard, LoggedError, errors_as_5xx, see_other
@@ -102,6 +106,10 @@ def create_app(
     app.route(f"/console/enter/<token:re:{TOKEN}>", "POST", use_link, role=ANYONE)
     app.route("/console/sign-out", "POST", sign_out, role=LOOK)
     app.route("/console", "GET", page("now", find_overview), role=LOOK)
+    app.route("/console/threads", "GET", page("threads", find_threads), role=LOOK)
+    app.route("/console/threads/<id:row>", "GET", page("thread", find_thread), role=LOOK)
+    app.route("/console/people", "GET", page("people", find_people), role=LOOK)
+    app.route("/console/people/<id:row>", "GET", page("person", find_person), role=LOOK)
     app.route("/console/health", "GET", show_health_page, role=LOOK)
     app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)

@@ -13,7 +13,8 @@ from models.reports.context import PageContext
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
-NAV = {"Now": "/console", "Health": "/console/health", "Sessions": "/console/sessions"}
+NAV = {"Now": "/console", "Threads": "/console/threads", "People": "/console/people"}
+NAV |= {"Health": "/console/health", "Sessions": "/console/sessions"}
 # What a page says once an operator has done something, by the field `done` of its address.
 DONE = {}
 # Every answer of the console has these, errors and redirects included.
@@ -136,11 +137,12 @@ class Pages:
         return self.render("error", title=title, status=status, advice=advice or known)
 
 
-def show_time(time: datetime, zone: tzinfo, now: datetime) -> str:
+def show_time(time: datetime, zone: tzinfo, now: datetime, has_day: bool = True) -> str:
     """A time as operators read it, in HTML: in a zone, and in UTC on hover."""
     local, utc = time.astimezone(zone), time.astimezone(UTC)
     year = "" if local.year == now.astimezone(zone).year else f" {local.year}"
-    words = f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M}"
+    day = f"{local:%a} {local.day} {local:%b}{year}, " if has_day else ""
+    words = f"{day}{local:%H:%M}"
     title = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
     return f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}" title="{title}">{words}</time>'
 

@@ -10,11 +10,12 @@ from sqlalchemy import bindparam, func, null, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from addresses import is_text_address
-from storage.base import Base, Statement
+from storage.base import Base, Statement, partial_index
 from storage.unreadable import UnreadableRow, unreadable_rows
 from toml_file import load_toml, read_bytes
 
 CHANNELS = ("whatsapp", "rcs")  # whose addresses are numbers of phones
+IS_OPTED_OUT = "opted_out_at IS NOT NULL"  # the condition of an index, as text
 UNKNOWN = datetime.max.replace(tzinfo=UTC)  # of an opting out that cannot be read
 
 
@@ -35,6 +36,7 @@ class Contact(Base):
 
     __tablename__ = "contacts"
     __allow_unmapped__ = True  # for what is not of the row
+    __table_args__ = (partial_index("ix_contacts_opted_out", "id", where=IS_OPTED_OUT),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     phone: Mapped[str] = mapped_column(unique=True)

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import LITERAL_1, Base, Statement
+from storage.base import LITERAL_1, Base, Statement, partial_index
 from storage.unreadable import unreadable_rows
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.
@@ -27,12 +27,21 @@ FINALITY |= dict.fromkeys(("delivered", "undelivered", "failed"), 5)
 # so these are texts to a question only as far back as its failed attempts go.
 NOT_READ = ("unread", "ambiguous", "perhaps_opt_out")
 
+# The conditions of two indexes, as text: replies that did not arrive, and texts that say whether
+# their senders want texts.
+DID_NOT_ARRIVE = "status IN ('failed', 'undelivered')"
+IS_WISH = "read_as IN ('stop', 'opt_out', 'perhaps_opt_out', 'start')"
+
 
 class Message(Base):
     """One text. Rows are only added; an outbound one learns its sid and status later."""
 
     __tablename__ = "messages"
-    __table_args__ = (CheckConstraint("direction IN ('inbound', 'outbound')", "direction"),)
+    __table_args__ = (
+        CheckConstraint("direction IN ('inbound', 'outbound')", "direction"),
+        partial_index("ix_messages_not_arrived", "id", where=DID_NOT_ARRIVE),
+        partial_index("ix_messages_wishes", "sender", "id", where=IS_WISH),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"), index=True)

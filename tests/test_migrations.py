@@ -590,6 +590,33 @@ def test_alembic_refuses_settings_that_only_smsconvo_reads(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+# Indexes of the console ######################################################
+
+OF_THREADS = {"ix_messages_not_arrived", "ix_messages_wishes", "ix_contacts_opted_out"}
+
+
+def indexes_of(database: Database) -> set[str]:
+    found = inspect(database.engine)
+    tables = ("messages", "contacts")
+    return {index["name"] for table in tables for index in found.get_indexes(table)}
+
+
+def test_the_indexes_of_threads_come_and_go_with_the_rows_in_them(filled, database_url):
+    run(
+        filled,
+        "UPDATE messages SET status = 'failed' WHERE id = 2",
+        "UPDATE messages SET read_as = 'stop' WHERE id = 3",
+        "UPDATE contacts SET opted_out_at = (SELECT created_at FROM messages WHERE id = 3)",
+    )
+    before = tables_of(filled)
+    command.downgrade(migrations(database_url), "0012")
+    assert OF_THREADS & indexes_of(filled) == set()
+    command.upgrade(migrations(database_url), "head")
+    command.check(migrations(database_url))
+    assert OF_THREADS <= indexes_of(filled)
+    assert tables_of(filled) == before
+
+
 # The console #################################################################
 
 BEFORE_CONSOLE = "0011"

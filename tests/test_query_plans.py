@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 import requests
+from browsing import Browser
 from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event
 
@@ -223,6 +224,32 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
     for change in (outbox.redeliver, outbox.redeliver_certain, outbox.confirm):
         party.app.database.write(lambda db, change=change: change(db, [1, 2], party.clock()))
     statements = recorded | dict.fromkeys(OPERATORS)
+    assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
+
+
+PAGES = (
+    "threads?waits=us",
+    "threads?state=open&questionnaire=party&number=%2B14155550100",
+    "threads?undelivered=yes&before=999",
+    "threads?q=5308",
+    "threads/1",
+    "threads/1?before=999",
+    "people",
+    "people?show=opted-out",
+    "people?q=Rey",
+    "people/1",
+)
+
+
+def test_no_page_of_the_console_reads_a_whole_table(party, receiver, recorded):
+    live(party, receiver)
+    operator = Browser(party.app)
+    operator.enter()
+    recorded.clear()
+    for path in PAGES:
+        assert operator.get(f"/console/{path}").status == 200
+    statements = dict(recorded)
+    assert len(statements) > 15
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
 
 

@@ -1,0 +1,287 @@
+"""One thread: its texts as bubbles, what each was read as, and what happened between them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from models.answer import Answer
+from models.conversation import Conversation
+from models.delivery import Delivery
+from models.message import Message
+from models.reports.bubble import Bubble, Given, Row, make_bubble
+from models.reports.context import MAX_ID, NotFound, PageContext, Query
+from models.reports.people import Person
+from models.reports.threads import STATES, Unreadable, load_threads
+from models.version import Version
+from storage.base import LITERAL_1, Statement
+
+PAGE_SIZE = 200  # texts
+MAX_RESULTS = 50  # that are shown between them
+OUTCOMES = {
+    "pending": "waits to be delivered",
+    "delivered": "was delivered",
+    "failed": "could not be delivered",
+    "unconfirmed": "may have arrived: look, and confirm it or retry",
+}
+
+
+class SystemLine(NamedTuple):
+    """Something that happened between the texts."""
+
+    at: datetime
+    text: str
+    address: str | None = None  # of a page that has more of it
+
+    is_text = False
+
+
+class Day(NamedTuple):
+    """The texts of a day, in the zone of the page."""
+
+    date: date
+    items: list[Bubble | SystemLine]
+
+    @property
+    def label(self) -> str:
+        """The day as operators read it."""
+        return f"{self.date:%A} {self.date.day} {self.date:%B} {self.date.year}"
+
+
+class ThreadPage(NamedTuple):
+    """A conversation with up to PAGE_SIZE of its texts."""
+
+    id: int
+    person: Person | None  # None where the row of the conversation cannot be read
+    number: str
+    title: str
+    questionnaire: str
+    version_id: int | None
+    event: str
+    state: str
+    state_name: str
+    question: str | None  # that was asked last, and has no answer
+    waiting: str
+    started_at: datetime | None
+    days: list[Day]
+    answers: list[Given]
+    zone: str | None
+    earlier: str | None  # the address of the texts before
+    is_newest: bool
+    unreadable: list[str]  # rows that are left out
+
+    @property
+    def like_this(self) -> str:
+        """The address of all threads with this questionnaire."""
+        query = Query([("questionnaire", self.questionnaire)])
+        return f"/console/threads{query.address()}"
+
+
+def find_thread(db: Session, context: PageContext, id: int) -> ThreadPage:
+    """The thread with the newest texts, or those before one."""
+    left_out = Unreadable(db)
+    rows = CONVERSATION_ROW.fetch_readable(db, left_out, id=id)
+    if not rows and not left_out.errors:
+        raise NotFound
+    head = Head(*rows[0][1:]) if rows else None
+    before = context.query.id("before")
+    answers = _find_answers(db, id, left_out)
+    messages = _find_messages(db, id, before, left_out)
+    is_first = len(messages) <= PAGE_SIZE
+    messages = messages[:PAGE_SIZE][::-1]
+    zone = _find_zone(db, head, left_out)
+    happened = _find_events(db, id, head, left_out) if head else []
+    bubbles = [make_bubble(message, answers) for message in messages]
+    skipped = {each.message_id: each.key for each in answers if each.was_skipped}
+    items = _merge(bubbles, happened, skipped, is_first, is_last=before is None)
+    if head and is_first:
+        items.insert(0, SystemLine(head.started_at, f"Started by “{head.event}”"))
+    first_shown = messages[0].id if messages else 0
+    answers = [_with_address(each, first_shown, before is None) for each in answers]
+    overview = dict(_overview(db, context, id, left_out) if head else NOTHING_KNOWN)
+    return ThreadPage(
+        id=id,
+        **overview,
+        event=head.event if head else "",
+        version_id=head.questionnaire_id if head else None,
+        started_at=head.started_at if head else None,
+        days=_by_day(items, ZoneInfo(zone or context.zone)),
+        answers=answers,
+        zone=zone,
+        earlier=None if is_first else context.query.address(before=first_shown),
+        is_newest=before is None,
+        unreadable=sorted({str(error) for error in left_out.errors}),
+    )
+
+
+class Head(NamedTuple):
+    """The row of the conversation, as far as the page needs it."""
+
+    questionnaire_id: int
+    event: str
+    state: str
+    failed_attempts: int
+    started_at: datetime
+    ended_at: datetime | None
+
+
+NOTHING_KNOWN = {
+    "person": None,
+    "number": "",
+    "title": "",
+    "questionnaire": "",
+    "state": "",
+    "state_name": "",
+    "question": None,
+    "waiting": "",
+}
+
+
+def _overview(
+    db: Session, context: PageContext, id: int, left_out: Unreadable
+) -> Mapping[str, object]:
+    """What the list says of it, too."""
+    found = load_threads(db, context, {id: 0}, left_out)
+    if not found:  # its questionnaire or its contact cannot be read
+        return NOTHING_KNOWN
+    ((thread, _),) = found
+    return {name: getattr(thread, name) for name in NOTHING_KNOWN}
+
+
+def _find_zone(db: Session, head: Head | None, left_out: Unreadable) -> str | None:
+    """The zone of its questionnaire, as it was then; None if that cannot be read."""
+    rows = DEFINITION.fetch_readable(db, left_out, id=head.questionnaire_id) if head else []
+    try:
+        return ZoneInfo(rows[0][1].timezone).key if rows else None
+    except (ValueError, OSError):  # somebody has edited it
+        return None
+
+
+def _find_answers(db: Session, id: int, left_out: Unreadable) -> list[Given]:
+    rows = ANSWERS.fetch_readable(db, left_out, conversation=id)
+    return [Given(*row[1:-2], row[-1] == "skip", "") for row in rows]
+
+
+def _with_address(given: Given, first_shown: int, is_newest: bool) -> Given:
+    """With the address of the text that gave it, on this page or one before."""
+    anchor = f"#m{given.message_id}"
+    is_here = is_newest and given.message_id >= first_shown
+    return given._replace(address=anchor if is_here else f"?before={given.message_id + 1}{anchor}")
+
+
+def _find_messages(db: Session, id: int, before: int | None, left_out: Unreadable) -> list[Row]:
+    values = {"conversation": id, "before": MAX_ID if before is None else before}
+    return [Row(*row) for row in MESSAGES.fetch_readable(db, left_out, **values)]
+
+
+# What happened between them ##################################################
+
+
+def _find_events(db: Session, id: int, head: Head, left_out: Unreadable) -> list[SystemLine]:
+    """The end of the conversation, and its results, in the order of their times."""
+    ended = _line_of_end(head)
+    results = RESULTS.fetch_readable(db, left_out, conversation=id)
+    lines = [*([ended] if ended else []), *(_line_of_result(*row) for row in reversed(results))]
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _line_of_end(head: Head) -> SystemLine | None:
+    if head.state == "open" or head.ended_at is None:
+        return None
+    given_up = head.state == "stopped" and head.failed_attempts > 0
+    reason = ": too many texts in a row could not be read" if given_up else ""
+    return SystemLine(head.ended_at, f"{STATES.get(head.state, head.state)}{reason}".capitalize())
+
+
+def _line_of_result(
+    id: int, url: str, state: str, status: int | None, created_at: datetime, done: datetime | None
+) -> SystemLine:
+    try:
+        host = urlsplit(url).hostname or "its receiver"
+    except ValueError:
+        host = "its receiver"
+    text = f"Result {id} for {host} {OUTCOMES.get(state, state)}"
+    text += f", {status}" if status else ""
+    return SystemLine(done or created_at, text, f"/console/outbox/{id}")
+
+
+def _merge(
+    bubbles: Sequence[Bubble],
+    happened: Iterable[SystemLine],
+    skipped: Mapping[int, str],
+    is_first: bool,
+    is_last: bool,
+) -> list[Bubble | SystemLine]:
+    """Texts in their order, and before each what happened since the one before.
+
+    What a text causes has its time, so that is behind it. `skipped`: keys, by the id of the text.
+    """
+    items: list[Bubble | SystemLine] = []
+    left = list(happened)
+    for number, bubble in enumerate(bubbles):
+        early = [line for line in left if line.at < bubble.at]
+        left = left[len(early) :]
+        items += early if number or is_first else []  # else it is on the page before
+        if "resumed" in bubble.codes[:1]:
+            items.append(SystemLine(bubble.at, "Gone silent, and resumed"))
+        items.append(bubble)
+        if bubble.id in skipped:
+            items.append(SystemLine(bubble.at, f"{skipped[bubble.id]} was skipped"))
+    return items + left if is_last else items
+
+
+def _by_day(items: Iterable[Bubble | SystemLine], zone: ZoneInfo) -> list[Day]:
+    days: list[Day] = []
+    for item in items:
+        day = item.at.astimezone(zone).date()
+        if not days or day != days[-1].date:
+            days.append(Day(day, []))
+        days[-1].items.append(item)
+    return days
+
+
+# Built once: building a statement costs as much as running it.
+TABLE, VERSION, MESSAGE = Conversation.__table__, Version.__table__, Message.__table__
+ANSWER, OUTBOX = Answer.__table__, Delivery.__table__
+ID, OF_CONVERSATION = sa.bindparam("id"), sa.bindparam("conversation")
+CONVERSATION_ROW = Statement(
+    sa.select(
+        *(TABLE.c.id, TABLE.c.questionnaire_id, TABLE.c.event, TABLE.c.state),
+        *(TABLE.c.failed_attempts, TABLE.c.started_at, TABLE.c.ended_at),
+    ).where(TABLE.c.id == ID)
+)
+DEFINITION = Statement(
+    sa.select(VERSION.c.id, VERSION.c.definition).where(VERSION.c.id == ID).limit(LITERAL_1)
+)
+MESSAGES = Statement(
+    sa.select(
+        *(MESSAGE.c.id, MESSAGE.c.direction, MESSAGE.c.body, MESSAGE.c.media, MESSAGE.c.read_as),
+        *(MESSAGE.c.params, MESSAGE.c.cookie, MESSAGE.c.status, MESSAGE.c.error_code),
+        MESSAGE.c.created_at,
+    )
+    .where(MESSAGE.c.conversation_id == OF_CONVERSATION, MESSAGE.c.id < sa.bindparam("before"))
+    .order_by(MESSAGE.c.id.desc())
+    .limit(sa.literal_column(str(PAGE_SIZE + 1)))
+)
+ANSWERS = Statement(
+    sa.select(
+        *(ANSWER.c.id, ANSWER.c.key, ANSWER.c.question, ANSWER.c.value, ANSWER.c.text),
+        *(ANSWER.c.message_id, MESSAGE.c.id, MESSAGE.c.read_as),
+    )
+    .select_from(ANSWER.outerjoin(MESSAGE))
+    .where(ANSWER.c.conversation_id == OF_CONVERSATION)
+    .order_by(ANSWER.c.message_id)
+)
+RESULTS = Statement(
+    sa.select(
+        *(OUTBOX.c.id, OUTBOX.c.url, OUTBOX.c.state, OUTBOX.c.last_status),
+        *(OUTBOX.c.created_at, OUTBOX.c.delivered_at),
+    )
+    .where(OUTBOX.c.conversation_id == OF_CONVERSATION)
+    .order_by(OUTBOX.c.id.desc())
+    .limit(sa.literal_column(str(MAX_RESULTS)))
+)
