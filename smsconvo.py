@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from console.access import SAFE_METHODS, Access, Cookie, Refused
+from console.acting import carry_out
 from console.pages import FOREVER, HEADERS, Pages, static_files
 from gateway import twiml
 from gateway.webhook import (
@@ -31,10 +32,15 @@ from health import Health, status_of
 from logs import error_location, log_event
 from models import Message
 from models.acts.act import Act, CannotAct
+from models.acts.conversations import find_complete, find_stop
+from models.acts.people import find_opt_in, find_opt_out
+from models.acts.results import find_confirm, find_discard, find_retry, find_retry_all
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
 from models.reports.context import NotFound, PageContext, Query
 from models.reports.now import find_overview
+from models.reports.outbox import find_outbox
+from models.reports.result import find_result
 from models.reports.sessions import find_sessions
 from models.set_aside import record_only, set_aside, take
 from models.turn import Reply
@@ -106,6 +112,16 @@ def create_app(
     app.route(f"/console/enter/<token:re:{TOKEN}>", "POST", use_link, role=ANYONE)
     app.route("/console/sign-out", "POST", sign_out, role=LOOK)
     app.route("/console", "GET", page("now", find_overview), role=LOOK)
+    app.route("/console/outbox", "GET", page("outbox", find_outbox), role=LOOK)
+    app.route("/console/outbox/<id:row>", "GET", page("result", find_result), role=LOOK)
+    add_act(app, "/console/outbox/<id:row>/retry", find_retry)
+    add_act(app, "/console/outbox/<id:row>/retry-all", find_retry_all)
+    add_act(app, "/console/outbox/<id:row>/confirm", find_confirm)
+    add_act(app, "/console/outbox/<id:row>/discard", find_discard)
+    add_act(app, "/console/threads/<id:row>/stop", find_stop)
+    add_act(app, "/console/threads/<id:row>/complete", find_complete)
+    add_act(app, "/console/people/<id:row>/opt-out", find_opt_out)
+    add_act(app, "/console/people/<id:row>/opt-in", find_opt_in)
     app.route("/console/health", "GET", show_health_page, role=LOOK)
     app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
@@ -336,14 +352,9 @@ def add_act(app: App, address: str, find: Callable[..., Act]) -> None:
 
 def do_act(find: Callable[..., Act], operator: Operator, **path: Any) -> HTTPResponse:
     app = request.app
-    context = app.context(operator, Query(parse_form(read_body(request.environ))))
-
-    def do(db: Session) -> str:
-        act = find(db, context, **path)
-        act.do(db)
-        return act.back
-
-    return see_other(app.database.write(do))
+    context = app.context(operator, Query(parse_form(read_body(request.environ)).items()))
+    acted = carry_out(app.database, lambda db: find(db, context, **path))
+    return see_other(f"{request.path}?done=partly" if acted.is_partial else acted.act.back)
 
 
 def show_health_page(operator: Operator) -> str:

@@ -20,6 +20,7 @@ from models.delivery import (
 from models.questionnaire.schema import Questionnaire
 from models.version import Version
 from storage.base import Statement
+from storage.unreadable import unreadable_rows
 
 CONFIRMED = "confirmed"  # the cause of what is delivered by the operator's word
 DISCARDED = "discarded"  # the cause of what the operator has discarded, and its state
@@ -96,6 +97,12 @@ def find_questionnaire(db: Session, webhook_id: str) -> Questionnaire:
     return QUESTIONNAIRE.fetch_all(db, webhook_id=webhook_id)[0][1]
 
 
+def find_zone(db: Session, webhook_id: str) -> str | None:
+    """The time zone of that questionnaire; None if it cannot be read, or is not there."""
+    found = QUESTIONNAIRE.fetch_readable(db, unreadable_rows(db).add, webhook_id=webhook_id)
+    return found[0][1].timezone if found else None
+
+
 def redeliver(db: Session, ids: Collection[int], now: datetime) -> list[int]:
     """Try the undelivered of these again now, or when the attempt in flight is over; return which.
 
@@ -165,9 +172,11 @@ QUESTIONNAIRE = Statement(
 RAW_URL = sa.type_coerce(TABLE.c.url, NULLTYPE)  # one that cannot be read must not hide the others
 PAUSED_URLS = Statement(sa.select(RAW_URL).where(sa.text(IS_PAUSING)).distinct())
 IS_PENDING = TABLE.c.state == "pending"
-NOW = sa.bindparam("now")
+# With the type, or each comparison would make another parameter of this name.
+NOW = sa.bindparam("now", type_=TABLE.c.next_attempt_at.type)
+LATEST_LEASE = sa.bindparam("latest_lease", type_=NOW.type)
 # A lease that is longer than any is from a clock that was wrong.
-IS_LEASED = TABLE.c.leased_until.between(NOW, sa.bindparam("latest_lease"))
+IS_LEASED = TABLE.c.leased_until.between(NOW, LATEST_LEASE)
 IS_RESTING = sa.func.coalesce(~IS_LEASED, sa.true())  # no attempt is in flight
 LAST_FAILURE = ("cause", "last_status", "last_error")
 HAS_NOT_ARRIVED = TABLE.c.state.in_(("pending", "failed")) & (TABLE.c.unconfirmed == 0)

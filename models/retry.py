@@ -45,7 +45,8 @@ def _first(statement: sa.Select | sa.CompoundSelect, count: int) -> sa.Select:
 
 
 # Built once: building a statement costs as much as running it.
-HERE = TABLE.c.url == sa.bindparam("url")
+URL = sa.bindparam("url", type_=TABLE.c.url.type)
+HERE = TABLE.c.url == URL
 AWAITING = sa.select(TABLE.c.id).where(
     sa.text(IS_PENDING),
     HERE,
@@ -62,7 +63,7 @@ FAILED_IDS = (
 )
 FAILED = Statement(_first(FAILED_IDS.where(TABLE.c.id > sa.bindparam("after")), SLICE))
 SOME_FAILED = _first(FAILED_IDS, SCANNED).subquery()
-FAILED_HERE = sa.select(SOME_FAILED.c.id).where(SOME_FAILED.c.url == sa.bindparam("url"))
+FAILED_HERE = sa.select(SOME_FAILED.c.id).where(SOME_FAILED.c.url == URL)
 BOTH = sa.union_all(
     *(sa.select(_first(each, MAX_COUNT + 1).subquery().c.id) for each in (AWAITING, FAILED_HERE))
 )

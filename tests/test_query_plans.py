@@ -11,11 +11,13 @@ from typing import Any
 import psycopg
 import pytest
 import requests
+from browsing import Browser
 from conftest import REY, STRANGER, Receiver, Webhook
-from sqlalchemy import Column, Connection, Engine, Integer, event
+from sqlalchemy import Column, Connection, Engine, Integer, event, text
 
 from models import Attempt, outbox
 from models.plan import find_plans
+from models.reports.outbox import STATES
 from storage.base import Base, Compiled
 from worker.expiry import expire_silent
 from worker.results import claim_due, run_attempt
@@ -224,6 +226,25 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
         party.app.database.write(lambda db, change=change: change(db, [1, 2], party.clock()))
     statements = recorded | dict.fromkeys(OPERATORS)
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
+
+
+def test_pages_of_the_outbox_read_no_whole_table(party, receiver, recorded):
+    live(party, receiver)
+    browser = Browser(party.app)
+    browser.enter()
+    recorded.clear()
+    filters = ["", "?receiver=1", "?cause=http&state=failed", "?receiver=1&cause=none"]
+    filters += [f"?state={state}&receiver=1&before=99" for state in STATES]
+    for path in (*filters, "/1", *(f"/1/{name}" for name in ("retry", "confirm", "discard"))):
+        assert browser.get(f"/console/outbox{path}").status in (200, 409), path
+    party.app.database.write(
+        lambda db: db.execute(text("UPDATE outbox SET state = 'failed', next_attempt_at = NULL"))
+    )
+    for name in ("discard", "retry-all", "confirm"):
+        assert browser.post(f"/console/outbox/1/{name}", reason="x").status in (303, 409), name
+    browser.post("/console/people/1/opt-out")
+    browser.post("/console/people/1/opt-in")
+    assert not party.app.database.write(lambda db: read_plans(db.connection(), dict(recorded)))
 
 
 def read_plans(connection: Connection, statements: Recorded) -> dict[str, list[str]]:
