@@ -14,7 +14,7 @@ from models.failures import describe_event
 from models.outbox import DISCARDED, find_paused_urls
 from models.reports.context import MAX_ID, PageContext
 from models.undelivered import MAX_COUNT, Undelivered
-from storage.base import Statement, read_time
+from storage.base import LITERAL_1, Statement, read_time
 from storage.unreadable import UnreadableRow, unreadable_rows
 
 ROWS = 50  # of a page
@@ -317,15 +317,17 @@ def _count(rows: sa.Subquery) -> sa.ScalarSelect:
     return sa.select(sa.func.count()).select_from(rows).scalar_subquery()
 
 
-ALL = _first(sa.select(TABLE.c.id, TABLE.c.state).order_by(TABLE.c.id.desc()), SCANNED).subquery()
+# All ids are above 0; with this condition SQLite and PostgreSQL begin at the end of the index.
+NEWEST = sa.select(TABLE.c.id, TABLE.c.state).where(TABLE.c.id > sa.literal_column("0"))
+ALL = _first(NEWEST.order_by(TABLE.c.id.desc()), SCANNED).subquery()
 IS_DELIVERED = ALL.c.state == sa.literal_column("'delivered'")
 # How many are discarded, and of the newest how many are delivered, and how many these are.
 COUNTS = Statement(
     sa.select(
         _count(_newest(DISCARDED, MAX_COUNT + 1, TABLE.c.id)),
-        sa.select(sa.func.count()).select_from(ALL).where(IS_DELIVERED).scalar_subquery(),
-        _count(ALL),
-    )
+        sa.func.count(sa.case((IS_DELIVERED, LITERAL_1))),
+        sa.func.count(ALL.c.id),
+    ).select_from(ALL)
 )
 # As the database holds them, for what cannot be read must be counted, too.
 RAW = {
