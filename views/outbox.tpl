@@ -22,7 +22,7 @@
 <th scope="row" role="rowheader">{{group.host}} <span class="secondary path">{{group.path}}</span></th>
 <td role="cell" data-label="Results"><a href="{{root}}/console/outbox{{group.address}}">{{group.count}} {{group.words}}</a></td>
 <td role="cell" data-label="Why"><bdi>{{group.error}}</bdi></td>
-<td role="cell" data-label="Oldest">
+<td role="cell" data-label="Oldest" class="whole">
 % if group.oldest:
 {{!show_time(group.oldest)}}
 % else:
@@ -30,7 +30,7 @@ unknown
 % end
 </td>
 <td role="cell">
-% if operator.may_act and group.state in ("failed", "pending", "paused"):
+% if operator.may_act and group.can_retry:
 <a class="act" href="{{root}}/console/outbox/{{group.newest_id}}/retry-all">Try all again</a>
 % end
 </td>
@@ -41,15 +41,11 @@ unknown
 % end
 % if found.is_filtered:
 <p>\\
-% if found.receiver or found.cause:
-Results\\
 % if found.receiver:
- for {{found.receiver}}\\
+Receiver: {{found.receiver}}. \\
 % end
 % if found.cause:
-, with the cause: {{found.cause}}\\
-% end
-. \\
+Cause: {{found.cause}}. \\
 % end
 <a href="{{root}}/console/outbox">Clear filters</a></p>
 % end
@@ -64,12 +60,12 @@ Results\\
 % for row in found.rows:
 <tr role="row">
 <th scope="row" role="rowheader"><a href="{{root}}/console/outbox/{{row.id}}">Result {{row.id}}</a></th>
-<td role="cell" data-label="State">{{row.words}}\\
+<td role="cell" data-label="State" class="whole">{{row.words}}\\
 % if row.words != row.state:
  <span class="secondary">{{row.state}}</span>\\
 % end
 </td>
-<td role="cell" data-label="Receiver">{{row.host}}</td>
+<td role="cell" data-label="Receiver" class="receiver">{{row.host}}</td>
 <td role="cell" data-label="Attempts">{{row.attempts}}\\
 % if row.next_attempt_at:
 , next {{!show_time(row.next_attempt_at)}}\\
@@ -84,7 +80,7 @@ HTTP {{row.status}}\\
 none yet\\
 % end
 </td>
-<td role="cell" data-label="Age">{{row.age}}</td>
+<td role="cell" data-label="Age" class="whole">{{row.age}}</td>
 <td role="cell" data-label="Conversation"><a href="{{root}}/console/threads/{{row.conversation_id}}">{{row.conversation_id}}</a></td>
 </tr>
 % end

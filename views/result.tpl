@@ -23,7 +23,7 @@
 <div><dt>Next attempt</dt><dd>{{!show_time(delivery.next_attempt_at)}}</dd></div>
 % end
 <div><dt>Attempts</dt><dd>{{delivery.attempts}}</dd></div>
-<div><dt><code>webhook-id</code></dt><dd>{{delivery.webhook_id}}</dd></div>
+<div><dt>webhook-id</dt><dd>{{delivery.webhook_id}}</dd></div>
 </dl>
 <h2>What is sent</h2>
 % if found.fields:
@@ -32,7 +32,7 @@
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Field</th><th scope="col" role="columnheader">Value</th></tr></thead>
 <tbody role="rowgroup">
 % for name, value in found.fields:
-<tr role="row"><th scope="row" role="rowheader">{{name}}</th><td role="cell" data-label="Value" dir="auto">{{value}}</td></tr>
+<tr role="row"><th scope="row" role="rowheader">{{name}}</th><td role="cell" dir="auto">{{value}}</td></tr>
 % end
 </tbody>
 </table>

@@ -29,6 +29,8 @@ STATES = {  # as operators read them; all that a filter knows
     DISCARDED: "discarded",
     "delivered": "arrived",
 }
+URGENCY = ("failed", "unconfirmed", "paused", "pending")
+MAX_PATH = 40  # characters
 NO_CAUSE = "none"  # of a filter: what was not tried yet
 
 
@@ -55,6 +57,7 @@ class Group(NamedTuple):
     count: int
     oldest: datetime | None  # None if that cannot be read
     address: str  # of their list
+    can_retry: bool  # whether some may wait, or have failed
 
 
 class Row(NamedTuple):
@@ -112,9 +115,11 @@ def find_outbox(db: Session, context: PageContext) -> Overview:
 
 
 def _name_cause(cause: str) -> str:
+    """What has happened, in words, without what differs from result to result."""
     if cause == NO_CAUSE:
         return "not tried yet"
-    return describe_event(cause, None, "…").replace("HTTP None", "HTTP …")
+    happened = describe_event(cause, None, "…").replace("HTTP None", "HTTP …")
+    return happened.partition(": …")[0].strip(" ….") or cause
 
 
 def describe_age(age_seconds: float) -> str:
@@ -167,12 +172,21 @@ def _find_groups(db: Session, context: PageContext, paused: set[str]) -> list[Gr
             words = describe_event(str(cause), status, None)
         changes = {"state": state, "receiver": id, "cause": cause or NO_CAUSE}
         address = context.query.address(**changes, before=None, done=None)
-        path = str(url).partition(host)[2].partition("?")[0]
-        group = Group(
-            id, host, path, shown, STATES.get(shown, shown), words, count, _time(oldest), address
-        )
-        found.append(group)
-    return found
+        path = _shorten(str(url).partition(host)[2].partition("?")[0])
+        can_retry = shown in ("failed", "paused") or (shown == "pending" and bool(cause))
+        shown_as = (shown, STATES.get(shown, shown), words)
+        found.append(Group(id, host, path, *shown_as, count, _time(oldest), address, can_retry))
+    return sorted(found, key=_urgency)
+
+
+def _urgency(group: Group) -> tuple[bool, int]:
+    """What needs the operator comes first; what is yet to be tried, last."""
+    return not group.can_retry and group.state == "pending", URGENCY.index(group.state)
+
+
+def _shorten(path: str) -> str:
+    """A path without its middle, for forms have long ones."""
+    return path if len(path) <= MAX_PATH else f"{path[: MAX_PATH // 2]}…{path[-MAX_PATH // 2 :]}"
 
 
 def _time(raw: Any) -> datetime | None:

@@ -105,7 +105,7 @@ def _show_attempt(attempt: Attempt) -> ShownAttempt:
     answer = attempt.answer or ""
     return ShownAttempt(
         attempt.started_at,
-        f"{attempt.duration_ms / 1000:.1f} s",
+        f"{attempt.duration_ms / 1000:.1f}\u00a0s",
         attempt.status,
         attempt.outcome,
         answer[:MAX_ANSWER] or None,
