@@ -24,20 +24,20 @@ def count_retriable(db: Session, url: str, now: datetime) -> int:
 def retry_slice(db: Session, url: str, now: datetime, after: int = 0) -> int | None:
     """Retry PAGE_SIZE results of a URL at most, as `redeliver_certain` does.
 
-    Returns the `after` of the next slice, or None if this was the last one. What was retried is
-    not found again, so whoever was interrupted begins anew.
+    Returns the `after` of the next slice: what is up to there needs no look any more. None if this
+    was the last one. What was retried is not found again, so whoever was interrupted begins anew.
     """
     at_url = {"url": url, "now": now, "latest_lease": now + LEASE}
     found = [*WAITING.fetch_all(db, **at_url), *PAUSING.fetch_all(db, url=url)]
     if found:
         redeliver_certain(db, [id for (id,) in found[:PAGE_SIZE]], now)
         return after
-    page = FAILED.fetch_all(db, after=after)
-    failed = [id for id, each in page if each == url][:PAGE_SIZE]
+    failed = [id for (id,) in FAILED.fetch_all(db, url=url, after=after)]
     redeliver_certain(db, failed, now)
     if len(failed) == PAGE_SIZE:
-        return failed[-1]
-    return page[-1][0] if len(page) == SLICE else None
+        return after
+    ((last, is_full),) = SEEN.fetch_all(db, after=after)
+    return last if is_full else None
 
 
 def _first(statement: sa.Select | sa.CompoundSelect, count: int) -> sa.Select:
@@ -56,14 +56,26 @@ AWAITING = sa.select(TABLE.c.id).where(
 )
 WAITING = Statement(_first(AWAITING, PAGE_SIZE))
 PAUSING = Statement(_first(sa.select(TABLE.c.id).where(sa.text(IS_PAUSING), HERE), PAGE_SIZE))
+# A look at some of those that have failed, whatever their URL is: no index leads to those of one.
 FAILED_IDS = (
-    sa.select(TABLE.c.id, sa.type_coerce(TABLE.c.url, NULLTYPE).label("url"))
+    sa.select(TABLE.c.id, TABLE.c.unconfirmed, sa.type_coerce(TABLE.c.url, NULLTYPE).label("url"))
     .where(sa.text(IS_UNDELIVERED), TABLE.c.state == sa.literal_column("'failed'"))
     .order_by(TABLE.c.id)
 )
-FAILED = Statement(_first(FAILED_IDS.where(TABLE.c.id > sa.bindparam("after")), SLICE))
-SOME_FAILED = _first(FAILED_IDS, SCANNED).subquery()
-FAILED_HERE = sa.select(SOME_FAILED.c.id).where(SOME_FAILED.c.url == URL)
+
+
+def _here(rows: sa.Subquery) -> sa.Select:
+    certain = rows.c.unconfirmed == sa.literal_column("0")  # as all are that nobody has edited
+    return sa.select(rows.c.id).where(rows.c.url == URL, certain)
+
+
+FOLLOWING = FAILED_IDS.where(TABLE.c.id > sa.bindparam("after"))
+FAILED = Statement(_first(_here(_first(FOLLOWING, SLICE).subquery()), PAGE_SIZE))
+SEEN_IDS = _first(FOLLOWING.with_only_columns(TABLE.c.id), SLICE).subquery()
+SEEN = Statement(
+    sa.select(sa.func.max(SEEN_IDS.c.id), sa.func.count() == sa.literal_column(str(SLICE)))
+)
+FAILED_HERE = _here(_first(FAILED_IDS, SCANNED).subquery())
 BOTH = sa.union_all(
     *(sa.select(_first(each, MAX_COUNT + 1).subquery().c.id) for each in (AWAITING, FAILED_HERE))
 )

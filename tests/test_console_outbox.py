@@ -10,7 +10,9 @@ from owing import count, owe, owe_many
 from sqlalchemy import text
 
 from console import acting
-from models.console import LOOK
+from models.acts.conversations import find_choices
+from models.console import DO, LOOK, Operator
+from models.conversation import Conversation
 from models.delivery import LEASE
 from models.outbox import PAGE_SIZE
 from models.reports import outbox as page
@@ -257,12 +259,17 @@ def test_retry_all_of_many_takes_slices_and_says_when_some_are_left(operator, we
 
 
 @one_database
-def test_failed_results_of_a_receiver_are_found_behind_those_of_others(operator, webhook):
+def test_failed_results_of_a_receiver_are_found_behind_those_of_others(operator, webhook, patch):
     app = webhook.app
     owe_many(app.database, 11 * PAGE_SIZE, WELL)
     owe(app.database, [GONE])
     change(app, "UPDATE outbox SET state = 'failed', next_attempt_at = NULL")
     last = 11 * PAGE_SIZE + 1
+    patch("models.retry", "count_retriable", lambda *_: 0)  # as behind still more of them
+    assert (
+        "or has failed there, is sent now."
+        in operator.get(f"/console/outbox/{last}/retry-all").body
+    )
     assert operator.post(f"/console/outbox/{last}/retry-all").status == 303
     assert rows(app, "SELECT id FROM outbox WHERE state = 'pending'") == [(last,)]
 
@@ -608,3 +615,25 @@ def test_acts_on_rows_that_cannot_be_read_say_so(party, host):
     for path in ("threads/1/stop", "threads/1/complete", "people/1/opt-out", "people/1/opt-in"):
         assert host.post(f"/console/{path}").status == 409
     assert actions(party.app) == []
+
+
+@one_database
+def test_a_thread_offers_what_can_be_done_with_it(party, host):
+    party.phone().text("Party")
+    assert labels(party.app) == ["Stop", "Opt out"]
+    party.phone().text("Rey")
+    assert labels(party.app) == ["Stop", "Complete", "Opt out"]
+    host.post("/console/threads/1/complete")
+    host.post("/console/people/1/opt-out")
+    assert labels(party.app) == ["Opt in again"]
+    with party.app.database.read() as db:
+        choices = find_choices(db, Conversation.find_by_id(db, 1))
+    for role, expected in ((DO, 1), (LOOK, 0)):
+        operator = Operator("Ann", role)
+        part = party.app.pages.render("thread_acts", operator=operator, choices=choices)
+        assert part.count('href="/console/people/1/opt-in"') == expected
+
+
+def labels(app: App) -> list[str]:
+    with app.database.read() as db:
+        return [choice.label for choice in find_choices(db, Conversation.find_by_id(db, 1))]

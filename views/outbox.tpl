@@ -8,7 +8,7 @@
 >{{chip.words}} <b>{{"more than " if chip.is_more else ""}}{{chip.count}}</b></a></li>
 % end
 </ul>
-% if found.groups and not found.is_filtered:
+% if found.groups:
 <table role="table">
 <caption>What has not arrived, by receiver and cause\\
 % if found.is_partial:

@@ -17,7 +17,7 @@ from storage.unreadable import UnreadableRow
 Ending = Callable[[Conversation], Delivery | None]  # ends it, and returns the result owed then
 
 
-def find_choices(db: Session, context: PageContext, conversation: Conversation) -> list[Choice]:
+def find_choices(db: Session, conversation: Conversation) -> list[Choice]:
     """What can be done with a conversation as it is now, and with whoever texts in it."""
     address = f"/console/threads/{conversation.id}"
     known = {"stop": ("Stop", why_not_stop), "complete": ("Complete", why_not_complete)}

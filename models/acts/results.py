@@ -94,14 +94,15 @@ def find_retry_all(db: Session, context: PageContext, id: int) -> Act:
     delivery, paused = _find(db, context, id)
     url, host = delivery.url, host_of(delivery.url)
     count = count_retriable(db, url, context.now)
-    if not count and url not in paused:
+    has_failed = delivery.state == "failed"  # perhaps behind more of others than were counted
+    if not (count or has_failed or url in paused):
         raise CannotAct(
             f"Nothing waits for another attempt at {host}, and nothing has failed there."
         )
     number = f"More than {MAX_COUNT}" if count > MAX_COUNT else str(count)
     sentence = f"{number} {'result is' if count == 1 else 'results are'} sent to {host} now."
     if not count:
-        sentence = f"What waits for {host} is sent now."
+        sentence = f"What waits for {host}, or has failed there, is sent now."
     sentence += " What may have arrived there is left: look for it at the receiver."
     if count > MAX_COUNT:
         sentence += " This may take some seconds, in which texts are answered as usual."

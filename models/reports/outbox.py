@@ -18,7 +18,7 @@ from storage.base import LITERAL_1, Statement, read_time
 from storage.unreadable import UnreadableRow, unreadable_rows
 
 ROWS = 50  # of a page
-GROUPED = 5000  # results of each state that are grouped, the newest
+GROUPED = 2000  # results of each state that are grouped, the newest
 MAX_GROUPS = 100
 SCANNED = 10_000  # results among which one page looks for those of a receiver, or a cause
 OWED = ("failed", "unconfirmed", "pending")  # what the page begins with
@@ -98,7 +98,8 @@ def find_outbox(db: Session, context: PageContext) -> Overview:
     if receiver:
         url = next((url for (url,) in URL_OF.fetch_all(db, this=receiver)), None)
     filters = Filters(state, url, cause)
-    groups = _find_groups(db, context, paused)
+    is_filtered = bool(state or url or cause)
+    groups = [] if is_filtered else _find_groups(db, context, paused)
     page = find_page(db, filters, query.id("before") or MAX_ID)
     rows = [_row(each, paused, context.now) for each in page.rows]
     return Overview(
@@ -110,7 +111,7 @@ def find_outbox(db: Session, context: PageContext) -> Overview:
         more=query.address(before=page.next_before, done=None) if page.next_before else None,
         receiver=None if url is None else host_of(str(url)),
         cause=cause and _name_cause(cause),
-        is_filtered=bool(state or url or cause),
+        is_filtered=is_filtered,
     )
 
 
