@@ -16,6 +16,7 @@ from bottle import Bottle, HTTPError, HTTPResponse, request, response
 from sqlalchemy.orm import Session
 
 from console.access import Access
+from console.acting import carry_out
 from console.pages import FOREVER, HEADERS, Pages, static_files
 from gateway import twiml
 from gateway.webhook import (
@@ -29,12 +30,17 @@ from health import Health, status_of
 from logs import log_event
 from models import Message
 from models.acts.act import Act
+from models.acts.conversations import find_complete, find_stop
+from models.acts.people import find_opt_in, find_opt_out
+from models.acts.results import find_confirm, find_discard, find_retry, find_retry_all
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
 from models.reports.context import PageContext, Query
 from models.reports.now import find_overview
+from models.reports.outbox import find_outbox
 from models.reports.people import find_people
 from models.reports.person import find_person
+from models.reports.result import find_result
 from models.reports.sessions import find_sessions
 from models.reports.thread import find_thread
 from models.reports.threads import find_threads
@@ -110,6 +116,16 @@ def create_app(
     app.route("/console/threads/<id:row>", "GET", page("thread", find_thread), role=LOOK)
     app.route("/console/people", "GET", page("people", find_people), role=LOOK)
     app.route("/console/people/<id:row>", "GET", page("person", find_person), role=LOOK)
+    app.route("/console/outbox", "GET", page("outbox", find_outbox), role=LOOK)
+    app.route("/console/outbox/<id:row>", "GET", page("result", find_result), role=LOOK)
+    add_act(app, "/console/outbox/<id:row>/retry", find_retry)
+    add_act(app, "/console/outbox/<id:row>/retry-all", find_retry_all)
+    add_act(app, "/console/outbox/<id:row>/confirm", find_confirm)
+    add_act(app, "/console/outbox/<id:row>/discard", find_discard)
+    add_act(app, "/console/threads/<id:row>/stop", find_stop)
+    add_act(app, "/console/threads/<id:row>/complete", find_complete)
+    add_act(app, "/console/people/<id:row>/opt-out", find_opt_out)
+    add_act(app, "/console/people/<id:row>/opt-in", find_opt_in)
     app.route("/console/health", "GET", show_health_page, role=LOOK)
     app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
@@ -259,14 +275,9 @@ def add_act(app: App, address: str, find: Callable[..., Act]) -> None:
 
 def do_act(find: Callable[..., Act], operator: Operator, **path: Any) -> HTTPResponse:
     app = request.app
-    context = app.context(operator, Query(parse_form(read_body(request.environ))))
-
-    def do(db: Session) -> str:
-        act = find(db, context, **path)
-        act.do(db)
-        return act.back
-
-    return see_other(app.database.write(do))
+    context = app.context(operator, Query(parse_form(read_body(request.environ)).items()))
+    acted = carry_out(app.database, lambda db: find(db, context, **path))
+    return see_other(f"{request.path}?done=partly" if acted.is_partial else acted.act.back)
 
 
 def show_health_page(operator: Operator) -> str:

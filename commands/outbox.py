@@ -30,17 +30,19 @@ STATES = (*RETRIED, "unconfirmed")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group(invoke_without_command=True)
+HELP = f"""List the results that are not delivered, and why.
+
+pending: {results.MEANINGS["pending"]}
+paused: {results.MEANINGS["paused"]}
+failed: {results.MEANINGS["failed"]}
+unconfirmed: {results.MEANINGS["unconfirmed"]}
+What was discarded in the console is not listed."""
+
+
+@click.group(invoke_without_command=True, help=HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each, forms too.")
 @click.pass_context
 def outbox(ctx: click.Context, as_json: bool) -> None:
-    """List the results that are not delivered, and why.
-
-    pending: it is tried again. paused: not until you retry it, or another one for its address, or
-    confirm the one that says why.
-    failed: it is not tried again until you retry it. unconfirmed: it may have arrived; look for it
-    at the receiver, then confirm or retry it.
-    """
     if ctx.invoked_subcommand:
         return
     with ready_database() as database:
@@ -102,7 +104,7 @@ def describe_time(delivery: Delivery, paused: set[str]) -> str:
         return f", {how} {format_time(delivery.delivered_at)}"
     if delivery.next_attempt_at is None:
         return ""
-    if delivery.url in paused:
+    if results.state_of(delivery, paused) == "paused":
         return ", paused"
     return f", next attempt at {format_time(delivery.next_attempt_at)}"
 
@@ -116,7 +118,7 @@ def as_dict(delivery: Delivery, paused: set[str]) -> dict[str, object]:
     return {
         "id": delivery.id,
         "state": delivery.state,
-        "paused": delivery.state == "pending" and delivery.url in paused,
+        "paused": results.state_of(delivery, paused) == "paused",
         "attempts": delivery.attempts,
         "next_attempt_at": delivery.next_attempt_at,
         "url": delivery.url,
@@ -168,7 +170,7 @@ def show(id: int, as_json: bool) -> None:
         if delivery is None:
             raise click.ClickException(f"No result has the ID {id}.")
         attempts, paused = Attempt.find_all(db, id), results.find_paused_urls(db)
-    payload = parse_payload(delivery)
+    payload = results.parse_payload(delivery)
     if as_json:
         more = {"format": delivery.format, "payload": payload}
         tried = {"delivery_attempts": list(map(attempt_as_dict, attempts))}
@@ -181,14 +183,6 @@ def show(id: int, as_json: bool) -> None:
     text = payload if is_text else json.dumps(payload, indent=2, ensure_ascii=False)
     print_block(f"Payload, as {delivery.format}:", text)
     print_attempts(attempts)
-
-
-def parse_payload(delivery: Delivery) -> object:
-    """The payload; as it is, where somebody has written what is no JSON."""
-    try:
-        return json.loads(delivery.payload)
-    except ValueError:
-        return delivery.payload
 
 
 def attempt_as_dict(attempt: Attempt) -> dict[str, object]:
@@ -252,8 +246,9 @@ def refuse_missing(ids: set[int]) -> None:
 def retry(ids: tuple[int, ...], retry_all: bool) -> None:
     """Try again now to deliver results: those with an ID, or --all.
 
-    It may be interrupted, and run again. --all leaves what may have arrived: what is unconfirmed,
-    and what is tried again by itself though an attempt may have arrived.
+    It may be interrupted, and run again. --all leaves what was discarded, and what may have
+    arrived: what is unconfirmed, and what is tried again by itself though an attempt may have
+    arrived.
     """
     if bool(ids) == retry_all:
         raise click.UsageError("Name the results by ID, or say --all.")

@@ -13,10 +13,26 @@ from models.reports.context import PageContext
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
-NAV = {"Now": "/console", "Threads": "/console/threads", "People": "/console/people"}
-NAV |= {"Health": "/console/health", "Sessions": "/console/sessions"}
+NAV = {
+    "Now": "/console",
+    "Threads": "/console/threads",
+    "People": "/console/people",
+    "Outbox": "/console/outbox",
+    "Health": "/console/health",
+    "Sessions": "/console/sessions",
+}
 # What a page says once an operator has done something, by the field `done` of its address.
-DONE = {}
+DONE = {
+    "retried": "It is tried again now. Reload this page to see how that went.",
+    "retried-all": "All of them are tried again now.",
+    "partly": "Some are tried again now. For the others, press the button again.",
+    "confirmed": "It counts as delivered now.",
+    "discarded": "It is discarded. To take that back, try it again.",
+    "stopped": "The conversation is stopped.",
+    "completed": "The conversation is completed.",
+    "opted-out": "This person gets no more texts. You can take that back.",
+    "opted-in": "This person gets replies again.",
+}
 # Every answer of the console has these, errors and redirects included.
 HEADERS = {
     "Content-Security-Policy": (

@@ -64,6 +64,11 @@ class Attempt(Base):
         """Those of a result, the first one first."""
         return cls.all(db, OF_RESULT, result=outbox_id)
 
+    @classmethod
+    def find_newest(cls, db: Session, outbox_id: int, limit: int) -> list[Self]:
+        """Some of a result, the last one first."""
+        return cls.all(db, NEWEST_OF_RESULT, result=outbox_id, limit=limit)
+
     @property
     def outcome(self) -> str:
         """`delivered`, or a sentence for the operator."""
@@ -96,6 +101,12 @@ def truncate(answer: str) -> str:
 TABLE = Attempt.__table__
 OF_RESULT = Statement(
     sa.select(TABLE).where(TABLE.c.outbox_id == sa.bindparam("result")).order_by(TABLE.c.id)
+)
+NEWEST_OF_RESULT = Statement(
+    sa.select(TABLE)
+    .where(TABLE.c.outbox_id == sa.bindparam("result"))
+    .order_by(TABLE.c.id.desc())
+    .limit(sa.bindparam("limit"))
 )
 OUTBOX = Delivery.__table__
 # No two claims of a result are of the same moment.

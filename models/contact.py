@@ -60,6 +60,11 @@ class Contact(Base):
         return cls.first(db, BY_PHONE, phone=phone)
 
     @classmethod
+    def find_by_id(cls, db: Session, id: int) -> Self | None:
+        """The contact with this id, or None. Its row is not locked."""
+        return cls.first(db, BY_ID, id=id)
+
+    @classmethod
     def find_or_new(cls, db: Session, phone: str, external_id: str | None) -> Self:
         """The contact of a sender, who may be known by another address; else one without an id.
 
@@ -166,6 +171,7 @@ class Contact(Base):
 # Built once: building a statement costs as much as running it.
 TABLE = Contact.__table__
 BY_PHONE = Statement(select(TABLE).where(TABLE.c.phone == bindparam("phone")).with_for_update())
+BY_ID = Statement(select(TABLE).where(TABLE.c.id == bindparam("id")))
 # Without a LIMIT, for which PostgreSQL might read the table from its end.
 BY_ALIAS = Statement(
     select(TABLE)

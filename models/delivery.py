@@ -58,12 +58,15 @@ class Delivery(Base):
     A receiver that wants no more, such as one that answered 410, gets nothing until the operator
     retries: that result keeps all others for its URL from being claimed. What may have arrived
     is `unconfirmed` after two attempts. So is whatever is given up after such an attempt, or after
-    one that a stop or a crash has ended. Operators may send again all that is `failed`.
+    one that a stop or a crash has ended. Operators may send again all that is `failed`. What they
+    have discarded is not sent, unless they retry it.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        sa.CheckConstraint("state IN ('pending', 'delivered', 'failed', 'unconfirmed')", "state"),
+        sa.CheckConstraint(
+            "state IN ('pending', 'delivered', 'failed', 'unconfirmed', 'discarded')", "state"
+        ),
         sa.CheckConstraint("format IN ('form', 'json')", "format"),
         # The id is in it because PostgreSQL would sort what falls due at the same moment.
         partial_index("ix_outbox_due", "url", "next_attempt_at", "id", where=IS_PENDING),

@@ -28,6 +28,7 @@ OF_CONSOLE = {"console_sessions", "console_links", "console_passwords", "sign_in
 OF_CONSOLE |= {"operator_actions"}
 TABLES |= OF_CONSOLE
 VIEWS = {"transcript", "results"}
+BEFORE_DISCARDED = "0012"
 CHECKS, BEFORE_CHECKS = "0006", "0005"  # the version since which cells are checked
 UNCHECK = "op.execute('DROP TRIGGER check_messages')"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -679,3 +680,31 @@ def test_a_time_of_the_console_is_brought_into_our_form(signed_in):
     with signed_in.engine.connect() as connection:
         time = connection.scalar(text("SELECT expires_at FROM console_sessions"))
     assert time == "2026-12-24T18:00:00.000000Z"
+
+
+def test_a_step_down_fails_what_is_discarded_and_ids_stay_used(in_every_state, database_url):
+    config = migrations(database_url)
+    command.upgrade(config, "head")
+    discard = (
+        "UPDATE outbox SET state = 'discarded', cause = 'discarded', last_error = 'Discarded: x',"
+        " next_attempt_at = NULL WHERE id = 2"
+    )
+    run(in_every_state, discard, "DELETE FROM outbox WHERE id = (SELECT max(id) FROM outbox)")
+    before = text("SELECT state, cause, last_error FROM outbox WHERE id = 2")
+    triggers = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
+    sequence = text("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
+    is_sqlite = in_every_state.engine.dialect.name == "sqlite"
+    found = []
+    for step in (None, BEFORE_DISCARDED, "head"):
+        if step == BEFORE_DISCARDED:
+            command.downgrade(config, step)
+        elif step:
+            command.upgrade(config, step)
+        with in_every_state.engine.connect() as connection:
+            states = tuple(connection.execute(before).one())
+            of_table = [connection.execute(q).all() for q in (triggers, sequence) if is_sqlite]
+        found.append((states, of_table))
+    assert [states[0] for states, _ in found] == ["discarded", "failed", "failed"]
+    assert {states[1:] for states, _ in found} == {("discarded", "Discarded: x")}
+    assert found[0][1] == found[1][1] == found[2][1]
+    command.check(config)

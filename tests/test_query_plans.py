@@ -13,10 +13,11 @@ import pytest
 import requests
 from browsing import Browser
 from conftest import REY, STRANGER, Receiver, Webhook
-from sqlalchemy import Column, Connection, Engine, Integer, event
+from sqlalchemy import Column, Connection, Engine, Integer, event, text
 
 from models import Attempt, outbox
 from models.plan import find_plans
+from models.reports.outbox import STATES
 from storage.base import Base, Compiled
 from worker.expiry import expire_silent
 from worker.results import claim_due, run_attempt
@@ -251,6 +252,24 @@ def test_no_page_of_the_console_reads_a_whole_table(party, receiver, recorded):
     statements = dict(recorded)
     assert len(statements) > 15
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
+
+
+def test_pages_of_the_outbox_read_no_whole_table(party, receiver, recorded):
+    live(party, receiver)
+    browser = Browser(party.app)
+    browser.enter()
+    recorded.clear()
+    filters = ["", "?receiver=1", "?cause=http&state=failed", "?receiver=1&cause=none"]
+    filters += [f"?state={state}&receiver=1&before=99" for state in STATES]
+    for path in (*filters, "/1", *(f"/1/{name}" for name in ("retry", "confirm", "discard"))):
+        assert browser.get(f"/console/outbox{path}").status in (200, 409), path
+    update = "UPDATE outbox SET state = 'failed', next_attempt_at = NULL WHERE id < 9"
+    party.app.database.write(lambda db: db.execute(text(update)))
+    for name in ("discard", "retry-all", "confirm"):
+        assert browser.post(f"/console/outbox/1/{name}", reason="x").status in (303, 409), name
+    browser.post("/console/people/1/opt-out")
+    browser.post("/console/people/1/opt-in")
+    assert not party.app.database.write(lambda db: read_plans(db.connection(), dict(recorded)))
 
 
 def read_plans(connection: Connection, statements: Recorded) -> dict[str, list[str]]:

@@ -6,5 +6,5 @@
 <input id="reason" name="reason" maxlength="500">
 % end
 <button>{{found.button}}</button>
-<a href="{{root}}{{found.back}}">Go back</a>
+<a href="{{root}}{{found.back.partition("?")[0]}}">Go back</a>
 </form>

@@ -1,0 +1,127 @@
+"""What operators do with conversations. Nothing is texted to anybody."""
+
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from models.acts.act import Act, CannotAct, Choice
+from models.acts.people import find_opt_choice, name_of
+from models.causes import note_error
+from models.console import OperatorAction
+from models.contact import Contact
+from models.conversation import Conversation
+from models.delivery import Delivery
+from models.reports.context import NotFound, PageContext
+from storage.unreadable import UnreadableRow
+
+Ending = Callable[[Conversation], Delivery | None]  # ends it, and returns the result owed then
+
+
+def find_choices(db: Session, conversation: Conversation) -> list[Choice]:
+    """What can be done with a conversation as it is now, and with whoever texts in it."""
+    address = f"/console/threads/{conversation.id}"
+    known = {"stop": ("Stop", why_not_stop), "complete": ("Complete", why_not_complete)}
+    found = [
+        Choice(label, f"{address}/{name}")
+        for name, (label, why_not) in known.items()
+        if not why_not(conversation)
+    ]
+    return [*found, *find_opt_choice(db, conversation.contact)]
+
+
+def why_not_stop(conversation: Conversation) -> str:
+    """Why it cannot be stopped; "" if it can."""
+    return (
+        "" if conversation.can_be_stopped else "This conversation is over: nothing is asked in it."
+    )
+
+
+def why_not_complete(conversation: Conversation) -> str:
+    """Why it cannot be completed with what there is; "" if it can."""
+    if conversation.state == "completed":
+        return "This conversation is completed already."
+    return "" if conversation.answers else "Nothing is answered in it yet."
+
+
+def find_stop(db: Session, context: PageContext, id: int) -> Act:
+    """End it as if its sender had texted STOP in it, but without opting them out."""
+
+    def end(conversation: Conversation) -> Delivery | None:
+        return conversation.stop(context.now)
+
+    conversation, result = _ended(db, id, why_not_stop, end)
+    name = name_of(context, conversation.contact)
+    sentence = f"{name} gets nothing more from it; {_describe(conversation, result, 'a partial')}."
+    if conversation.state == "completed":
+        sentence = f"{name} is asked for no correction any more. All answers stay as they are."
+    do = _do(context, id, "stop", why_not_stop, end)
+    return Act("Stop this conversation?", sentence, "Stop", _back(id, "stopped"), do)
+
+
+def find_complete(db: Session, context: PageContext, id: int) -> Act:
+    """End it as completed, with the answers that there are."""
+
+    def end(conversation: Conversation) -> Delivery | None:
+        return conversation.complete(context.now)
+
+    conversation, result = _ended(db, id, why_not_complete, end)
+    name = name_of(context, conversation.contact)
+    sentence = f"It counts as completed: {_describe(conversation, result, 'its')}. {name} gets"
+    sentence += " nothing more from it, and is not told."
+    do = _do(context, id, "complete", why_not_complete, end)
+    title = "Complete this conversation with what there is?"
+    return Act(title, sentence, "Complete", _back(id, "completed"), do)
+
+
+def _do(
+    context: PageContext, id: int, action: str, why_not: Callable[..., str], end: Ending
+) -> Callable[[Session], None]:
+    """End it as it is now: its sender may have texted since it was read."""
+
+    def do(db: Session) -> None:
+        Contact.find(db, find_conversation(db, id).sender)  # whose texts wait from here on
+        conversation, result = _ended(db, id, why_not, end)
+        conversation.update(db)
+        if result:
+            result.insert(db)
+        OperatorAction.record(db, context.now, context.operator, action, conversation)
+
+    return do
+
+
+def _ended(
+    db: Session, id: int, why_not: Callable[[Conversation], str], end: Ending
+) -> tuple[Conversation, Delivery | None]:
+    """The conversation as it will be, and the result owed then; nothing is written."""
+    conversation = find_conversation(db, id)
+    if reason := why_not(conversation):
+        raise CannotAct(reason)
+    try:
+        return conversation, end(conversation)
+    except Exception as error:
+        note_error(db, error, conversation)
+        raise CannotAct("Its rows lead to an error, which the log and Health name.") from None
+
+
+def find_conversation(db: Session, id: int) -> Conversation:
+    """The conversation with all that belongs to it; CannotAct if that cannot be read."""
+    try:
+        conversation = Conversation.find_by_id(db, id)
+    except UnreadableRow as error:
+        raise CannotAct(f"A row of it cannot be read: {error}. Correct that first.") from None
+    if conversation is None:
+        raise NotFound
+    return conversation
+
+
+def _describe(conversation: Conversation, result: Delivery | None, which: str) -> str:
+    """What becomes of the answers, such as "the 2 answers stay and are sent as its result"."""
+    count = len(conversation.answers)
+    if not count:
+        return "nothing was answered in it"
+    noun, verb = ("the answer stays", "is") if count == 1 else (f"the {count} answers stay", "are")
+    return f"{noun} and {verb} sent as {which} result" if result else noun
+
+
+def _back(id: int, done: str) -> str:
+    return f"/console/threads/{id}?done={done}"
