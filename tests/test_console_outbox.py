@@ -10,6 +10,7 @@ from owing import count, owe, owe_many
 from sqlalchemy import text
 
 from console import acting
+from models import outbox
 from models.acts.conversations import find_choices
 from models.console import DO, LOOK, Operator
 from models.conversation import Conversation
@@ -165,8 +166,11 @@ def test_what_is_being_sent_is_neither_retried_nor_discarded(party, host, receiv
     answer_all(party)
     claimed = claim_due(party.app.database, party.clock(), 16)
     for name in ("retry", "discard"):
-        answer = host.post(f"/console/outbox/1/{name}", reason="x")
-        assert (answer.status, "just now" in answer.body) == (409, True)
+        path = f"/console/outbox/1/{name}"
+        for answer in (host.get(path), host.post(path, reason="x")):
+            assert (answer.status, "just now" in answer.body) == (409, True)
+    now = party.clock()  # nor if it was claimed after it was looked up
+    assert not party.app.database.write(lambda db: outbox.discard(db, 1, "x", now))
     party.clock.pass_(seconds=LEASE.total_seconds() + 1)  # its worker has died
     assert host.post("/console/outbox/1/discard", reason="x").status == 303
     run_attempt(party.app.database, party.app.settings, claimed[0], party.clock)
@@ -201,6 +205,8 @@ def test_retry_all_leaves_what_is_discarded(operator, webhook):
     change(app, "UPDATE outbox SET state = 'failed', next_attempt_at = NULL")
     operator.post("/console/outbox/1/discard", reason="x")
     assert operator.post("/console/outbox/1/retry-all").status == 303
+    # Nor if it was discarded after it was looked up.
+    assert app.database.write(lambda db: outbox.redeliver_certain(db, [1], app.clock())) == []
     assert rows(app, "SELECT state FROM outbox ORDER BY id") == [
         ("discarded",),
         ("pending",),
