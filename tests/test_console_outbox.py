@@ -13,7 +13,6 @@ from console import acting
 from models import outbox
 from models.acts.conversations import find_choices
 from models.console import DO, LOOK, Operator
-from models.conversation import Conversation
 from models.delivery import LEASE
 from models.outbox import PAGE_SIZE
 from models.reports import outbox as page
@@ -633,13 +632,13 @@ def test_a_thread_offers_what_can_be_done_with_it(party, host):
     host.post("/console/people/1/opt-out")
     assert labels(party.app) == ["Opt in again"]
     with party.app.database.read() as db:
-        choices = find_choices(db, Conversation.find_by_id(db, 1))
+        choices = find_choices(db, 1)
     for role, expected in ((DO, 1), (LOOK, 0)):
         operator = Operator("Ann", role)
-        part = party.app.pages.render("thread_acts", operator=operator, choices=choices)
+        part = party.app.pages.render("acts", operator=operator, choices=choices)
         assert part.count('href="/console/people/1/opt-in"') == expected
 
 
 def labels(app: App) -> list[str]:
     with app.database.read() as db:
-        return [choice.label for choice in find_choices(db, Conversation.find_by_id(db, 1))]
+        return [choice.label for choice in find_choices(db, 1)]

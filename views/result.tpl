@@ -11,7 +11,7 @@
 % if delivery.last_error:
 <p><bdi>{{delivery.last_error}}</bdi></p>
 % end
-% include("thread_acts", choices=found.choices)
+% include("acts", choices=found.choices)
 <dl class="facts">
 <div><dt>Conversation</dt><dd><a href="{{root}}/console/threads/{{delivery.conversation_id}}">{{delivery.conversation_id}}</a></dd></div>
 <div><dt>Receiver</dt><dd>{{found.host}} <span class="secondary">{{delivery.url}}</span></dd></div>

@@ -17,9 +17,16 @@ from storage.unreadable import UnreadableRow
 Ending = Callable[[Conversation], Delivery | None]  # ends it, and returns the result owed then
 
 
-def find_choices(db: Session, conversation: Conversation) -> list[Choice]:
-    """What can be done with a conversation as it is now, and with whoever texts in it."""
-    address = f"/console/threads/{conversation.id}"
+def find_choices(db: Session, id: int) -> list[Choice]:
+    """What can be done with a conversation as it is now, and with whoever texts in it.
+
+    Nothing, if a row of it cannot be read.
+    """
+    try:
+        conversation = find_conversation(db, id)
+    except CannotAct:
+        return []
+    address = f"/console/threads/{id}"
     known = {"stop": ("Stop", why_not_stop), "complete": ("Complete", why_not_complete)}
     found = [
         Choice(label, f"{address}/{name}")

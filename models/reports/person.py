@@ -6,6 +6,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from models.acts.act import Choice
+from models.acts.people import find_opt_choice
 from models.contact import Contact
 from models.conversation import Conversation
 from models.reports.context import MAX_ID, NotFound, PageContext
@@ -30,6 +32,7 @@ class PersonPage(NamedTuple):
     earlier: str | None  # the address of the threads before
     is_newest: bool
     unreadable: list[str]
+    choices: list[Choice]  # of what an operator can do
 
 
 def find_person(db: Session, context: PageContext, id: int) -> PersonPage:
@@ -53,6 +56,7 @@ def find_person(db: Session, context: PageContext, id: int) -> PersonPage:
         context.query.address(before=ids[PAGE_SIZE - 1]) if len(ids) > PAGE_SIZE else None,
         before is None,
         sorted({str(error) for error in left_out.errors}),
+        find_opt_choice(db, contact) if is_known else [],
     )
 
 

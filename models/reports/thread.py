@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from models.acts.act import Choice
+from models.acts.conversations import find_choices
 from models.answer import Answer
 from models.conversation import Conversation
 from models.delivery import Delivery
@@ -26,6 +28,7 @@ OUTCOMES = {
     "pending": "waits to be delivered",
     "delivered": "was delivered",
     "failed": "could not be delivered",
+    "discarded": "was discarded",
     "unconfirmed": "may have arrived: look, and confirm it or retry",
 }
 
@@ -73,6 +76,7 @@ class ThreadPage(NamedTuple):
     earlier: str | None  # the address of the texts before
     is_newest: bool
     unreadable: list[str]  # rows that are left out
+    choices: list[Choice]  # of what an operator can do
 
     @property
     def like_this(self) -> str:
@@ -115,6 +119,7 @@ def find_thread(db: Session, context: PageContext, id: int) -> ThreadPage:
         earlier=None if is_first else context.query.address(before=first_shown),
         is_newest=before is None,
         unreadable=sorted({str(error) for error in left_out.errors}),
+        choices=find_choices(db, id) if head else [],
     )
 
 

@@ -1,4 +1,4 @@
-% # What can be done with a conversation: include it with the `choices` of acts.conversations.
+% # What can be done here, as buttons.
 % if operator.may_act and choices:
 <p class="acts">
 % for choice in choices:
