@@ -9,11 +9,17 @@ from zoneinfo import ZoneInfo
 
 from bottle import SimpleTemplate
 
+from console.qr_code import draw_qr_code
 from models.reports.context import PageContext
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
-NAV = {"Now": "/console", "Health": "/console/health", "Sessions": "/console/sessions"}
+NAV = {
+    "Now": "/console",
+    "Files": "/console/files",
+    "Health": "/console/health",
+    "Sessions": "/console/sessions",
+}
 # What a page says once an operator has done something, by the field `done` of its address.
 DONE = {}
 # Every answer of the console has these, errors and redirects included.
@@ -102,6 +108,7 @@ class Pages:
             "context": None,
             "operator": None,
             "show_fact": show_fact,
+            "draw_qr_code": draw_qr_code,
             "ZoneInfo": ZoneInfo,
         }
         templates(), static_files()  # now, not when somebody asks

@@ -16,6 +16,13 @@ from models.version import Version
 from storage.base import Statement
 from storage.unreadable import unreadable_rows
 
+STATES = {  # of a plan, in words
+    "new": "new, no conversation has used it yet",
+    "unchanged": "as it is in use",
+    "changed": "changed for new conversations",
+    "gone": "has no file any more, so nothing opens it",
+}
+
 
 class Change(NamedTuple):
     """One difference: `what` is added, removed, reworded, kind changed, moved or changed."""
