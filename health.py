@@ -51,7 +51,6 @@ HARMS = {  # of rows that keep no sender from an answer, by their table
     "operator_actions": "some cannot use the console",
 }
 DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
-
 STALLED_WORKER = (
     "The worker has stopped, so no result is sent, and silence ends nothing. Restart serve."
 )

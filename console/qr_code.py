@@ -1,4 +1,4 @@
-"""QR codes as the path of an SVG, drawn with attributes only: the policy of our pages knows no style."""
+"""QR codes as paths of SVG, which need attributes only: our pages may have no style."""
 
 from functools import lru_cache
 from typing import NamedTuple

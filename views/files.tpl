@@ -18,11 +18,10 @@ any text\\
 </dd></div>
 <div><dt>On</dt><dd>{{", ".join(file.shown.to) or "every number"}}</dd></div>
 % if file.in_use:
-<div><dt>In use</dt><dd>version <code>{{file.version}}</code></dd></div>
-<div><dt>Since its last conversation</dt><dd>{{file.state}}</dd></div>
+<div><dt>In use</dt><dd>version <code>{{file.version}}</code> <span class="secondary">{{file.state}}</span></dd></div>
 <div><dt>Open on older versions</dt><dd>{{file.open_elsewhere}}\\
 % if file.plan.open:
- <span class="secondary">{{", ".join(f"{count} at {key or 'no question'}" for key, count in file.plan.open.items())}}</span>\\
+ <span class="secondary">{{", ".join(f"{key or 'no question'}: {count}" for key, count in file.plan.open.items())}}</span>\\
 % end
 </dd></div>
 % else:
@@ -32,8 +31,16 @@ any text\\
 <div><dt>Costs</dt><dd>{{file.cost}}</dd></div>
 % end
 </dl>
-% for problem in file.problems:
+% for problem in file.first_problems:
 <p class="finding"><span class="state {{"bad" if problem.is_error else "degraded"}}">{{"error" if problem.is_error else "warning"}}</span> <bdi>{{problem._replace(file="")}}</bdi></p>
+% end
+% if file.more_problems:
+<details>
+<summary>{{len(file.more_problems)}} more</summary>
+% for problem in file.more_problems:
+<p class="finding"><span class="state {{"bad" if problem.is_error else "degraded"}}">{{"error" if problem.is_error else "warning"}}</span> <bdi>{{problem._replace(file="")}}</bdi></p>
+% end
+</details>
 % end
 % if not file.problems:
 <p class="finding"><span class="state ok">ok</span> <code>check</code> finds nothing.</p>
@@ -54,7 +61,7 @@ any text\\
 % end
 % if file.texts:
 <details>
-<summary>{{len(file.texts)}} texts that it sends, at their longest</summary>
+<summary>What it sends, at its longest ({{len(file.texts)}})</summary>
 <table role="table">
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Text</th><th scope="col" role="columnheader">Place</th><th scope="col" role="columnheader">Encoding</th><th scope="col" role="columnheader">Segments</th></tr></thead>
 <tbody role="rowgroup">
@@ -71,7 +78,7 @@ any text\\
 </details>
 % end
 % if file.in_use:
-<p><a href="{{root}}{{file.address}}">Poster</a></p>
+<p><a href="{{root}}{{file.address}}">Poster to print</a></p>
 % end
 </section>
 % end

@@ -17,6 +17,7 @@ from models.questionnaire.schema import Questionnaire
 from models.reports.context import PageContext
 
 SHORT_DIGEST = 12  # characters, which tell versions apart
+MAX_PROBLEMS = 5  # of a file, that are shown before others are asked for
 MAX_PRICE = 1000  # of a segment, in any currency
 
 
@@ -40,6 +41,21 @@ class FileReport(NamedTuple):
     def version(self) -> str:
         """The beginning of the digest of what is in use."""
         return self.in_use.digest[:SHORT_DIGEST]
+
+    @property
+    def first_problems(self) -> list[Problem]:
+        """All errors, and warnings as far as they leave the page short."""
+        errors = [problem for problem in self.problems if problem.is_error]
+        return errors + self._warnings[: max(MAX_PROBLEMS - len(errors), 0)]
+
+    @property
+    def more_problems(self) -> list[Problem]:
+        """The other warnings."""
+        return [problem for problem in self.problems if problem not in self.first_problems]
+
+    @property
+    def _warnings(self) -> list[Problem]:
+        return [problem for problem in self.problems if not problem.is_error]
 
     @property
     def state(self) -> str:
