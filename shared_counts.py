@@ -5,6 +5,7 @@ leaves its row, so no count ever falls before the whole server ends.
 """
 
 import os
+import re
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -17,6 +18,7 @@ HOUR = 3600  # seconds
 HOURS = 24  # that `refused_lately` looks back, of which the first is not whole
 # Upper bounds of the seconds that a turn takes: Twilio waits for 15.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)
+CODE = re.compile("[0-9]{1,9}")
 MAX_CODES = 40  # of Twilio's errors, that a process counts apart; others count as 0
 SIGNATURE = "the signature does not match"
 ANOTHER = "another reason, which the log has"
@@ -117,7 +119,7 @@ class SharedCounts:
 
     def add_undelivered(self, code: str | None) -> None:
         """Twilio has reported that a reply did not arrive, with this code of an error."""
-        number = int(code) if code and code.isdecimal() and len(code) < 10 else 0
+        number = int(code) if code and CODE.fullmatch(code) else 0
         cells, first = self._cells, self._at + CODES
         with self._lock:
             for at in range(first + 2, first + 2 * MAX_CODES, 2):

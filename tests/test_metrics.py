@@ -2,7 +2,6 @@
 
 import ast
 import hmac
-import pickle
 import re
 from collections.abc import Iterator
 from contextlib import chdir
@@ -327,11 +326,6 @@ def test_more_processes_than_rows_begin_again_with_what_was_counted():
         make, (cells, row, started_at) = counts.__reduce__()
         make(cells, row, started_at).add_turn(0.1, has_reply=True)
     assert counts.replies == ROWS + 2
-
-
-def test_the_counts_are_not_pickled_to_a_file():
-    with pytest.raises(RuntimeError):
-        pickle.dumps(SharedCounts())
 
 
 def test_a_process_that_dies_takes_no_count_with_it(folder, environ):
