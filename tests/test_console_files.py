@@ -13,6 +13,7 @@ from conftest import NUMBER, REY, STRANGER, invoke
 from sqlalchemy import text
 
 from console.qr_code import BORDER, MAX_BYTES, draw_qr_code
+from models.plan import MAX_OPEN
 from models.questionnaire.costs import CostReport
 from models.reports.poster import sms_link, whatsapp_link
 
@@ -106,6 +107,24 @@ def test_conversations_on_older_versions_are_counted_by_their_question(quiz, web
     webhook.phone("+14158675310").text("Quiz")
     found = section(operator.get("/console/files").body, "quiz")
     assert "as it is in use" in found and "Open on older versions 2" in found
+
+
+@one_database
+def test_only_so_many_open_conversations_are_counted(quiz, webhook, operator):
+    webhook.phone(REY).text("Quiz")
+    columns = "questionnaire_id, event, state, asking, unread, message_count, started_at, active_at"
+    copy = f"""INSERT INTO conversations (token, sender, number, {columns}, expires_at)
+        WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
+        SELECT 'token' || i, sender, '+1' || i, {columns}, '2030-01-01T00:00:00.000000Z'
+        FROM conversations, n WHERE conversations.id = 1"""
+    edit(webhook, quiz, QUIZ.replace("colour", "dish"))
+    for first, last in ((2, MAX_OPEN - 1), (MAX_OPEN, MAX_OPEN + 1)):
+        numbers = {"first": first, "last": last}
+        webhook.app.database.write(lambda db, numbers=numbers: db.execute(text(copy), numbers))
+        page = operator.get("/console/files").body
+        count = min(last, MAX_OPEN)
+        assert f"Open on older versions {count} Question1: {count}" in section(page, "quiz")
+        assert ("counted among the 10000" in words(page)) == (last > MAX_OPEN)
 
 
 @one_database

@@ -82,6 +82,9 @@ any text\\
 % end
 </section>
 % end
+% if found.limit:
+<p class="secondary">Open conversations are counted among the {{found.limit}} that expire last.</p>
+% end
 % for plan in found.former:
 <p class="secondary">{{plan.name}} has no file any more, so nothing opens it. Open conversations that go on: {{sum(plan.open.values())}}.</p>
 % end

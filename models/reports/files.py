@@ -9,7 +9,15 @@ from urllib.parse import quote
 
 from sqlalchemy.orm import Session
 
-from models.plan import STATES, Change, Plan, find_changes, find_plans
+from models.plan import (
+    MAX_OPEN,
+    STATES,
+    Change,
+    Plan,
+    count_newest_open,
+    find_changes,
+    find_plans,
+)
 from models.questionnaire.costs import SentText
 from models.questionnaire.examination import Examination
 from models.questionnaire.problem import Problem
@@ -92,6 +100,7 @@ class FilesPage(NamedTuple):
     former: list[Plan]  # of questionnaires that have no file any more
     has_errors: bool  # so that nothing of an edit is in use
     price: str  # of a segment, as it was asked for
+    limit: int  # of open conversations, if there may be more than were counted; else 0
 
 
 def find_files(
@@ -99,7 +108,8 @@ def find_files(
 ) -> FilesPage:
     """What `examine` says of the files, beside what is in use and what conversations have used."""
     found, price = examine(context.now.date()), find_price(context.query.value("price"))
-    plans = {plan.name: plan for plan in find_plans(db, context.catalog)}
+    counts, is_partial = count_newest_open(db)
+    plans = {plan.name: plan for plan in find_plans(db, context.catalog, counts)}
     in_use, on_disk = dict(context.catalog), dict(found.catalog)
     names = sorted(in_use.keys() | on_disk.keys())
     files = [
@@ -117,7 +127,8 @@ def find_files(
     former = [plan for name, plan in plans.items() if name not in names]
     others = [problem for problem in found.problems if stem_of(problem) not in names]
     has_errors = any(problem.is_error for problem in found.problems)
-    return FilesPage(files, others, former, has_errors, "" if price is None else f"{price:g}")
+    shown_price = "" if price is None else f"{price:g}"
+    return FilesPage(files, others, former, has_errors, shown_price, MAX_OPEN * is_partial)
 
 
 def stem_of(problem: Problem) -> str:
