@@ -30,7 +30,7 @@ EVENINGS = {"empty": 0, "one": 1, "event": 300}  # how many guests there were
 PAGES = {
     "now": ("/console", ""),
     "files": ("/console/files", ""),
-    "poster": ("/console/files", "/poster"),
+    "poster": ("/console/files", 'a[href$="/poster"]'),
     "health": ("/console/health", ""),
     "sessions": ("/console/sessions", ""),
 }

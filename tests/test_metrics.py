@@ -105,11 +105,14 @@ def test_the_figures_are_those_of_the_database(served, questionnaires):
     stranger.report(stranger.last.replies[0], "failed", 30008)
     stranger.text("STOP")
     stranger.text("again")
+    rey.text("Pizza")
+    rey.report(rey.last.replies[0], "delivered")
     found = scrape(served.app)
+    assert found["texts_undelivered_total", "0"] == 0
     for state, count in served.rows("SELECT state, count(*) FROM conversations GROUP BY state"):
         assert found["newest_conversations", state] == count
     ((texts,),) = served.rows("SELECT count(*) FROM messages WHERE direction = 'inbound'")
-    assert found["texts_received_total", ""] == found["turn_seconds_count", ""] == texts == 5
+    assert found["texts_received_total", ""] == found["turn_seconds_count", ""] == texts == 6
     ((replies,),) = served.rows("SELECT count(*) FROM messages WHERE direction = 'outbound'")
     assert found["texts_sent_total", ""] == replies
     codes = served.rows("SELECT error_code, count(*) FROM messages GROUP BY error_code")
@@ -292,6 +295,18 @@ def test_a_turn_is_counted_below_its_bound():
     assert counts.turns().counts == expected
     assert counts.turns().seconds == pytest.approx(16.303)
     assert counts.replies == 3
+
+
+@one_database
+def test_the_buckets_of_turns_add_up(served):
+    for seconds in (0.0005, 0.3, 0.4, 16.0):
+        served.app.counts.add_turn(seconds, has_reply=True)
+    found = scrape(served.app)
+    buckets = [
+        found["turn_seconds_bucket", each] for each in ("0.001", "0.25", "0.5", "15", "+Inf")
+    ]
+    assert buckets == [1, 1, 3, 3, 4]
+    assert found["turn_seconds_sum", ""] == pytest.approx(16.7005)
 
 
 def add(counts: SharedCounts, turns: int) -> None:
