@@ -1,5 +1,7 @@
 """What works and what does not: for `/healthz`, and for the console."""
 
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -14,6 +16,7 @@ from models.trial import try_recording
 from models.undelivered import Undelivered
 from reloading import WatchedFiles
 from settings import Settings, __version__
+from shared_counts import SIGNATURE, SharedCounts
 from storage import Database, describe
 from storage.probe import Probe
 from storage.sqlite_connection import sqlite3
@@ -48,7 +51,12 @@ HARMS = {  # of rows that keep no sender from an answer, by their table
     "operator_actions": "some cannot use the console",
 }
 DROPPED_LINES = "Nobody takes the log, or there is no room for it, so lines were dropped."
+STALLED_WORKER = (
+    "The worker has stopped, so no result is sent, and silence ends nothing. Restart serve."
+)
 
+DAY = 86400  # seconds
+MAX_WORKER_AGE = 300  # seconds; it looks once a second, and may wait for a database
 MAX_ROWS = 20  # that cannot be read are named in /healthz
 MIN_FREE_DISK = 64 * 1024 * 1024  # bytes; the log of SQLite may need as much
 
@@ -66,6 +74,8 @@ class HealthReport(NamedTuple):
 
     checks: dict[str, dict]
     last_text_at: datetime | None
+    refused: list[tuple[str, int]]  # requests of the last day, by reason
+    since_start: str  # of this server, in words, if that was less than a day ago
     versions: dict[str, str]
     settings: dict[str, str]
 
@@ -74,14 +84,24 @@ class HealthReport(NamedTuple):
         """That of `/healthz`."""
         return status_of(self.checks)
 
+    @property
+    def has_wrong_signature(self) -> bool:
+        """Whether that is among the reasons: it may be a wrong setting."""
+        return SIGNATURE in dict(self.refused)
+
 
 class Health:
     """What each part of smsconvo is like."""
 
     def __init__(
-        self, database: Database, files: WatchedFiles, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        files: WatchedFiles,
+        counts: SharedCounts,
+        clock: Callable[[], datetime],
     ) -> None:
         self._database, self._files, self._clock = database, files, clock
+        self._counts = counts
         self._needed_version = known_versions()[-1]
         self._read_probe = Probe(self._read_state)
         self._write_probe = Probe(lambda: try_recording(database, clock()))
@@ -103,6 +123,7 @@ class Health:
             "rows": check_rows(rows),
             "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
             "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
+            "worker": check_worker(self._counts.last_beat),
         }
 
     def report(self, settings: Settings) -> HealthReport:
@@ -110,7 +131,11 @@ class Health:
         checks = self.checks()
         with self._database.read() as db:
             last_text_at = find_last_text_at(db)
-        return HealthReport(checks, last_text_at, versions(settings), describe_settings(settings))
+        refused = sort_refused(self._counts.refused_lately())
+        is_new = time.time() - self._counts.started_at < DAY
+        since = ", since smsconvo was started" if is_new else ""
+        facts = versions(settings), describe_settings(settings)
+        return HealthReport(checks, last_text_at, refused, since, *facts)
 
     def _probe_database(self) -> tuple[DatabaseState, str]:
         """What is in it, and why no text can be recorded in it, or ""."""
@@ -150,6 +175,21 @@ def check(ok: bool, why: str, **facts: object) -> dict[str, object]:
     return {"ok": ok} | ({} if ok else {"why": why}) | facts
 
 
+def check_worker(last_beat: int | None) -> dict[str, object]:
+    """Whether a worker of this server looked for work lately; one that serves no texts has none."""
+    age = None if last_beat is None else max(int(time.time()) - last_beat, 0)
+    is_alive = age is None or age < MAX_WORKER_AGE
+    return check(is_alive, STALLED_WORKER, last_run_seconds_ago=age)
+
+
+def sort_refused(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Reasons and their counts, the most frequent first, but for what may be a wrong setting."""
+    return sorted(
+        ((reason, count) for reason, count in counts.items() if count),
+        key=lambda refused: (refused[0] != SIGNATURE, -refused[1], refused[0]),
+    )
+
+
 def check_rows(rows: list[UnreadableRow]) -> dict[str, object]:
     """Which rows cannot be read, and whom that harms."""
     found = {HARMS.get(row.table, UNANSWERED) for row in rows}
@@ -181,6 +221,7 @@ def describe_settings(settings: Settings) -> dict[str, str]:
         else "as the questionnaires say",
         "Proxies of the console": ", ".join(map(str, settings.console_proxies)) or "none",
         "Header of the console": settings.console_user_header or "none",
+        "Metrics": "behind a key" if settings.metrics_key else "off",
         "Processes": str(settings.processes),
     }
 

@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from logs import error_location
 from models import InvalidQuestionnaire
+from models.questionnaire.examination import Examination
 from models.questionnaire.loader import find_files
-from resources import Files, read_files
-from settings import Settings
+from models.questionnaire.problem import Problem
+from resources import Files, open_people, read_files, with_results_to
+from settings import Settings, SettingsError
 from toml_file import read_bytes
 
 MAX_PROBLEMS = 20  # in the log and in /healthz; `check` shows all
@@ -39,6 +42,7 @@ class WatchedFiles:
         files, self.problems = read_files(settings)
         if files is None:
             raise InvalidQuestionnaire(*self.problems)
+        self._examination: tuple[object, Examination] | None = None
         self.current = files  # replaced as a whole, so that a turn sees one state of the files
 
     def look(self, at_once: bool = False) -> Edit | None:
@@ -63,6 +67,26 @@ class WatchedFiles:
         if content == self.content:
             return None
         return self._examine(_of_each(self._settings, _stat), content)
+
+    def examine(self, today: date) -> Examination:
+        """What `check` says of the files as they were examined last.
+
+        It takes a while, and is therefore kept until they change, or the day.
+        """
+        if self._examination is None or self._examination[0] != (self.content, today):
+            self._examination = (self.content, today), self._examine_all(today)
+        return self._examination[1]
+
+    def _examine_all(self, today: date) -> Examination:
+        settings = self._settings
+        names, problems = set(self.current.people.values()), []
+        try:
+            names = set(open_people(settings).values())
+        except SettingsError as error:
+            problems.append(Problem("", str(error)))
+        found = Examination.of(settings.questionnaires, settings.people, names, today)
+        catalog = with_results_to(found.catalog, settings)
+        return found._replace(catalog=catalog, problems=problems + found.problems)
 
     def _examine(self, state: tuple[object, ...], wanted: bytes | None = None) -> Edit | None:
         files, problems = self._read(answers_texts=wanted is not None)

@@ -37,7 +37,11 @@ def open_catalog(settings: Settings) -> Catalog:
             f"SMSCONVO_QUESTIONNAIRES: there is no directory {settings.questionnaires}."
             " Make it, let smsconvo read it, and put questionnaires there."
         )
-    catalog = load_catalog(settings.questionnaires)
+    return with_results_to(load_catalog(settings.questionnaires), settings)
+
+
+def with_results_to(catalog: Catalog, settings: Settings) -> Catalog:
+    """The same questionnaires; if there is `results_to`, with all results going there."""
     return catalog.with_results_url(settings.results_to) if settings.results_to else catalog
 
 

@@ -39,6 +39,7 @@ class Settings:
     allow_private_receivers: bool = False
     console_proxies: tuple[Network, ...] = ()
     console_user_header: str = ""
+    metrics_key: str = ""
     results_to: str | None = None  # only `serve --results-to` sets it,
     processes: int = 1  # and `serve --workers` this; the worker runs in each of them
 
@@ -58,6 +59,7 @@ class Settings:
             allow_private_receivers=_parse_allow_private(read("SMSCONVO_ALLOW_PRIVATE_RECEIVERS")),
             console_proxies=_parse_proxies(read("SMSCONVO_CONSOLE_PROXIES")),
             console_user_header=_parse_user_header(read("SMSCONVO_CONSOLE_USER_HEADER")),
+            metrics_key=_parse_metrics_key(read("SMSCONVO_METRICS_KEY")),
         )
         if settings.console_user_header and not settings.console_proxies:
             raise SettingsError(
@@ -164,6 +166,15 @@ def _parse_user_header(value: str) -> str:
         raise SettingsError(
             "SMSCONVO_CONSOLE_USER_HEADER is not the name of a header that only proxies set. Set"
             " it to one, like Remote-User."
+        )
+    return value
+
+
+def _parse_metrics_key(value: str) -> str:
+    if value and not re.fullmatch("[!-~]{24,200}", value):
+        raise SettingsError(
+            "SMSCONVO_METRICS_KEY is not 24 to 200 letters, digits and signs of ASCII. Make one:"
+            " openssl rand -hex 32."
         )
     return value
 

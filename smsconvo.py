@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from threading import Event
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from gateway.webhook import (
 )
 from health import Health, status_of
 from logs import log_event
+from metrics import CONTENT_TYPE, Metrics, has_key
 from models import Message
 from models.acts.act import Act
 from models.acts.conversations import find_complete, find_stop
@@ -36,10 +38,12 @@ from models.acts.results import find_confirm, find_discard, find_retry, find_ret
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
 from models.reports.context import PageContext, Query
+from models.reports.files import find_files
 from models.reports.now import find_overview
 from models.reports.outbox import find_outbox
 from models.reports.people import find_people
 from models.reports.person import find_person
+from models.reports.poster import find_poster
 from models.reports.result import find_result
 from models.reports.sessions import find_sessions
 from models.reports.thread import find_thread
@@ -50,11 +54,14 @@ from plugins import ANYONE, CONSOLE, ConsoleGuard, LoggedError, errors_as_5xx, s
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
+from shared_counts import SharedCounts
 from storage import Database, is_deterministic
 
 Clock = Callable[[], datetime]
 
 ROW = r"[1-9][0-9]{0,17}"  # an id in a path: any that the databases can hold
+
+NOT_DELIVERED = ("undelivered", "failed")  # what Twilio says of a reply that did not arrive
 
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
 
@@ -62,7 +69,13 @@ COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
 class App(Bottle):
     """The Bottle application, and what its routes need."""
 
-    def __init__(self, settings: Settings, clock: Clock | None, files: WatchedFiles | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None,
+        files: WatchedFiles | None,
+        counts: SharedCounts | None,
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.files = files or WatchedFiles(settings)
@@ -70,7 +83,9 @@ class App(Bottle):
         self.database = open_database(settings)
         self.clock = clock or self.database.now
         self.result_written = Event()
-        self.health = Health(self.database, self.files, self.clock)
+        self.counts = counts or SharedCounts()
+        self.health = Health(self.database, self.files, self.counts, self.clock)
+        self.metrics = Metrics(self.database, self.counts, self.clock)
         self.access = Access(settings, self.database, self.clock)
         self.pages = Pages(self.access.root)
         self.router.add_filter("row", lambda _: (ROW, int, str))
@@ -88,22 +103,31 @@ class App(Bottle):
         is_logged = isinstance(error, LoggedError)
         reason = error.reason if is_logged else error.status_line
         log_event("refused", logging.WARNING, status=error.status_code, why=reason)
+        self.counts.add_refused(reason, error.status_code)
         if not request.path.startswith(CONSOLE):
             return ""
         return self.pages.render_error(error.status_code, error.advice if is_logged else "")
 
 
 def create_app(
-    settings: Settings, clock: Clock | None = None, files: WatchedFiles | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    files: WatchedFiles | None = None,
+    counts: SharedCounts | None = None,
 ) -> App:
-    """The application, for any WSGI server. Only tests give it a clock, and only `serve` files."""
-    app = App(settings, clock, files)
+    """The application, for any WSGI server.
+
+    Only tests give it a clock, and only `serve` what its processes share.
+    """
+    app = App(settings, clock, files, counts)
     app.install(errors_as_5xx)
     app.install(ConsoleGuard())
     app.add_hook("after_request", add_headers)
     app.route("/sms", "POST", receive_text)
     app.route("/sms/status", "POST", receive_status)
     app.route("/healthz", "GET", show_health)
+    if settings.metrics_key:
+        app.route("/metrics", "GET", show_metrics)
     app.route("/static/<name>", "GET", send_static)
     app.route(["/", "/console/"], "GET", open_console, role=ANYONE)
     app.route("/console/sign-in", "GET", show_sign_in, role=ANYONE)
@@ -127,6 +151,10 @@ def create_app(
     add_act(app, "/console/people/<id:row>/opt-out", find_opt_out)
     add_act(app, "/console/people/<id:row>/opt-in", find_opt_in)
     app.route("/console/health", "GET", show_health_page, role=LOOK)
+    app.route(
+        "/console/files", "GET", page("files", partial(find_files, app.files.examine)), role=LOOK
+    )
+    app.route("/console/files/<name>/poster", "GET", page("poster", find_poster), role=LOOK)
     app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
     return app
@@ -138,7 +166,7 @@ def add_headers() -> None:
 
 
 def receive_text() -> str:
-    app = request.app
+    app, began_at = request.app, perf_counter()
     text = app.webhook.incoming_text(request.environ)
     catalog, people = app.files.current
     given = {"text": text, "now": app.clock(), "catalog": catalog, "people": people}
@@ -148,6 +176,7 @@ def receive_text() -> str:
         reply = record_undecided(app.database, given, error)
     if reply.has_result:
         app.result_written.set()
+    app.counts.add_turn(perf_counter() - began_at, reply.body is not None)
     log_event("text", sid=text.sid, outcome=reply.outcome)
     return render_reply(reply, app.settings.public_url)
 
@@ -191,6 +220,8 @@ def receive_status() -> None:
     """What became of a reply. The response may never have a body: Twilio would text it."""
     report = request.app.webhook.status_report(request.environ)
     is_known = request.app.database.write(partial(save_status, report=report))
+    if is_known and report.status in NOT_DELIVERED:
+        request.app.counts.add_undelivered(report.error_code)
     log_event("status", sid=report.sid, outcome="recorded" if is_known else "unknown message")
     response.status = 204
 
@@ -214,6 +245,16 @@ def show_health() -> bytes:
     response.content_type = "application/json"
     response.set_header("Cache-Control", "no-store")
     return msgspec.json.encode({"status": status} | checks)
+
+
+def show_metrics() -> bytes:
+    """Figures for Prometheus, for whoever has the key."""
+    given = request.environ.get("HTTP_AUTHORIZATION", "")
+    if not has_key(given, request.app.settings.metrics_key):
+        raise LoggedError(401, "the key of the metrics is wrong")
+    response.content_type = CONTENT_TYPE
+    response.set_header("Cache-Control", "no-store")
+    return request.app.metrics.render()
 
 
 def send_static(name: str) -> bytes:

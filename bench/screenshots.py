@@ -29,6 +29,8 @@ EVENINGS = {"empty": 0, "one": 1, "event": 300}  # how many guests there were
 # The address of a page; or that of another one, and the link there that leads to it.
 PAGES = {
     "now": ("/console", ""),
+    "files": ("/console/files", ""),
+    "poster": ("/console/files", 'a[href$="/poster"]'),
     "health": ("/console/health", ""),
     "sessions": ("/console/sessions", ""),
 }

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any
 
 from logs import log_event
+from storage.database import ignore
 
 # A request waits so long for a slot while nobody gets one. Whoever waits needs a thread, too, so
 # this is what `/healthz` waits at most. Then whatever comes is refused at once.
@@ -64,10 +65,13 @@ class Slots:
             return False
 
 
-def limit_requests(app: WsgiApp, count: int) -> WsgiApp:
+def limit_requests(
+    app: WsgiApp, count: int, add_refused: Callable[[str, int], object] = ignore
+) -> WsgiApp:
     """The same app, in which so many requests are in flight at once, `/healthz` not counted.
 
-    Others get a 503, which Twilio repeats, where they would wait until it hangs up.
+    Others get a 503, which Twilio repeats, where they would wait until it hangs up. Each is told
+    to `add_refused`.
     """
     slots = Slots(count)
 
@@ -76,6 +80,7 @@ def limit_requests(app: WsgiApp, count: int) -> WsgiApp:
             return app(environ, start_response)
         if not slots.take():
             log_event("refused", logging.WARNING, status=503, why=REASON)
+            add_refused(REASON, 503)
             start_response("503 Service Unavailable", [("Content-Length", "0")])
             return [b""]
         try:

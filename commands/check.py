@@ -3,16 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
 from commands.terminal import echo, pluralize, print_json
 from models import Questionnaire
-from models.questionnaire import loader
-from models.questionnaire.costs import Cost, CostReport, SentText
+from models.questionnaire.costs import CostReport
+from models.questionnaire.examination import Examination
 from models.questionnaire.problem import Problem
 from resources import open_people
 from settings import Settings
@@ -24,8 +23,11 @@ from settings import Settings
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(price: float | None, strict: bool, as_json: bool) -> None:
     """Find mistakes in the questionnaire files, and show their costs."""
-    reports, problems = examine(Settings.from_env(os.environ))
-    problems = [problem._replace(is_error=problem.is_error or strict) for problem in problems]
+    settings = Settings.from_env(os.environ)
+    names = set(open_people(settings).values())
+    today = datetime.now(UTC).date()
+    _, reports, found = Examination.of(settings.questionnaires, settings.people, names, today)
+    problems = [problem._replace(is_error=problem.is_error or strict) for problem in found]
     has_errors = any(problem.is_error for problem in problems)
     if as_json:
         content = {
@@ -41,24 +43,6 @@ def check(price: float | None, strict: bool, as_json: bool) -> None:
         sys.exit(os.EX_CONFIG)
 
 
-def examine(settings: Settings) -> tuple[Mapping[str, CostReport], list[Problem]]:
-    """What each questionnaire says, by its name, and all that is wrong or doubtful."""
-    names = set(open_people(settings).values())
-    catalog, problems = loader.examine(settings.questionnaires)
-    invalid = {Path(problem.file).stem for problem in problems if problem.is_error}
-    reports = {
-        name: CostReport.of(questionnaire, names, datetime.now(UTC).date())
-        for name, questionnaire in catalog
-        if name not in invalid
-    }
-    for name, report in reports.items():
-        file = str(settings.questionnaires / f"{name}.toml")
-        problems += [warning._replace(file=file) for warning in report.warnings()]
-        dear_names = report.ucs2_names(sorted(names))
-        problems += [warning._replace(file=str(settings.people)) for warning in dear_names]
-    return reports, list(dict.fromkeys(problems))
-
-
 def as_dict(name: str, report: CostReport, price: float | None) -> dict:
     """A questionnaire, its texts and its costs for `--json`."""
     return {
@@ -69,7 +53,7 @@ def as_dict(name: str, report: CostReport, price: float | None) -> dict:
         "texts": [
             {
                 "place": sent.template.location,
-                "kind": kind_of(sent) or None,
+                "kind": sent.kind or None,
                 "encoding": sent.encoding,
                 "segments": sent.segments,
                 "characters": len(sent.text),
@@ -108,22 +92,14 @@ def tabulate(name: str, report: CostReport, price: float | None) -> Iterator[str
     rows = [("", "kind", "encoding", "segments", "")]
     for sent in report.texts:
         text = " ".join(sent.text.split())
-        rows.append(
-            (sent.template.location, kind_of(sent), sent.encoding, str(sent.segments), text)
-        )
+        rows.append((sent.template.location, sent.kind, sent.encoding, str(sent.segments), text))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     room = max(shutil.get_terminal_size().columns - sum(widths) - 12, 20)
     for location, kind, encoding, segments, text in rows:
         cells = (location.ljust(widths[0]), kind.ljust(widths[1]), encoding.ljust(widths[2]))
         text = text if len(text) <= room else f"{text[: room - 1]}…"
         yield "  ".join(("", *cells, segments.rjust(widths[3]), text)).rstrip()
-    yield f"  {describe_costs(*report.costs(), price, report.questionnaire.is_counter)}"
-
-
-def kind_of(sent: SentText) -> str:
-    """The kind of answer that a text asks for, if it asks for one."""
-    question = sent.template.question
-    return question.kind if question else ""
+    yield f"  {report.describe(price)}"
 
 
 def describe(questionnaire: Questionnaire) -> str:
@@ -132,17 +108,3 @@ def describe(questionnaire: Questionnaire) -> str:
     count = len(questionnaire.questions)
     asks = pluralize(count, "question") if count else "counter"
     return f"{questionnaire.title} ({asks}), opened by {text}{numbers}"
-
-
-def describe_costs(least: Cost, most: Cost, price: float | None, is_counter: bool) -> str:
-    what = "A text and its reply" if is_counter else "A completed conversation"
-    texts, segments = (
-        f"{low} to {high}" if low < high else str(high)
-        for low, high in zip(least, most, strict=True)
-    )
-    counts = f"{what}: {texts} texts both ways, {segments} segments"
-    if price is None:
-        return counts
-    low, high = (f"{price * cost.segments:.4f}" for cost in (least, most))
-    cost = high if low == high else f"{low} to {high}"
-    return f"{counts}, {cost} at {price:g} each"

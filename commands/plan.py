@@ -6,16 +6,10 @@ import click
 
 from commands.database import ready_database
 from commands.terminal import echo, pluralize
-from models.plan import Plan, find_plans
+from models.plan import STATES, Plan, find_plans
 from resources import open_catalog
 from settings import Settings
 
-STATES = {
-    "new": "new, no conversation has used it yet",
-    "unchanged": "as it is in use",
-    "changed": "changed for new conversations",
-    "gone": "has no file any more, so nothing opens it",
-}
 SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}
 
 

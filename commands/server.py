@@ -27,6 +27,7 @@ from commands.admission import limit_requests
 from logs import LOGGING, log_event
 from reloading import Edit, WatchedFiles
 from settings import Settings
+from shared_counts import SharedCounts
 from storage import Database
 from storage.sqlite import MAX_BATCH
 from worker import create_worker
@@ -82,21 +83,29 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
     Thread(target=watch_files, args=(files, examined), name="files", daemon=True).start()
     files.current.catalog.prepare()  # once for all processes
     gc.freeze()  # else the first collection of a child writes to all that it shares with this one
-    target = partial(load_app, create_app, settings, files, examined)
+    counts = SharedCounts().give_rows()
+    target = partial(load_app, create_app, settings, files, examined, counts)
     server.serve(target_loader=target, wrap_loader=False)
 
 
-def load_app(create_app: Callable, settings: Settings, files: WatchedFiles, examined: Array) -> Any:
+def load_app(
+    create_app: Callable,
+    settings: Settings,
+    files: WatchedFiles,
+    examined: Array,
+    counts: SharedCounts,
+) -> Any:
     """The app for a process that answers, with the worker beside it."""
     install_signal_wakeup()
-    app = create_app(settings, files=files)
+    app = create_app(settings, files=files, counts=counts)
     Thread(target=follow_files, args=(files, examined), name="files", daemon=True).start()
     find_catalog = partial(attrgetter("files.current.catalog"), app)
     find_catalog().prepare()
-    create_worker(app.database, settings, app.clock, app.result_written, find_catalog).start()
+    beside = (app.clock, app.result_written, find_catalog, counts.beat)
+    create_worker(app.database, settings, *beside).start()
     # No daemon: when the server stops, it takes a last look before this process ends.
     Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()
-    return limit_requests(app, requests_at_once(settings))
+    return limit_requests(app, requests_at_once(settings), counts.add_refused)
 
 
 def requests_at_once(settings: Settings) -> int:

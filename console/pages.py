@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from bottle import SimpleTemplate
 
+from console.qr_code import draw_qr_code
 from models.reports.context import PageContext
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +19,7 @@ NAV = {
     "Threads": "/console/threads",
     "People": "/console/people",
     "Outbox": "/console/outbox",
+    "Files": "/console/files",
     "Health": "/console/health",
     "Sessions": "/console/sessions",
 }
@@ -119,6 +121,7 @@ class Pages:
             "context": None,
             "operator": None,
             "show_fact": show_fact,
+            "draw_qr_code": draw_qr_code,
             "ZoneInfo": ZoneInfo,
         }
         templates(), static_files()  # now, not when somebody asks

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import func, select, text, type_coerce
+from sqlalchemy import func, literal_column, select, text, type_coerce
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NULLTYPE
 
@@ -15,6 +15,17 @@ from models.questionnaire.schema import Question, Questionnaire
 from models.version import Version
 from storage.base import Statement
 from storage.unreadable import unreadable_rows
+
+STATES = {  # of a plan, in words
+    "new": "new, no conversation has used it yet",
+    "unchanged": "as it is in use",
+    "changed": "changed for new conversations",
+    "gone": "has no file any more, so nothing opens it",
+}
+
+
+MAX_OPEN = 10_000  # conversations that are counted where somebody waits for it
+OpenCounts = dict[str, list[tuple[str, str, int]]]
 
 
 class Change(NamedTuple):
@@ -34,11 +45,14 @@ class Plan(NamedTuple):
     open: dict[str, int]  # conversations on another version than the file's, by their question
 
 
-def find_plans(db: Session, catalog: Catalog) -> Iterator[Plan]:
-    """One for each questionnaire that has a file or was used, by name."""
+def find_plans(db: Session, catalog: Catalog, counts: OpenCounts | None = None) -> Iterator[Plan]:
+    """One for each questionnaire that has a file or was used, by name.
+
+    Without `counts` all open conversations are counted.
+    """
     files = dict(catalog)
     newest = {version.name: version for version in Version.all(db, VERSIONS)}
-    counts = _count_open(db)
+    counts = count_open(db, COUNT_OPEN) if counts is None else counts
     for name in sorted(files.keys() | newest.keys()):
         after, version = files.get(name), newest.get(name)
         digest = after and after.digest
@@ -51,10 +65,17 @@ def find_plans(db: Session, catalog: Catalog) -> Iterator[Plan]:
         yield Plan(name, state, changes, dict(elsewhere))
 
 
-def _count_open(db: Session) -> dict[str, list[tuple[str, str, int]]]:
+def count_newest_open(db: Session) -> tuple[OpenCounts, bool]:
+    """What `find_plans` takes, of the MAX_OPEN that expire last, and whether there may be more."""
+    counts = count_open(db, COUNT_NEWEST_OPEN)
+    total = sum(count for versions in counts.values() for _, _, count in versions)
+    return counts, total >= MAX_OPEN
+
+
+def count_open(db: Session, statement: Statement) -> OpenCounts:
     """By the name of the questionnaire: digest, key of the question that waits, conversations."""
-    found: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
-    for _, name, digest, key, count in COUNT_OPEN.fetch_readable(db, unreadable_rows(db).add):
+    found: OpenCounts = defaultdict(list)
+    for _, name, digest, key, count in statement.fetch_readable(db, unreadable_rows(db).add):
         found[name].append((digest, key if isinstance(key, str) else "", count))
     return found
 
@@ -114,4 +135,18 @@ COUNT_OPEN = Statement(
     .where(text(f"conversations.{IS_OPEN}"))
     .group_by(*ASKED)
     .order_by(VERSION.c.name, CONVERSATION.c.current_key)
+)
+NEWEST_OPEN = (
+    select(CONVERSATION.c.questionnaire_id, KEY.label("key"))
+    .where(text(f"conversations.{IS_OPEN}"))
+    .order_by(CONVERSATION.c.expires_at.desc())
+    .limit(literal_column(str(MAX_OPEN)))
+    .subquery()
+)
+COUNTED = (VERSION.c.id, VERSION.c.name, VERSION.c.digest, NEWEST_OPEN.c.key)
+COUNT_NEWEST_OPEN = Statement(
+    select(*COUNTED, func.count())
+    .select_from(VERSION.join(NEWEST_OPEN, VERSION.c.id == NEWEST_OPEN.c.questionnaire_id))
+    .group_by(*COUNTED)
+    .order_by(VERSION.c.name, NEWEST_OPEN.c.key)
 )

@@ -127,6 +127,10 @@ class Database:
     def free_space(self) -> int | None:
         """Bytes left on the database's disk; None if that is another machine's concern."""
 
+    def size(self) -> int:
+        """Bytes of the database, without what is written ahead to another file."""
+        raise NotImplementedError
+
     def wal_size(self) -> int | None:
         """Bytes of the file that SQLite writes ahead to; None where there is none."""
 

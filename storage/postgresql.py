@@ -71,6 +71,7 @@ REPORT_SETTINGS = COMMON_SETTINGS | {
 
 CHECK_DEFERRED = text("SET CONSTRAINTS ALL IMMEDIATE")  # as a commit would
 READ_CLOCK = text("SELECT clock_timestamp()")
+READ_SIZE = text("SELECT pg_database_size(current_database())")
 RETRYABLE_SQLSTATES = ("40001", "40P01")  # serialization_failure, deadlock_detected
 
 
@@ -111,6 +112,10 @@ class PostgreSQL(Database):
         if elapsed_seconds() - sampled_at > CLOCK_SAMPLE_SECONDS:
             sampled_at, time_then = self._clock_sample = self._retry(self._read_clock)
         return time_then + timedelta(seconds=elapsed_seconds() - sampled_at)
+
+    def size(self) -> int:
+        with self.read() as db:
+            return db.scalar(READ_SIZE)
 
     def close(self) -> None:
         super().close()

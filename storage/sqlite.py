@@ -149,6 +149,9 @@ class SQLite(Database):
         connection = self._anchor.connection.dbapi_connection
         return rescue(self._files, connection, self._reason, announce)
 
+    def size(self) -> int:
+        return os.path.getsize(self._files.path)
+
     def wal_size(self) -> int | None:
         with suppress(FileNotFoundError):
             return os.path.getsize(f"{self.engine.url.database}-wal")

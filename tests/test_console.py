@@ -80,7 +80,10 @@ def console_routes(app: App) -> list[tuple[str, str, str]]:
 
 def guarded_routes(app: App) -> list[tuple[str, str, str]]:
     found = [route for route in console_routes(app) if route[2] != ANYONE]
-    return [(method, re.sub("<id:row>", "1", rule), role) for method, rule, role in found]
+    return [
+        (method, rule.replace("<id:row>", "1").replace("<name>", "feedback"), role)
+        for method, rule, role in found
+    ]
 
 
 @one_database

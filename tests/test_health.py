@@ -103,6 +103,7 @@ def test_all_is_well(webhook):
             "forms": {"ok": True, "questionnaires": []},
             "rows": {"ok": True, "unreadable": [], "count": 0},
             "log": {"ok": True, "dropped_lines": 0},
+            "worker": {"ok": True, "last_run_seconds_ago": None},
         },
     )
     assert told["wal"]["ok"]

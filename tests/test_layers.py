@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "logs": set(),
     "toml_file": set(),
     "phone": set(),
+    "shared_counts": set(),
     "gateway.segments": set(),
     "migrations.versions": set(),
     "settings": {"addresses"},
@@ -24,7 +25,8 @@ MAY_IMPORT = {
     "gateway": {"gateway", "models", "settings", *BELOW},
     "worker": {"worker", "gateway", "models", "settings", *BELOW},
     "resources": {"models", "settings", *BELOW},
-    "health": {"models", "reloading", "settings", "worker", *BELOW},
+    "health": {"models", "reloading", "settings", "shared_counts", "worker", *BELOW},
+    "metrics": {"models", "settings", "shared_counts", *BELOW},
     "console": {"console", "gateway", "models", "settings", *BELOW},
     "plugins": {"console", "gateway", "models", *BELOW},
     "reloading": {"models", "resources", "settings", *BELOW},
@@ -32,8 +34,11 @@ MAY_IMPORT = {
 }
 # Nothing imports `smsconvo`, for it is run as a program: it would be there twice.
 ANYTHING = {"commands", "formats", "gateway", "models", "phone", "reloading", "resources"}
-ANYTHING |= {"settings", "worker", *BELOW}
-MAY_IMPORT |= {"smsconvo": {*ANYTHING, "console", "health", "plugins"}, "commands": ANYTHING}
+ANYTHING |= {"settings", "shared_counts", "worker", *BELOW}
+MAY_IMPORT |= {
+    "smsconvo": {*ANYTHING, "console", "health", "metrics", "plugins"},
+    "commands": ANYTHING,
+}
 
 PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex", "num2words"}
 LIBRARIES = {

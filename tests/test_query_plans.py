@@ -16,7 +16,7 @@ from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event, text
 
 from models import Attempt, outbox
-from models.plan import find_plans
+from models.plan import count_newest_open, find_plans
 from models.reports.outbox import STATES
 from storage.base import Base, Compiled
 from worker.expiry import expire_silent
@@ -222,6 +222,7 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
         outbox.find_result(db, 1)
         Attempt.find_all(db, 1)
         assert list(find_plans(db, party.app.files.current.catalog))
+        count_newest_open(db)
     for change in (outbox.redeliver, outbox.redeliver_certain, outbox.confirm):
         party.app.database.write(lambda db, change=change: change(db, [1, 2], party.clock()))
     statements = recorded | dict.fromkeys(OPERATORS)

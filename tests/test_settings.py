@@ -43,6 +43,7 @@ VALUES = [
     ("SMSCONVO_QUESTIONNAIRES", "/etc/asked", "questionnaires", Path("/etc/asked")),
     ("SMSCONVO_PEOPLE", "/etc/people.toml", "people", Path("/etc/people.toml")),
     ("SMSCONVO_CONSOLE_PROXIES", "127.0.0.1, fd00::/8", "console_proxies", PROXIES),
+    ("SMSCONVO_METRICS_KEY", "a-key/of+24=characters!!", "metrics_key", None),
 ]
 
 
@@ -135,6 +136,11 @@ def test_several_tokens_count_while_one_is_rotated(value):
         ("SMSCONVO_CONSOLE_USER_HEADER", "Cookie", "like Remote-User."),
         ("SMSCONVO_CONSOLE_USER_HEADER", "User-Agent", "like Remote-User."),
         ("SMSCONVO_CONSOLE_USER_HEADER", "X-Forwarded-For", "like Remote-User."),
+        ("SMSCONVO_METRICS_KEY", "short,", "openssl rand -hex 32."),
+        ("SMSCONVO_METRICS_KEY", "a key with blanks in the middle", "openssl rand -hex 32."),
+        ("SMSCONVO_METRICS_KEY", "\u00e9" * 32, "openssl rand -hex 32."),
+        ("SMSCONVO_METRICS_KEY", "k" * 32 + "\n", "openssl rand -hex 32."),
+        ("SMSCONVO_METRICS_KEY", "k" * 201, "openssl rand -hex 32."),
         ("SMSCONVO_LISTEN", "", "like 127.0.0.1:8080."),
         ("SMSCONVO_LISTEN", "8080", "like 127.0.0.1:8080."),
         ("SMSCONVO_LISTEN", ":8080", "like 127.0.0.1:8080."),

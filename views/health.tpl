@@ -25,6 +25,23 @@ nobody has texted yet\\
 % end
 </tbody>
 </table>
+<h2>Refused requests</h2>
+% if found.refused:
+<table role="table">
+<caption>In the last day{{found.since_start}}, by reason as in the log</caption>
+<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Reason</th><th scope="col" role="columnheader">Requests</th></tr></thead>
+<tbody role="rowgroup">
+% for reason, count in found.refused:
+<tr role="row"><th scope="row" role="rowheader">{{reason}}</th><td role="cell" data-label="Requests">{{count}}</td></tr>
+% end
+</tbody>
+</table>
+% else:
+<p>None in the last day{{found.since_start}}.</p>
+% end
+% if found.has_wrong_signature:
+<p class="advice">If texts of guests are missing, a signature does not match where <code>SMSCONVO_PUBLIC_URL</code> is not exactly what Twilio calls, or <code>TWILIO_AUTH_TOKEN</code> is an old one. Strangers who try your address are refused for the same reason.</p>
+% end
 % for caption, facts in (("Versions", found.versions), ("Settings", found.settings)):
 <table role="table">
 <caption>{{caption}}</caption>

@@ -11,6 +11,7 @@ from threading import Event
 from models import Catalog, load_catalog
 from settings import Settings
 from storage import Clock, Database
+from storage.database import ignore
 from worker.apps_script import AppsScript
 from worker.expiry import ExpireSilent
 from worker.form_watch import WatchForms
@@ -29,10 +30,12 @@ def create_worker(
     clock: Clock,
     wake: Event,
     find_catalog: Callable[[], Catalog] | None = None,
+    beat: Callable[[], object] = ignore,
 ) -> Worker:
     """The worker with all its jobs; `wake` is to be set when a result was written.
 
     `find_catalog` gives the questionnaires in use; without it they are read from their files.
+    `beat` is called again and again, for whoever wants to know that it runs.
     """
     find_catalog = find_catalog or partial(load_catalog, settings.questionnaires)
     forms = WatchForms(database, settings.allow_private_receivers, find_catalog, clock)
@@ -42,4 +45,4 @@ def create_worker(
         DeliverResults(database, settings, clock, wake, forms.note_failure),
         forms,
     ]
-    return Worker(jobs, database, clock, wake)
+    return Worker(jobs, database, clock, wake, beat)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from logs import error_location, log_event
 from storage import Clock, Database
+from storage.database import ignore
 
 T = TypeVar("T")
 POLL_SECONDS = 1
@@ -37,16 +38,25 @@ class Worker:
     """Runs jobs until it is stopped, or until the database is broken.
 
     `wake` ends its sleep. No failure of a job ends it, or keeps the other jobs from running.
+    `beat` is called each time that it looks at them.
     """
 
-    def __init__(self, jobs: Sequence[Job], database: Database, clock: Clock, wake: Event) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        database: Database,
+        clock: Clock,
+        wake: Event,
+        beat: Callable[[], object] = ignore,
+    ) -> None:
         self._due_at = dict.fromkeys(jobs, 0.0)  # by time.monotonic()
-        self._database, self._clock, self._wake = database, clock, wake
+        self._database, self._clock, self._wake, self._beat = database, clock, wake, beat
         self._stopped = False
 
     def run(self) -> None:
         """Return when it was stopped and its jobs have ended what was in flight."""
         while not (self._stopped or self._database.broken.is_set()):
+            self._beat()
             have_more = [self._run_job(job) for job in self._due_at]  # a list: each of them runs
             if not any(have_more):
                 self._wake.wait(POLL_SECONDS)

@@ -25,6 +25,12 @@ class SentText(NamedTuple):
     encoding: str
     segments: int
 
+    @property
+    def kind(self) -> str:
+        """The kind of answer that it asks for, if it asks for one."""
+        question = self.template.question
+        return question.kind if question else ""
+
 
 class Cost(NamedTuple):
     """Of one whole conversation, both ways: a text of the guest counts as one segment."""
@@ -60,6 +66,21 @@ class CostReport(NamedTuple):
         prompts = [sent for sent in self.texts if sent.template.location.endswith(", ask")]
         always = [sent for sent in prompts if not sent.template.question.only_if]
         return _cost(always + ends), _cost(prompts + ends)
+
+    def describe(self, price: float | None) -> str:
+        """The same in words, and in money if a segment has a price."""
+        is_counter, (least, most) = self.questionnaire.is_counter, self.costs()
+        what = "A text and its reply" if is_counter else "A completed conversation"
+        texts, segments = (
+            f"{low} to {high}" if low < high else str(high)
+            for low, high in zip(least, most, strict=True)
+        )
+        counts = f"{what}: {texts} texts both ways, {segments} segments"
+        if price is None:
+            return counts
+        low, high = (f"{price * cost.segments:.4f}" for cost in (least, most))
+        cost = high if low == high else f"{low} to {high}"
+        return f"{counts}, {cost} at {price:g} each"
 
     def warnings(self) -> Iterator[Problem]:
         """What makes its texts cost more than they look, or cuts them."""
