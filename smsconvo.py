@@ -34,7 +34,7 @@ from models.acts.act import Act, CannotAct
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
 from models.reports.context import NotFound, PageContext, Query
-from models.reports.now import find_overview
+from models.reports.now import find_now
 from models.reports.sessions import find_sessions
 from models.set_aside import record_only, set_aside, take
 from models.turn import Reply
@@ -105,7 +105,9 @@ def create_app(
     app.route(f"/console/enter/<token:re:{TOKEN}>", "GET", show_link, role=ANYONE)
     app.route(f"/console/enter/<token:re:{TOKEN}>", "POST", use_link, role=ANYONE)
     app.route("/console/sign-out", "POST", sign_out, role=LOOK)
-    app.route("/console", "GET", page("now", find_overview), role=LOOK)
+    app.route(
+        "/console", "GET", page("now", partial(find_now, checks=app.health.local_checks)), role=LOOK
+    )
     app.route("/console/health", "GET", show_health_page, role=LOOK)
     app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
@@ -323,9 +325,19 @@ def page(view: str, find: Callable[..., object]) -> Callable[..., str]:
         context = app.context(operator, Query.parse(request.query_string))
         with app.database.report() as db:
             found = find(db, context, **path)
-        return app.pages.render_for(context, view, found)
+        return send_page(context, view, found)
 
     return show
+
+
+def send_page(context: PageContext, view: str, found: object) -> str | HTTPResponse:
+    """A page, or that it is still the one that the browser has; the time on it does not count."""
+    page = request.app.pages.render_for(context, view, found)
+    headers = {"ETag": page.etag, "As-Of": page.as_of}
+    if request.get_header("If-None-Match") == page.etag:
+        return HTTPResponse(status=304, headers=headers)
+    response.headers.update(headers)
+    return page.content
 
 
 def add_act(app: App, address: str, find: Callable[..., Act]) -> None:
@@ -346,10 +358,9 @@ def do_act(find: Callable[..., Act], operator: Operator, **path: Any) -> HTTPRes
     return see_other(app.database.write(do))
 
 
-def show_health_page(operator: Operator) -> str:
+def show_health_page(operator: Operator) -> str | HTTPResponse:
     app = request.app
-    context = app.context(operator, Query())
-    return app.pages.render_for(context, "health", app.health.report(app.settings))
+    return send_page(app.context(operator, Query()), "health", app.health.report(app.settings))
 
 
 def revoke_session(operator: Operator, id: int) -> HTTPResponse:
