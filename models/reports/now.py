@@ -1,6 +1,6 @@
 """What the page Now shows: how far guests come, and what needs somebody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -52,12 +52,14 @@ class Overview(NamedTuple):
 
 
 def find_now(db: Session, context: PageContext, *, checks: Callable[[], Checks]) -> Overview:
-    """The questionnaire that was asked for, else the first that asks something.
+    """The questionnaire that was asked for, else the first that guests have answered.
 
     `checks` finds what of `/healthz` needs no database.
     """
-    titles = _find_titles(db, context)
-    name = context.query.choice("questionnaire", titles) or _find_first(context)
+    used = find_names(db)
+    titles = dict(context.questionnaires)
+    titles |= {name: name for name in used if name not in titles}  # that have no file now
+    name = context.query.choice("questionnaire", titles) or _find_first(context, used)
     questionnaire = dict(context.catalog).get(name)
     versions = find_versions(db, name)
     known = questionnaire or next(iter(versions.values()), Questionnaire(title=name))
@@ -79,15 +81,10 @@ def find_now(db: Session, context: PageContext, *, checks: Callable[[], Checks])
     )
 
 
-def _find_titles(db: Session, context: PageContext) -> dict[str, str]:
-    """Those of the files, by name; then the names of others that conversations used."""
-    titles = dict(context.questionnaires)
-    return titles | {name: name for name in find_names(db) if name not in titles}
-
-
-def _find_first(context: PageContext) -> str:
+def _find_first(context: PageContext, used: Collection[str]) -> str:
     with_questions = [name for name, each in context.catalog if each.questions]
-    return next(iter(with_questions or context.questionnaires), "")
+    begun = [name for name in with_questions if name in used]
+    return next(iter(begun or with_questions or context.questionnaires), "")
 
 
 def _list_questionnaires(context: PageContext, titles: dict[str, str], name: str) -> list[Choice]:

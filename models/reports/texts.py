@@ -91,7 +91,7 @@ def find_texts(db: Session, period: Period) -> Texts:
     for direction, quarter, code, count in db.execute(_select_texts(period)):
         if quarter is None:  # the time cannot be read
             continue
-        at = datetime.fromtimestamp(int(quarter) * QUARTER, UTC).astimezone(zone)
+        at = datetime.fromtimestamp(int(quarter), UTC).astimezone(zone)
         by_hour[direction, at.hour] += count
         if code is not None:
             lost[str(code)] += count
@@ -112,8 +112,8 @@ def _select_texts(period: Period) -> sa.Select[Any]:
         .limit(MAX_TEXTS)
         .subquery()
     )
-    quarters = sa.extract("epoch", newest.c.created_at) / sa.literal_column(str(QUARTER))
-    quarter = sa.func.floor(quarters)
+    seconds = sa.extract("epoch", newest.c.created_at)
+    quarter = seconds - seconds % sa.literal_column(str(QUARTER))
     is_ours_lost = (newest.c.direction == "outbound") & is_lost(newest.c.status)
     code = sa.case((is_ours_lost, sa.func.coalesce(newest.c.error_code, "")))
     rows = sa.select(newest.c.direction, quarter.label("quarter"), code.label("code")).subquery()
