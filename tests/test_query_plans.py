@@ -13,9 +13,13 @@ import pytest
 import requests
 from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event
+from sqlalchemy.orm import Session
 
 from models import Attempt, outbox
+from models.console import COMMAND_LINE
 from models.plan import find_plans
+from models.reports.context import PageContext, Query
+from models.reports.now import find_now
 from storage.base import Base, Compiled
 from worker.expiry import expire_silent
 from worker.results import claim_due, run_attempt
@@ -219,11 +223,18 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
         outbox.count_undelivered(db)
         outbox.find_result(db, 1)
         Attempt.find_all(db, 1)
+        for period in ("today", "week", "all"):
+            look_at_now(db, party, period)
         assert list(find_plans(db, party.app.files.current.catalog))
     for change in (outbox.redeliver, outbox.redeliver_certain, outbox.confirm):
         party.app.database.write(lambda db, change=change: change(db, [1, 2], party.clock()))
     statements = recorded | dict.fromkeys(OPERATORS)
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
+
+
+def look_at_now(db: Session, party: Webhook, period: str) -> None:
+    query, files = Query.parse(f"questionnaire=party&period={period}"), party.app.files.current
+    find_now(db, PageContext(query, *files, party.clock(), COMMAND_LINE), checks=dict)
 
 
 def read_plans(connection: Connection, statements: Recorded) -> dict[str, list[str]]:
