@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 import requests
+from browsing import one_database
 from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event
 from sqlalchemy.orm import Session
@@ -223,12 +224,23 @@ def test_queries_of_operators_read_no_whole_table(party, receiver, recorded):
         outbox.count_undelivered(db)
         outbox.find_result(db, 1)
         Attempt.find_all(db, 1)
-        for period in ("today", "week", "all"):
-            look_at_now(db, party, period)
         assert list(find_plans(db, party.app.files.current.catalog))
     for change in (outbox.redeliver, outbox.redeliver_certain, outbox.confirm):
         party.app.database.write(lambda db, change=change: change(db, [1, 2], party.clock()))
     statements = recorded | dict.fromkeys(OPERATORS)
+    assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
+
+
+# PostgreSQL plans what pages read for its values, and by settings of their own.
+@one_database
+def test_pages_of_the_console_read_no_whole_table(party, receiver, recorded):
+    live(party, receiver)
+    recorded.clear()
+    with party.app.database.report() as db:
+        for period in ("today", "week", "all"):
+            look_at_now(db, party, period)
+    statements = dict(recorded)
+    assert len(statements) > 8
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
 
 

@@ -13,10 +13,11 @@ from models.answer import Answer
 from models.conversation import REVIEW
 from models.questionnaire.schema import Questionnaire
 from models.reports import outcomes
-from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Condition, Versions
+from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of
 from models.reports.period import Period
 
-MAX_COUNTED = 3000  # conversations: to count more would take too long
+MAX_COUNTED = 2000  # conversations: to count more would take too long
+Ids = sa.Select[tuple[int]]  # of the conversations that are counted
 Answers = Counter[tuple[str, bool]]  # by key, and whether they have a value
 
 
@@ -88,15 +89,13 @@ class Standing(NamedTuple):
     count: int
 
     @classmethod
-    def find_all(
-        cls, db: Session, counted: Sequence[Condition], versions: Versions, now: datetime
-    ) -> list[Self]:
+    def find_all(cls, db: Session, counted: Ids, versions: Versions, now: datetime) -> list[Self]:
         """All that these conditions select."""
         columns = [TABLE.c.questionnaire_id, outcomes.find_outcome(versions, now)]
         columns += [TABLE.c.current_key, CAUSE, HAS_ANSWER]
         alike = sa.select(
             *(column.label(name) for name, column in zip(cls._fields, columns, strict=False))
-        ).where(*counted)
+        ).where(TABLE.c.id.in_(counted))
         rows = alike.subquery()
         found = db.execute(sa.select(*rows.c, sa.func.count()).group_by(*rows.c))
         return [cls(*row) for row in found]
@@ -127,46 +126,51 @@ def find_funnel(
     )
 
 
-def _find_counted(db: Session, name: str, period: Period) -> tuple[list[Condition], bool]:
-    """What is counted, as conditions, and whether that is not all.
+def _find_counted(db: Session, name: str, period: Period) -> tuple[Ids, bool]:
+    """The conversations that are counted, and whether there are more.
 
-    Each version has its conversations in the order of time in an index.
+    Each version has its conversations in the order of time in an index, which is all that is read
+    to find them. SQLite would rather read the whole table to count, were it not told their ids.
     """
-    within = period.conditions(EACH.c.started_at)
     newest_of_version = (
-        sa.select(EACH.c.id)
-        .where(EACH.c.questionnaire_id == VERSIONS.c.id, *within)
-        .order_by(EACH.c.started_at.desc())
+        sa.select(TABLE.c.id)
+        .where(TABLE.c.questionnaire_id == VERSIONS.c.id)
+        .where(*period.conditions(TABLE.c.started_at))
+        .order_by(TABLE.c.started_at.desc())
         .limit(MAX_COUNTED + 1)
         .correlate(VERSIONS)
     )
     newest = (
-        sa.select(RAW_STARTED_AT)
-        .select_from(VERSIONS.join(TABLE, TABLE.c.id.in_(newest_of_version)))
+        sa.select(RAW_STARTED_AT.label("started_at"))
+        .select_from(VERSIONS.join(EACH, EACH.c.id.in_(newest_of_version)))
         .where(VERSIONS.c.name == name)
-        .order_by(TABLE.c.started_at.desc())
+        .order_by(EACH.c.started_at.desc())
         .limit(MAX_COUNTED + 1)
         .subquery()
     )
-    started_at = newest.c.started_at
-    count, oldest = db.execute(sa.select(sa.func.count(), sa.func.min(started_at))).one()
-    conditions = [outcomes.is_of(name), *period.conditions(TABLE.c.started_at)]
+    oldest = sa.func.min(newest.c.started_at)
+    count, started_at = db.execute(sa.select(sa.func.count(), oldest).select_from(newest)).one()
+    counted = sa.select(EACH.c.id).where(is_of(name, EACH), *period.conditions(EACH.c.started_at))
     if count <= MAX_COUNTED:
-        return conditions, False
+        return counted, False
     # The oldest is one too many, and may have started at the same moment as others.
-    return [*conditions, RAW_STARTED_AT > sa.bindparam("oldest", oldest, NULLTYPE)], True
+    return counted.where(RAW_STARTED_AT > sa.bindparam("oldest", started_at, NULLTYPE)), True
 
 
-def _find_median(db: Session, counted: Sequence[Condition]) -> tuple[int | None, int]:
+def _find_median(db: Session, counted: Ids) -> tuple[int | None, int]:
     """How many seconds those completed took until the last answer, and how many they are.
 
     A correction after the end does not count, and neither does the wait for it at the review.
     """
-    rows = sa.select(TABLE.c.started_at, TABLE.c.ended_at, LAST_ANSWER.label("last_at"))
-    rows = rows.where(*counted, TABLE.c.state == "completed").subquery()
-    ended_at = sa.case((rows.c.ended_at < rows.c.last_at, rows.c.ended_at), else_=rows.c.last_at)
-    seconds = _seconds(ended_at) - _seconds(rows.c.started_at)
-    taken = sa.select(seconds.label("seconds")).where(rows.c.last_at.is_not(None)).subquery()
+    answers = sa.select(ANSWERS.c.conversation_id, sa.func.max(ANSWERS.c.answered_at).label("at"))
+    answers = answers.where(ANSWERS.c.conversation_id.in_(counted))
+    last = answers.group_by(ANSWERS.c.conversation_id).subquery()
+    ended_at = sa.case((TABLE.c.ended_at < last.c.at, TABLE.c.ended_at), else_=last.c.at)
+    seconds = _seconds(ended_at) - _seconds(TABLE.c.started_at)
+    taken = sa.select(seconds.label("seconds")).join_from(
+        last, TABLE, TABLE.c.id == last.c.conversation_id
+    )
+    taken = taken.where(TABLE.c.state == "completed").subquery()
     rank = sa.func.row_number().over(order_by=taken.c.seconds).label("rank")
     ranked = sa.select(taken.c.seconds, rank, sa.func.count().over().label("total")).subquery()
     is_middle = (2 * ranked.c.rank).between(ranked.c.total, ranked.c.total + 2)
@@ -236,11 +240,11 @@ class StepCounter:
         return sum(each.count for each in completed if each.version in reviewed)
 
 
-def _count_answers(db: Session, counted: Sequence[Condition]) -> Answers:
+def _count_answers(db: Session, counted: Ids) -> Answers:
     """How many answers a question has, by its key and whether they have a value."""
     has_value = ANSWERS.c.value.is_not(None)
     rows = sa.select(ANSWERS.c.key, has_value.label("has_value"))
-    rows = rows.join_from(TABLE, ANSWERS).where(*counted).subquery()
+    rows = rows.where(ANSWERS.c.conversation_id.in_(counted)).subquery()
     found = db.execute(sa.select(*rows.c, sa.func.count()).group_by(*rows.c))
     return Counter({(key, bool(has_value)): count for key, has_value, count in found})
 
@@ -248,11 +252,8 @@ def _count_answers(db: Session, counted: Sequence[Condition]) -> Answers:
 # Built once: building a statement costs as much as running it.
 TABLE, ANSWERS, VERSIONS = outcomes.TABLE, Answer.__table__, outcomes.VERSIONS
 EACH = TABLE.alias()
-RAW_STARTED_AT = sa.type_coerce(TABLE.c.started_at, NULLTYPE)
+RAW_STARTED_AT = sa.type_coerce(EACH.c.started_at, NULLTYPE)
 OF_TABLE = ANSWERS.c.conversation_id == TABLE.c.id
-LAST_ANSWER = (
-    sa.select(sa.func.max(ANSWERS.c.answered_at)).where(OF_TABLE).correlate(TABLE).scalar_subquery()
-)
 HAS_ANSWER = sa.and_(
     TABLE.c.current_key.is_not(None),
     sa.exists().where(OF_TABLE, ANSWERS.c.key == TABLE.c.current_key).correlate(TABLE),

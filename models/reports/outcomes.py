@@ -63,10 +63,11 @@ def find_versions(db: Session, name: str) -> dict[int, Questionnaire]:
     return dict(rows)
 
 
-def is_of(questionnaire: str) -> Condition:
+def is_of(questionnaire: str, conversations: sa.FromClause | None = None) -> Condition:
     """That a conversation is one with any version of it."""
     ids = sa.select(VERSIONS.c.id).where(VERSIONS.c.name == questionnaire)
-    return TABLE.c.questionnaire_id.in_(ids)
+    table = TABLE if conversations is None else conversations
+    return table.c.questionnaire_id.in_(ids)
 
 
 def find_outcome(versions: Versions, now: datetime) -> sa.ColumnElement[str]:

@@ -11,6 +11,7 @@ from models.reports.context import Query
 
 WEEK = 7  # days, with today
 NAMES = {"today": "Today", "week": "7 days", "all": "All"}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS = range(1970, 9000)  # whose midnights can be computed in every zone
 
 
@@ -49,7 +50,8 @@ class Period(NamedTuple):
 
     def conditions(self, column: sa.ColumnElement[Any]) -> Sequence[sa.ColumnElement[bool]]:
         """That a time is within it."""
-        found = [column >= self._midnight(self.first)] if self.first else []
+        # Without any bound a database might not use the index of times.
+        found = [column >= (self._midnight(self.first) if self.first else EPOCH)]
         if self.last:
             found.append(column < self._midnight(self.last + timedelta(days=1)))
         return found
