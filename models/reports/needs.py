@@ -80,7 +80,7 @@ def _find_lost(period: Period, texts: Texts) -> Iterator[Need]:
         words = "1 reply did not arrive" if total == 1 else f"{total} replies did not arrive"
         words += f" {period.words}" if period.name != "all" else ""
         others = f" ({total - count} for other reasons)" if total > count else ""
-        address = f"/console/threads?{urlencode({'undelivered': 1} | period.fields)}"
+        address = f"/console/threads?{urlencode({'undelivered': 'yes'} | period.fields)}"
         yield Need(words, f"{describe_code(code).capitalize()}{others}.", address, code)
 
 
