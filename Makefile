@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # The figures that the tests print.
 TELLING := -rP --show-capture=stdout
 
-.PHONY: help run setup test faults bench lint format
+.PHONY: help run setup test browser faults bench lint format
 
 help:  ## List what you can make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,9 +23,12 @@ run: $(VENV)/run.done  ## Hold a conversation on this machine, without Twilio
 setup: $(VENV)/run.done  ## Set up .venv with what smsconvo needs to run
 
 test: $(VENV)/dev.done  ## Run the tests: four minutes on two cores
-	@$(BIN)/python -m pytest -m "not long" --failed-first $(ON_BOTH_CORES) --ignore=tests/faults
+	@$(BIN)/python -m pytest -m "not long" --failed-first $(ON_BOTH_CORES) --ignore=tests/faults --ignore=tests/browser
 
-faults: $(VENV)/dev.done  ## Run the long tests: crashes, power cuts, full disks (twenty minutes)
+browser: $(VENV)/dev.done  ## Run the tests of the console in Chromium, which must be installed
+	@$(BIN)/python -m pytest --long tests/browser $(ON_BOTH_CORES)
+
+faults: $(VENV)/dev.done  ## Run the long tests: crashes, power cuts, full disks, Chromium (twenty minutes)
 	@status=0; \
 	$(BIN)/python -m pytest --long $(TELLING) -m "long and not alone" $(ON_BOTH_CORES_WAITING) || status=1; \
 	$(BIN)/python -m pytest --long $(TELLING) -m alone tests/faults || status=1; \

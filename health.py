@@ -109,18 +109,25 @@ class Health:
     def checks(self) -> dict[str, dict]:
         """Each part: whether it is `ok`, else `why` not, and what is known of it."""
         (version, undelivered, forms), trouble = self._probe_database()
-        free, wal = measure(self._database.free_space), measure(self._database.wal_size)
-        dropped, needed = dropped_lines.count, self._needed_version
-        problems, rows = self._files.problems, list(self._database.unreadable)
+        needed, local = self._needed_version, self.local_checks()
         wrong_version = UNKNOWN_VERSION if trouble and version is None else WRONG_VERSION
         return {
             "database": check(not trouble, trouble),
             "migration": check(version == needed, wrong_version, found=version, needed=needed),
-            "disk": check(free is None or free >= MIN_FREE_DISK, LITTLE_ROOM, free_bytes=free),
-            "wal": check(not is_wal_large(wal), LARGE_WAL, bytes=wal),
+            "disk": local.pop("disk"),
+            "wal": local.pop("wal"),
             "outbox": check_outbox(undelivered),
             "forms": check(not forms, CHANGED_FORMS, questionnaires=forms),
-            "rows": check_rows(rows),
+        } | local
+
+    def local_checks(self) -> dict[str, dict]:
+        """Those parts that are known without asking the database anything."""
+        free, wal = measure(self._database.free_space), measure(self._database.wal_size)
+        dropped, problems = dropped_lines.count, self._files.problems
+        return {
+            "disk": check(free is None or free >= MIN_FREE_DISK, LITTLE_ROOM, free_bytes=free),
+            "wal": check(not is_wal_large(wal), LARGE_WAL, bytes=wal),
+            "rows": check_rows(list(self._database.unreadable)),
             "questionnaires": check(not problems, FILE_PROBLEMS, problems=problems),
             "log": check(not dropped, DROPPED_LINES, dropped_lines=dropped),
             "worker": check_worker(self._counts.last_beat),

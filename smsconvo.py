@@ -39,7 +39,7 @@ from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
 from models.reports.context import PageContext, Query
 from models.reports.files import find_files
-from models.reports.now import find_overview
+from models.reports.now import find_now
 from models.reports.outbox import find_outbox
 from models.reports.people import find_people
 from models.reports.person import find_person
@@ -135,7 +135,8 @@ def create_app(
     app.route(f"/console/enter/<token:re:{TOKEN}>", "GET", show_link, role=ANYONE)
     app.route(f"/console/enter/<token:re:{TOKEN}>", "POST", use_link, role=ANYONE)
     app.route("/console/sign-out", "POST", sign_out, role=LOOK)
-    app.route("/console", "GET", page("now", find_overview), role=LOOK)
+    find_here = partial(find_now, checks=app.health.local_checks)
+    app.route("/console", "GET", page("now", find_here), role=LOOK)
     app.route("/console/threads", "GET", page("threads", find_threads), role=LOOK)
     app.route("/console/threads/<id:row>", "GET", page("thread", find_thread), role=LOOK)
     app.route("/console/people", "GET", page("people", find_people), role=LOOK)
@@ -151,9 +152,8 @@ def create_app(
     add_act(app, "/console/people/<id:row>/opt-out", find_opt_out)
     add_act(app, "/console/people/<id:row>/opt-in", find_opt_in)
     app.route("/console/health", "GET", show_health_page, role=LOOK)
-    app.route(
-        "/console/files", "GET", page("files", partial(find_files, app.files.examine)), role=LOOK
-    )
+    find_examined = partial(find_files, app.files.examine)
+    app.route("/console/files", "GET", page("files", find_examined), role=LOOK)
     app.route("/console/files/<name>/poster", "GET", page("poster", find_poster), role=LOOK)
     app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
@@ -303,9 +303,19 @@ def page(view: str, find: Callable[..., object]) -> Callable[..., str]:
         context = app.context(operator, Query.parse(request.query_string))
         with app.database.report() as db:
             found = find(db, context, **path)
-        return app.pages.render_for(context, view, found)
+        return send_page(context, view, found)
 
     return show
+
+
+def send_page(context: PageContext, view: str, found: object) -> str | HTTPResponse:
+    """A page, or that it is still the one that the browser has; the time on it does not count."""
+    page = request.app.pages.render_for(context, view, found)
+    headers = {"ETag": page.etag, "As-Of": page.as_of}
+    if request.get_header("If-None-Match") == page.etag:
+        return HTTPResponse(status=304, headers=headers)
+    response.headers.update(headers)
+    return page.content
 
 
 def add_act(app: App, address: str, find: Callable[..., Act]) -> None:
@@ -321,10 +331,9 @@ def do_act(find: Callable[..., Act], operator: Operator, **path: Any) -> HTTPRes
     return see_other(f"{request.path}?done=partly" if acted.is_partial else acted.act.back)
 
 
-def show_health_page(operator: Operator) -> str:
+def show_health_page(operator: Operator) -> str | HTTPResponse:
     app = request.app
-    context = app.context(operator, Query())
-    return app.pages.render_for(context, "health", app.health.report(app.settings))
+    return send_page(app.context(operator, Query()), "health", app.health.report(app.settings))
 
 
 def revoke_session(operator: Operator, id: int) -> HTTPResponse:

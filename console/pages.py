@@ -1,6 +1,7 @@
 """What the console sends: pages from `views/`, and the files of `static/` under lasting names."""
 
 import hashlib
+import secrets
 from datetime import UTC, datetime, tzinfo
 from functools import cache, partial
 from pathlib import Path
@@ -46,6 +47,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+AS_OF = secrets.token_hex(16)  # stands for the time on a page, and in no words of anybody's
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 FOREVER = "public, max-age=31536000, immutable"  # a file that changes has another name
 # What a page says of an error: its title, and what to do. Other statuses are like 400 or 500.
@@ -112,6 +114,14 @@ def templates() -> dict[str, SimpleTemplate]:
     return found
 
 
+class Page(NamedTuple):
+    """A page for an operator, and a name for what it shows: the same for the same."""
+
+    content: str
+    etag: str
+    as_of: str  # when, which is on the page and not in its name
+
+
 class Pages:
     """Renders pages, whose addresses begin with `root` for browsers."""
 
@@ -130,23 +140,27 @@ class Pages:
         """A page for somebody who is not signed in: it has no way to the others."""
         return templates()[view].render(self._common, **values)
 
-    def render_for(self, context: PageContext, view: str, found: object) -> str:
+    def render_for(self, context: PageContext, view: str, found: object) -> Page:
         """A page for an operator: of what was found, with times in the zone that it names.
 
         What was found may have a zone of its own, such as that of its questionnaire.
         """
         name = getattr(found, "zone", None) or context.zone
         zone = ZoneInfo(name)
-        return self.render(
+        as_of = f"{context.now.astimezone(zone):%H:%M:%S}"
+        content = self.render(
             view,
             context=context,
             operator=context.operator,
             found=found,
             zone=name,
-            as_of=f"{context.now.astimezone(zone):%H:%M:%S}",
+            as_of=AS_OF,
             notice=DONE.get(context.query.value("done"), ""),
             show_time=partial(show_time, zone=zone, now=context.now),
         )
+        digest = hashlib.sha256(content.replace(AS_OF, "").encode()).hexdigest()
+        # Weak, for a proxy may compress it.
+        return Page(content.replace(AS_OF, as_of), f'W/"{digest[:32]}"', as_of)
 
     def render_error(self, status: int, advice: str = "") -> str:
         """What to do about an error. It shows nothing of what was sent."""

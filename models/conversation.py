@@ -49,6 +49,7 @@ class Conversation(Base):
         sa.CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
         sa.Index("ix_conversations_sender_number", "sender", "number", "id"),
         sa.Index(None, "number", "id"),
+        sa.Index(None, "questionnaire_id", "started_at"),
         partial_index("uq_conversations_open", "sender", "number", where=IS_OPEN, unique=True),
         partial_index("ix_conversations_silent", "expires_at", where=IS_OPEN),
         {"sqlite_autoincrement": True},  # rows may refer to an id that was deleted

@@ -113,10 +113,19 @@ def elements(page: str) -> list[tuple[str, set[str]]]:
 
 
 def evils(page: str) -> list[tuple[str, set[str]]]:
-    """What the policy of our pages would not let run, and should not be there at all."""
-    evil = {"script", "style", "img", "svg", "iframe", "object", "base"}
-    return [
-        (tag, names)
-        for tag, names in elements(page)
-        if tag in evil or any(name == "style" or name.startswith("on") for name in names)
-    ]
+    """What the policy of our pages would not let run, and should not be there at all.
+
+    Pages have charts, and the layout one script of ours.
+    """
+    evil = {"style", "img", "iframe", "object", "base", "foreignobject", "use", "image"}
+    found = elements(page)
+    scripts = [each for each in found if each[0] == "script"]
+    return (
+        [each for each in scripts if each[1] != {"src", "defer"}]
+        + scripts[1:]
+        + [
+            (tag, names)
+            for tag, names in found
+            if tag in evil or any(name == "style" or name.startswith("on") for name in names)
+        ]
+    )

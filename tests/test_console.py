@@ -17,7 +17,6 @@ from models.console import COMMAND_LINE, DO, LOOK, ConsoleLink, ConsolePassword,
 from models.console.attempt import MAX_OVERALL, MAX_PER_ADDRESS
 from models.console.password import COST, hash_password
 from models.console.token import TOKEN, new_token
-from models.reports.now import NEWEST
 from plugins import ANYONE
 from settings import Settings
 from smsconvo import App, create_app
@@ -976,39 +975,6 @@ def test_a_disk_that_takes_no_more_does_not_hide_the_pages(app, clock, browser, 
 
 
 # Pages #######################################################################
-
-
-def test_now_counts_conversations_by_state(webhook):
-    browser = Browser(webhook.app)
-    browser.enter()
-    assert "No conversation yet." in browser.get("/console").body
-    webhook.phone("+14150000001").text("Mats BBQ")
-    webhook.phone("+14150000002").text("Mats BBQ")
-    webhook.phone("+14150000003").text("Mats BBQ")
-    webhook.phone("+14150000003").text("STOP")
-    page = browser.get("/console").body
-    found = re.findall(r"<dt>([\w ]+)</dt><dd>(\d+)</dd>", page)
-    assert found == [("open", "2"), ("completed", "0"), ("stopped", "1"), ("gone silent", "0")]
-    assert "of the newest" not in page
-
-
-@one_database
-def test_now_counts_the_newest_and_says_so(webhook):
-    webhook.phone().text("Mats BBQ")
-    columns = "sender, number, questionnaire_id, event, unread, message_count"
-    columns += ", started_at, active_at, expires_at"
-    copies = (
-        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
-        f" WHERE n < {NEWEST}) INSERT INTO conversations (token, state, {columns})"
-        f" SELECT n, 'completed', {columns} FROM conversations CROSS JOIN numbers"
-    )
-    webhook.app.database.write(lambda db: db.execute(text(copies)))
-    browser = Browser(webhook.app)
-    browser.enter()
-    page = browser.get("/console").body
-    assert f"of the newest {NEWEST}" in page
-    assert f"<dt>completed</dt><dd>{NEWEST}</dd>" in page
-    assert "<dt>open</dt><dd>0</dd>" in page  # that one is the oldest
 
 
 def test_health_shows_what_is_wrong_and_no_secrets(make_app, patch):

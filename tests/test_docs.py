@@ -43,7 +43,9 @@ def test_every_setting_is_in_the_readme():
         assert f"| `{name}` |" in README, name
 
 
-@pytest.mark.parametrize("target", ["run", "test", "faults", "bench", "lint", "format", "help"])
+@pytest.mark.parametrize(
+    "target", ["run", "test", "browser", "faults", "bench", "lint", "format", "help"]
+)
 def test_every_make_target_says_what_it_is_for(target):
     assert re.search(rf"^{target}:.*## \w", (HERE / "Makefile").read_text("utf-8"), re.M)
 

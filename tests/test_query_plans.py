@@ -11,12 +11,16 @@ from typing import Any
 import psycopg
 import pytest
 import requests
-from browsing import Browser
+from browsing import Browser, one_database
 from conftest import REY, STRANGER, Receiver, Webhook
 from sqlalchemy import Column, Connection, Engine, Integer, event, text
+from sqlalchemy.orm import Session
 
 from models import Attempt, outbox
+from models.console import COMMAND_LINE
 from models.plan import count_newest_open, find_plans
+from models.reports.context import PageContext, Query
+from models.reports.now import find_now
 from models.reports.outbox import STATES
 from storage.base import Base, Compiled
 from worker.expiry import expire_silent
@@ -271,6 +275,24 @@ def test_pages_of_the_outbox_read_no_whole_table(party, receiver, recorded):
     browser.post("/console/people/1/opt-out")
     browser.post("/console/people/1/opt-in")
     assert not party.app.database.write(lambda db: read_plans(db.connection(), dict(recorded)))
+
+
+# PostgreSQL plans what pages read for its values, and by settings of their own.
+@one_database
+def test_the_page_now_reads_no_whole_table(party, receiver, recorded):
+    live(party, receiver)
+    recorded.clear()
+    with party.app.database.report() as db:
+        for period in ("today", "week", "all"):
+            look_at_now(db, party, period)
+    statements = dict(recorded)
+    assert len(statements) > 8
+    assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
+
+
+def look_at_now(db: Session, party: Webhook, period: str) -> None:
+    query, files = Query.parse(f"questionnaire=party&period={period}"), party.app.files.current
+    find_now(db, PageContext(query, *files, party.clock(), COMMAND_LINE), checks=dict)
 
 
 def read_plans(connection: Connection, statements: Recorded) -> dict[str, list[str]]:

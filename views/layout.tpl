@@ -7,6 +7,9 @@
 <title>{{title}} · smsconvo</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="{{root}}/static/{{static("console.css")}}">
+% if operator:
+<script src="{{root}}/static/{{static("console.js")}}" defer></script>
+% end
 </head>
 <body>
 <a class="skip" href="#content">Skip to the content</a>
@@ -26,15 +29,21 @@
 % end
 </header>
 % end
-<main id="content">
+<main id="content"\\
+% if get("live"):
+ data-live\\
+% end
+>
+<div class="top">
 <h1>{{title}}</h1>
+% if context:
+<p class="secondary">Times in {{zone}}. As of <span id="as-of">{{as_of}}</span><span id="live"></span></p>
+% end
+</div>
 % if notice:
 <p class="notice" role="status">{{notice}}</p>
 % end
 {{!base}}
-% if context:
-<p class="secondary">Times in {{zone}}. As of <span id="as-of">{{as_of}}</span>.</p>
-% end
 </main>
 </body>
 </html>

@@ -1,46 +1,106 @@
-"""What the console shows: figures of what is in the database, each with a bounded cost."""
+"""What the page Now shows: how far guests come, and what needs somebody."""
 
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from models.conversation import Conversation
 from models.message import Message
+from models.questionnaire.schema import Questionnaire
 from models.reports.context import PageContext
+from models.reports.funnel import Funnel, find_funnel
+from models.reports.needs import Checks, Need, find_needs
+from models.reports.outcomes import CAUSES, OUTCOMES, find_names, find_versions
+from models.reports.period import NAMES, Period
+from models.reports.texts import Texts, find_texts
 from storage.base import LITERAL_1, Statement
 
-NEWEST = 10_000  # conversations that are counted: reading more would take too long
-STATES = ("open", "completed", "stopped", "expired")
+
+class Choice(NamedTuple):
+    """A link to the same page of something else."""
+
+    label: str
+    address: str  # from the question mark on
+    is_current: bool
 
 
 class Overview(NamedTuple):
-    """The newest conversations, up to NEWEST, by their state; and how to begin one."""
+    """A questionnaire in a period, and whatever needs somebody."""
 
-    counts: dict[str, int]
-    event: str | None  # a text that opens a questionnaire; any does if there is none
-    number: str | None  # where it is to be sent, if the files say so
+    name: str  # of the questionnaire
+    title: str
+    zone: str
+    is_counter: bool  # whether it asks nothing
+    period: Period
+    questionnaires: list[Choice]
+    periods: list[Choice]
+    funnel: Funnel
+    texts: Texts
+    needs: list[Need]
+    event: str | None  # a text that opens it; any does if there is none
+    number: str | None  # where that is to be sent, if the file says so
 
-    @property
-    def total(self) -> int:
-        """How many were counted."""
-        return sum(self.counts.values())
+    outcomes, causes = OUTCOMES, CAUSES
 
-    @property
-    def is_partial(self) -> bool:
-        """Whether there may be more than were counted."""
-        return self.total == NEWEST
+    def threads(self, **fields: object) -> str:
+        """The address of the conversations behind a figure, below the root."""
+        given = {"questionnaire": self.name, **fields, **self.period.fields}
+        return f"/console/threads?{urlencode(given)}"
 
 
-def find_overview(db: Session, context: PageContext) -> Overview:
-    """How many are in each state; and what opens the first questionnaire that asks something."""
-    found = {state: count for _, state, count in COUNTS.fetch_all(db)}
-    counts = {state: found.get(state, 0) for state in STATES}
-    questionnaires = [questionnaire for _, questionnaire in context.catalog]
-    with_questions = [each for each in questionnaires if each.questions]
-    first = next(iter(with_questions or questionnaires), None)
-    return Overview(counts, first and first.event, next(iter(first.to if first else ()), None))
+def find_now(db: Session, context: PageContext, *, checks: Callable[[], Checks]) -> Overview:
+    """The questionnaire that was asked for, else the first that guests have answered.
+
+    `checks` finds what of `/healthz` needs no database.
+    """
+    used = find_names(db)
+    titles = dict(context.questionnaires)
+    titles |= {name: name for name in used if name not in titles}  # that have no file now
+    name = context.query.choice("questionnaire", titles) or _find_first(context, used)
+    questionnaire = dict(context.catalog).get(name)
+    versions = find_versions(db, name)
+    known = questionnaire or next(iter(versions.values()), Questionnaire(title=name))
+    period = Period.parse(context.query, known.timezone, context.now)
+    texts = find_texts(db, period)
+    return Overview(
+        name=name,
+        title=titles.get(name, name),
+        zone=known.timezone,
+        is_counter=known.is_counter,
+        period=period,
+        questionnaires=_list_questionnaires(context, titles, name),
+        periods=_list_periods(context, period),
+        funnel=find_funnel(db, name, questionnaire, versions, period, context.now),
+        texts=texts,
+        needs=find_needs(db, context, period, texts, checks()),
+        event=known.event,
+        number=next(iter(known.to), None),
+    )
+
+
+def _find_first(context: PageContext, used: Collection[str]) -> str:
+    with_questions = [name for name, each in context.catalog if each.questions]
+    begun = [name for name in with_questions if name in used]
+    return next(iter(begun or with_questions or context.questionnaires), "")
+
+
+def _list_questionnaires(context: PageContext, titles: dict[str, str], name: str) -> list[Choice]:
+    address = context.query.address
+    return [
+        Choice(title, address(questionnaire=each, done=None), each == name)
+        for each, title in titles.items()
+    ]
+
+
+def _list_periods(context: PageContext, period: Period) -> list[Choice]:
+    days = {"from": None, "to": None, "done": None}
+    return [
+        Choice(label, context.query.address(period=name, **days), name == period.name)
+        for name, label in NAMES.items()
+    ]
 
 
 def find_last_text_at(db: Session) -> datetime | None:
@@ -50,17 +110,7 @@ def find_last_text_at(db: Session) -> datetime | None:
 
 
 # Built once: building a statement costs as much as running it.
-TABLE, MESSAGES = Conversation.__table__, Message.__table__
-RECENT = (
-    sa.select(TABLE.c.id, TABLE.c.state)
-    .order_by(TABLE.c.id.desc())
-    .limit(sa.literal_column(str(NEWEST)))
-    .subquery()
-)
-# The first column names a row if another cannot be read.
-COUNTS = Statement(
-    sa.select(sa.func.max(RECENT.c.id), RECENT.c.state, sa.func.count()).group_by(RECENT.c.state)
-)
+MESSAGES = Message.__table__
 LAST_TEXT = Statement(
     sa.select(MESSAGES.c.id, MESSAGES.c.created_at)
     .where(MESSAGES.c.direction == sa.literal_column("'inbound'"))

@@ -1,0 +1,129 @@
+"""What became of conversations, and why some stopped: in one definition for figures and lists."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from models.conversation import Conversation
+from models.message import Message
+from models.questionnaire.schema import Questionnaire
+from models.reports.period import Period
+from models.version import Version
+from storage.base import Statement
+from storage.unreadable import unreadable_rows
+
+# What became of a conversation. `asleep` and `expired` are `expired` in the database, `given_up`
+# and `stopped` are `stopped`.
+OUTCOMES = {
+    "open": "open now",
+    "asleep": "asleep",  # gone silent, and a text still takes it up
+    "completed": "completed",
+    "stopped": "stopped",
+    "given_up": "given up",
+    "expired": "gone silent",
+}
+# Why one ended before all was answered.
+CAUSES = {
+    "silent": "silent",
+    "stop": "STOP",
+    "unread": "could not be read",
+    "undelivered": "never got our question",
+}
+LOST = ("undelivered", "failed")  # what Twilio says of texts that did not arrive
+
+Condition = sa.ColumnElement[bool]
+Versions = Mapping[int, Questionnaire]
+
+
+class Selection(NamedTuple):
+    """Which conversations a figure counts, or a list shows: all that meet what is given here."""
+
+    questionnaire: str = ""  # its name
+    outcome: str = ""
+    key: str = ""  # of the question, or REVIEW, that waits for its answer, or did at the end
+    cause: str = ""
+    period: Period | None = None  # in which they started
+
+    def conditions(self, versions: Versions, now: datetime) -> list[Condition]:
+        """The same in SQL. `versions` are those of the questionnaire; else of all."""
+        found = [is_of(self.questionnaire)] if self.questionnaire else []
+        found += self.period.conditions(TABLE.c.started_at) if self.period else []
+        found += [find_outcome(versions, now) == self.outcome] if self.outcome else []
+        found += [TABLE.c.current_key == self.key] if self.key else []
+        return found + ([CAUSE == self.cause] if self.cause else [])
+
+
+def find_versions(db: Session, name: str) -> dict[int, Questionnaire]:
+    """The versions of a questionnaire by id, the newest first, as far as they can be read."""
+    rows = OF_NAME.fetch_readable(db, unreadable_rows(db).add, name=name)
+    return dict(rows)
+
+
+def is_of(questionnaire: str, conversations: sa.FromClause | None = None) -> Condition:
+    """That a conversation is one with any version of it."""
+    ids = sa.select(VERSIONS.c.id).where(VERSIONS.c.name == questionnaire)
+    table = TABLE if conversations is None else conversations
+    return table.c.questionnaire_id.in_(ids)
+
+
+def find_outcome(versions: Versions, now: datetime) -> sa.ColumnElement[str]:
+    """What became of a conversation: one of OUTCOMES."""
+    is_given_up = sa.and_(TABLE.c.state == "stopped", TABLE.c.failed_attempts > 0)
+    return sa.case(
+        (_is_asleep(versions, now), "asleep"), (is_given_up, "given_up"), else_=TABLE.c.state
+    )
+
+
+def _is_asleep(versions: Versions, now: datetime) -> Condition:
+    """As `Conversation.can_resume` says."""
+    windows: dict[timedelta, list[int]] = defaultdict(list)
+    for id, questionnaire in versions.items():
+        windows[questionnaire.resume_window].append(id)
+    can_resume = [
+        sa.and_(TABLE.c.questionnaire_id.in_(ids), TABLE.c.expires_at > now - window)
+        for window, ids in windows.items()
+        if window
+    ]
+    waits = sa.and_(TABLE.c.state == "expired", TABLE.c.current_key.is_not(None))
+    return sa.and_(waits, TABLE.c.expires_at <= now, sa.or_(sa.false(), *can_resume))
+
+
+def is_lost(status: sa.ColumnElement[str]) -> Condition:
+    """That a text of ours did not arrive."""
+    return status.in_(LOST)
+
+
+def find_names(db: Session) -> list[str]:
+    """The names of all questionnaires that conversations used."""
+    return [name for (name,) in NAMES.fetch_all(db) if isinstance(name, str)]
+
+
+# Built once: building a statement costs as much as running it.
+TABLE, MESSAGES, VERSIONS = Conversation.__table__, Message.__table__, Version.__table__
+NAMES = Statement(sa.select(VERSIONS.c.name).distinct().order_by(VERSIONS.c.name))
+OF_NAME = Statement(
+    sa.select(VERSIONS.c.id, VERSIONS.c.definition)
+    .where(VERSIONS.c.name == sa.bindparam("name"))
+    .order_by(VERSIONS.c.id.desc())
+)
+LAST_STATUS = (
+    sa.select(MESSAGES.c.status)
+    .where(MESSAGES.c.conversation_id == TABLE.c.id, MESSAGES.c.direction == "outbound")
+    .order_by(MESSAGES.c.id.desc())
+    .limit(1)
+    .correlate(TABLE)
+    .scalar_subquery()
+)
+HAS_STOPPED, HAS_EXPIRED = TABLE.c.state == "stopped", TABLE.c.state == "expired"
+# Whoever texts STOP has got something of ours, so there only silence is looked into further.
+CAUSE = sa.case(
+    (sa.and_(HAS_STOPPED, TABLE.c.failed_attempts > 0), "unread"),
+    (HAS_STOPPED, "stop"),
+    (sa.and_(HAS_EXPIRED, is_lost(LAST_STATUS)), "undelivered"),
+    (sa.and_(HAS_EXPIRED, TABLE.c.failed_attempts > 0), "unread"),
+    (HAS_EXPIRED, "silent"),
+)

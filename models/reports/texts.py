@@ -1,0 +1,124 @@
+"""Texts in and out by the hour of the day, and which of ours did not arrive."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from models.message import Message
+from models.reports.outcomes import is_lost
+from models.reports.period import Period
+
+MAX_TEXTS = 5000  # that are counted: to count more would take too long
+HOUR_WIDTH, BAR_HEIGHT = 14, 40  # in the chart
+QUARTER = 900  # seconds: some zones differ by quarters of an hour from others
+# What Twilio's codes say of a text that did not arrive.
+CODES = {
+    "21610": "the guest has opted out at Twilio",
+    "30001": "too many texts waited",
+    "30002": "the account is suspended",
+    "30003": "phone off or out of reach",
+    "30004": "blocked by the phone or its carrier",
+    "30005": "no such number, or not in service",
+    "30006": "a landline, or a carrier that cannot be reached",
+    "30007": "filtered as spam",
+    "30008": "the carrier gave no reason",
+    "30032": "the toll-free number is not verified",
+    "30034": "the number is not registered for texts to the USA",
+    "63016": "WhatsApp takes no reply after 24 hours",
+}
+
+
+class Hour(NamedTuple):
+    """The texts of one hour of the day, on all days of the period."""
+
+    hour: int
+    came: int
+    sent: int
+
+
+class Bar(NamedTuple):
+    """The two bars of an hour in the chart."""
+
+    left: int
+    came: float  # heights
+    sent: float
+
+
+class Texts(NamedTuple):
+    """The texts of a period, whatever they are about."""
+
+    hours: list[Hour]
+    lost: list[tuple[str, int]]  # Twilio's codes, or "", and how often; the commonest first
+    is_partial: bool  # whether only the newest were counted
+
+    @property
+    def came(self) -> int:
+        """How many came."""
+        return sum(hour.came for hour in self.hours)
+
+    @property
+    def sent(self) -> int:
+        """How many we sent."""
+        return sum(hour.sent for hour in self.hours)
+
+    @property
+    def highest(self) -> int:
+        """The most in an hour, in one direction."""
+        return max(max(hour.came, hour.sent) for hour in self.hours)
+
+    @property
+    def bars(self) -> list[Bar]:
+        """As they are drawn: what came stands on a line, and what we sent hangs from it."""
+        unit = BAR_HEIGHT / max(self.highest, 1)
+        return [
+            Bar(hour * HOUR_WIDTH, round(came * unit, 1), round(sent * unit, 1))
+            for hour, came, sent in self.hours
+        ]
+
+    @property
+    def lost_count(self) -> int:
+        """How many of ours did not arrive."""
+        return sum(count for _, count in self.lost)
+
+
+def find_texts(db: Session, period: Period) -> Texts:
+    """The newest MAX_TEXTS of a period."""
+    by_hour, lost, zone = Counter[tuple[str, int]](), Counter[str](), ZoneInfo(period.zone)
+    for direction, quarter, code, count in db.execute(_select_texts(period)):
+        if quarter is None:  # the time cannot be read
+            continue
+        at = datetime.fromtimestamp(int(quarter), UTC).astimezone(zone)
+        by_hour[direction, at.hour] += count
+        if code is not None:
+            lost[str(code)] += count
+    hours = [Hour(n, by_hour["inbound", n], by_hour["outbound", n]) for n in range(24)]
+    return Texts(hours, lost.most_common(), by_hour.total() >= MAX_TEXTS)
+
+
+def describe_code(code: str) -> str:
+    """What Twilio's code of a failure says, in words."""
+    return CODES.get(code, "Twilio says why by a code" if code else "no reason was given")
+
+
+def _select_texts(period: Period) -> sa.Select[Any]:
+    newest = (
+        sa.select(TABLE.c.direction, TABLE.c.created_at, TABLE.c.status, TABLE.c.error_code)
+        .where(*period.conditions(TABLE.c.created_at))
+        .order_by(TABLE.c.created_at.desc())
+        .limit(MAX_TEXTS)
+        .subquery()
+    )
+    seconds = sa.extract("epoch", newest.c.created_at)
+    quarter = seconds - seconds % sa.literal_column(str(QUARTER))
+    is_ours_lost = (newest.c.direction == "outbound") & is_lost(newest.c.status)
+    code = sa.case((is_ours_lost, sa.func.coalesce(newest.c.error_code, "")))
+    rows = sa.select(newest.c.direction, quarter.label("quarter"), code.label("code")).subquery()
+    return sa.select(*rows.c, sa.func.count()).group_by(*rows.c)
+
+
+# Built once: building a statement costs as much as running it.
+TABLE = Message.__table__
