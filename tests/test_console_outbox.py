@@ -591,6 +591,20 @@ def test_who_is_opted_out_by_hand_gets_no_reply_on_any_channel_until_that_is_und
     assert actions(app) == [("opt out", "contacts", 1, None), ("opt in", "contacts", 2, None)]
 
 
+@pytest.mark.parametrize("sender", [REY, f"whatsapp:{REY}"])
+def test_who_texts_stop_after_an_operator_opted_them_out_has_opted_out_themselves(
+    party, host, clock, sender
+):
+    phone, texting = party.phone(), party.phone(sender)
+    phone.text("Party")
+    texting.text("Party")
+    host.post("/console/people/1/opt-out")
+    clock.pass_(hours=1)
+    texting.text("STOP")
+    assert host.post("/console/people/1/opt-in").status == 409
+    assert phone.text("Party") == []
+
+
 def test_nobody_takes_back_what_somebody_has_texted(party, host):
     phone = party.phone()
     phone.text("Party")

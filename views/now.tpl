@@ -52,9 +52,9 @@
 <dl class="figures">
 <div><dt>started</dt><dd><a href="{{root}}{{found.threads()}}">{{funnel.started}}</a></dd></div>
 % if not found.is_counter:
-<div><dt>completed, {{funnel.share(funnel.completed)}} %</dt><dd><a href="{{root}}{{found.threads(state="completed")}}">{{funnel.completed}}</a></dd></div>
+<div><dt>completed, {{funnel.share(funnel.completed)}} %</dt><dd><a href="{{root}}{{found.threads("completed")}}">{{funnel.completed}}</a></dd></div>
 % end
-<div><dt>open now</dt><dd><a href="{{root}}{{found.threads(state="open")}}">{{funnel.outcomes["open"]}}</a></dd></div>
+<div><dt>open now</dt><dd><a href="{{root}}{{found.threads("open")}}">{{funnel.outcomes["open"]}}</a></dd></div>
 % if funnel.timed:
 <div><dt>median time of {{funnel.timed}} to complete</dt><dd>{{funnel.median_words}}</dd></div>
 % end
@@ -80,7 +80,7 @@
 <span>{{count}} {{words}}</span>
 % end
 % if step.waiting:
-<a href="{{root}}{{found.threads(state="open", asking=step.key)}}">{{step.waiting}} waiting</a>
+<a href="{{root}}{{found.threads("open", asking=step.key)}}">{{step.waiting}} waiting</a>
 % end
 % for cause, count in step.stopped.items():
 <a href="{{root}}{{found.threads(asking=step.key, because=cause)}}">{{count}} {{found.causes[cause]}}</a>
@@ -93,7 +93,7 @@
 % end
 <dl class="outcomes" aria-label="What became of them">
 % for outcome, words in found.outcomes.items():
-<div><dt>{{words}}</dt><dd><a href="{{root}}{{found.threads(state=outcome)}}">{{funnel.outcomes[outcome]}}</a></dd></div>
+<div><dt>{{words}}</dt><dd><a href="{{root}}{{found.threads(outcome)}}">{{funnel.outcomes[outcome]}}</a></dd></div>
 % end
 </dl>
 % end

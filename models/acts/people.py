@@ -8,6 +8,7 @@ from models.console import OperatorAction
 from models.contact import Contact
 from models.conversation import Conversation
 from models.reports.context import NotFound, PageContext
+from models.reports.people import find_opting_out
 from storage.base import Statement
 from storage.unreadable import UnreadableRow
 
@@ -85,9 +86,13 @@ def _check_opt_in(db: Session, contact: Contact | None) -> None:
 def _is_by_operator(db: Session, contact: Contact) -> bool:
     """Whether an operator opted them out, here or on another channel, and they themselves did not.
 
-    The time of the act is that of the opting out.
+    The time of the act is that of the opting out. A STOP that they have texted since changes no
+    time, but it counts.
     """
-    return bool(BY_OPERATOR.fetch_all(db, time=contact.opted_out_at))
+    if not BY_OPERATOR.fetch_all(db, time=contact.opted_out_at):
+        return False
+    theirs = (find_opting_out(db, phone) for phone in contact.find_addresses(db))
+    return not any(wish and wish.at > contact.opted_out_at for wish in theirs)
 
 
 def _find(db: Session, id: int) -> Contact:

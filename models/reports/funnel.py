@@ -110,7 +110,7 @@ def find_funnel(
     now: datetime,
 ) -> Funnel:
     """That of a questionnaire, of its newest MAX_COUNTED conversations; no file may have it now."""
-    counted, is_partial = _find_counted(db, name, period)
+    counted, is_partial = find_counted(db, name, period)
     standings = Standing.find_all(db, counted, versions, now)
     steps = StepCounter(versions, standings, _count_answers(db, counted)).find_steps(questionnaire)
     median, timed = _find_median(db, counted)
@@ -126,7 +126,7 @@ def find_funnel(
     )
 
 
-def _find_counted(db: Session, name: str, period: Period) -> tuple[Ids, bool]:
+def find_counted(db: Session, name: str, period: Period) -> tuple[Ids, bool]:
     """The conversations that are counted, and whether there are more.
 
     Each version has its conversations in the order of time in an index, which is all that is read

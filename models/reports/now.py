@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.message import Message
 from models.questionnaire.schema import Questionnaire
+from models.reports.behind import ANY
 from models.reports.context import PageContext
 from models.reports.funnel import Funnel, find_funnel
 from models.reports.needs import Checks, Need, find_needs
@@ -45,9 +46,9 @@ class Overview(NamedTuple):
 
     outcomes, causes = OUTCOMES, CAUSES
 
-    def threads(self, **fields: object) -> str:
+    def threads(self, outcome: str = ANY, **fields: object) -> str:
         """The address of the conversations behind a figure, below the root."""
-        given = {"questionnaire": self.name, **fields, **self.period.fields}
+        given = {"questionnaire": self.name, "outcome": outcome, **fields, **self.period.fields}
         return f"/console/threads?{urlencode(given)}"
 
 

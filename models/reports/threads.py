@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from models.contact import Contact
 from models.conversation import REVIEW, Conversation
 from models.message import DID_NOT_ARRIVE, Message
+from models.reports.behind import Figure
 from models.reports.context import MAX_ID, PageContext
 from models.reports.explanations import explain_code, explain_status
 from models.reports.people import Person, search_people
@@ -133,6 +134,8 @@ class ThreadList(NamedTuple):
 
     threads: list[Thread]
     filters: Filters
+    figure: str | None  # of Now that these are behind, in words
+    zone: str | None
     numbers: list[str]  # of ours
     questionnaires: dict[str, str]  # titles by name
     states: dict[str, str]
@@ -146,26 +149,32 @@ class ThreadList(NamedTuple):
     @property
     def is_filtered(self) -> bool:
         """Whether some threads may be left out."""
-        return any(self.filters)
+        return bool(self.figure) or any(self.filters)
 
 
 def find_threads(db: Session, context: PageContext) -> ThreadList:
     """A page of those that fit what is asked for."""
     filters, left_out = Filters.of(context), Unreadable(db)
+    figure = Figure.of(db, context)
     walk = Walk(db, context.query.id("before"), filters.undelivered)
-    found = _search(db, context, filters, left_out) if filters.words else None
-    older, is_cut = None, False
-    if found is None:
+    if filters.words:
+        found = _search(db, context, filters, left_out)[:PAGE_SIZE]
+    elif figure:
+        found = _find_behind(db, context, figure, left_out)
+    else:
         found = list(islice(_fitting(db, context, filters, walk, left_out), PAGE_SIZE + 1))
-        if len(found) > PAGE_SIZE:
-            older = found[PAGE_SIZE - 1].position
-        elif walk.is_cut:
-            older, is_cut = walk.last, True
+    older, is_cut = None, False
+    if len(found) > PAGE_SIZE:
+        older = found[PAGE_SIZE - 1].position
+    elif walk.is_cut:
+        older, is_cut = walk.last, True
     with_event = (each for _, each in context.catalog if each.questions)
     first = next(with_event, None)
     return ThreadList(
         found[:PAGE_SIZE],
         filters,
+        figure and figure.words,
+        figure and figure.zone,
         find_numbers(db),
         dict(context.questionnaires),
         STATES,
@@ -226,6 +235,18 @@ def _search(
             if filters.fit(thread)
         ]
     return sorted(found, key=lambda thread: thread.position, reverse=True)
+
+
+def _find_behind(
+    db: Session, context: PageContext, figure: Figure, left_out: "Unreadable"
+) -> list[Thread]:
+    """Those of a figure, by their ids, and one more if there are more."""
+    ids = figure.find_ids(db, context, PAGE_SIZE + 1)
+    loaded: dict[int, Thread] = {}
+    for some in (ids[:PAGE_SIZE], ids[PAGE_SIZE:]):
+        threads = load_threads(db, context, {id: id for id in some}, left_out)
+        loaded |= {thread.id: thread for thread, _ in threads}
+    return [loaded[id] for id in ids if id in loaded]
 
 
 class Unreadable:
