@@ -5,7 +5,7 @@ one function, and renders the outcome.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from threading import Event
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from console.access import SAFE_METHODS, Access, Cookie, Refused
 from console.pages import FOREVER, HEADERS, Pages, static_files
+from exports import FORMATS, find_file
 from gateway import twiml
 from gateway.webhook import (
     COOKIE,
@@ -33,6 +34,7 @@ from models import Message
 from models.acts.act import Act, CannotAct
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
+from models.reports.answers import find_answers
 from models.reports.context import NotFound, PageContext, Query
 from models.reports.now import find_overview
 from models.reports.sessions import find_sessions
@@ -106,6 +108,9 @@ def create_app(
     app.route(f"/console/enter/<token:re:{TOKEN}>", "POST", use_link, role=ANYONE)
     app.route("/console/sign-out", "POST", sign_out, role=LOOK)
     app.route("/console", "GET", page("now", find_overview), role=LOOK)
+    app.route("/console/answers", "GET", page("answers", find_answers), role=LOOK)
+    for format in FORMATS:
+        app.route(f"/console/answers.{format}", "GET", partial(send_file, format), role=LOOK)
     app.route("/console/health", "GET", show_health_page, role=LOOK)
     app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
@@ -326,6 +331,15 @@ def page(view: str, find: Callable[..., object]) -> Callable[..., str]:
         return app.pages.render_for(context, view, found)
 
     return show
+
+
+def send_file(format: str, operator: Operator) -> Iterator[bytes]:
+    """The answers that an address asks for, while they are read."""
+    app = request.app
+    file = find_file(app.database, app.context(operator, Query.parse(request.query_string)), format)
+    response.content_type = file.type
+    response.set_header("Content-Disposition", f'attachment; filename="{file.name}"')
+    return file.chunks
 
 
 def add_act(app: App, address: str, find: Callable[..., Act]) -> None:

@@ -13,7 +13,12 @@ from models.reports.context import PageContext
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
-NAV = {"Now": "/console", "Health": "/console/health", "Sessions": "/console/sessions"}
+NAV = {
+    "Now": "/console",
+    "Answers": "/console/answers",
+    "Health": "/console/health",
+    "Sessions": "/console/sessions",
+}
 # What a page says once an operator has done something, by the field `done` of its address.
 DONE = {}
 # Every answer of the console has these, errors and redirects included.

@@ -24,14 +24,15 @@ MAY_IMPORT = {
     "gateway": {"gateway", "models", "settings", *BELOW},
     "worker": {"worker", "gateway", "models", "settings", *BELOW},
     "resources": {"models", "settings", *BELOW},
+    "exports": {"formats", "models", *BELOW},
     "health": {"models", "reloading", "settings", "worker", *BELOW},
     "console": {"console", "gateway", "models", "settings", *BELOW},
     "reloading": {"models", "resources", "settings", *BELOW},
     "migrations": {"models", "storage"},
 }
 # Nothing imports `smsconvo`, for it is run as a program: it would be there twice.
-ANYTHING = {"commands", "formats", "gateway", "models", "phone", "reloading", "resources"}
-ANYTHING |= {"settings", "worker", *BELOW}
+ANYTHING = {"commands", "exports", "formats", "gateway", "models", "phone", "reloading"}
+ANYTHING |= {"resources", "settings", "worker", *BELOW}
 MAY_IMPORT |= {"smsconvo": {*ANYTHING, "console", "health"}, "commands": ANYTHING}
 
 PARSERS = {"phonenumbers", "email_validator", "dateparser", "regex", "num2words"}
