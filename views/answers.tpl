@@ -76,7 +76,7 @@
 <button>Show</button>
 </form>
 </details>
-% if found.is_first and found.looked_at:
+% if found.matching:
 <p>{{found.summary}}</p>
 % if found.is_partial:
 <p class="secondary">Figures and charts are of the newest {{f"{found.looked_at:,}"}} conversations. Choose a period to see those of older ones; the table and the files go on.</p>
@@ -120,6 +120,7 @@
 <button formaction="{{address}}.jsonl">JSON lines</button>
 <span class="secondary">All that match, with all columns; or those that you tick.</span>
 </form>
+<div class="wide" role="region" aria-label="Conversations" tabindex="0">
 <table role="table" class="rows">
 <caption>The newest first</caption>
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Id</th>
@@ -138,7 +139,7 @@
 % if cell.time:
 {{!show_time(cell.time)}}\\
 % else:
-<span dir="auto" class="{{"secondary" if cell.is_secondary else ""}}" title="{{cell.hint}}">{{cell.text}}</span>\\
+<span dir="auto" class="{{cell.look}}" title="{{cell.hint}}">{{cell.text}}</span>\\
 % end
 </td>
 % end
@@ -146,6 +147,7 @@
 % end
 </tbody>
 </table>
+</div>
 % elif asked.is_narrow or not found.is_first:
 <p id="rows">No conversation matches. <a href="{{address}}{{asked.clear}}">Clear filters</a></p>
 % elif found.opening:

@@ -8,6 +8,9 @@
 % for hint in chart.hints:
 <p class="secondary">{{hint}}</p>
 % end
+% if chart.newest and chart.bars:
+<h3>Commonest answers</h3>
+% end
 % if chart.bars or chart.grey:
 <table role="table" class="bars">
 <caption class="unseen">{{chart.ask}}</caption>

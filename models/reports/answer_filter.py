@@ -8,8 +8,10 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from models.conversation import Conversation
 from models.export import find_keys, find_names, find_version_ids, find_versions
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Catalog
@@ -17,6 +19,8 @@ from models.questionnaire.schema import Question, Questionnaire
 from models.reports.context import MAX_ID, PageContext, Query
 from models.selection import STATES, Among, Between, Exactly, InRange, Selection, Wanted
 from models.version import Version
+from storage.base import LITERAL_1, Statement
+from storage.unreadable import unreadable_rows
 
 Fields = list[tuple[str, str]]  # of an address, in its order
 
@@ -114,7 +118,7 @@ def find_filter(db: Session, context: PageContext) -> Filter:
     """Read what an address asks for. What makes no sense there is left out."""
     query, catalog = context.query, dict(context.catalog)
     names = find_titles(db, catalog)
-    name = query.choice("questionnaire", names) or _first_name(context.catalog, names)
+    name = query.choice("questionnaire", names) or _default_name(db, context.catalog, names)
     versions = find_versions(db, name)
     now = catalog.get(name) or (versions[0].definition if versions else None)
     questions = {
@@ -140,10 +144,11 @@ def find_titles(db: Session, catalog: Mapping[str, Questionnaire]) -> dict[str, 
     return titles | {name: name for name in find_names(db) if name not in titles}
 
 
-def _first_name(catalog: Catalog, names: Iterable[str]) -> str:
-    """That of the first questionnaire that asks something."""
+def _default_name(db: Session, catalog: Catalog, names: Iterable[str]) -> str:
+    """That of the questionnaire used last; before any was, of the first that asks something."""
+    last = next((name for _, _, name in LAST_USED.fetch_readable(db, unreadable_rows(db).add)), "")
     asking = (name for name, questionnaire in catalog if questionnaire.questions)
-    return next(asking, next(iter(names), ""))
+    return last or next(asking, next(iter(names), ""))
 
 
 def _read_fields(
@@ -235,3 +240,13 @@ def _number(written: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+# Built once: building a statement costs as much as running it.
+TABLE, VERSIONED = Conversation.__table__, Version.__table__
+LAST_USED = Statement(
+    sa.select(TABLE.c.id, VERSIONED.c.id, VERSIONED.c.name)
+    .select_from(TABLE.join(VERSIONED))
+    .order_by(TABLE.c.id.desc())
+    .limit(LITERAL_1)
+)

@@ -17,7 +17,7 @@ from models.conversation import Conversation
 from models.export import ConversationReader, ExportedConversation, wide_columns
 from models.payload import is_unread
 from models.reports.answer_filter import HOWS, Filter, find_filter
-from models.reports.charts import Chart, Group, make_charts, show_question
+from models.reports.charts import Chart, Group, make_charts, shorten, show_question
 from models.reports.context import PageContext, Query
 from models.selection import STATES
 from storage.base import Statement
@@ -26,7 +26,7 @@ from storage.unreadable import unreadable_rows
 NEWEST = 2000  # conversations that a page looks at; more would take longer than people wait
 PAGE_SIZE = 50  # rows of the table
 MOST_RANGES = 100  # ranges of the index that are merged; SQLite merges 500 at most
-LONGEST = 200  # characters of an answer in the table
+LONGEST, SHORT = 120, 12  # characters of an answer in the table; and of one that never wraps
 TITLES = {
     "started_at": "Started",
     "completed_at": "Completed",
@@ -53,7 +53,7 @@ class Cell(NamedTuple):
     text: str = ""
     time: datetime | None = None
     hint: str = ""  # what was texted
-    is_secondary: bool = False  # it says why there is no answer
+    look: str = "short"  # a class: short, words, or secondary, which says why there is no answer
 
 
 class Row(NamedTuple):
@@ -281,9 +281,6 @@ def _cell(found: ExportedConversation, column: Column) -> Cell:
     if answer.value is None:
         was_unread = column.key in found.unread_texts
         text = "could not be read" if was_unread else "skipped"
-        return Cell(column, text, hint=answer.row.text, is_secondary=True)
-    return Cell(column, _shorten(answer.value), hint=answer.row.text)
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+        return Cell(column, text, hint=answer.row.text, look="secondary")
+    text = shorten(answer.value, LONGEST)
+    return Cell(column, text, hint=answer.row.text, look="words" if len(text) > SHORT else "short")

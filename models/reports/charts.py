@@ -18,6 +18,7 @@ MAX_DIGITS = 15  # of a number that is computed with; a longer one is shown like
 MOST_NAMED = 12  # values of a question for a number, each of which gets a bar
 MOST_WORDS = 5  # of the newest, and of the commonest, that are shown
 MOST_PHOTOS = 12
+LONGEST_LABEL, LONGEST_WORDS = 80, 280  # characters that are shown of a value
 MOST_LINKED = 200  # characters of a value that stands in an address
 WIDEST = 62  # percent of a chart; its figures need the rest
 SEVERAL = "Several could be chosen, so the shares may be more than 100 % together."
@@ -46,7 +47,7 @@ class Bar(NamedTuple):
     @property
     def figures(self) -> str:
         """What stands beside the bar."""
-        return f"{self.count:,} · {self.share}" if self.share else f"{self.count:,}"
+        return f"{self.count:,} · {self.share}" if self.count and self.share else f"{self.count:,}"
 
 
 class Words(NamedTuple):
@@ -123,7 +124,7 @@ def _make_chart(
         counts.facts,
         [_bar(each, most, n, address) for each in bins],
         [_bar(each, most, 0, address) for each in nothing],
-        [Words(each.value, each.newest) for each in newest if _is_free(question)][:MOST_WORDS],
+        list(_newest_words(newest)) if _is_free(question) else (),
         list(_photos(newest)) if kind.reads_media else (),
     )
 
@@ -141,7 +142,13 @@ def _bar(counted: tuple[Bin, int, str], most: int, n: int, address: Address) -> 
     share = f"{100 * count / n:.0f} %" if n else ""
     is_linked = bin.wanted and len(bin.wanted) <= MOST_LINKED
     width = round(WIDEST * count / most, 2) if most else 0
-    return Bar(bin.label, count, share, width, address(field, bin.wanted) if is_linked else None)
+    link = address(field, bin.wanted) if is_linked else None
+    return Bar(shorten(bin.label, LONGEST_LABEL), count, share, width, link)
+
+
+def shorten(text: str, most: int) -> str:
+    """The text, or its beginning if it has more characters."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def show_question(question: Question) -> str:
@@ -168,7 +175,7 @@ def _count(question: Question, now: Questionnaire | None, values: Mapping[str, i
         return _count_moments(question, values)
     if kind.reads_media:
         media = sum(len(value.split()) * count for value, count in values.items())
-        return Counts(facts={"files": f"{media:,}"})
+        return Counts(facts={"files": f"{media:,}"} if media else {})
     if kind.values(question):
         return _count_named(question, now, values)
     repeated = Counter({value: count for value, count in values.items() if count > 1})
@@ -201,7 +208,8 @@ def _count_numbers(question: Question, values: Mapping[str, int]) -> Counts:
 def _count_moments(question: Question, values: Mapping[str, int]) -> Counts:
     moments, others = _read(values, KINDS[question.kind].moment)
     is_time = any(isinstance(moment, time) for moment in moments)
-    return Counts(_fill((hour_bins if is_time else day_bins)(moments), moments), others)
+    filled = _fill((hour_bins if is_time else day_bins)(moments), moments)
+    return Counts([each for each in filled if each[1]], others)
 
 
 def _read(values: Mapping[str, int], read: Callable) -> tuple[Counter, dict[str, int]]:
@@ -257,6 +265,11 @@ def _top(others: Mapping[str, int]) -> list[tuple[Bin, int]]:
     if rest:
         shown.append((Bin(f"{len(rest):,} other answers"), sum(count for _, count in rest)))
     return shown
+
+
+def _newest_words(newest: Sequence[Group]) -> Iterator[Words]:
+    for group in newest[:MOST_WORDS]:
+        yield Words(shorten(group.value, LONGEST_WORDS), group.newest)
 
 
 def _photos(newest: Sequence[Group]) -> Iterator[Words]:
