@@ -89,7 +89,7 @@ def _number_on_sqlite(element: number_of, compiler: Any, **options: Any) -> str:
 @compiles(number_of, "postgresql")
 def _number_on_postgresql(element: number_of, compiler: Any, **options: Any) -> str:
     text = compiler.process(element.clauses, **options)
-    is_number = f"{text} ~ '^-?[0-9]{{1,300}}([.][0-9]{{1,300}})?$'"
+    is_number = f"{text} ~ '^-?[0-9]{{1,99}}([.][0-9]{{1,99}})?$'"
     return f"CASE WHEN {is_number} THEN CAST({text} AS double precision) END"
 
 

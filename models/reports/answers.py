@@ -16,6 +16,7 @@ from models.answer import Answer
 from models.conversation import Conversation
 from models.export import ConversationReader, ExportedConversation, wide_columns
 from models.payload import is_unread
+from models.questionnaire.answers import KINDS
 from models.reports.answer_filter import HOWS, Filter, find_filter
 from models.reports.charts import Chart, Group, make_charts, shorten, show_question
 from models.reports.context import PageContext, Query
@@ -282,5 +283,8 @@ def _cell(found: ExportedConversation, column: Column) -> Cell:
         was_unread = column.key in found.unread_texts
         text = "could not be read" if was_unread else "skipped"
         return Cell(column, text, hint=answer.row.text, look="secondary")
+    if answer.of and KINDS[answer.of.kind].reads_media:
+        files = len(answer.value.split())
+        return Cell(column, f"{files} file{'' if files == 1 else 's'}", hint=answer.row.text)
     text = shorten(answer.value, LONGEST)
     return Cell(column, text, hint=answer.row.text, look="words" if len(text) > SHORT else "short")
