@@ -97,9 +97,9 @@ class Filter(NamedTuple):
     def chips(self) -> list[Chip]:
         """The filters in use."""
         return [
-            Chip(*said, "?" + urlencode([each for each in self.fields if each != field]))
+            Chip(*words, "?" + urlencode([each for each in self.fields if each != field]))
             for field in self.fields
-            if (said := _chip_words(*field))
+            if (words := _chip_words(*field))
         ]
 
 
@@ -147,8 +147,8 @@ def find_titles(db: Session, catalog: Mapping[str, Questionnaire]) -> dict[str, 
 def _default_name(db: Session, catalog: Catalog, names: Iterable[str]) -> str:
     """That of the questionnaire used last; before any was, of the first that asks something."""
     last = next((name for _, _, name in LAST_USED.fetch_readable(db, unreadable_rows(db).add)), "")
-    asking = (name for name, questionnaire in catalog if questionnaire.questions)
-    return last or next(asking, next(iter(names), ""))
+    with_questions = (name for name, questionnaire in catalog if questionnaire.questions)
+    return last or next(with_questions, next(iter(names), ""))
 
 
 def _read_fields(

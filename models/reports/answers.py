@@ -124,9 +124,9 @@ def find_answers(db: Session, context: PageContext) -> AnswersPage:
     charts, looked_at, matched = [], 0, 0
     if before is None:
         looked_at, matched = count(db, filter)
-        asked = filter.keys, filter.questions, filter.questionnaire
+        about = filter.keys, filter.questions, filter.questionnaire
         if matched:
-            charts = list(make_charts(*asked, find_groups(db, filter), filter.behind))
+            charts = list(make_charts(*about, find_groups(db, filter), filter.behind))
     ids, last = find_ids(db, filter, before)
     rows = list(find_rows(db, filter, ids, [each for each in columns if each.is_shown]))
     named = ",".join(context.query.values("columns"))

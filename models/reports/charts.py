@@ -50,7 +50,7 @@ class Bar(NamedTuple):
         return f"{self.count:,} · {self.share}" if self.count and self.share else f"{self.count:,}"
 
 
-class Words(NamedTuple):
+class Quote(NamedTuple):
     """What somebody answered, and in which conversation."""
 
     text: str
@@ -69,8 +69,8 @@ class Chart(NamedTuple):
     facts: Mapping[str, str]  # about all values, such as their mean
     bars: Sequence[Bar]
     grey: Sequence[Bar]  # those who gave no value, by the same scale
-    newest: Sequence[Words] = ()
-    photos: Sequence[Words] = ()
+    newest: Sequence[Quote] = ()
+    photos: Sequence[Quote] = ()
 
 
 class Counts(NamedTuple):
@@ -152,10 +152,10 @@ def shorten(text: str, most: int) -> str:
 
 
 def show_question(question: Question) -> str:
-    """A question as it is asked of anybody: without its list of choices, which the bars have."""
+    """A question as it is shown of anybody: without its list of choices, which the bars have."""
     own = KINDS[question.kind].placeholders
-    asked = PLACEHOLDER.sub(lambda found: "" if found[1] in own else "…", question.ask)
-    return " ".join(asked.split()) or question.key
+    shown = PLACEHOLDER.sub(lambda found: "" if found[1] in own else "…", question.ask)
+    return " ".join(shown.split()) or question.key
 
 
 # By kind ####################################################################
@@ -267,14 +267,14 @@ def _top(others: Mapping[str, int]) -> list[tuple[Bin, int]]:
     return shown
 
 
-def _newest_words(newest: Sequence[Group]) -> Iterator[Words]:
+def _newest_words(newest: Sequence[Group]) -> Iterator[Quote]:
     for group in newest[:MOST_WORDS]:
-        yield Words(shorten(group.value, LONGEST_WORDS), group.newest)
+        yield Quote(shorten(group.value, LONGEST_WORDS), group.newest)
 
 
-def _photos(newest: Sequence[Group]) -> Iterator[Words]:
+def _photos(newest: Sequence[Group]) -> Iterator[Quote]:
     """Links to the newest photos; what is no web address is not linked."""
     for group in newest[:MOST_PHOTOS]:
         for number, url in enumerate(group.value.split()[:MOST_PHOTOS], 1):
             is_web = re.match("https?://", url) is not None
-            yield Words(f"{number}", group.newest, url if is_web else None)
+            yield Quote(f"{number}", group.newest, url if is_web else None)
