@@ -17,7 +17,7 @@
 % if asked.chips or asked.selection.ids:
 <ul class="chips" aria-label="Filters in use">
 % for chip in asked.chips:
-<li><a class="chip" href="{{address}}{{chip.address}}"><span class="secondary">{{chip.label}}</span> <bdi>{{chip.words}}</bdi> <span aria-hidden="true">×</span><span class="unseen">Remove this filter</span></a></li>
+<li><a class="state chip" href="{{address}}{{chip.address}}"><span class="secondary">{{chip.label}}</span> <bdi>{{chip.words}}</bdi> <span aria-hidden="true">×</span><span class="unseen">Remove this filter</span></a></li>
 % end
 <li><a href="{{address}}{{asked.clear}}">Clear filters</a></li>
 </ul>
@@ -135,7 +135,7 @@
 <tr role="row">
 <th scope="row" role="rowheader"><input type="checkbox" name="ids" value="{{row.id}}" form="export" aria-label="Select conversation {{row.id}}"> <a href="{{root}}/console/threads/{{row.id}}">{{row.id}}</a></th>
 % for cell in row.cells:
-<td role="cell" data-label="{{cell.column.title}}">\\
+<td role="cell" class="{{"" if cell.text or cell.time else "empty"}}" data-label="{{cell.column.title}}">\\
 % if cell.time:
 {{!show_time(cell.time)}}\\
 % else:

@@ -152,7 +152,7 @@ def shorten(text: str, most: int) -> str:
 
 
 def show_question(question: Question) -> str:
-    """A question as it is shown of anybody: without its list of choices, which the bars have."""
+    """A question as it is asked of anybody: without its list of choices, which the bars have."""
     own = KINDS[question.kind].placeholders
     shown = PLACEHOLDER.sub(lambda found: "" if found[1] in own else "…", question.ask)
     return " ".join(shown.split()) or question.key
