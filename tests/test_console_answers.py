@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 import openpyxl
 import pytest
 from browsing import Answer, Browser, evils, one_database, rows
-from conftest import NUMBER, REY, Webhook
+from conftest import NUMBER, REY, Webhook, mostly_on_sqlite
 from test_console import CORPUS
 from test_rows import execute_unchecked
 
@@ -232,6 +232,7 @@ def share(count: int, n: int) -> str:
     return f"{100 * count / n:.0f} %" if count else ""
 
 
+@mostly_on_sqlite
 def test_every_figure_of_every_chart_equals_sql(webhook, operator):
     hold_conversations(webhook, 300)
     found = charts(operator.get(PAGE).body)
@@ -268,6 +269,7 @@ def test_every_figure_of_every_chart_equals_sql(webhook, operator):
     check("day", {label: f"value BETWEEN '{a}' AND '{b}'" for label, (a, b) in weeks.items()})
 
 
+@one_database
 def test_numbers_have_their_least_median_mean_and_largest(webhook, operator):
     hold_conversations(webhook, 120)
     found = charts(operator.get(PAGE).body)
@@ -281,6 +283,7 @@ def test_numbers_have_their_least_median_mean_and_largest(webhook, operator):
         }
 
 
+@one_database
 def test_words_are_the_newest_and_the_commonest(webhook, operator):
     hold_conversations(webhook, 120)
     chart = charts(operator.get(PAGE).body)["words"]
@@ -298,6 +301,7 @@ def test_words_are_the_newest_and_the_commonest(webhook, operator):
     assert [(int(id), unescape(words)) for id, words in shown] == newest[:5]
 
 
+@one_database
 def test_photos_are_counted_and_linked_but_never_shown(webhook, operator):
     hold_conversations(webhook, 60)
     body = operator.get(PAGE).body
@@ -429,7 +433,8 @@ def test_odd_filters_are_no_error(three, operator):
     for value in ODD:
         for name in NAMES:
             query = f"?{urlencode([('questionnaire', 'party'), (name, value)])}"
-            for path in ("/console/answers", "/console/answers.csv"):
+            files = ["/console/answers.csv"] if name in ("ids", "from", "answer.guests") else []
+            for path in ("/console/answers", *files):
                 assert operator.get(path + query).status == 200, (name, value)
     assert operator.get(f"{PAGE}&{'&'.join(f'has={n}' for n in range(500))}").status == 200
 
