@@ -5,7 +5,7 @@ one function, and renders the outcome.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from threading import Event
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from console.access import Access
 from console.acting import carry_out
 from console.pages import FOREVER, HEADERS, Pages, static_files
+from exports import FORMATS, find_file
 from gateway import twiml
 from gateway.webhook import (
     COOKIE,
@@ -37,6 +38,7 @@ from models.acts.people import find_opt_in, find_opt_out
 from models.acts.results import find_confirm, find_discard, find_retry, find_retry_all
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
+from models.reports.answers import find_answers
 from models.reports.context import PageContext, Query
 from models.reports.files import find_files
 from models.reports.now import find_now
@@ -151,6 +153,9 @@ def create_app(
     add_act(app, "/console/threads/<id:row>/complete", find_complete)
     add_act(app, "/console/people/<id:row>/opt-out", find_opt_out)
     add_act(app, "/console/people/<id:row>/opt-in", find_opt_in)
+    app.route("/console/answers", "GET", page("answers", find_answers), role=LOOK)
+    for format in FORMATS:
+        app.route(f"/console/answers.{format}", "GET", partial(send_file, format), role=LOOK)
     app.route("/console/health", "GET", show_health_page, role=LOOK)
     find_examined = partial(find_files, app.files.examine)
     app.route("/console/files", "GET", page("files", find_examined), role=LOOK)
@@ -316,6 +321,15 @@ def send_page(context: PageContext, view: str, found: object) -> str | HTTPRespo
         return HTTPResponse(status=304, headers=headers)
     response.headers.update(headers)
     return page.content
+
+
+def send_file(format: str, operator: Operator) -> Iterator[bytes]:
+    """The answers that an address asks for, while they are read."""
+    app = request.app
+    file = find_file(app.database, app.context(operator, Query.parse(request.query_string)), format)
+    response.content_type = file.type
+    response.set_header("Content-Disposition", f'attachment; filename="{file.name}"')
+    return file.chunks
 
 
 def add_act(app: App, address: str, find: Callable[..., Act]) -> None:

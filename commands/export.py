@@ -2,50 +2,22 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
 from commands.database import ROW_ID, ready_database
 from commands.terminal import escape, pluralize
-from formats import csv_chunks, json_chunks, xlsx_chunks
-from models.export import (
-    LONG,
-    STATES,
-    Export,
-    Selection,
-    find_keys,
-    find_names,
-    long_objects,
-    long_rows,
-    wide_columns,
-    wide_object,
-    wide_row,
-)
+from exports import FORMATS, Layout, find_chunks, find_shown
+from models.export import Export, find_names
 from models.questionnaire import loader
 from models.questionnaire.schema import Questionnaire
+from models.selection import STATES, Selection
 from settings import Settings, SettingsError
-from storage import Database
 
-FORMATS = ("csv", "xlsx", "jsonl")
 DAYS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z")
-
-
-class Layout(NamedTuple):
-    """How the file looks."""
-
-    format: str
-    is_long: bool
-    is_raw: bool
-    with_removed: bool
-
-    @property
-    def needs_columns(self) -> bool:
-        """Whether it has a column for each question, so that it can show one questionnaire."""
-        return not self.is_long and self.format != "jsonl"
 
 
 @click.command()
@@ -139,32 +111,6 @@ def find_name(
         cure = f"Name one of these: {', '.join(known)}." if known else "There is none yet."
         raise SettingsError(f"No questionnaire is called {escape(name)}. {cure}")
     return name
-
-
-def find_shown(
-    database: Database, names: list[str], files: dict[str, Questionnaire], layout: Layout
-) -> dict[str, list[str]]:
-    """The keys of the questions that are exported, by questionnaire; none of one with all."""
-    if layout.with_removed and not layout.needs_columns:
-        return {}
-    with database.read() as db:
-        return {name: find_keys(db, name, files.get(name), layout.with_removed) for name in names}
-
-
-def find_chunks(exported: Export, keys: list[str], layout: Layout) -> Iterator[bytes]:
-    """The file, piece by piece."""
-    if layout.format == "jsonl":
-        if not layout.is_long:
-            return json_chunks(map(wide_object, exported))
-        return json_chunks(line for each in exported for line in long_objects(each))
-    form = "typed" if layout.format == "xlsx" else "value"
-    if layout.is_long:
-        columns, rows = LONG, (row for each in exported for row in long_rows(each, form))
-    else:
-        columns, rows = wide_columns(keys), (wide_row(each, keys, form) for each in exported)
-    if layout.format == "xlsx":
-        return xlsx_chunks(columns, rows)
-    return csv_chunks(columns, rows, layout.is_raw)
 
 
 def write_chunks(chunks: Iterable[bytes], path: Path | None) -> None:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
 NAV = {
     "Now": "/console",
+    "Answers": "/console/answers",
     "Threads": "/console/threads",
     "People": "/console/people",
     "Outbox": "/console/outbox",

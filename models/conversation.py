@@ -1,9 +1,8 @@
 """What is kept of a conversation: its row, and with it its answers and what it still owes.
 
 Which conversation a text belongs to is decided by who texts which of our numbers, and when. The
-cookie decides nothing, since Twilio may lose one or send an old one.
-
-What happens to a conversation happens in memory: `models/turn.py` reads and writes it.
+cookie decides nothing, since Twilio may lose one or send an old one. What happens to a conversation
+happens in memory: `models/turn.py` reads and writes it.
 """
 
 import re
@@ -49,7 +48,7 @@ class Conversation(Base):
         sa.CheckConstraint("state IN ('open', 'completed', 'stopped', 'expired')", "state"),
         sa.Index("ix_conversations_sender_number", "sender", "number", "id"),
         sa.Index(None, "number", "id"),
-        sa.Index(None, "questionnaire_id", "started_at"),
+        sa.Index(None, "questionnaire_id", "started_at", "id"),
         partial_index("uq_conversations_open", "sender", "number", where=IS_OPEN, unique=True),
         partial_index("ix_conversations_silent", "expires_at", where=IS_OPEN),
         {"sqlite_autoincrement": True},  # rows may refer to an id that was deleted

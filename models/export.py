@@ -20,24 +20,15 @@ from models.conversation import Conversation
 from models.payload import unread_texts
 from models.questionnaire.answers import KINDS
 from models.questionnaire.schema import Question, Questionnaire
+from models.selection import Selection
 from models.version import Version
 from storage import Database
 from storage.base import LITERAL_1, Statement
 from storage.unreadable import UnreadableRow, unreadable_rows
 
 PAGE_SIZE = 500  # conversations
-STATES = ("open", "completed", "stopped", "expired")
 
 Typed = str | Decimal | date | time
-
-
-class Selection(NamedTuple):
-    """Which conversations are exported: all that meet whatever is given here."""
-
-    questionnaire: str | None = None  # its name
-    state: str | None = None
-    since: datetime | None = None  # that started then or later
-    ids: Collection[int] = ()
 
 
 class ExportedAnswer(NamedTuple):
@@ -88,51 +79,21 @@ class ExportedConversation(NamedTuple):
     unread_texts: Mapping[str, str]  # what was texted to questions that were given up
 
 
-class Export:
-    """The conversations of a selection, by id.
+class ConversationReader:
+    """Reads the conversations of a selection.
 
     `shown`: the keys that are wanted, by the name of a questionnaire; all, where it has none.
-
-    Once all are read, `left_out` says how many answers have other keys, `count` how many
-    conversations there are, and `missing` which of the ids that were named are not among them.
+    `left_out` says how many answers have other keys.
     """
 
-    def __init__(
-        self, database: Database, selection: Selection, shown: Mapping[str, Collection[str]]
-    ) -> None:
+    def __init__(self, selection: Selection, shown: Mapping[str, Collection[str]]) -> None:
         self.left_out: Counter[str] = Counter()
-        self.count, self.missing = 0, set(selection.ids)
-        self._database, self._selection, self._shown = database, selection, shown
+        self._shown = shown
         self._find = _select(selection)
         self._definitions: dict[int, Questionnaire | None] = {}
 
-    def __iter__(self) -> Iterator[ExportedConversation]:
-        for after, last in self._ranges():
-            with self._database.read() as db:
-                page = list(self._read(db, after, last))
-            for conversation in page:
-                self.count += 1
-                self.missing.discard(conversation.id)
-                yield conversation
-
-    def _ranges(self) -> Iterator[tuple[int, int]]:
-        """Ranges of ids that hold few conversations: behind the first number, up to the second.
-
-        They do not depend on what is selected. So each statement reads few rows, also where few of
-        them fit: PostgreSQL would end a long one.
-        """
-        if self._selection.ids:
-            yield from ((id - 1, id) for id in sorted(set(self._selection.ids)))
-            return
-        ids = [0]
-        while ids:
-            after = ids[-1]
-            with self._database.read() as db:
-                ids = [id for (id,) in IDS.fetch_all(db, after=after)]
-            if ids:
-                yield after, ids[-1]
-
-    def _read(self, db: Session, after: int, last: int) -> Iterator[ExportedConversation]:
+    def read(self, db: Session, after: int, last: int) -> Iterator[ExportedConversation]:
+        """Those whose ids are above the first number, and not above the second."""
         leave_out = unreadable_rows(db).add
         rows = self._find.fetch_readable(db, leave_out, after=after, last=last)
         if not rows:
@@ -174,10 +135,63 @@ class Export:
         return answers, {row.key: row.text for row in rows if row.value is None and row.text}
 
 
+class Export:
+    """The conversations of a selection, by id, with the answers that a ConversationReader shows.
+
+    Once all are read, `left_out` says how many answers have other keys, `count` how many
+    conversations there are, and `missing` which of the ids that were named are not among them.
+    """
+
+    def __init__(
+        self, database: Database, selection: Selection, shown: Mapping[str, Collection[str]]
+    ) -> None:
+        self.count, self.missing = 0, set(selection.ids)
+        self._database, self._selection = database, selection
+        self._reader = ConversationReader(selection, shown)
+        self.left_out = self._reader.left_out
+
+    def __iter__(self) -> Iterator[ExportedConversation]:
+        for after, last in self._ranges():
+            with self._database.report() as db:
+                page = list(self._reader.read(db, after, last))
+            for conversation in page:
+                self.count += 1
+                self.missing.discard(conversation.id)
+                yield conversation
+
+    def _ranges(self) -> Iterator[tuple[int, int]]:
+        """Ranges of ids that hold few conversations: behind the first number, up to the second.
+
+        They do not depend on what is selected. So each statement reads few rows, also where few of
+        them fit: PostgreSQL would end a long one.
+        """
+        if self._selection.ids:
+            yield from ((id - 1, id) for id in sorted(set(self._selection.ids)))
+            return
+        ids = [0]
+        while ids:
+            after = ids[-1]
+            with self._database.report() as db:
+                ids = [id for (id,) in IDS.fetch_all(db, after=after)]
+            if ids:
+                yield after, ids[-1]
+
+
 def find_names(db: Session) -> list[str]:
     """The names of the questionnaires that conversations have used."""
     rows = NAMES.fetch_readable(db, unreadable_rows(db).add)
     return sorted({name for _, name in rows})
+
+
+def find_version_ids(db: Session, name: str) -> list[int]:
+    """The ids of the versions of a questionnaire, the newest first, unreadable ones included."""
+    rows = NAMES.fetch_readable(db, unreadable_rows(db).add)
+    return sorted((id for id, each in rows if each == name), reverse=True)
+
+
+def find_versions(db: Session, name: str) -> list[Version]:
+    """The versions of a questionnaire that can be read, the newest first."""
+    return Version.all(db, VERSIONS, name=name)
 
 
 def find_keys(
@@ -187,7 +201,7 @@ def find_keys(
 
     Without a file its newest version counts as that.
     """
-    versions = [version.definition for version in Version.all(db, VERSIONS, name=name)]
+    versions = [version.definition for version in find_versions(db, name)]
     definitions = [now, *versions] if now else versions
     wanted = definitions if with_removed else definitions[:1]
     return list(dict.fromkeys(key for each in wanted for key in each.by_key))
@@ -286,12 +300,15 @@ FOUND = sa.select(
 
 
 def _select(selection: Selection) -> Statement:
-    """The conversations of a range of ids that meet this."""
+    """The conversations of a range of ids that meet this.
+
+    An index of the questionnaire would be used for all its conversations instead, so expressions
+    hide that there is one.
+    """
     conditions = [TABLE.c.id > sa.bindparam("after"), TABLE.c.id <= sa.bindparam("last")]
     if selection.questionnaire is not None:
-        conditions.append(VERSIONED.c.name == selection.questionnaire)
-    if selection.state is not None:
-        conditions.append(TABLE.c.state == selection.state)
-    if selection.since is not None:
-        conditions.append(TABLE.c.started_at >= selection.since)
+        conditions.append(sa.func.coalesce(VERSIONED.c.name, "") == selection.questionnaire)
+    if selection.version is not None:
+        conditions.append(TABLE.c.questionnaire_id + 0 == selection.version)
+    conditions += [*selection.period(), *selection.details()]
     return Statement(FOUND.where(*conditions).order_by(TABLE.c.id))

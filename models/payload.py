@@ -37,13 +37,15 @@ class ResultData(Struct, omit_defaults=True):
 
 def unread_texts(questionnaire: Questionnaire, answers: Iterable[Answer]) -> dict[str, str]:
     """What was texted to questions without a value, by key; not where they were skipped."""
+    without = [answer for answer in answers if answer.value is None]
+    given_up = [each for each in without if is_unread(questionnaire, each.text, each.question)]
+    return {answer.key: answer.text for answer in given_up}
 
-    def is_keyword(answer: Answer) -> bool:
-        typed = comparable(typed_part(answer.text, [answer.question]))
-        return questionnaire.sentences.find_keyword(typed) is not None
 
-    given_up = [answer for answer in answers if answer.value is None and answer.text]
-    return {answer.key: answer.text for answer in given_up if not is_keyword(answer)}
+def is_unread(questionnaire: Questionnaire, text: str, question: str) -> bool:
+    """Whether a text without a value could not be read; else it skipped the question."""
+    typed = comparable(typed_part(text, [question]))
+    return bool(text) and questionnaire.sentences.find_keyword(typed) is None
 
 
 def build_payload(

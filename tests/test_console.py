@@ -85,6 +85,11 @@ def guarded_routes(app: App) -> list[tuple[str, str, str]]:
     ]
 
 
+def page_paths(app: App) -> list[str]:
+    """Those of pages: what has an ending is a file."""
+    return [path for method, path, _ in guarded_routes(app) if method == "GET" and "." not in path]
+
+
 @one_database
 def test_only_what_signs_in_is_open_to_anyone(app):
     assert {route[:2] for route in console_routes(app) if route[2] == ANYONE} == OPEN
@@ -873,7 +878,7 @@ def test_only_the_layout_puts_in_what_is_not_escaped():
 @one_database
 def test_no_page_has_a_script_or_a_style_of_its_own(browser):
     browser.enter()
-    paths = [path for method, path, _ in guarded_routes(browser.app) if method == "GET"]
+    paths = page_paths(browser.app)
     for path in (*paths, "/console/sign-in", f"/console/enter/{'a' * 43}", "/console/nowhere"):
         page = browser.get(path).body
         assert page.startswith("<!doctype html>") and 'lang="en"' in page
@@ -889,7 +894,7 @@ ROLES |= {'th scope="col"': "columnheader", 'th scope="row"': "rowheader"}
 @one_database
 def test_a_table_stays_one_for_screen_readers_where_it_looks_like_cards(browser):
     browser.enter()
-    paths = [path for method, path, _ in guarded_routes(browser.app) if method == "GET"]
+    paths = page_paths(browser.app)
     shown = "".join(browser.get(path).body for path in paths)
     for tag, role in ROLES.items():
         found = re.findall(rf"<{tag}(?: [^>]*)?>", shown)

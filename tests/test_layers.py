@@ -27,14 +27,15 @@ MAY_IMPORT = {
     "resources": {"models", "settings", *BELOW},
     "health": {"models", "reloading", "settings", "shared_counts", "worker", *BELOW},
     "metrics": {"models", "settings", "shared_counts", *BELOW},
+    "exports": {"formats", "models", *BELOW},
     "console": {"console", "gateway", "models", "settings", *BELOW},
     "plugins": {"console", "gateway", "models", *BELOW},
     "reloading": {"models", "resources", "settings", *BELOW},
     "migrations": {"models", "storage"},
 }
 # Nothing imports `smsconvo`, for it is run as a program: it would be there twice.
-ANYTHING = {"commands", "formats", "gateway", "models", "phone", "reloading", "resources"}
-ANYTHING |= {"settings", "shared_counts", "worker", *BELOW}
+ANYTHING = {"commands", "exports", "formats", "gateway", "models", "phone", "reloading"}
+ANYTHING |= {"resources", "settings", "shared_counts", "worker", *BELOW}
 MAY_IMPORT |= {
     "smsconvo": {*ANYTHING, "console", "health", "metrics", "plugins"},
     "commands": ANYTHING,

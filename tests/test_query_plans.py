@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 
 from models import Attempt, outbox
 from models.console import COMMAND_LINE
+from models.export import Export
 from models.plan import count_newest_open, find_plans
+from models.reports.answers import find_answers
 from models.reports.context import PageContext, Query
 from models.reports.now import find_now
 from models.reports.outbox import STATES
@@ -293,6 +295,41 @@ def test_the_page_now_reads_no_whole_table(party, receiver, recorded):
 def look_at_now(db: Session, party: Webhook, period: str) -> None:
     query, files = Query.parse(f"questionnaire=party&period={period}"), party.app.files.current
     find_now(db, PageContext(query, *files, party.clock(), COMMAND_LINE), checks=dict)
+
+
+ANSWERS = (
+    "questionnaire=party",
+    "questionnaire=party&version=1&state=stopped&from=2026-11-01&to=2026-12-01&before=1",
+    "questionnaire=party&answer.who=Rey&answer.day=2026-01-01..2026-12-31&ids=1",
+    "questionnaire=party&has=who&missing=day&passed=who",
+)
+
+
+def test_the_page_of_answers_and_its_files_read_no_whole_table(party, receiver, recorded):
+    live(party, receiver)
+    app = party.app
+    recorded.clear()
+    filters = []
+    for query in ANSWERS:
+        context = app.context(None, Query.parse(query))
+        with app.database.report() as db:
+            filters.append(find_answers(db, context).filter)
+    exported = dict(recorded)
+    recorded.clear()
+    for each in filters:
+        list(Export(app.database, each.selection, {}))
+    files = dict(recorded)
+    assert not app.database.write(lambda db: read_plans(db.connection(), exported | files))
+    # Page by page the index of the questionnaire would be read to its end.
+    misled = (sql for sql in files if app.settings.on_sqlite and uses_questionnaires(app, sql))
+    assert list(misled) == []
+
+
+def uses_questionnaires(app, statement: str) -> bool:
+    with app.database.read() as db:
+        count = statement.count("?")
+        plan = db.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (1,) * count)
+        return "ix_conversations_questionnaire_id" in str(plan.all())
 
 
 def read_plans(connection: Connection, statements: Recorded) -> dict[str, list[str]]:

@@ -92,7 +92,7 @@ def _is_by_operator(db: Session, contact: Contact) -> bool:
     if not BY_OPERATOR.fetch_all(db, time=contact.opted_out_at):
         return False
     theirs = (find_opting_out(db, phone) for phone in contact.find_addresses(db))
-    return not any(wish and wish.at > contact.opted_out_at for wish in theirs)
+    return not any(text and text.at > contact.opted_out_at for text in theirs)
 
 
 def _find(db: Session, id: int) -> Contact:

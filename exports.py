@@ -1,0 +1,116 @@
+"""Conversations and their answers as a file: for the command `export`, and for the console."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from typing import NamedTuple
+
+from formats import csv_chunks, json_chunks, xlsx_chunks
+from models.export import (
+    LONG,
+    Export,
+    find_keys,
+    long_objects,
+    long_rows,
+    wide_columns,
+    wide_object,
+    wide_row,
+)
+from models.questionnaire.schema import Questionnaire
+from models.reports.answer_filter import find_filter
+from models.reports.context import PageContext
+from storage import Database
+
+FORMATS = ("csv", "xlsx", "jsonl")
+TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "jsonl": "application/x-ndjson; charset=utf-8",
+}
+UNSAFE = re.compile("[^A-Za-z0-9_-]+")  # in the name of a file
+LONGEST_NAME = 60
+
+
+class Layout(NamedTuple):
+    """How the file looks."""
+
+    format: str
+    is_long: bool = False
+    is_raw: bool = False
+    with_removed: bool = True
+
+    @property
+    def needs_columns(self) -> bool:
+        """Whether it has a column for each question, so that it can show one questionnaire."""
+        return not self.is_long and self.format != "jsonl"
+
+
+def find_shown(
+    database: Database, names: list[str], files: dict[str, Questionnaire], layout: Layout
+) -> dict[str, list[str]]:
+    """The keys of the questions that are exported, by questionnaire; none of one with all."""
+    if layout.with_removed and not layout.needs_columns:
+        return {}
+    with database.read() as db:
+        return {name: find_keys(db, name, files.get(name), layout.with_removed) for name in names}
+
+
+def find_chunks(exported: Export, keys: list[str], layout: Layout) -> Iterator[bytes]:
+    """The file, piece by piece."""
+    if layout.format == "jsonl":
+        if not layout.is_long:
+            return json_chunks(map(wide_object, exported))
+        return json_chunks(line for each in exported for line in long_objects(each))
+    form = "typed" if layout.format == "xlsx" else "value"
+    if layout.is_long:
+        columns, rows = LONG, (row for each in exported for row in long_rows(each, form))
+    else:
+        columns, rows = wide_columns(keys), (wide_row(each, keys, form) for each in exported)
+    if layout.format == "xlsx":
+        return xlsx_chunks(columns, rows)
+    return csv_chunks(columns, rows, layout.is_raw)
+
+
+# For the console ############################################################
+
+
+class File(NamedTuple):
+    """A file that is sent while it is read. Close `chunks`, or what they read stays open."""
+
+    name: str
+    type: str
+    chunks: Iterator[bytes]
+
+
+def find_file(database: Database, context: PageContext, format: str) -> File:
+    """The conversations of the page of answers at the same address, all of them.
+
+    What fails at once, such as the database, fails here: later half of a file has gone out.
+    """
+    with database.report() as db:
+        filter = find_filter(db, context)
+    layout = Layout(format, is_long=context.query.value("shape") == "long")
+    exported = Export(database, filter.selection, {filter.name: filter.keys})
+    chunks = find_chunks(exported, list(filter.keys), layout)
+    return File(file_name(filter.name, format), TYPES[format], begin(chunks))
+
+
+def file_name(questionnaire: str, format: str) -> str:
+    """A name that is safe in a header and on every disk, whatever the questionnaire is called."""
+    safe = UNSAFE.sub("-", questionnaire).strip("-")[:LONGEST_NAME]
+    return f"answers-{safe}.{format}" if safe else f"answers.{format}"
+
+
+def begin(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same chunks, of which the first one is there already."""
+    begun = _send(chunks)
+    next(begun)
+    return begun
+
+
+def _send(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    with closing(chunks):
+        first = next(chunks, b"")
+        yield b""  # `begin` takes this one
+        yield first
+        yield from chunks

@@ -1,0 +1,61 @@
+<section class="chart">
+<h2 dir="auto">{{chart.ask}}</h2>
+<p class="secondary"><a href="{{address}}{{chart.address}}">n = {{f"{chart.n:,}"}}</a>\\
+% for name, value in chart.facts.items():
+ · {{name}} {{value}}\\
+% end
+ <code>{{chart.key}}</code></p>
+% for hint in chart.hints:
+<p class="secondary">{{hint}}</p>
+% end
+% if chart.newest and chart.bars:
+<h3>Commonest answers</h3>
+% end
+% if chart.bars or chart.grey:
+<table role="table" class="bars">
+<caption class="unseen">{{chart.ask}}</caption>
+<thead role="rowgroup" class="unseen"><tr role="row"><th scope="col" role="columnheader">Answer</th><th scope="col" role="columnheader">Conversations</th></tr></thead>
+<tbody role="rowgroup">
+% for kind, bars in (("", chart.bars), ("grey", chart.grey)):
+% for bar in bars:
+<tr role="row" class="{{kind}}">
+<th scope="row" role="rowheader" dir="auto">\\
+% if bar.address:
+<a href="{{address}}{{bar.address}}">{{bar.label}}</a>\\
+% else:
+{{bar.label}}\\
+% end
+</th>
+<td role="cell"><svg class="bar" role="img" aria-label="{{bar.figures}}" height="24">
+<rect x="0" y="4" width="{{bar.width}}%" height="16"></rect>
+<text x="100%" y="17" text-anchor="end">{{bar.figures}}</text>
+</svg></td>
+</tr>
+% end
+% end
+</tbody>
+</table>
+% end
+% if chart.newest:
+<h3>Newest answers</h3>
+<ul class="words">
+% for words in chart.newest:
+<li><a href="{{root}}/console/threads/{{words.id}}" dir="auto">{{words.text}}</a></li>
+% end
+</ul>
+% end
+% if chart.photos:
+<h3>Newest</h3>
+<ul class="words">
+% for photo in chart.photos:
+<li>\\
+% if photo.url:
+<a href="{{photo.url}}" rel="noopener noreferrer" target="_blank">Open {{photo.text}} at Twilio</a>\\
+% else:
+Not at a web address\\
+% end
+, of <a href="{{root}}/console/threads/{{photo.id}}">conversation {{photo.id}}</a></li>
+% end
+</ul>
+% end
+</section>
