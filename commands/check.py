@@ -12,7 +12,7 @@ import click
 from commands.terminal import echo, pluralize, print_json
 from models import Questionnaire
 from models.questionnaire import loader
-from models.questionnaire.costs import Cost, CostReport, SentText
+from models.questionnaire.costs import Cost, CostReport, SentText, describe_range
 from models.questionnaire.problem import Problem
 from resources import open_people
 from settings import Settings
@@ -136,11 +136,7 @@ def describe(questionnaire: Questionnaire) -> str:
 
 def describe_costs(least: Cost, most: Cost, price: float | None, is_counter: bool) -> str:
     what = "A text and its reply" if is_counter else "A completed conversation"
-    texts, segments = (
-        f"{low} to {high}" if low < high else str(high)
-        for low, high in zip(least, most, strict=True)
-    )
-    counts = f"{what}: {texts} texts both ways, {segments} segments"
+    counts = f"{what}: {describe_range(least, most)}"
     if price is None:
         return counts
     low, high = (f"{price * cost.segments:.4f}" for cost in (least, most))

@@ -5,15 +5,22 @@ from datetime import UTC, datetime, tzinfo
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from bottle import SimpleTemplate
 
+from models.questionnaire.costs import describe_range, visible
 from models.reports.context import PageContext
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
-NAV = {"Now": "/console", "Health": "/console/health", "Sessions": "/console/sessions"}
+NAV = {
+    "Now": "/console",
+    "Try": "/console/try",
+    "Health": "/console/health",
+    "Sessions": "/console/sessions",
+}
 # What a page says once an operator has done something, by the field `done` of its address.
 DONE = {}
 # Every answer of the console has these, errors and redirects included.
@@ -103,6 +110,9 @@ class Pages:
             "operator": None,
             "show_fact": show_fact,
             "ZoneInfo": ZoneInfo,
+            "quote": partial(quote, safe=""),
+            "visible": visible,
+            "describe_range": describe_range,
         }
         templates(), static_files()  # now, not when somebody asks
 

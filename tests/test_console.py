@@ -80,7 +80,11 @@ def console_routes(app: App) -> list[tuple[str, str, str]]:
 
 def guarded_routes(app: App) -> list[tuple[str, str, str]]:
     found = [route for route in console_routes(app) if route[2] != ANYONE]
-    return [(method, re.sub("<id:row>", "1", rule), role) for method, rule, role in found]
+    values = {"<id:row>": "1", "<name>": "feedback"}
+    return [
+        (method, re.sub("<.*?>", lambda part: values[part[0]], rule), role)
+        for method, rule, role in found
+    ]
 
 
 @one_database
@@ -90,6 +94,10 @@ def test_only_what_signs_in_is_open_to_anyone(app):
     acts = {path for method, path, _ in guarded_routes(app) if method == "POST"}
     pages = [route for route in guarded_routes(app) if route[0] == "GET" and route[1] not in acts]
     assert {role for *_, role in pages} == {LOOK}
+    # What whoever looks may POST: it changes nothing but their own session.
+    harmless = {route[1] for route in guarded_routes(app) if route[::2] == ("POST", LOOK)}
+    tries = {"/console/try", "/console/try/feedback", "/console/try/feedback/test.json"}
+    assert harmless == {"/console/sign-out", *tries}
 
 
 @one_database
@@ -408,8 +416,10 @@ def test_what_our_own_pages_have_a_browser_do_is_done(app, headers):
 @one_database
 def test_nothing_is_done_by_a_get(browser):
     browser.enter()
-    for method, path, _ in guarded_routes(browser.app):
-        if method == "POST":
+    routes = guarded_routes(browser.app)
+    shown = {path for method, path, _ in routes if method == "GET"}  # which ask, or only show
+    for method, path, _ in routes:
+        if method == "POST" and path not in shown:
             assert browser.get(path).status == 405, path
 
 
@@ -895,7 +905,7 @@ def test_a_table_stays_one_for_screen_readers_where_it_looks_like_cards(browser)
 def test_the_style_has_no_shadows_and_few_corners():
     css = (HERE / "static/console.css").read_text("utf-8")
     assert not re.search("shadow|gradient", css)
-    assert re.findall(r"(\S+) \{[^}]*border-radius: [1-9]", css) == [".state"]
+    assert re.findall(r"(\S+) \{[^}]*border-radius: [1-9]", css) == [".state", ".bubble", ".chip"]
 
 
 @one_database

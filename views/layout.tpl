@@ -26,7 +26,11 @@
 % end
 </header>
 % end
-<main id="content">
+<main id="content"\\
+% if get("live", False):
+ data-live\\
+% end
+>
 <h1>{{title}}</h1>
 % if notice:
 <p class="notice" role="status">{{notice}}</p>
