@@ -152,10 +152,12 @@ def test_a_day_ends_a_conversation_and_an_hour_does_not(trying):
     page = trying.post(act="hour")
     assert page.fact("State") == "waits for the next text open"
     assert "An hour passed." in page.notes
+    assert page.fact("Waits for") == f"{QUESTIONS[0]} Question1"
     assert trying.text("Blue").bubbles[-1] == ("out", QUESTIONS[1])
     page = trying.post(act="day")
     assert page.fact("State") == "gone silent expired"
     assert "has gone silent" in page.body
+    assert page.fact("Asked last") == f"{QUESTIONS[1]} Question2"
     assert trying.text("Pizza").bubbles[-1] == ("out", QUESTIONS[0])
 
 
@@ -257,14 +259,19 @@ def test_the_result_is_shown_as_the_fields_of_a_form(trying, questionnaires):
     assert trying.post().body == page.body  # the same steps, the same page
 
 
-def test_a_partial_result_is_shown_as_json(trying, questionnaires):
-    with (questionnaires / "feedback.toml").open("a") as file:
-        file.write(RESULTS + 'format = "json"\npartial = true\n')
+def test_partial_results_are_shown_as_json(trying, questionnaires):
+    file = questionnaires / "feedback.toml"
+    written = f'resume = "3d"\n{file.read_text("utf-8")}{RESULTS}'
+    file.write_text(written + 'format = "json"\npartial = true\n', "utf-8")
     trying.text("Mats BBQ")
     trying.text("Blue")
-    page = trying.post(act="day")
-    (shown,) = re.findall(r"<pre.*?>(.*?)</pre>", page.body, re.DOTALL)
-    event = json.loads(html.unescape(shown))
+    assert trying.post(act="day").fact("State").startswith("gone silent; the next text goes on")
+    assert trying.text("Back again").readings[-1].startswith("read as resumed")
+    trying.text("Pizza")
+    page = trying.post(act="stop")
+    shown = re.findall(r"<pre.*?>(.*?)</pre>", page.body, re.DOTALL)
+    event, later = (json.loads(html.unescape(each)) for each in shown)
+    assert later["data"]["corrects"] == f"msg_{1:032x}"
     assert event["type"] == "conversation.expired"
     assert event["data"]["answers"] == {"Question1": "Blue"}
     assert event["data"]["from"] == REY
@@ -366,7 +373,7 @@ STEPS = {
 
 @pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
 def test_forged_steps_count_as_none(trying, steps):
-    assert trying.post(steps=steps).bubbles == []
+    assert trying.post(steps=steps).hidden["steps"] == "[]"
     assert Page(trying.browser.get(f"{PATH}?{urlencode({'steps': steps})}")).bubbles == []
 
 

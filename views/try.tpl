@@ -111,7 +111,7 @@
 % end
 </dd></div>
 % if newest and newest.current_key:
-<div><dt>Question</dt><dd><span dir="auto">{{newest.current_prompt}}</span> <span class="secondary">{{newest.current_key}}</span></dd></div>
+<div><dt>{{"Waits for" if found.is_waiting else "Asked last"}}</dt><dd><span dir="auto">{{newest.current_prompt}}</span> <span class="secondary">{{newest.current_key}}</span></dd></div>
 % end
 % if handset.turns:
 <div><dt>Last text</dt><dd>read as {{handset.turns[-1].read_as or "nothing"}}</dd></div>

@@ -120,6 +120,12 @@ class TryPage(NamedTuple):
         return STATES[newest.state]
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the next text answers the question that was asked last."""
+        newest = self.handset.newest
+        return newest is not None and newest.is_waiting(self.tryout.now)
+
+    @property
     def answers(self) -> list[tuple[str, str]]:
         """The answers until now, by key."""
         newest = self.handset.newest
