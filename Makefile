@@ -17,7 +17,7 @@ TELLING := -rP --show-capture=stdout
 help:  ## List what you can make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/run.done  ## Hold a conversation on this machine, without Twilio
+run: $(VENV)/run.done  ## Hold a conversation on this machine, here or in your browser, without Twilio
 	@$(BIN)/python smsconvo.py rehearse
 
 setup: $(VENV)/run.done  ## Set up .venv with what smsconvo needs to run

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from console.access import Access
 from console.acting import carry_out
-from console.pages import FOREVER, HEADERS, Pages, static_files
+from console.pages import FOREVER, HEADERS, NAV, Pages, static_files
 from exports import FORMATS, find_file
 from gateway import twiml
 from gateway.webhook import (
@@ -50,6 +50,7 @@ from models.reports.result import find_result
 from models.reports.sessions import find_sessions
 from models.reports.thread import find_thread
 from models.reports.threads import find_threads
+from models.reports.tryout import find_test, find_tryout
 from models.set_aside import record_only, set_aside, take
 from models.turn import Reply
 from plugins import ANYONE, CONSOLE, ConsoleGuard, LoggedError, errors_as_5xx, see_other
@@ -162,6 +163,8 @@ def create_app(
     app.route("/console/files/<name>/poster", "GET", page("poster", find_poster), role=LOOK)
     app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
+    app.route(["/console/try", "/console/try/<name>"], ["GET", "POST"], try_out, role=LOOK)
+    app.route("/console/try/<name>/test.json", "POST", save_test, role=LOOK)
     return app
 
 
@@ -292,12 +295,21 @@ def show_link(token: str) -> str:
 
 
 def use_link(token: str) -> HTTPResponse:
-    return see_other("/console", request.app.access.use_link(request.environ, token))
+    """Whoever opens a link can be led to any page, and nowhere else."""
+    landing = Query.parse(request.query_string).choice("to", NAV.values()) or "/console"
+    return see_other(landing, request.app.access.use_link(request.environ, token))
 
 
 def sign_out(operator: Operator) -> HTTPResponse:
     request.app.access.sign_out(operator)
     return see_other("/console/sign-in")
+
+
+def read_query() -> Query:
+    """The fields of the form; without one, of the address."""
+    if request.method != "POST":
+        return Query.parse(request.query_string)
+    return Query(parse_form(read_body(request.environ)).fields)
 
 
 def page(view: str, find: Callable[..., object]) -> Callable[..., str]:
@@ -340,9 +352,30 @@ def add_act(app: App, address: str, find: Callable[..., Act]) -> None:
 
 def do_act(find: Callable[..., Act], operator: Operator, **path: Any) -> HTTPResponse:
     app = request.app
-    context = app.context(operator, Query(parse_form(read_body(request.environ)).items()))
+    context = app.context(operator, read_query())
     acted = carry_out(app.database, lambda db: find(db, context, **path))
     return see_other(f"{request.path}?done=partly" if acted.is_partial else acted.act.back)
+
+
+def try_out(operator: Operator, name: str = "") -> str | HTTPResponse:
+    """Nothing is kept, so whoever looks may POST. The places of reports bound how many work."""
+    app = request.app
+    context = app.context(operator, read_query())
+    with app.database.report():
+        found = find_tryout(context, app.settings.questionnaires, name)
+    if request.method == "POST" and found.address:
+        return see_other(found.address)
+    return send_page(context, "try", found)
+
+
+def save_test(operator: Operator, name: str) -> bytes:
+    app = request.app
+    context = app.context(operator, read_query())
+    with app.database.report():
+        content = find_test(context, app.settings.questionnaires, name)
+    response.content_type = "application/json"
+    response.set_header("Content-Disposition", 'attachment; filename="test.json"')
+    return content
 
 
 def show_health_page(operator: Operator) -> str | HTTPResponse:

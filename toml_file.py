@@ -18,11 +18,19 @@ def load_toml(path: Path, missing_ok: bool = False, is_private: bool = False) ->
     Of a file that `is_private` it quotes nothing, only the place.
     """
     try:
-        return tomllib.loads(read_bytes(path).decode())
+        content = read_bytes(path)
     except OSError as error:
         if missing_ok and isinstance(error, FileNotFoundError):
             return {}
         sentence = f"cannot be read: {error.strerror}. Correct that, or remove it."
+        raise ValueError(sentence) from None
+    return parse_toml(content, is_private)
+
+
+def parse_toml(content: bytes, is_private: bool = False) -> dict[str, Any]:
+    """What a file with this content says; ValueError as of `load_toml`."""
+    try:
+        return tomllib.loads(content.decode())
     except RecursionError:
         sentence = "is nested too deeply. Correct it there."
     except ValueError as error:

@@ -13,6 +13,7 @@ from models.console.action import MAX_NAME, is_name
 from models.console.password import MAX_LENGTH, MIN_LENGTH, hash_password
 from models.console.token import new_token
 from settings import Settings, SettingsError
+from storage import Database
 
 
 @click.group(invoke_without_command=True)
@@ -33,11 +34,17 @@ def console(ctx: click.Context, look: bool, name: str | None) -> None:
         raise SettingsError(
             f"--name: {MAX_NAME} characters at most, all of them printable. Choose another."
         )
-    token, role = new_token(), LOOK if look else DO
     with ready_database() as database:
-        now = database.now()
-        database.write(lambda db: ConsoleLink.make(db, token, role, now, name))
-    echo(f"{settings.public_url}/console/enter/{token}")
+        echo(make_link(settings, database, LOOK if look else DO, name))
+
+
+def make_link(
+    settings: Settings, database: Database, role: str = DO, name: str | None = None
+) -> str:
+    """An address that signs a browser in, once."""
+    token, now = new_token(), database.now()
+    database.write(lambda db: ConsoleLink.make(db, token, role, now, name))
+    return f"{settings.public_url}/console/enter/{token}"
 
 
 @console.command()

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import click
 
+from commands.console import make_link
 from commands.serve import acquire_server_lock
 from commands.server import STOP_SECONDS
 from commands.terminal import PROMPT, echo, from_option, text_lines, to_option
@@ -34,15 +35,20 @@ START_SECONDS, RESULTS_SECONDS = 15, 40
 @click.command()
 @from_option
 @to_option
-def rehearse(sender: str, number: str) -> None:
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the console.")
+def rehearse(sender: str, number: str, port: int) -> None:
     """Hold a conversation on this machine, without Twilio.
 
     The server, the database and the delivery are real. The phone is your terminal, or a pipe with
-    one text on each line. Results are shown as they would be sent, and stay here.
+    one text on each line. Results are shown as they would be sent, and stay here. A link opens the
+    console, with a phone that follows the questionnaire file while you edit it.
     """
-    environ = rehearsal_environment()
+    environ = rehearsal_environment(port)
     with printing_results() as receiver, running_server(environ, receiver):
         settings = Settings.from_env(environ)
+        echo("A phone in your browser, and the console. The link works once, for ten minutes:")
+        with open_database(settings) as database:
+            echo(f"{make_link(settings, database)}?to=/console/try")
         echo(f"You are {sender}, texting {number}. Type a text and press Enter; Ctrl-D ends.")
         text_lines(f"{settings.public_url}/sms", settings, sender, number)
         undelivered = wait_for_results(settings)
@@ -51,13 +57,17 @@ def rehearse(sender: str, number: str) -> None:
         raise click.ClickException(f"{undelivered} results were not delivered; see {SERVER_LOG}.")
 
 
-def rehearsal_environment() -> dict[str, str]:
-    """This environment, with an empty database, a free port and secrets of its own."""
+def rehearsal_environment(port: int) -> dict[str, str]:
+    """This environment, with an empty database, a port, or a free one for 0, and own secrets."""
     with acquire_server_lock(Settings(database_url=f"sqlite:///{REHEARSAL}")):
         for suffix in ("", "-wal", "-shm", "-gate", "-server"):
             Path(REHEARSAL + suffix).unlink(missing_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    try:
+        with socket.create_server(("127.0.0.1", port)) as free:
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+    except OSError as error:
+        sentence = f"--port {port} cannot be used: {error.strerror}. Choose another."
+        raise SettingsError(sentence) from None
     return os.environ | {
         "DATABASE_URL": f"sqlite:///{REHEARSAL}",
         "TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",

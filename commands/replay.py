@@ -92,9 +92,7 @@ def save_recording(settings: Settings, id: int, file: Path) -> None:
             )
         version = Conversation.find_by_id(db, id).version
         catalog = Catalog({version.name: version.definition}).select(version.name)
-    masked = recording.masked(open_people(settings).values())
-    replies = replay_recording(masked, catalog)
-    file.write_bytes(masked.with_replies(replies).encoded())
+    file.write_bytes(recording.as_test(open_people(settings).values(), catalog))
     echo(f"Saved to {file}. Read it before you share it: only known names and numbers are masked.")
 
 

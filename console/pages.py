@@ -6,11 +6,13 @@ from datetime import UTC, datetime, tzinfo
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from bottle import SimpleTemplate
 
 from console.qr_code import draw_qr_code
+from models.questionnaire.costs import describe_range, visible
 from models.reports.context import PageContext
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,6 +24,7 @@ NAV = {
     "People": "/console/people",
     "Outbox": "/console/outbox",
     "Files": "/console/files",
+    "Try": "/console/try",
     "Health": "/console/health",
     "Sessions": "/console/sessions",
 }
@@ -134,6 +137,9 @@ class Pages:
             "show_fact": show_fact,
             "draw_qr_code": draw_qr_code,
             "ZoneInfo": ZoneInfo,
+            "quote": partial(quote, safe=""),
+            "visible": visible,
+            "describe_range": describe_range,
         }
         templates(), static_files()  # now, not when somebody asks
 

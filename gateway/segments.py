@@ -13,6 +13,11 @@ def encoding(text: str) -> str:
     return GSM_7 if ALPHABET | EXTENSION >= set(text) else UCS_2
 
 
+def ucs2_characters(text: str) -> list[str]:
+    """The characters that make a text UCS-2, each once, in the order in which they come."""
+    return [each for each in dict.fromkeys(text) if encoding(each) != GSM_7]
+
+
 def measure(text: str) -> tuple[str, int]:
     """The encoding of a text, and how many segments (SMS) it takes."""
     if encoding(text) == GSM_7:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct, field
@@ -14,6 +15,7 @@ from models.attachments import Location, read_location, read_media
 from models.contact import Contact
 from models.conversation import Conversation, Previous
 from models.decision import Decision, State
+from models.delivery import Delivery
 from models.dialog import LOOP_LIMIT
 from models.engine import respond
 from models.message import NOT_READ, Message
@@ -71,6 +73,11 @@ class Recording(Struct, frozen=True, omit_defaults=True):
             for exchange in self.exchanges
         ]
         return Recording(self.questionnaire, SENDER, NUMBER, exchanges, self.name and NAME)
+
+    def as_test(self, names: Collection[str], catalog: Catalog) -> bytes:
+        """A file of it, masked, with the replies that the masked texts get."""
+        masked = self.masked(names)
+        return masked.with_replies(replay(masked, catalog)).encoded()
 
     def encoded(self) -> bytes:
         """As a file that people can read."""
@@ -178,6 +185,13 @@ def replay(recording: Recording, catalog: Catalog) -> list[str | None]:
     return replies
 
 
+class Ended(NamedTuple):
+    """A conversation that was silent for too long, and the result that is owed since."""
+
+    conversation: Conversation
+    result: Delivery | None
+
+
 class Memory:
     """What a database would hold of one sender and one number."""
 
@@ -187,9 +201,19 @@ class Memory:
         self._conversations: dict[int, Conversation] = {}  # by their ids, which begin with 1
         self._decisions: list[Decision] = []  # about the newest of them, the newest first
 
+    @property
+    def contact(self) -> Contact:
+        """Who texts; nothing of it is changed."""
+        return self._contact
+
+    @property
+    def newest(self) -> Conversation | None:
+        """The newest conversation; nothing of it is changed."""
+        return self._conversations.get(len(self._conversations))
+
     def state(self, text: IncomingText) -> State:
         """What `turn.load` would read for this text."""
-        newest = self._conversations.get(len(self._conversations))
+        newest = self.newest
         typed = examine_in(newest, text, self._catalog, self._find_recent_bodies)
         return State(
             self._contact,
@@ -215,8 +239,7 @@ class Memory:
     @property
     def _recent_unread(self) -> list[str]:
         texts = [each.text.body for each in self._decisions if each.read_as in NOT_READ]
-        newest = self._conversations.get(len(self._conversations))
-        return texts[: newest.failed_attempts] if newest else []
+        return texts[: self.newest.failed_attempts] if self.newest else []
 
     def remember(self, decision: Decision) -> None:
         """Keep what `turn.save` would write."""
@@ -230,6 +253,16 @@ class Memory:
             self._conversations[changed.id] = changed
         for result in decision.results:
             self._conversations[result.conversation_id].latest_result = result
+
+    def end_silent(self, now: datetime) -> Ended | None:
+        """Do what the worker's job does when nobody has texted for too long."""
+        if self.newest is None or not self.newest.is_silent(now):
+            return None
+        ended = self.newest.copy()
+        result = ended.expire(now)
+        ended.latest_result = result or ended.latest_result
+        self._conversations[ended.id] = ended
+        return Ended(ended, result)
 
 
 def load(path: Path) -> Recording:

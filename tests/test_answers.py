@@ -10,6 +10,7 @@ from pace import is_slow
 
 from models import load_catalog
 from models.questionnaire.answers import KINDS
+from models.questionnaire.loader import read_text
 
 FRIDAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FILE = (
@@ -592,6 +593,25 @@ def test_a_photo_is_read_as_its_addresses_whatever_is_said(read, text):
 def test_as_many_photos_as_a_message_can_bring_are_read(read):
     links = [f"https://api.twilio.com/{'x' * 140}/{n}" for n in range(10)]
     assert read("photo", "", links) == " ".join(links)
+
+
+HUGE = ["((a{1000}){1000}){1000}", "a{1000000000}", "a{,200000}", "(a|bc{400}){400}"]
+
+
+@pytest.mark.parametrize("pattern", HUGE)
+def test_a_pattern_that_would_take_all_memory_is_refused(pattern):
+    content = FILE.format("it", "", f"pattern = '{pattern}'")
+    _, problems = read_text(content)
+    assert [each.sentence for each in problems] == [
+        "is not a regular expression: it repeats too much. Correct it."
+    ]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[]{9}]{999}", r"\({999}", ".{1,1600}", "a{9", "(a{9}|b){999}"]
+)
+def test_a_pattern_that_repeats_is_allowed(pattern):
+    assert read_text(FILE.format("it", "", f"pattern = '{pattern}'"))[1] == []
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+", "(.*a){20}b", "(a*)*b"])

@@ -695,6 +695,39 @@ def test_rehearse_in_a_terminal_prompts_shows_results_and_ends(folder, environ, 
         os.close(terminal)
 
 
+def test_a_rehearsal_shows_a_phone_in_the_browser_that_follows_the_file(folder):
+    stdin, lines = os.pipe()
+    environ = {"PATH": os.environ["PATH"]}
+    with started(folder, environ, "rehearse", stdin=stdin) as process, open(lines, "w"):
+        os.close(stdin)
+        log = folder / "stderr.log"
+        until(lambda: "You are" in log.read_text("utf-8"))
+        (link,) = re.findall("^http://127.0.0.1:.*$", log.read_text("utf-8"), re.M)
+        with requests.Session() as browser:
+            browser.headers["Sec-Fetch-Site"] = "same-origin"
+            assert "<button" in browser.get(link).text
+            page = browser.post(link)
+            assert page.url.endswith("/console/try") and QUESTIONS[0] not in page.text
+            page = browser.post(f"{page.url}/feedback", {"text": "Mats BBQ"})
+            assert QUESTIONS[0] in page.text
+            file = folder / "questionnaires/feedback.toml"
+            file.write_text(file.read_text("utf-8").replace(QUESTIONS[0], "Good day?"), "utf-8")
+            assert "Good day?" in browser.get(page.url).text
+            assert requests.post(link, headers=browser.headers).status_code == 403  # it works once
+    assert process.returncode == 0
+    assert rows(f"sqlite:///{folder}/rehearsal.db", "SELECT count(*) FROM messages") == [(0,)]
+
+
+def test_a_rehearsal_takes_the_port_that_is_asked_for(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environ = {"PATH": os.environ["PATH"]}
+        ended = run(folder, environ, "rehearse", "--port", str(port), said=PIPED)
+        assert_refused(ended, f"--port {port} cannot be used: ", "Choose another.")
+    ended = run(folder, environ, "rehearse", "--port", str(port), said=PIPED)
+    assert f"\nhttp://127.0.0.1:{port}/console/enter/" in ended.stdout
+
+
 def read_until(terminal: int, words: str) -> str:
     shown, deadline = b"", time.monotonic() + HANG_SECONDS
     while words not in plain(shown):

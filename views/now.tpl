@@ -47,7 +47,7 @@
 % if found.period.name != "all":
 , or <a href="{{root}}/console{{found.periods[-1].address}}">see all</a>\\
 % end
-.</p>
+, or <a href="{{root}}/console/try">try it here</a>.</p>
 % else:
 <dl class="figures">
 <div><dt>started</dt><dd><a href="{{root}}{{found.threads()}}">{{funnel.started}}</a></dd></div>

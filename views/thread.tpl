@@ -28,7 +28,7 @@
 % if found.answers:
 <dl class="answers">
 % for given in found.answers:
-<dt dir="auto">{{given.question}} <span class="key">{{given.key}}</span></dt>
+<dt dir="auto">{{given.question}} <code>{{given.key}}</code></dt>
 <dd><a href="{{given.address}}" class="words" dir="auto">{{given.outcome}}</a>
 % if given.differs:
  <span class="secondary words" dir="auto">“{{given.text}}”</span>

@@ -23,7 +23,7 @@
 % elif found.is_filtered:
 <p>No conversation matches{{" among these" if found.is_cut else ""}}. <a href="{{root}}/console/threads">Clear filters</a>.</p>
 % elif found.is_only_page:
-<p>Nobody has texted yet. Text {{f"“{found.event}”" if found.event else "anything"}} to your number.</p>
+<p>Nobody has texted yet. Text {{f"“{found.event}”" if found.event else "anything"}} to your number, or <a href="{{root}}/console/try">try it here</a>.</p>
 % else:
 <p>No older conversations. <a href="{{root}}/console/threads">Back to the newest</a>.</p>
 % end

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
 
-from gateway.segments import GSM_7, encoding, measure
+from gateway.segments import GSM_7, encoding, measure, ucs2_characters
 from models.questionnaire.answers import KINDS
 from models.questionnaire.answers.kind import LONG_SAMPLE
 from models.questionnaire.problem import Problem
@@ -37,6 +37,15 @@ class Cost(NamedTuple):
 
     texts: int
     segments: int
+
+
+def describe_range(least: Cost, most: Cost) -> str:
+    """From the least to the most, in words."""
+    texts, segments = (
+        f"{low} to {high}" if low < high else str(high)
+        for low, high in zip(least, most, strict=True)
+    )
+    return f"{texts} texts both ways, {segments} segments"
 
 
 class CostReport(NamedTuple):
@@ -71,11 +80,7 @@ class CostReport(NamedTuple):
         """The same in words, and in money if a segment has a price."""
         is_counter, (least, most) = self.questionnaire.is_counter, self.costs()
         what = "A text and its reply" if is_counter else "A completed conversation"
-        texts, segments = (
-            f"{low} to {high}" if low < high else str(high)
-            for low, high in zip(least, most, strict=True)
-        )
-        counts = f"{what}: {texts} texts both ways, {segments} segments"
+        counts = f"{what}: {describe_range(least, most)}"
         if price is None:
             return counts
         low, high = (f"{price * cost.segments:.4f}" for cost in (least, most))
@@ -163,17 +168,14 @@ def _values(question: Question | None, questionnaire: Questionnaire, today: date
 
 def _ucs2_characters(location: str, text: str) -> Iterator[Problem]:
     """Characters that make a whole text UCS-2, in which a segment holds 70 instead of 160."""
-    first_positions: dict[str, int] = {}
-    for position, character in enumerate(text, 1):
-        if encoding(character) != GSM_7:
-            first_positions.setdefault(character, position)
     before, after = measure(text)[1], measure("".join(map(gsm_equivalent, text)))[1]
-    for character, position in first_positions.items():
+    for character in ucs2_characters(text):
         equivalent = gsm_equivalent(character)
         cure = f"Write {equivalent} instead" if equivalent.strip() else "Leave it out"
         cure = "Write a blank instead" if equivalent == " " else cure
         price = f": {before} segments instead of {after}" if before > after else ""
-        sentence = f"{_visible(character)} (character {position}) makes it UCS-2{price}. {cure}."
+        position = text.index(character) + 1
+        sentence = f"{visible(character)} (character {position}) makes it UCS-2{price}. {cure}."
         yield Problem(location, sentence, is_error=False)
 
 
@@ -186,6 +188,7 @@ def gsm_equivalent(character: str) -> str:
     return plain or (" " if character.isspace() else "")
 
 
-def _visible(character: str) -> str:
+def visible(character: str) -> str:
+    """The character, or its number where nothing is seen of it."""
     is_visible = character.isprintable() and not character.isspace()
     return character if is_visible else f"U+{ord(character):04X}"

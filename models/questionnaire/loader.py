@@ -1,7 +1,7 @@
 """Reading questionnaire files, and finding all their errors."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, time
 from itertools import combinations
 from pathlib import Path
@@ -16,7 +16,7 @@ from models.questionnaire.linter import find_problems
 from models.questionnaire.openings import event_form
 from models.questionnaire.problem import Problem
 from models.questionnaire.schema import Questionnaire
-from toml_file import load_toml
+from toml_file import load_toml, parse_toml
 
 
 class InvalidQuestionnaire(ValueError):
@@ -73,8 +73,17 @@ def read_file(
     """
     if NOT_UTF8.search(path.name):  # and each conversation is stored with that name
         return None, [Problem("", "its name is not UTF-8. Rename it.")]
+    return _read(lambda: load_toml(path) | ({"results": results} if results else {}))
+
+
+def read_text(text: str) -> tuple[Questionnaire | None, list[Problem]]:
+    """The same of a file that has this text."""
+    return _read(lambda: parse_toml(text.encode()))
+
+
+def _read(load: Callable[[], dict[str, Any]]) -> tuple[Questionnaire | None, list[Problem]]:
     try:
-        content = _dates_as_text(load_toml(path) | ({"results": results} if results else {}))
+        content = _dates_as_text(load())
     except RecursionError:
         return None, [Problem("", "is nested too deeply. Correct it there.")]
     except ValueError as error:

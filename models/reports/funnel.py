@@ -13,6 +13,7 @@ from models.answer import Answer
 from models.conversation import REVIEW
 from models.questionnaire.schema import Questionnaire
 from models.reports import outcomes
+from models.reports.charts import show_question
 from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of
 from models.reports.period import Period
 
@@ -192,7 +193,7 @@ class StepCounter:
     def find_steps(self, questionnaire: Questionnaire | None) -> Iterator[Step]:
         """The questions of the file, then those that it has no more, then the review."""
         questions = questionnaire.questions if questionnaire else ()
-        asked_now = {question.key: question.ask for question in questions}
+        asked_now = {question.key: show_question(question) for question in questions}
         earlier = self._find_earlier()
         for key in dict.fromkeys([*asked_now, *earlier]):
             step = self._count(key, asked_now.get(key) or earlier[key], key in asked_now)
@@ -210,7 +211,7 @@ class StepCounter:
         older = [definition for id, definition in self._versions.items() if id in used]
         known: dict[str, str] = {}
         for definition in older:
-            known = {each.key: each.ask for each in definition.questions} | known
+            known = {each.key: show_question(each) for each in definition.questions} | known
         found = {each.key for each in self._standings if each.key != REVIEW}
         found |= {key for key, _ in self._answers}
         return known | {key: key for key in found if isinstance(key, str) and key not in known}

@@ -1,6 +1,7 @@
 """Free text, perhaps of a certain length or pattern."""
 
 import math
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Protocol
@@ -16,6 +17,9 @@ from models.questionnaire.answers.kind import (
 from models.questionnaire.problem import Problem
 from models.text import LONGEST_REPLY, normalize, strip_decoration, without_signature
 
+MAX_PATTERN = 100_000  # parts: 40 MB. Ten characters could take all memory while they are compiled
+TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{[0-9]*,?[0-9]*\}|.", re.DOTALL)
+REPEAT = re.compile(r"\{([0-9]*),?([0-9]*)\}")
 PATTERN_SECONDS = 0.03  # to match a pattern: on some texts some would never end, and all texts wait
 
 
@@ -76,11 +80,37 @@ def _matches(pattern: str, text: str) -> bool:
 def _pattern_error(pattern: str) -> str | None:
     import regex
 
+    if _size(pattern) > MAX_PATTERN:
+        return "it repeats too much"
     try:
         regex.compile(pattern)
     except (regex.error, RecursionError) as error:
         return str(error)
     return None
+
+
+def _size(pattern: str) -> int:
+    """About how much memory the compiled pattern takes: how many parts it has, repeats included."""
+    sizes, last = [0], 0  # of the groups that are open, and of the part that a number would repeat
+    for token in TOKEN.findall(pattern):
+        if token == "(":
+            sizes.append(0)
+            continue
+        if token == ")" and len(sizes) > 1:
+            last = sizes.pop()
+        elif repeats := REPEAT.fullmatch(token):
+            added = last * max(map(_count, repeats.groups()))
+            last += added
+            sizes[-1] += added
+            continue
+        else:
+            last = 1
+        sizes[-1] += last
+    return sum(sizes)
+
+
+def _count(digits: str) -> int:
+    return int(digits or 0) if len(digits) < 10 else MAX_PATTERN
 
 
 KIND = TextKind()
