@@ -64,7 +64,7 @@ def converse(webhook: Webhook) -> None:
 
 
 def test_threads_are_listed_by_their_newest_text(webhook, operator):
-    assert "Nobody has texted yet. Text anything to your number." in seen(
+    assert "Nobody has texted yet. Text anything to your number, or try it here." in seen(
         operator.get("/console/threads").body
     )
     converse(webhook)
@@ -208,7 +208,7 @@ def test_a_thread_shows_each_text_with_what_it_was_read_as(webhook, operator):
     assert "came after the end" in shown
     assert shown.index("Yes 12:05") < shown.index("Completed · 12:05") < shown.index("Thanks 12:06")
     answers = "SELECT key, value, message_id FROM answers ORDER BY message_id"
-    found = re.findall(r'class="key">(\w+)</span></dt>\s*<dd><a href="#m(\d+)"[^>]*>([^<]+)<', page)
+    found = re.findall(r'<code>(\w+)</code></dt>\s*<dd><a href="#m(\d+)"[^>]*>([^<]+)<', page)
     assert found == [(key, str(id), value) for key, value, id in rows(webhook.app, answers)]
     assert all(f'id="m{id}"' in page for _, id, _ in found)
 

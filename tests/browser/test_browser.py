@@ -216,6 +216,8 @@ def test_axe_finds_nothing_on_any_page(server, open_browser):
     hold_conversations(server)
     page = open_browser(bypass_csp=True)  # for axe itself
     addresses = [*NAV.values(), "/console?period=all", "/console/sign-in", "/console/nowhere"]
+    addresses += [f"/console/{path}" for path in ("threads/1", "people/1", "people/1/opt-out")]
+    addresses += ["/console/files/feedback/poster"]
     for address in addresses:
         page.goto(server.url + address)
         open_all(page)
