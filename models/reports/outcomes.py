@@ -104,7 +104,9 @@ def find_names(db: Session) -> list[str]:
 
 # Built once: building a statement costs as much as running it.
 TABLE, MESSAGES, VERSIONS = Conversation.__table__, Message.__table__, Version.__table__
-NAMES = Statement(sa.select(VERSIONS.c.name).distinct().order_by(VERSIONS.c.name))
+# Without the type of the column, for one that cannot be read must not hide the others.
+RAW_NAME = sa.type_coerce(VERSIONS.c.name, sa.types.NullType())
+NAMES = Statement(sa.select(RAW_NAME).distinct().order_by(RAW_NAME))
 OF_NAME = Statement(
     sa.select(VERSIONS.c.id, VERSIONS.c.definition)
     .where(VERSIONS.c.name == sa.bindparam("name"))
