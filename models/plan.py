@@ -143,10 +143,11 @@ NEWEST_OPEN = (
     .limit(literal_column(str(MAX_OPEN)))
     .subquery()
 )
-COUNTED = (VERSION.c.id, VERSION.c.name, VERSION.c.digest, NEWEST_OPEN.c.key)
+NEWEST_KEY = type_coerce(NEWEST_OPEN.c.key, NULLTYPE)
+COUNTED = (VERSION.c.id, VERSION.c.name, VERSION.c.digest, NEWEST_KEY)
 COUNT_NEWEST_OPEN = Statement(
     select(*COUNTED, func.count())
     .select_from(VERSION.join(NEWEST_OPEN, VERSION.c.id == NEWEST_OPEN.c.questionnaire_id))
     .group_by(*COUNTED)
-    .order_by(VERSION.c.name, NEWEST_OPEN.c.key)
+    .order_by(VERSION.c.name, NEWEST_KEY)
 )

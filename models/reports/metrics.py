@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from models.conversation import Conversation
 from models.undelivered import MAX_COUNT, Undelivered
 from storage.base import Statement
-from storage.unreadable import unreadable_rows
 
 NEWEST = 10_000  # conversations that are counted
 STATES = ("open", "completed", "stopped", "expired")
@@ -28,8 +27,7 @@ class Figures(NamedTuple):
 def find_figures(db: Session, now: datetime) -> Figures:
     """All of them, as of now."""
     undelivered = Undelivered.find(db, now)
-    rows = COUNTS.fetch_readable(db, unreadable_rows(db).add)
-    found = {state: count for _, state, count in rows}
+    found = dict(COUNTS.fetch_all(db))
     names = ("pending", "failed", "unconfirmed")
     outbox = {name: getattr(undelivered, name) for name in names}
     conversations = {state: found.get(state, 0) for state in STATES}
@@ -44,7 +42,6 @@ RECENT = (
     .limit(sa.literal_column(str(NEWEST)))
     .subquery()
 )
-# The first column names a row if another cannot be read.
-COUNTS = Statement(
-    sa.select(sa.func.max(RECENT.c.id), RECENT.c.state, sa.func.count()).group_by(RECENT.c.state)
-)
+# The state without its type: of a group, no row could be named.
+STATE = sa.type_coerce(RECENT.c.state, sa.types.NullType())
+COUNTS = Statement(sa.select(STATE, sa.func.count()).group_by(STATE))
