@@ -17,10 +17,13 @@ function obstacle() {
     return "while text is selected";
   }
   const focused = document.activeElement;
-  if (main.contains(focused) && focused.matches("input, select, textarea")) {
+  // A box in which nothing is typed yet gets the focus again. A date has no value while it is typed.
+  if (main.contains(focused) && focused.matches("select, [type=date]")) {
     return "while you fill in a form";
   }
-  const isTyped = (field) => field.type !== "hidden" && field.value !== field.defaultValue;
+  const isTyped = (field) =>
+    field.type !== "hidden" &&
+    (field.value !== field.defaultValue || field.checked !== field.defaultChecked);
   return Array.from(main.querySelectorAll("input, textarea")).some(isTyped)
     ? "while you fill in a form"
     : "";
@@ -43,6 +46,7 @@ function nameOf(element) {
   const tag = element.tagName.toLowerCase();
   const isSame = (each) =>
     each.tagName === element.tagName &&
+    each.id === element.id &&
     each.getAttribute("href") === element.getAttribute("href") &&
     (tag === "a" || each.textContent === element.textContent);
   const alike = Array.from(main.getElementsByTagName(tag)).filter(isSame);

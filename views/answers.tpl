@@ -2,7 +2,7 @@
 % asked, address = found.filter, f"{root}/console/answers"
 % values = dict(asked.fields)
 % if len(asked.names) > 1:
-<nav class="choices" aria-label="Questionnaires">
+<p class="choices"><span class="secondary">Questionnaire</span>
 % for other in asked.others:
 <a href="{{address}}{{other.address}}"\\
 % if other.label == asked.name:
@@ -10,19 +10,19 @@
 % end
 ><bdi>{{other.words}}</bdi></a>
 % end
-</nav>
+</p>
 % elif asked.name:
 <p><bdi>{{asked.names[asked.name]}}</bdi> <span class="secondary">{{asked.name}}</span></p>
 % end
 % if asked.chips or asked.selection.ids:
 <ul class="chips" aria-label="Filters in use">
 % for chip in asked.chips:
-<li><a class="state chip" href="{{address}}{{chip.address}}"><span class="secondary">{{chip.label}}</span> <bdi>{{chip.words}}</bdi> <span aria-hidden="true">×</span><span class="unseen">Remove this filter</span></a></li>
+<li><a class="chip" href="{{address}}{{chip.address}}"><span class="secondary">{{chip.label}}</span> <bdi>{{chip.words}}</bdi> <span aria-hidden="true">×</span><span class="unseen">Remove this filter</span></a></li>
 % end
 <li><a href="{{address}}{{asked.clear}}">Clear filters</a></li>
 </ul>
 % end
-<details class="filters">
+<details class="fold">
 <summary>Filter</summary>
 <form method="get" action="{{address}}" class="filter">
 % for name, value in asked.fields:
@@ -91,7 +91,7 @@
 % end
 % if found.rows:
 <h2 id="rows">Conversations</h2>
-<details class="filters">
+<details class="fold">
 <summary>Columns</summary>
 <form method="get" action="{{address}}" class="filter">
 % for name, value in asked.fields:

@@ -38,7 +38,7 @@
 % end
 % if chart.newest:
 <h3>Newest answers</h3>
-<ul class="words">
+<ul class="quotes">
 % for words in chart.newest:
 <li><a href="{{root}}/console/threads/{{words.id}}" dir="auto">{{words.text}}</a></li>
 % end
@@ -46,7 +46,7 @@
 % end
 % if chart.photos:
 <h3>Newest</h3>
-<ul class="words">
+<ul class="quotes">
 % for photo in chart.photos:
 <li>\\
 % if photo.url:

@@ -1,4 +1,4 @@
-% rebase("layout", title=f"Thread {found.id}", section="Threads")
+% rebase("layout", title=f"Thread {found.id}", section="Threads", live=True)
 % if found.person:
 <p>
 % include("person_link", person=found.person)

@@ -1,4 +1,4 @@
-% rebase("layout", title="Threads")
+% rebase("layout", title="Threads", live=True)
 % filters = found.filters
 <form class="filters" action="{{root}}/console/threads">
 <p><label for="q">Number, its end, or name</label><input id="q" name="q" type="search" maxlength="100" value="{{filters.words}}"></p>

@@ -87,19 +87,10 @@
 {{found.draft}}</textarea>
 <p><button name="source" value="text">Try this text</button></p>
 % end
-% if found.problems:
-<ul class="problems" role="list">
-% for problem in found.problems:
-<li><span class="state {{"bad" if problem.is_error else "degraded"}}">{{"error" if problem.is_error else "warning"}}</span> <span dir="auto">{{problem}}</span></li>
-% end
-</ul>
 % if not found.tryout:
+% include("problems", problems=found.problems)
 <p>Correct this, and the phone is back as it was.</p>
-% end
 % else:
-<p class="secondary">No mistakes.</p>
-% end
-% if found.tryout:
 % newest = handset.newest
 <dl class="pairs">
 <div><dt>State</dt><dd>{{found.state}}\\
@@ -148,6 +139,12 @@
 <p class="secondary">{{"This would go" if found.results else "A result would go"}} to <bdi>{{found.receiver}}</bdi>. Nothing is sent from here.</p>
 % else:
 <p class="secondary">Without [results], the answers stay in the database.</p>
+% end
+% if found.problems:
+<h2>What <code>check</code> says</h2>
+% include("problems", problems=found.problems)
+% else:
+<p class="secondary">No mistakes.</p>
 % end
 <p class="choices">
 % if handset.turns:

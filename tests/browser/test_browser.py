@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import openpyxl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import FEEDBACK, free_address, invoke
+from conftest import FEEDBACK, QUESTIONS, THANKS, Receiver, free_address, invoke, until
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from test_cli import phone_of, serving
+from test_cli import phone_of, rows, send_results, serving
 
 from console.pages import NAV
 from phone import Phone
@@ -48,16 +49,24 @@ class Server:
     def phone(self) -> Phone:
         return phone_of(self.environ)
 
+    def phone_of(self, sender: str) -> Phone:
+        phone = self.phone
+        phone.sender = sender
+        return phone
+
     def print_link(self, *options: str) -> str:
         said = invoke(self.folder, self.environ, "console", *options)
         return re.search(r"http\S+", said.stdout)[0]
 
 
 @pytest.fixture
-def server(tmp_path, environ) -> Iterator[Server]:
+def server(request, tmp_path, environ) -> Iterator[Server]:
+    """Its results go to the receiver of the test, if it has one."""
     directory = tmp_path / "questionnaires"
     directory.mkdir()
     (directory / "feedback.toml").write_text(FEEDBACK, "utf-8")
+    if "receiver" in request.fixturenames:
+        send_results(directory, request.getfixturevalue("receiver").url)
     address = free_address()
     local = {"SMSCONVO_LISTEN": address, "SMSCONVO_PUBLIC_URL": f"http://{address}"}
     with serving(tmp_path, environ | local):
@@ -160,6 +169,98 @@ def test_a_page_that_is_not_kept_up_to_date_says_why(server, page):
 def look_now(page: Page) -> None:
     """As after the next five seconds."""
     page.evaluate("window.dispatchEvent(new Event('online'))")
+
+
+def test_a_thread_follows_its_guest(server, page):
+    phone = server.phone
+    phone.text("Mats BBQ")
+    page.goto(f"{server.url}/console/threads")
+    page.get_by_role("link", name="Mats BBQ").click()
+    phone.text("Bright blue")
+    expect(page.locator(".in")).to_have_count(2, timeout=SOON)
+    expect(page.get_by_role("link", name="Bright blue")).to_be_visible()  # among the answers
+
+
+def test_the_export_of_a_filter_is_its_table(server, page, tmp_path):
+    for number, colour in enumerate(("Blue", "Red", "Blue")):
+        phone = server.phone_of(f"+1415555010{number}")
+        phone.text("Mats BBQ")
+        phone.text(colour)
+    page.goto(f"{server.url}/console/answers")
+    page.locator(".bars").first.get_by_role("link", name="Blue").click()
+    page.wait_for_url("**answer.Question1=Blue**")
+    names = page.locator(".rows thead th").all_inner_texts()
+    rows = page.locator(".rows tbody tr").all()
+    shown = [dict(zip(names, row.locator("th, td").all_inner_texts(), strict=True)) for row in rows]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="XLSX").click()
+    download.value.save_as(tmp_path / "answers.xlsx")
+    head, *cells = openpyxl.load_workbook(tmp_path / "answers.xlsx").active.values
+    exported = [dict(zip(head, row, strict=True)) for row in cells]
+    assert sorted(
+        (each["sender"], each["Question1"], each["state"]) for each in exported
+    ) == sorted((each["Sender"], each["Question1"], each["State"]) for each in shown)
+    assert len(exported) == 2
+
+
+def test_a_failed_result_that_is_tried_again_arrives(receiver: Receiver, server, page):
+    receiver.answers.append((410, {}))
+    phone = server.phone
+    for body in ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes"):
+        phone.text(body)
+    need = page.get_by_role("link", name="1 result has failed")
+    expect(need).to_be_visible(timeout=SOON)
+    need.click()
+    page.get_by_role("link", name="Result 1").click()
+    page.get_by_role("link", name="Try again", exact=True).click()
+    page.get_by_role("button").filter(has_text="ry again").click()
+    expect(page.get_by_role("status")).to_contain_text("tried again")
+    until(lambda: len(receiver.requests) == 2)
+    until(lambda: page.reload() and page.get_by_text("arrived").count())
+
+
+def test_the_phone_in_the_browser_holds_a_conversation(server, page):
+    page.goto(f"{server.url}/console/try/feedback")
+    for body, question in zip(("Mats BBQ", "Blue"), QUESTIONS, strict=False):
+        say(page, body)
+        expect(page.locator(".came").last).to_contain_text(question)
+    press(page, "Lose the cookie")
+    say(page, "Pizza 🍕")
+    expect(page.locator(".came").last).to_contain_text(QUESTIONS[2])
+    press(page, "STOP")
+    expect(page.locator(".system").last).to_have_text("No reply.")
+    press(page, "START")
+    press(page, "A day passes")
+    for body in ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes"):
+        say(page, body)
+    expect(page.locator(".came").last).to_contain_text(THANKS)
+    assert server_rows(server) == 0
+
+
+def test_the_phone_in_the_browser_follows_the_file(server, page):
+    page.goto(f"{server.url}/console/try/feedback")
+    say(page, "Mats BBQ")
+    edited = FEEDBACK.replace(QUESTIONS[0], "Which colour do you like?")
+    (server.folder / "questionnaires/feedback.toml").write_text(edited, "utf-8")
+    newest = page.locator(".came").last
+    expect(newest).to_contain_text("Which colour do you like?", timeout=SOON)
+    assert page.evaluate("document.activeElement.id") == "text"
+
+
+def say(page: Page, body: str) -> None:
+    page.locator("#text").fill(body)
+    press(page, "Send")
+
+
+def press(page: Page, name: str) -> None:
+    with page.expect_navigation():
+        page.get_by_role("button", name=name, exact=True).click()
+
+
+def server_rows(server: Server) -> int:
+    url = server.environ.get("DATABASE_URL", f"sqlite:///{server.folder}/smsconvo.db")
+    ((count,),) = rows(url, "SELECT count(*) FROM messages")
+    return count
 
 
 def test_without_scripts_all_is_there(server, open_browser):
