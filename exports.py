@@ -1,11 +1,14 @@
 """Conversations and their answers as a file: for the command `export`, and for the console."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from threading import BoundedSemaphore
 from typing import NamedTuple
 
 from formats import csv_chunks, json_chunks, xlsx_chunks
+from logs import error_location, log_event
 from models.export import (
     LONG,
     Export,
@@ -20,6 +23,7 @@ from models.questionnaire.schema import Questionnaire
 from models.reports.answer_filter import find_filter
 from models.reports.context import PageContext
 from storage import Database
+from storage.database import ReportsBusy
 
 FORMATS = ("csv", "xlsx", "jsonl")
 TYPES = {
@@ -74,6 +78,16 @@ def find_chunks(exported: Export, keys: list[str], layout: Layout) -> Iterator[b
 # For the console ############################################################
 
 
+MAX_SENT = 4  # at once in a process
+SENDING = BoundedSemaphore(MAX_SENT)
+INCOMPLETE = "This file is incomplete: what it is read from did not answer. Export it again."
+BROKEN_OFF = {
+    "csv": f"{INCOMPLETE}\r\n".encode(),
+    "jsonl": f'{{"error":"{INCOMPLETE}"}}\n'.encode(),
+    "xlsx": b"",  # it is complete before any of it is sent
+}
+
+
 class File(NamedTuple):
     """A file that is sent while it is read. Close `chunks`, or what they read stays open."""
 
@@ -92,7 +106,7 @@ def find_file(database: Database, context: PageContext, format: str) -> File:
     layout = Layout(format, is_long=context.query.value("shape") == "long")
     exported = Export(database, filter.selection, {filter.name: filter.keys})
     chunks = find_chunks(exported, list(filter.keys), layout)
-    return File(file_name(filter.name, format), TYPES[format], begin(chunks))
+    return File(file_name(filter.name, format), TYPES[format], begin(chunks, format))
 
 
 def file_name(questionnaire: str, format: str) -> str:
@@ -101,16 +115,34 @@ def file_name(questionnaire: str, format: str) -> str:
     return f"answers-{safe}.{format}" if safe else f"answers.{format}"
 
 
-def begin(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same chunks, of which the first one is there already."""
-    begun = _send(chunks)
+def begin(chunks: Iterator[bytes], format: str) -> Iterator[bytes]:
+    """The same chunks, of which the first one is there already.
+
+    ReportsBusy if MAX_SENT are being sent: each takes a thread of the server's, as long as its
+    reader likes to.
+    """
+    begun = _send(chunks, format)
     next(begun)
     return begun
 
 
-def _send(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _send(chunks: Iterator[bytes], format: str) -> Iterator[bytes]:
     with closing(chunks):
-        first = next(chunks, b"")
-        yield b""  # `begin` takes this one
-        yield first
+        if not SENDING.acquire(blocking=False):
+            raise ReportsBusy
+        try:
+            first = next(chunks, b"")
+            yield b""  # `begin` takes this one
+            yield first
+            yield from _to_the_end(chunks, format)
+        finally:
+            SENDING.release()
+
+
+def _to_the_end(chunks: Iterator[bytes], format: str) -> Iterator[bytes]:
+    """The chunks, and a last line if they break off: no status can say so any more."""
+    try:
         yield from chunks
+    except Exception as error:
+        log_event("console", logging.ERROR, outcome="broken off", why=error_location(error))
+        yield BROKEN_OFF[format]

@@ -46,7 +46,7 @@ class Metrics:
         """What prometheus-client asks for. Without the database its figures are left out."""
         yield from self._collect_counts()
         try:
-            with self._database.report() as db:
+            with self._database.read() as db:
                 figures = find_figures(db, self._clock())
             sizes = {"database": self._database.size(), "wal": self._database.wal_size()}
         except (DBAPIError, OSError):  # a TimeoutError is one, too

@@ -12,10 +12,25 @@ from logs import error_location
 from models.acts.act import CannotAct
 from models.console import DO
 from models.reports.context import NotFound
+from storage.database import ReportsBusy
 from storage.unreadable import UnreadableRow
 
 CONSOLE = "/console"
 ANYONE = "anyone"  # may use a route of the console to sign in; LOOK and DO are the roles
+
+
+BUSY = "Others are reading just now. Try again in some seconds. Texts do not wait."
+
+
+def refuse_odd_path() -> None:
+    """Refuse a path that is not UTF-8. Bottle drops such bytes, and would serve another address.
+
+    So a proxy that keeps /console to some addresses would let /con%ffsole through.
+    """
+    try:
+        request.environ["bottle.raw_path"].encode("latin1").decode()
+    except UnicodeError:
+        raise LoggedError(404, "the path is not UTF-8") from None
 
 
 class LoggedError(HTTPError):
@@ -51,6 +66,8 @@ def errors_as_5xx(route: Callable) -> Callable:
         except UnreadableRow as error:
             request.app.database.unreadable.add(error)
             raise LoggedError(500, f"{error}, so this row cannot be read") from None
+        except ReportsBusy:
+            raise LoggedError(503, "as many pages as may be are being read", BUSY) from None
         except (DBAPIError, OSError) as error:
             reason = f"the database did not answer: {error_location(error)}"
             raise LoggedError(503, reason) from None

@@ -27,6 +27,8 @@ ANOTHER = "another reason, which the log has"
 REASONS = (
     SIGNATURE,
     "the AccountSid is not ours",
+    "the path is not UTF-8",
+    "as many pages as may be are being read",
     "the Body may be in another field",
     "names no message of ours, or no status",
     "the MessageSid is malformed",

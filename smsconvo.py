@@ -5,7 +5,7 @@ one function, and renders the outcome.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from threading import Event
@@ -51,14 +51,21 @@ from models.reports.sessions import find_sessions
 from models.reports.thread import find_thread
 from models.reports.threads import find_threads
 from models.reports.tryout import find_test, find_tryout
-from models.set_aside import record_only, set_aside, take
+from models.set_aside import record_undecided, take
 from models.turn import Reply
-from plugins import ANYONE, CONSOLE, ConsoleGuard, LoggedError, errors_as_5xx, see_other
+from plugins import (
+    ANYONE,
+    CONSOLE,
+    ConsoleGuard,
+    LoggedError,
+    errors_as_5xx,
+    refuse_odd_path,
+    see_other,
+)
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
 from shared_counts import SharedCounts
-from storage import Database, is_deterministic
 
 Clock = Callable[[], datetime]
 
@@ -125,6 +132,7 @@ def create_app(
     app = App(settings, clock, files, counts)
     app.install(errors_as_5xx)
     app.install(ConsoleGuard())
+    app.add_hook("before_request", refuse_odd_path)
     app.add_hook("after_request", add_headers)
     app.route("/sms", "POST", receive_text)
     app.route("/sms/status", "POST", receive_status)
@@ -132,6 +140,11 @@ def create_app(
     if settings.metrics_key:
         app.route("/metrics", "GET", show_metrics)
     app.route("/static/<name>", "GET", send_static)
+    add_console(app)
+    return app
+
+
+def add_console(app: App) -> None:
     app.route(["/", "/console/"], "GET", open_console, role=ANYONE)
     app.route("/console/sign-in", "GET", show_sign_in, role=ANYONE)
     app.route("/console/sign-in", "POST", sign_in, role=ANYONE)
@@ -165,7 +178,6 @@ def create_app(
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
     app.route(["/console/try", "/console/try/<name>"], ["GET", "POST"], try_out, role=LOOK)
     app.route("/console/try/<name>/test.json", "POST", save_test, role=LOOK)
-    return app
 
 
 def add_headers() -> None:
@@ -187,21 +199,6 @@ def receive_text() -> str:
     app.counts.add_turn(perf_counter() - began_at, reply.body is not None)
     log_event("text", sid=text.sid, outcome=reply.outcome)
     return render_reply(reply, app.settings.public_url)
-
-
-def record_undecided(database: Database, given: Mapping[str, Any], error: Exception) -> Reply:
-    """Set a text aside whose turn cannot be saved, because of this error.
-
-    If not even that can be done, the text is recorded, and gets no reply.
-    """
-    for attempt in (set_aside, record_only):
-        if not is_deterministic(error):
-            break
-        try:
-            return database.write(partial(attempt, **given, error=error))
-        except Exception as another:
-            error = another
-    raise error
 
 
 def render_reply(reply: Reply, public_url: str) -> str:
@@ -309,7 +306,7 @@ def read_query() -> Query:
     """The fields of the form; without one, of the address."""
     if request.method != "POST":
         return Query.parse(request.query_string)
-    return Query(parse_form(read_body(request.environ)).fields)
+    return Query.of_form(parse_form(read_body(request.environ)).fields)
 
 
 def page(view: str, find: Callable[..., object]) -> Callable[..., str]:
@@ -339,6 +336,7 @@ def send_file(format: str, operator: Operator) -> Iterator[bytes]:
     """The answers that an address asks for, while they are read."""
     app = request.app
     file = find_file(app.database, app.context(operator, Query.parse(request.query_string)), format)
+    log_event("console", outcome="exported", format=format, session=operator.session_id)
     response.content_type = file.type
     response.set_header("Content-Disposition", f'attachment; filename="{file.name}"')
     return file.chunks
@@ -362,8 +360,9 @@ def try_out(operator: Operator, name: str = "") -> str | HTTPResponse:
     app = request.app
     context = app.context(operator, read_query())
     with app.database.report():
-        found = find_tryout(context, app.settings.questionnaires, name)
-    if request.method == "POST" and found.address:
+        is_form = request.method == "POST"
+        found = find_tryout(context, app.settings.questionnaires, name, is_form=is_form)
+    if is_form and found.address:
         return see_other(found.address)
     return send_page(context, "try", found)
 

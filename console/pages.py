@@ -13,7 +13,7 @@ from bottle import SimpleTemplate
 
 from console.qr_code import draw_qr_code
 from models.questionnaire.costs import describe_range, visible
-from models.reports.context import PageContext
+from models.reports.context import PageContext, known_zone
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
@@ -152,15 +152,14 @@ class Pages:
 
         What was found may have a zone of its own, such as that of its questionnaire.
         """
-        name = getattr(found, "zone", None) or context.zone
-        zone = ZoneInfo(name)
+        zone = known_zone(getattr(found, "zone", None) or context.zone)
         as_of = f"{context.now.astimezone(zone):%H:%M:%S}"
         content = self.render(
             view,
             context=context,
             operator=context.operator,
             found=found,
-            zone=name,
+            zone=zone.key,
             as_of=AS_OF,
             notice=DONE.get(context.query.value("done"), ""),
             show_time=partial(show_time, zone=zone, now=context.now),

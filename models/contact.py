@@ -105,6 +105,14 @@ class Contact(Base):
 
         They are those that the same phone has on other channels, and aliases, also of those.
         """
+        return self._meet(db)[0]
+
+    def find_senders(self, db: Session) -> list[str]:
+        """The same and their aliases: all that a text of theirs can come from."""
+        addresses, met = self._meet(db)
+        return list(dict.fromkeys([*addresses, *filter(None, met)]))
+
+    def _meet(self, db: Session) -> tuple[list[str], list[str | None]]:
         found, seen, met = [self.phone], set(), [self.phone, self.alias]
         for address in met:  # which grows meanwhile
             if address is None or address in seen:
@@ -114,7 +122,7 @@ class Contact(Base):
             for _, *both in SAME_SENDER.fetch_readable(db, unreadable_rows(db).add, **same):
                 found.append(both[0])
                 met += both
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(found)), met
 
     def share_opting_out(self, db: Session) -> None:
         """Write what is known of opting out to all contacts of the same sender.

@@ -95,7 +95,7 @@ class Recording(Struct, frozen=True, omit_defaults=True):
 class Redactor:
     """Puts what nobody has in the place of what somebody could be known by."""
 
-    ADDRESS = re.compile(r"\S+@\S+\.\w+")
+    ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.\w+")
     DIGITS = re.compile(r"\+?\d(?:[-(). ]*\d){6,}")
     DATE = re.compile(r"\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}")
     LINK = re.compile(r"\S+")

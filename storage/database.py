@@ -32,6 +32,10 @@ class DatabaseBroken(OSError):
     """
 
 
+class ReportsBusy(TimeoutError):
+    """As many reports as may be are being read, and none has ended lately."""
+
+
 class Rescue(NamedTuple):
     """Why the database is broken and where its data is, in sentences for the operator.
 
@@ -69,10 +73,10 @@ class Database:
     def report(self) -> Iterator[Session]:
         """A session to look with that may read many rows; all it reads is of one moment.
 
-        TimeoutError: others have been reading for 5 seconds.
+        ReportsBusy: others have been reading for 5 seconds.
         """
         if not self._reports.acquire(timeout=REPORT_WAIT_SECONDS):
-            raise TimeoutError
+            raise ReportsBusy
         try:
             with self._open_report() as db:
                 yield db

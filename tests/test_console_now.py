@@ -270,7 +270,7 @@ def test_every_figure_is_what_is_counted_apart_from_the_code(party, clock):
         lost = apart.lost()
         ((code, _),) = lost.most_common(1)
         assert f"{lost.total()} replies did not arrive" in page
-        assert code == "30003" and "Phone off or out of reach" in page
+        assert code == "30003" and "The phone is off or out of reach" in page
         seen.update(re.findall(r"\d+ ([\w ]+)</a>", page))
     assert {*CAUSES.values(), "waiting"} <= seen  # the guests did all that is counted
 
@@ -393,7 +393,7 @@ def test_what_needs_somebody_is_said_with_its_cause(webhook, operator, patch):
     assert needs(operator.get("/console").body) == [
         "3 results have failed Meal is required. (1 for other reasons) failed",
         "Nobody knows whether 1 result has arrived No reason is known. unconfirmed",
-        "1 reply did not arrive today A landline, or a carrier that cannot be reached. 30006",
+        "1 reply did not arrive today A landline, or a network that cannot be reached. 30006",
         "The files have mistakes, so those from before are in use. See: check --help"
         " feedback.toml: no title questionnaires",
     ]

@@ -100,7 +100,7 @@
 % if texts.came or texts.sent:
 <section aria-labelledby="texts">
 <h2 id="texts">Texts by hour</h2>
-<p class="secondary">{{texts.came}} in, {{texts.sent}} out {{found.period.words}}, to all questionnaires\\
+<p class="secondary">{{texts.came}} in, {{texts.sent}} out{{" " * bool(found.period.words)}}{{found.period.words}}, to all questionnaires\\
 % if texts.is_partial:
 : only the newest were counted\\
 % end

@@ -37,7 +37,7 @@
 % if each.opting_out:
  <span class="secondary">by texting “<bdi>{{each.opting_out.body}}</bdi>”</span>
 % else:
- <span class="secondary">not by a text from this number</span>
+ <span class="secondary">not by a text from here</span>
 % end
 % elif each.perhaps_opted_out_at:
 perhaps, since {{!show_time(each.perhaps_opted_out_at)}}

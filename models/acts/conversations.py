@@ -75,6 +75,8 @@ def find_complete(db: Session, context: PageContext, id: int) -> Act:
     name = name_of(context, conversation.contact)
     sentence = f"It counts as completed: {_describe(conversation, result, 'its')}. {name} gets"
     sentence += " nothing more from it, and is not told."
+    if find_conversation(db, id).state == "stopped":
+        sentence += " It was stopped, perhaps by their STOP: look before you send their answers."
     do = _do(context, id, "complete", why_not_complete, end)
     title = "Complete this conversation with what there is?"
     return Act(title, sentence, "Complete", _back(id, "completed"), do)

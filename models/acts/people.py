@@ -1,15 +1,19 @@
 """What operators do with people. Nothing is texted to anybody."""
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.acts.act import Act, CannotAct, Choice
+from models.causes import note_error
 from models.console import OperatorAction
 from models.contact import Contact
 from models.conversation import Conversation
 from models.reports.context import NotFound, PageContext
 from models.reports.people import find_opting_out
 from storage.base import Statement
+from storage.database import WRITE_TIMEOUT_SECONDS
 from storage.unreadable import UnreadableRow
 
 OPT_OUT = "opt out"
@@ -49,7 +53,11 @@ def find_opt_out(db: Session, context: PageContext, id: int) -> Act:
         locked.update(db)
         locked.share_opting_out(db)
         for conversation in _find_stoppable(db, locked):
-            result = conversation.stop(context.now)
+            try:
+                result = conversation.stop(context.now)
+            except Exception as error:  # a row was edited; they get no texts all the same
+                note_error(db, error, conversation)
+                continue
             conversation.update(db)
             if result:
                 result.insert(db)
@@ -91,8 +99,9 @@ def _is_by_operator(db: Session, contact: Contact) -> bool:
     """
     if not BY_OPERATOR.fetch_all(db, time=contact.opted_out_at):
         return False
-    theirs = (find_opting_out(db, phone) for phone in contact.find_addresses(db))
-    return not any(text and text.at > contact.opted_out_at for text in theirs)
+    theirs = (find_opting_out(db, sender) for sender in contact.find_senders(db))
+    since = contact.opted_out_at - timedelta(seconds=WRITE_TIMEOUT_SECONDS)  # one may have waited
+    return not any(text and text.at > since for text in theirs)
 
 
 def _find(db: Session, id: int) -> Contact:

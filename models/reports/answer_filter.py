@@ -16,7 +16,7 @@ from models.export import find_keys, find_names, find_version_ids, find_versions
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Catalog
 from models.questionnaire.schema import Question, Questionnaire
-from models.reports.context import MAX_ID, PageContext, Query
+from models.reports.context import MAX_ID, PageContext, Query, known_zone
 from models.selection import STATES, Among, Between, Exactly, InRange, Selection, Wanted
 from models.version import Version
 from storage.base import LITERAL_1, Statement
@@ -130,7 +130,7 @@ def find_filter(db: Session, context: PageContext) -> Filter:
         for key, question in each.by_key.items()
     }
     fields = list(_read_fields(query, name, versions, questions))
-    zone = ZoneInfo(now.timezone if now else "UTC")
+    zone = known_zone(now.timezone if now else "UTC")
     keys = find_keys(db, name, now, NO_REMOVED not in fields)
     selection = _select(name, fields, questions, zone)._replace(ids=_read_ids(query))
     return Filter(

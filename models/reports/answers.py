@@ -196,7 +196,7 @@ def matching(filter: Filter, found: sa.CTE) -> sa.Select:
     columns = sa.select(found.c.id, found.c.version, found.c.started_at)
     if not ids and not details:
         return columns
-    chosen = sa.or_(*(TABLE.c.id == id for id in ids)) if ids else sa.true()
+    chosen = TABLE.c.id.in_(ids) if ids else sa.true()
     joined = columns.select_from(found.join(TABLE, TABLE.c.id == found.c.id))
     return joined.where(chosen, *details)
 

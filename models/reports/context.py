@@ -4,15 +4,25 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode
+from zoneinfo import ZoneInfo
 
 from models.console.action import Operator
 from models.contact import People
 from models.questionnaire.catalog import Catalog
 
-MAX_FIELDS = 100
+MAX_FIELDS = 500
 MAX_ID = 2**63 - 1
 # What no text has that is searched for; PostgreSQL cannot even be asked for the first.
 CONTROLS = dict.fromkeys([*range(32), 127])
+CONTROLS_IN_LINES = {each: None for each in CONTROLS if chr(each) not in "\t\r\n"}
+
+
+def known_zone(name: str) -> ZoneInfo:
+    """A time zone; UTC where somebody has edited its name to one that is unknown."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 class NotFound(LookupError):
@@ -36,6 +46,11 @@ class Query:
         except ValueError:
             return cls()
         return cls((name.translate(CONTROLS), value.translate(CONTROLS)) for name, value in found)
+
+    @classmethod
+    def of_form(cls, fields: Iterable[tuple[str, str]]) -> Self:
+        """The fields of a form, whose values may have several lines."""
+        return cls((name, value.translate(CONTROLS_IN_LINES)) for name, value in fields)
 
     def value(self, name: str) -> str:
         """The last value of a field, without spaces around it; "" if there is none."""
@@ -71,8 +86,11 @@ class Query:
             return None
 
     def address(self, **changes: object) -> str:
-        """The same with other values, as in an address: "?state=open"; None leaves a field out."""
-        fields = [(name, value) for name, value in self._fields if name not in changes]
+        """The same with other values, as in an address: "?state=open"; None leaves a field out.
+
+        What an operator has done is said once.
+        """
+        fields = [(name, value) for name, value in self._fields if name not in (*changes, "done")]
         fields += [(name, str(value)) for name, value in changes.items() if value not in (None, "")]
         return f"?{urlencode(fields)}"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,8 +9,9 @@ from sqlalchemy.orm import Session
 from models.delivery import IS_UNDELIVERED, Delivery
 from models.receiver_form import ReceiverForm, group_by_form
 from models.reports.context import PageContext
+from models.reports.explanations import CODES
 from models.reports.period import Period
-from models.reports.texts import Texts, describe_code
+from models.reports.texts import Texts
 from models.undelivered import MAX_COUNT
 
 Checks = Mapping[str, Mapping[str, Any]]  # parts of what `/healthz` shows, by name
@@ -56,7 +56,7 @@ def _find_results(db: Session) -> Iterator[Need]:
         words = single if total == 1 else several.format(number)
         error, count = found[0]
         others = f" ({total - count} for other reasons)" if total > count else ""
-        why = f"{error or 'No reason is known.'}{others}"
+        why = f"{error or 'No reason is known.'}{others}".replace("`", "")
         yield Need(words, why, f"/console/outbox?state={state}", state)
 
 
@@ -80,8 +80,9 @@ def _find_lost(period: Period, texts: Texts) -> Iterator[Need]:
         words = "1 reply did not arrive" if total == 1 else f"{total} replies did not arrive"
         words += f" {period.words}" if period.name != "all" else ""
         others = f" ({total - count} for other reasons)" if total > count else ""
-        address = f"/console/threads?{urlencode({'undelivered': 'yes'} | period.fields)}"
-        yield Need(words, f"{describe_code(code).capitalize()}{others}.", address, code)
+        why = CODES.get(code, "Twilio says why by a code" if code else "no reason was given")
+        why = f"{why[0].upper()}{why[1:]}{others}."
+        yield Need(words, why, "/console/threads?undelivered=yes", code)
 
 
 def _find_forms(db: Session, context: PageContext) -> Iterator[Need]:

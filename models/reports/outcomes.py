@@ -20,16 +20,16 @@ from storage.unreadable import unreadable_rows
 # and `stopped` are `stopped`.
 OUTCOMES = {
     "open": "open now",
-    "asleep": "asleep",  # gone silent, and a text still takes it up
+    "asleep": "gone silent, may come back",  # gone silent, and a text still takes it up
     "completed": "completed",
     "stopped": "stopped",
     "given_up": "given up",
-    "expired": "gone silent",
+    "expired": "gone silent for good",
 }
 # Why one ended before all was answered.
 CAUSES = {
     "silent": "silent",
-    "stop": "STOP",
+    "stop": "stopped",
     "unread": "could not be read",
     "undelivered": "never got our question",
 }

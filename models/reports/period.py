@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple, Self
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from models.reports.context import Query
+from models.reports.context import Query, known_zone
 
 WEEK = 7  # days, with today
 NAMES = {"today": "Today", "week": "7 days", "all": "All"}
@@ -30,7 +29,7 @@ class Period(NamedTuple):
         if first or last:
             return cls("", first, last, zone)
         name = query.choice("period", NAMES) or "today"
-        today = now.astimezone(ZoneInfo(zone)).date()
+        today = now.astimezone(known_zone(zone)).date()
         begin = {"today": today, "week": today - timedelta(days=WEEK - 1), "all": None}[name]
         return cls(name, begin, None, zone)
 
@@ -44,7 +43,7 @@ class Period(NamedTuple):
     def words(self) -> str:
         """As in a sentence: "today", "in the last 7 days"."""
         if self.name:
-            return {"today": "today", "week": f"in the last {WEEK} days", "all": "ever"}[self.name]
+            return {"today": "today", "week": f"in the last {WEEK} days", "all": ""}[self.name]
         since = f"since {self.first}" if self.first else ""
         return " ".join(filter(None, (since, f"until {self.last}" if self.last else "")))
 
@@ -57,7 +56,7 @@ class Period(NamedTuple):
         return found
 
     def _midnight(self, day: date) -> datetime:
-        return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
+        return datetime.combine(day, time(), known_zone(self.zone)).astimezone(UTC)
 
 
 def _read_day(query: Query, name: str) -> date | None:

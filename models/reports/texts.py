@@ -3,33 +3,18 @@
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.message import Message
+from models.reports.context import known_zone
 from models.reports.outcomes import is_lost
 from models.reports.period import Period
 
 MAX_TEXTS = 5000  # that are counted: to count more would take too long
 HOUR_WIDTH, BAR_HEIGHT = 14, 40  # in the chart
 QUARTER = 900  # seconds: some zones differ by quarters of an hour from others
-# What Twilio's codes say of a text that did not arrive.
-CODES = {
-    "21610": "the guest has opted out at Twilio",
-    "30001": "too many texts waited",
-    "30002": "the account is suspended",
-    "30003": "phone off or out of reach",
-    "30004": "blocked by the phone or its carrier",
-    "30005": "no such number, or not in service",
-    "30006": "a landline, or a carrier that cannot be reached",
-    "30007": "filtered as spam",
-    "30008": "the carrier gave no reason",
-    "30032": "the toll-free number is not verified",
-    "30034": "the number is not registered for texts to the USA",
-    "63016": "WhatsApp takes no reply after 24 hours",
-}
 
 
 class Hour(NamedTuple):
@@ -87,7 +72,7 @@ class Texts(NamedTuple):
 
 def find_texts(db: Session, period: Period) -> Texts:
     """The newest MAX_TEXTS of a period."""
-    by_hour, lost, zone = Counter[tuple[str, int]](), Counter[str](), ZoneInfo(period.zone)
+    by_hour, lost, zone = Counter[tuple[str, int]](), Counter[str](), known_zone(period.zone)
     for direction, quarter, code, count in db.execute(_select_texts(period)):
         if quarter is None:  # the time cannot be read
             continue
@@ -97,11 +82,6 @@ def find_texts(db: Session, period: Period) -> Texts:
             lost[str(code)] += count
     hours = [Hour(n, by_hour["inbound", n], by_hour["outbound", n]) for n in range(24)]
     return Texts(hours, lost.most_common(), by_hour.total() >= MAX_TEXTS)
-
-
-def describe_code(code: str) -> str:
-    """What Twilio's code of a failure says, in words."""
-    return CODES.get(code, "Twilio says why by a code" if code else "no reason was given")
 
 
 def _select_texts(period: Period) -> sa.Select[Any]:

@@ -16,7 +16,7 @@ from models.conversation import Conversation
 from models.delivery import Delivery
 from models.message import Message
 from models.reports.bubble import Bubble, Given, Row, make_bubble
-from models.reports.context import MAX_ID, NotFound, PageContext, Query
+from models.reports.context import MAX_ID, NotFound, PageContext, Query, known_zone
 from models.reports.people import Person
 from models.reports.threads import STATES, Unreadable, load_threads
 from models.version import Version
@@ -160,10 +160,7 @@ def _overview(
 def _find_zone(db: Session, head: Head | None, left_out: Unreadable) -> str | None:
     """The zone of its questionnaire, as it was then; None if that cannot be read."""
     rows = DEFINITION.fetch_readable(db, left_out, id=head.questionnaire_id) if head else []
-    try:
-        return ZoneInfo(rows[0][1].timezone).key if rows else None
-    except (ValueError, OSError):  # somebody has edited it
-        return None
+    return known_zone(rows[0][1].timezone).key if rows else None
 
 
 def _find_answers(db: Session, id: int, left_out: Unreadable) -> list[Given]:

@@ -151,16 +151,20 @@ STATES = {
 }
 
 
-def find_tryout(context: PageContext, directory: Path, name: str = "") -> TryPage:
-    """What the steps of a form lead to, and one more, if the form has one."""
+def find_tryout(context: PageContext, directory: Path, name: str = "", *, is_form: bool) -> TryPage:
+    """What the steps of a form lead to, and one more, if the form has one.
+
+    A text in the box can take much to compute. So no mere link may bring one.
+    """
     query = context.query
     names = _find_names(context.catalog, directory)
-    name = name or next((n for n, each in context.catalog if each.questions), names[0])
+    name = name or next((n for n, each in context.catalog if each.questions), next(iter(names), ""))
     if name not in names:
         raise NotFound
-    # A text can take much to compute: it is for those who may change things.
     sources = {each: SOURCES[each] for each in SOURCES if may_use(context, each)}
     source = query.choice("source", sources) or "file"
+    if source == "text" and not is_form:
+        source = "file"
     draft = _find_draft(query, directory, name) if source == "text" else ""
     page = TryPage(
         name,
@@ -202,7 +206,7 @@ def _try(page: TryPage, context: PageContext) -> TryPage:
 
 def find_test(context: PageContext, directory: Path, name: str) -> bytes:
     """The file of a test that repeats what was texted, with what is replied now."""
-    found = find_tryout(context, directory, name)
+    found = find_tryout(context, directory, name, is_form=True)
     if found.tryout is None or not found.handset.turns:
         raise NotFound
     catalog = Catalog({name: found.questionnaire}).select(name)
