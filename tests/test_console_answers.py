@@ -326,6 +326,32 @@ def test_each_bar_leads_to_the_rows_behind_it(webhook, operator):
 
 
 @one_database
+def test_under_a_filter_each_bar_leads_to_rows_that_meet_both(webhook, operator):
+    hold_conversations(webhook, 48)
+    chart = charts(operator.get(f"{PAGE}&answer.meals=Pizza").body)["meals"]
+    both, all_with_salad = (
+        webhook.rows(f"SELECT count(*) FROM answers WHERE key = 'meals' AND value LIKE {like}")
+        for like in ("'%Salad%Pizza%'", "'%Salad%'")
+    )
+    assert 0 < both[0][0] < all_with_salad[0][0]
+    assert chart.bars["Salad"][0] == both[0][0]
+    page = operator.get(chart.links["Salad"].removesuffix("#rows")).body
+    assert len(ids(page)) == both[0][0]
+
+
+@one_database
+def test_a_page_and_its_own_export_have_the_same_rows(webhook, operator):
+    hold_conversations(webhook, 48)
+    page = operator.get(f"{PAGE}&answer.meals=Pizza&question=meals&how=is&value=Salad").body
+    form = re.search(r'<form [^>]*id="export".*?</form>', page, re.S)[0]
+    fields = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form)
+    assert [value for name, value in fields if name == "answer.meals"] == ["Pizza", "Salad"]
+    found = read_csv(operator.get(f"/console/answers.csv?{urlencode(fields)}"))
+    assert 0 < len(found) == len(ids(page))
+    assert sorted(int(row["conversation"]) for row in found) == sorted(ids(page))
+
+
+@one_database
 def test_charts_are_of_the_newest_and_the_page_says_so(webhook, operator, patch):
     hold_conversations(webhook, 12)
     assert "of the newest" not in operator.get(PAGE).body
@@ -372,6 +398,12 @@ FILTERS = {
     "answer.coming=maybe": [],
     "answer.meals=Pizza": [1],
     "answer.meals=Piz": [],
+    "answer.meals=Pizza&answer.meals=Salad": [],
+    "answer.meals=Salad&answer.meals=Pizza": [],
+    "answer.meals=Pizza&answer.meals=Pizza": [1],
+    "answer.meals=Salad&question=meals&how=is&value=Pizza": [],
+    "answer.guests=9..12&answer.guests=1..5": [],
+    "answer.guests=3..5&answer.guests=1..3": [1],
     "answer.guests=3": [1],
     "answer.guests=3.0": [1],
     "answer.guests=1..3": [1],
