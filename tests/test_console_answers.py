@@ -504,10 +504,32 @@ def test_hidden_columns_stay_hidden_on_the_next_page(webhook, operator, patch):
 
 @one_database
 def test_an_empty_page_says_the_next_step(webhook, operator):
-    assert "Nobody has texted yet. Text “Party” to your number." in operator.get(PAGE).body
+    page = operator.get(PAGE).body
+    here = '<a href="/console/try">try it here</a>'
+    assert f"Nobody has texted yet. Text “Party” to your number, or {here}." in page
     webhook.phone().text("Party")
     page = operator.get(f"{PAGE}&state=stopped").body
     assert "No conversation matches." in page and "Clear filters" in page
+    assert "None among" not in page and "Look further back" not in page
+
+
+@one_database
+def test_a_page_that_finds_nothing_says_how_far_it_has_looked(webhook, operator, patch):
+    for number in range(5):
+        webhook.phone(f"+1415555000{number}").text("Party")
+    patch(answers, "NEWEST", 2)
+    expected = [
+        "None among the newest 2.",
+        "None among the next 2.",
+        "No older conversation matches.",
+    ]
+    page = operator.get(f"{PAGE}&state=stopped").body
+    for words in expected:
+        said = re.search(r'<p id="rows">(.*?) <a href="[^"]*">Clear filters</a></p>', page)
+        assert said and said[1] == words
+        further = re.search(r'href="([^"]*)#rows">Look further back</a>', page)
+        assert bool(further) == (words != expected[-1])
+        page = operator.get(unescape(further[1])).body if further else ""
 
 
 @one_database
