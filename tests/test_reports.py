@@ -104,7 +104,7 @@ def test_a_day_and_a_choice_are_read():
 
 def test_fields_behind_a_prefix_are_found_by_the_rest_of_their_names():
     query = Query.parse("answer.Question1=Blue&answer.=x&answer.Question1=Red&state=open")
-    assert query.behind("answer.") == {"Question1": "Red", "": "x"}
+    assert query.behind("answer.") == [("Question1", "Blue"), ("", "x"), ("Question1", "Red")]
 
 
 @pytest.mark.parametrize("words", CORPUS)

@@ -148,10 +148,10 @@
 </tbody>
 </table>
 </div>
-% elif asked.is_narrow or not found.is_first:
-<p id="rows">No conversation matches. <a href="{{address}}{{asked.clear}}">Clear filters</a></p>
+% elif asked.is_narrow or found.older or not found.is_first:
+<p id="rows">{{found.nothing}} <a href="{{address}}{{asked.clear}}">Clear filters</a></p>
 % elif found.opening:
-<p>Nobody has texted yet. Text {{found.opening[0]}} to {{found.opening[1]}}.</p>
+<p>Nobody has texted yet. Text {{found.opening[0]}} to {{found.opening[1]}}, or <a href="{{root}}/console/try">try it here</a>.</p>
 % else:
 <p>There is no questionnaire yet. Write one into the folder of questionnaires.</p>
 % end

@@ -36,6 +36,9 @@
 </tbody>
 </table>
 % end
+% if chart.unanswered:
+<p class="secondary"><a href="{{address}}{{chart.unanswered_address}}">{{f"{chart.unanswered:,}"}} without an answer</a></p>
+% end
 % if chart.newest:
 <h3>Newest answers</h3>
 <ul class="quotes">

@@ -154,7 +154,7 @@ def _default_name(db: Session, catalog: Catalog, names: Iterable[str]) -> str:
 def _read_fields(
     query: Query, name: str, versions: Sequence[Version], questions: Mapping[str, Question]
 ) -> Iterator[tuple[str, str]]:
-    """The fields that make sense, each once, in the order of the chips."""
+    """The fields that make sense, in the order of the chips; none twice with the same value."""
     yield "questionnaire", name
     for field in ("from", "to"):
         if day := query.day(field):
@@ -163,7 +163,7 @@ def _read_fields(
         yield "state", state
     if version := query.choice("version", [str(version.id) for version in versions]):
         yield "version", version
-    about = [(f"{ANSWER}{key}", value) for key, value in query.behind(ANSWER).items() if value]
+    about = [(f"{ANSWER}{key}", value) for key, value in query.behind(ANSWER) if value]
     about += [(how, key) for how in HOWS for key in query.values(how)]
     about += _read_question(query)
     for field, value in dict.fromkeys(about):

@@ -106,6 +106,13 @@ class AnswersPage(NamedTuple):
             return f"{self.matching:,} conversations." if self.matching != 1 else "1 conversation."
         return f"{self.matching:,} of {self.looked_at:,} conversations match."
 
+    @property
+    def nothing(self) -> str:
+        """What is said instead of rows; there may be some among older conversations."""
+        if self.older:
+            return f"None among the {'newest' if self.is_first else 'next'} {NEWEST:,}."
+        return "No conversation matches." if self.is_first else "No older conversation matches."
+
     def ask(self, key: str) -> str:
         """A question, to choose it by."""
         return show_question(self.filter.questions[key])

@@ -65,6 +65,8 @@ class Chart(NamedTuple):
     ask: str
     n: int
     address: str  # of these conversations
+    unanswered: int  # conversations in which it was asked, and has no value
+    unanswered_address: str
     hints: Sequence[str]
     facts: Mapping[str, str]  # about all values, such as their mean
     bars: Sequence[Bar]
@@ -112,7 +114,7 @@ def _make_chart(
     if isinstance(kind.result_value(question, ""), list):
         hints = [*hints, SEVERAL]
     bins = [(each, count, f"answer.{key}") for each, count in (*counts.bins, *_top(counts.others))]
-    nothing = list(_without_value(key, groups))
+    nothing = list(_without_value(groups))
     most = max((count for _, count, _ in (*bins, *nothing)), default=0)
     newest = sorted(with_value, key=lambda group: group.newest, reverse=True)
     return Chart(
@@ -120,6 +122,8 @@ def _make_chart(
         show_question(question),
         n,
         address("has", key),
+        sum(count for _, count, _ in nothing),
+        address("passed", key),
         hints,
         counts.facts,
         [_bar(each, most, n, address) for each in bins],
@@ -129,12 +133,15 @@ def _make_chart(
     )
 
 
-def _without_value(key: str, groups: Sequence[Group]) -> Iterator[tuple[Bin, int, str]]:
-    """How many skipped a question, and of how many no text could be read, if anybody did so."""
+def _without_value(groups: Sequence[Group]) -> Iterator[tuple[Bin, int, str]]:
+    """How many skipped a question, and of how many no text could be read, if anybody did so.
+
+    These bars have no links: only the texts tell them apart, and filters are of values.
+    """
     counts = Counter(group.is_unread for group in groups if group.value is None)
     for is_unread, label in ((False, "skipped"), (True, "could not be read")):
         if counts[is_unread]:
-            yield Bin(label, key), counts[is_unread], "passed"
+            yield Bin(label), counts[is_unread], ""
 
 
 def _bar(counted: tuple[Bin, int, str], most: int, n: int, address: Address) -> Bar:

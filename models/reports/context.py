@@ -61,10 +61,10 @@ class Query:
         """All values of a field."""
         return [value.strip() for each, value in self._fields if each == name]
 
-    def behind(self, prefix: str) -> dict[str, str]:
-        """The last value of each field whose name begins so, by the rest of the name."""
-        found = {name: value.strip() for name, value in self._fields if name.startswith(prefix)}
-        return {name.removeprefix(prefix): value for name, value in found.items()}
+    def behind(self, prefix: str) -> list[tuple[str, str]]:
+        """The rest of the name, and the value, of all fields whose names begin so."""
+        found = [field for field in self._fields if field[0].startswith(prefix)]
+        return [(name.removeprefix(prefix), value.strip()) for name, value in found]
 
     def choice(self, name: str, known: Iterable[str]) -> str:
         """The value if it is one of these, else ""."""
