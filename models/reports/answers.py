@@ -203,7 +203,9 @@ def matching(filter: Filter, found: sa.CTE) -> sa.Select:
     columns = sa.select(found.c.id, found.c.version, found.c.started_at)
     if not ids and not details:
         return columns
-    chosen = TABLE.c.id.in_(ids) if ids else sa.true()
+    # Numbers, and more of them than an expression may have parts.
+    listed = ", ".join(map(str, ids))
+    chosen = sa.text(f"conversations.id IN ({listed})") if ids else sa.true()
     joined = columns.select_from(found.join(TABLE, TABLE.c.id == found.c.id))
     return joined.where(chosen, *details)
 
