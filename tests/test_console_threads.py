@@ -138,19 +138,43 @@ def test_a_row_that_is_not_there_is_no_page(webhook, operator, path, id):
     assert operator.get(f"/console/{path}/{id}").status == 404
 
 
+def listed_by_page(operator: Browser, query: str = "") -> list[list[int]]:
+    """The ids of the threads on each page."""
+    found = []
+    while query is not None:
+        page = operator.get(f"/console/threads{query}").body
+        found.append(list(map(int, re.findall(r"/console/threads/(\d+)", page))))
+        older = re.search(r'href="(\?[^"]*)" rel="next"', page)
+        query = older and unescape(older[1])
+    return found
+
+
 @one_database
 def test_older_threads_are_on_further_pages_each_once(webhook, operator, patch):
     patch(threads, "PAGE_SIZE", 2)
     for number in range(5):
         webhook.phone(f"+1415000000{number}").text("Mats BBQ")
     webhook.phone("+14150000000").text("Blue")
-    found, query = [], ""
-    while query is not None:
-        page = operator.get(f"/console/threads{query}").body
-        found.append(list(map(int, re.findall(r"/console/threads/(\d+)", page))))
-        older = re.search(r'href="(\?[^"]*)" rel="next"', page)
-        query = older and unescape(older[1])
-    assert found == [[1, 5], [4, 3], [2]]
+    assert listed_by_page(operator) == [[1, 5], [4, 3], [2]]
+    assert listed_by_page(operator, "?undelivered=yes") == [[]]
+    for _ in range(2):  # replies of each
+        for number in range(1, 5):
+            webhook.phone(f"+1415000000{number}").text("?")
+    run(webhook, "UPDATE messages SET status = 'undelivered' WHERE direction = 'outbound'")
+    webhook.phone("+14150000000").text("?")  # the reply to that may have arrived
+    assert listed_by_page(operator, "?undelivered=yes") == [[5, 4], [3, 2]]
+
+
+@one_database
+@pytest.mark.parametrize("edited", [1, 2, 3])
+def test_a_row_that_cannot_be_read_hides_no_older_one_of_a_figure(webhook, operator, patch, edited):
+    patch(threads, "PAGE_SIZE", 2)
+    for number in range(5):
+        webhook.phone(f"+1415000000{number}").text("Mats BBQ")
+    write_by_hand(webhook, f"UPDATE contacts SET name = x'ff' WHERE id = {edited}")
+    found = listed_by_page(operator, "?outcome=started&questionnaire=feedback")
+    pages = [[5, 4], [3, 2], [1]]
+    assert found == [[id for id in page if id != edited] for page in pages]
 
 
 @one_database

@@ -50,7 +50,8 @@ class Thread(NamedTuple):
     text: str | None
     text_at: datetime | None
     read_as: str | None
-    status: str | None  # of our last reply
+    reply_id: int | None  # of our last reply
+    status: str | None  # of that
     error_code: str | None
 
     @property
@@ -157,17 +158,17 @@ def find_threads(db: Session, context: PageContext) -> ThreadList:
     filters, left_out = Filters.of(context), Unreadable(db)
     figure = Figure.of(db, context)
     walk = Walk(db, context.query.id("before"), filters.undelivered)
+    older, is_cut = None, False
     if filters.words:
-        found = _search(db, context, filters, left_out)[:PAGE_SIZE]
+        found = _search(db, context, filters, left_out)
     elif figure:
-        found = _find_behind(db, context, figure, left_out)
+        found, older = _find_behind(db, context, figure, left_out)
     else:
         found = list(islice(_fitting(db, context, filters, walk, left_out), PAGE_SIZE + 1))
-    older, is_cut = None, False
-    if len(found) > PAGE_SIZE:
-        older = found[PAGE_SIZE - 1].position
-    elif walk.is_cut:
-        older, is_cut = walk.last, True
+        if len(found) > PAGE_SIZE:
+            older = found[PAGE_SIZE - 1].position
+        elif walk.is_cut:
+            older, is_cut = walk.last, True
     with_event = (each for _, each in context.catalog if each.questions)
     first = next(with_event, None)
     return ThreadList(
@@ -194,9 +195,11 @@ def _fitting(
     positions = iter(_that_may_fit(db, filters, walk, left_out))
     while batch := dict(islice(positions, PAGE_SIZE)):
         threads = load_threads(db, context, batch, left_out)
-        by_id = {thread.id: thread for thread, newest in threads if newest == batch[thread.id]}
-        if filters.undelivered:  # whatever came after the reply
-            by_id = {thread.id: thread for thread, _ in threads}
+        by_id = {
+            thread.id: thread
+            for thread, newest in threads
+            if thread.position == (thread.reply_id if filters.undelivered else newest)
+        }
         yield from (by_id[id] for id in batch if id in by_id and filters.fit(by_id[id]))
 
 
@@ -239,14 +242,16 @@ def _search(
 
 def _find_behind(
     db: Session, context: PageContext, figure: Figure, left_out: "Unreadable"
-) -> list[Thread]:
-    """Those of a figure, by their ids, and one more if there are more."""
+) -> tuple[list[Thread], int | None]:
+    """Those of a figure, by their ids, and the id before which there are more.
+
+    Ids say that, for a thread that cannot be read is left out.
+    """
     ids = figure.find_ids(db, context, PAGE_SIZE + 1)
-    loaded: dict[int, Thread] = {}
-    for some in (ids[:PAGE_SIZE], ids[PAGE_SIZE:]):
-        threads = load_threads(db, context, {id: id for id in some}, left_out)
-        loaded |= {thread.id: thread for thread, _ in threads}
-    return [loaded[id] for id in ids if id in loaded]
+    page = {id: id for id in ids[:PAGE_SIZE]}
+    loaded = {thread.id: thread for thread, _ in load_threads(db, context, page, left_out)}
+    older = ids[PAGE_SIZE - 1] if len(ids) > PAGE_SIZE else None
+    return [loaded[id] for id in page if id in loaded], older
 
 
 class Unreadable:
@@ -318,7 +323,7 @@ def _thread(
     title = context.questionnaires.get(name, name)
     thread = Thread(
         *(id, position, person, number, name, title, state, key, active_at),
-        *(text_id, text, text_at, read_as, status, error_code),
+        *(text_id, text, text_at, read_as, reply_id, status, error_code),
     )
     return thread, newest
 
