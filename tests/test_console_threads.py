@@ -332,6 +332,45 @@ def test_of_a_long_thread_the_newest_texts_are_shown(webhook, operator, patch):
     ]
 
 
+def pages_of_thread(operator: Browser) -> list[str]:
+    """What a reader sees of each page of thread 1, the newest first."""
+    found, query = [], ""
+    while query is not None:
+        page = operator.get(f"/console/threads/1{query}").body
+        found.append(page)
+        earlier = re.search(r'href="(\?before=\d+)">Earlier texts', page)
+        query = earlier and earlier[1]
+    return found
+
+
+@one_database
+@pytest.mark.parametrize("unreadable", [0, 3, 4])
+def test_what_happened_is_on_one_page_of_a_long_thread(webhook, operator, patch, unreadable):
+    phone = webhook.phone()
+    for body in ("Mats BBQ", "Blue", "Pizza", "Cola"):
+        webhook.clock.pass_(minutes=1)
+        phone.text(body)
+    run(
+        webhook,
+        "INSERT INTO outbox (conversation_id, webhook_id, url, format, payload, state, attempts,"
+        " unfinished, unconfirmed, created_at)"
+        " SELECT 1, id, 'https\\://x.example', 'json', '{}', 'pending', 0, 0, 0, created_at"
+        " FROM messages WHERE id IN (1, 3, 5)",
+    )
+    if unreadable:
+        write_by_hand(webhook, f"UPDATE messages SET body = x'ff' WHERE id = {unreadable}")
+    ids = [str(id) for id in range(1, 9) if id != unreadable]
+    for size in (1, 2, 3, 4, 5, 7, 8):
+        patch(thread, "PAGE_SIZE", size)
+        found = pages_of_thread(operator)
+        assert len(found) == -(-8 // size)
+        shown = "".join(reversed(found))
+        assert re.findall(r'id="m(\d+)"', shown) == ids, size
+        assert shown.count("Started by") == 1 and "Started by" in found[-1]
+        assert re.findall(r"Result (\d) for", shown) == ["1", "2", "3"], size
+        assert shown.count(f"messages {unreadable}: body") == bool(unreadable)
+
+
 # People ######################################################################
 
 
