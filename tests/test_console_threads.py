@@ -11,7 +11,7 @@ from sqlalchemy import text
 from test_console import CORPUS
 
 from console import pages
-from models.reports import people, thread, threads
+from models.reports import people, thread, threads, walk
 from models.reports.explanations import COOKIES, READ_AS, STATUSES, explain_code, explain_status
 from storage.sqlite_connection import sqlite3
 
@@ -179,8 +179,8 @@ def test_a_row_that_cannot_be_read_hides_no_older_one_of_a_figure(webhook, opera
 
 @one_database
 def test_a_filter_looks_at_so_many_texts_and_then_further_back(webhook, operator, patch):
-    patch(threads, "CHUNK", 2)
-    patch(threads, "LOOKED", 6)
+    patch(walk, "CHUNK", 2)
+    patch(walk, "LOOKED", 6)
     converse(webhook)
     page = operator.get("/console/threads?state=completed").body
     assert "No conversation matches among these." in seen(page)
