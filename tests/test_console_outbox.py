@@ -395,6 +395,21 @@ def test_filters_list_what_sql_finds_page_by_page(webhook, operator, patch, scan
     page._listing.cache_clear()
 
 
+@one_database
+@pytest.mark.parametrize("state", ["failed", "delivered"])
+def test_a_row_that_cannot_be_read_hides_no_older_one(webhook, operator, patch, state):
+    for name, size in (("ROWS", 5), ("SCANNED", 15)):
+        patch(page, name, size)
+    page._listing.cache_clear()
+    owe(webhook.app.database, [WELL] * 21)
+    change(webhook.app, f"UPDATE outbox SET state = '{state}', next_attempt_at = NULL")
+    change(webhook.app, "DROP TRIGGER check_outbox")
+    change(webhook.app, "UPDATE outbox SET created_at = 'soon' WHERE id IN (18, 12, 6)")
+    found = all_listed(operator, f"/console/outbox?state={state}")
+    assert found == [id for id in range(21, 0, -1) if id not in (18, 12, 6)]
+    page._listing.cache_clear()
+
+
 def test_chips_and_groups_count_what_sql_counts(webhook, operator):
     app = webhook.app
     fill(app)

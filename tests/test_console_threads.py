@@ -11,7 +11,7 @@ from sqlalchemy import text
 from test_console import CORPUS
 
 from console import pages
-from models.reports import people, thread, threads
+from models.reports import people, thread, threads, walk
 from models.reports.explanations import COOKIES, READ_AS, STATUSES, explain_code, explain_status
 from storage.sqlite_connection import sqlite3
 
@@ -138,25 +138,49 @@ def test_a_row_that_is_not_there_is_no_page(webhook, operator, path, id):
     assert operator.get(f"/console/{path}/{id}").status == 404
 
 
+def listed_by_page(operator: Browser, query: str = "") -> list[list[int]]:
+    """The ids of the threads on each page."""
+    found = []
+    while query is not None:
+        page = operator.get(f"/console/threads{query}").body
+        found.append(list(map(int, re.findall(r"/console/threads/(\d+)", page))))
+        older = re.search(r'href="(\?[^"]*)" rel="next"', page)
+        query = older and unescape(older[1])
+    return found
+
+
 @one_database
 def test_older_threads_are_on_further_pages_each_once(webhook, operator, patch):
     patch(threads, "PAGE_SIZE", 2)
     for number in range(5):
         webhook.phone(f"+1415000000{number}").text("Mats BBQ")
     webhook.phone("+14150000000").text("Blue")
-    found, query = [], ""
-    while query is not None:
-        page = operator.get(f"/console/threads{query}").body
-        found.append(list(map(int, re.findall(r"/console/threads/(\d+)", page))))
-        older = re.search(r'href="(\?[^"]*)" rel="next"', page)
-        query = older and unescape(older[1])
-    assert found == [[1, 5], [4, 3], [2]]
+    assert listed_by_page(operator) == [[1, 5], [4, 3], [2]]
+    assert listed_by_page(operator, "?undelivered=yes") == [[]]
+    for _ in range(2):  # replies of each
+        for number in range(1, 5):
+            webhook.phone(f"+1415000000{number}").text("?")
+    run(webhook, "UPDATE messages SET status = 'undelivered' WHERE direction = 'outbound'")
+    webhook.phone("+14150000000").text("?")  # the reply to that may have arrived
+    assert listed_by_page(operator, "?undelivered=yes") == [[5, 4], [3, 2]]
+
+
+@one_database
+@pytest.mark.parametrize("edited", [1, 2, 3])
+def test_a_row_that_cannot_be_read_hides_no_older_one_of_a_figure(webhook, operator, patch, edited):
+    patch(threads, "PAGE_SIZE", 2)
+    for number in range(5):
+        webhook.phone(f"+1415000000{number}").text("Mats BBQ")
+    write_by_hand(webhook, f"UPDATE contacts SET name = x'ff' WHERE id = {edited}")
+    found = listed_by_page(operator, "?outcome=started&questionnaire=feedback")
+    pages = [[5, 4], [3, 2], [1]]
+    assert found == [[id for id in page if id != edited] for page in pages]
 
 
 @one_database
 def test_a_filter_looks_at_so_many_texts_and_then_further_back(webhook, operator, patch):
-    patch(threads, "CHUNK", 2)
-    patch(threads, "LOOKED", 6)
+    patch(walk, "CHUNK", 2)
+    patch(walk, "LOOKED", 6)
     converse(webhook)
     page = operator.get("/console/threads?state=completed").body
     assert "No conversation matches among these." in seen(page)
@@ -306,6 +330,45 @@ def test_of_a_long_thread_the_newest_texts_are_shown(webhook, operator, patch):
         "4",
         "5",
     ]
+
+
+def pages_of_thread(operator: Browser) -> list[str]:
+    """What a reader sees of each page of thread 1, the newest first."""
+    found, query = [], ""
+    while query is not None:
+        page = operator.get(f"/console/threads/1{query}").body
+        found.append(page)
+        earlier = re.search(r'href="(\?before=\d+)">Earlier texts', page)
+        query = earlier and earlier[1]
+    return found
+
+
+@one_database
+@pytest.mark.parametrize("unreadable", [0, 3, 4])
+def test_what_happened_is_on_one_page_of_a_long_thread(webhook, operator, patch, unreadable):
+    phone = webhook.phone()
+    for body in ("Mats BBQ", "Blue", "Pizza", "Cola"):
+        webhook.clock.pass_(minutes=1)
+        phone.text(body)
+    run(
+        webhook,
+        "INSERT INTO outbox (conversation_id, webhook_id, url, format, payload, state, attempts,"
+        " unfinished, unconfirmed, created_at)"
+        " SELECT 1, id, 'https\\://x.example', 'json', '{}', 'pending', 0, 0, 0, created_at"
+        " FROM messages WHERE id IN (1, 3, 5)",
+    )
+    if unreadable:
+        write_by_hand(webhook, f"UPDATE messages SET body = x'ff' WHERE id = {unreadable}")
+    ids = [str(id) for id in range(1, 9) if id != unreadable]
+    for size in (1, 2, 3, 4, 5, 7, 8):
+        patch(thread, "PAGE_SIZE", size)
+        found = pages_of_thread(operator)
+        assert len(found) == -(-8 // size)
+        shown = "".join(reversed(found))
+        assert re.findall(r'id="m(\d+)"', shown) == ids, size
+        assert shown.count("Started by") == 1 and "Started by" in found[-1]
+        assert re.findall(r"Result (\d) for", shown) == ["1", "2", "3"], size
+        assert shown.count(f"messages {unreadable}: body") == bool(unreadable)
 
 
 # People ######################################################################

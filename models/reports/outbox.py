@@ -240,10 +240,14 @@ def find_page(db: Session, filters: Filters, before: int) -> Page:
         found += listing.rows.fetch_readable(db, unreadable.append, **values)
     for error in unreadable:
         unreadable_rows(db).add(error)
-    found = sorted((row for row in found if row[0] >= floor), key=lambda row: -row[0])
-    if len(found) > ROWS:
-        return Page(found[:ROWS], unreadable, found[ROWS - 1][0])
-    return Page(found, unreadable, floor or None)
+    # Those that cannot be read have a place, too: without them there would seem to be no more.
+    ids = sorted((*(row[0] for row in found), *(error.id for error in unreadable)), reverse=True)
+    ids = [id for id in ids if id >= floor]
+    last, next_before = floor, floor or None
+    if len(ids) > ROWS:
+        last = next_before = ids[ROWS - 1]
+    found = sorted((row for row in found if row[0] >= last), key=lambda row: -row[0])
+    return Page(found, [error for error in unreadable if error.id >= last], next_before)
 
 
 def _kind_of(cause: str) -> str:

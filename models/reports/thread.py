@@ -1,6 +1,6 @@
 """One thread: its texts as bubbles, what each was read as, and what happened between them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from models.reports.people import Person
 from models.reports.threads import STATES, Unreadable, load_threads
 from models.version import Version
 from storage.base import LITERAL_1, Statement
+from storage.unreadable import UnreadableRow, unreadable_rows
 
 PAGE_SIZE = 200  # texts
 MAX_RESULTS = 50  # that are shown between them
@@ -94,18 +95,17 @@ def find_thread(db: Session, context: PageContext, id: int) -> ThreadPage:
     head = Head(*rows[0][1:]) if rows else None
     before = context.query.id("before")
     answers = _find_answers(db, id, left_out)
-    messages = _find_messages(db, id, before, left_out)
-    is_first = len(messages) <= PAGE_SIZE
-    messages = messages[:PAGE_SIZE][::-1]
+    texts = _find_texts(db, id, before, left_out)
     zone = _find_zone(db, head, left_out)
     happened = _find_events(db, id, head, left_out) if head else []
-    bubbles = [make_bubble(message, answers) for message in messages]
+    if texts.since:  # what happened before is on a page before
+        happened = [line for line in happened if line.at >= texts.since]
+    bubbles = [make_bubble(message, answers) for message in texts.rows]
     skipped = {each.message_id: each.key for each in answers if each.was_skipped}
-    items = _merge(bubbles, happened, skipped, is_first, is_last=before is None)
-    if head and is_first:
+    items = _merge(bubbles, happened, skipped, is_last=before is None)
+    if head and texts.earlier is None:
         items.insert(0, SystemLine(head.started_at, f"Started by “{head.event}”"))
-    first_shown = messages[0].id if messages else 0
-    answers = [_with_address(each, first_shown, before is None) for each in answers]
+    answers = [_with_address(each, texts.earlier or 0, before is None) for each in answers]
     overview = dict(_overview(db, context, id, left_out) if head else NOTHING_KNOWN)
     return ThreadPage(
         id=id,
@@ -116,7 +116,7 @@ def find_thread(db: Session, context: PageContext, id: int) -> ThreadPage:
         days=_by_day(items, ZoneInfo(zone or context.zone)),
         answers=answers,
         zone=zone,
-        earlier=None if is_first else context.query.address(before=first_shown),
+        earlier=context.query.address(before=texts.earlier) if texts.earlier else None,
         is_newest=before is None,
         unreadable=sorted({str(error) for error in left_out.errors}),
         choices=find_choices(db, id) if head else [],
@@ -175,9 +175,37 @@ def _with_address(given: Given, first_shown: int, is_newest: bool) -> Given:
     return given._replace(address=anchor if is_here else f"?before={given.message_id + 1}{anchor}")
 
 
-def _find_messages(db: Session, id: int, before: int | None, left_out: Unreadable) -> list[Row]:
-    values = {"conversation": id, "before": MAX_ID if before is None else before}
-    return [Row(*row) for row in MESSAGES.fetch_readable(db, left_out, **values)]
+class Texts(NamedTuple):
+    """Those of a page, in their order."""
+
+    rows: list[Row]
+    earlier: int | None  # the id before which there are more
+    since: datetime | None  # the time of the one before
+
+
+def _find_texts(db: Session, id: int, before: int | None, left_out: Unreadable) -> Texts:
+    """PAGE_SIZE of them; those that cannot be read count, or there would seem to be no more."""
+    errors: list[UnreadableRow] = []
+    found = _fetch_texts(db, id, MAX_ID if before is None else before, errors.append)
+    ids = sorted((*(row.id for row in found), *(error.id for error in errors)), reverse=True)
+    has_more = len(ids) > PAGE_SIZE
+    first = ids[PAGE_SIZE - 1] if has_more else 0
+    for error in errors:
+        if error.id >= first:
+            left_out(error)
+    rows = [row for row in reversed(found) if row.id >= first]
+    if not has_more:
+        return Texts(rows, None, None)
+    one_before = [row for row in found if row.id == ids[PAGE_SIZE]]
+    one_before = one_before or _fetch_texts(db, id, first, unreadable_rows(db).add)
+    return Texts(rows, first, one_before[0].created_at if one_before else None)
+
+
+def _fetch_texts(
+    db: Session, id: int, before: int, leave_out: Callable[[UnreadableRow], object]
+) -> list[Row]:
+    rows = MESSAGES.fetch_readable(db, leave_out, conversation=id, before=before)
+    return [Row(*row) for row in rows]
 
 
 # What happened between them ##################################################
@@ -215,19 +243,19 @@ def _merge(
     bubbles: Sequence[Bubble],
     happened: Iterable[SystemLine],
     skipped: Mapping[int, str],
-    is_first: bool,
     is_last: bool,
 ) -> list[Bubble | SystemLine]:
     """Texts in their order, and before each what happened since the one before.
 
-    What a text causes has its time, so that is behind it. `skipped`: keys, by the id of the text.
+    What a text causes has its time, so that is behind it, and what happened since the last text is
+    on the page after this one, if there is one. `skipped`: keys, by the id of the text.
     """
     items: list[Bubble | SystemLine] = []
     left = list(happened)
-    for number, bubble in enumerate(bubbles):
+    for bubble in bubbles:
         early = [line for line in left if line.at < bubble.at]
         left = left[len(early) :]
-        items += early if number or is_first else []  # else it is on the page before
+        items += early
         if "resumed" in bubble.codes[:1]:
             items.append(SystemLine(bubble.at, "Gone silent, and resumed"))
         items.append(bubble)

@@ -1,9 +1,4 @@
-"""The list of threads, the newest text first, and what of each is seen there.
-
-Their order is that of the newest messages, which the table of messages has already: an index of
-when a conversation was active would be written by every text. So a filter looks at the threads of
-the newest messages, up to LOOKED, and then at those before.
-"""
+"""The list of threads, the newest text first, and what of each is seen there."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -15,18 +10,17 @@ from sqlalchemy.orm import Session
 
 from models.contact import Contact
 from models.conversation import REVIEW, Conversation
-from models.message import DID_NOT_ARRIVE, Message
+from models.message import Message
 from models.reports.behind import Figure
-from models.reports.context import MAX_ID, PageContext
+from models.reports.context import PageContext
 from models.reports.explanations import explain_code, explain_status
 from models.reports.people import Person, search_people
+from models.reports.walk import Walk
 from models.version import Version
 from storage.base import LITERAL_1, Statement
 from storage.unreadable import UnreadableRow, unreadable_rows
 
 PAGE_SIZE = 50
-CHUNK = 1000  # messages that are read at once
-LOOKED = 10_000  # messages, whose threads a page looks at
 STATES = {"open": "open", "completed": "completed", "stopped": "stopped", "expired": "gone silent"}
 WAITS = {"them": "we wait for their answer", "us": "they wait for us"}
 FAILED = ("failed", "undelivered")
@@ -50,7 +44,8 @@ class Thread(NamedTuple):
     text: str | None
     text_at: datetime | None
     read_as: str | None
-    status: str | None  # of our last reply
+    reply_id: int | None  # of our last reply
+    status: str | None  # of that
     error_code: str | None
 
     @property
@@ -157,17 +152,17 @@ def find_threads(db: Session, context: PageContext) -> ThreadList:
     filters, left_out = Filters.of(context), Unreadable(db)
     figure = Figure.of(db, context)
     walk = Walk(db, context.query.id("before"), filters.undelivered)
+    older, is_cut = None, False
     if filters.words:
-        found = _search(db, context, filters, left_out)[:PAGE_SIZE]
+        found = _search(db, context, filters, left_out)
     elif figure:
-        found = _find_behind(db, context, figure, left_out)
+        found, older = _find_behind(db, context, figure, left_out)
     else:
         found = list(islice(_fitting(db, context, filters, walk, left_out), PAGE_SIZE + 1))
-    older, is_cut = None, False
-    if len(found) > PAGE_SIZE:
-        older = found[PAGE_SIZE - 1].position
-    elif walk.is_cut:
-        older, is_cut = walk.last, True
+        if len(found) > PAGE_SIZE:
+            older = found[PAGE_SIZE - 1].position
+        elif walk.is_cut:
+            older, is_cut = walk.last, True
     with_event = (each for _, each in context.catalog if each.questions)
     first = next(with_event, None)
     return ThreadList(
@@ -188,20 +183,22 @@ def find_threads(db: Session, context: PageContext) -> ThreadList:
 
 
 def _fitting(
-    db: Session, context: PageContext, filters: Filters, walk: "Walk", left_out: "Unreadable"
+    db: Session, context: PageContext, filters: Filters, walk: Walk, left_out: "Unreadable"
 ) -> Iterator[Thread]:
     """Those that fit, in the order of the walk; what an earlier page had is left out."""
     positions = iter(_that_may_fit(db, filters, walk, left_out))
     while batch := dict(islice(positions, PAGE_SIZE)):
         threads = load_threads(db, context, batch, left_out)
-        by_id = {thread.id: thread for thread, newest in threads if newest == batch[thread.id]}
-        if filters.undelivered:  # whatever came after the reply
-            by_id = {thread.id: thread for thread, _ in threads}
+        by_id = {
+            thread.id: thread
+            for thread, newest in threads
+            if thread.position == (thread.reply_id if filters.undelivered else newest)
+        }
         yield from (by_id[id] for id in batch if id in by_id and filters.fit(by_id[id]))
 
 
 def _that_may_fit(
-    db: Session, filters: Filters, walk: "Walk", left_out: "Unreadable"
+    db: Session, filters: Filters, walk: Walk, left_out: "Unreadable"
 ) -> Iterator[tuple[int, int]]:
     """The conversations of the walk without those whose own rows say that they do not fit.
 
@@ -239,14 +236,16 @@ def _search(
 
 def _find_behind(
     db: Session, context: PageContext, figure: Figure, left_out: "Unreadable"
-) -> list[Thread]:
-    """Those of a figure, by their ids, and one more if there are more."""
+) -> tuple[list[Thread], int | None]:
+    """Those of a figure, by their ids, and the id before which there are more.
+
+    Ids say that, for a thread that cannot be read is left out.
+    """
     ids = figure.find_ids(db, context, PAGE_SIZE + 1)
-    loaded: dict[int, Thread] = {}
-    for some in (ids[:PAGE_SIZE], ids[PAGE_SIZE:]):
-        threads = load_threads(db, context, {id: id for id in some}, left_out)
-        loaded |= {thread.id: thread for thread, _ in threads}
-    return [loaded[id] for id in ids if id in loaded]
+    page = {id: id for id in ids[:PAGE_SIZE]}
+    loaded = {thread.id: thread for thread, _ in load_threads(db, context, page, left_out)}
+    older = ids[PAGE_SIZE - 1] if len(ids) > PAGE_SIZE else None
+    return [loaded[id] for id in page if id in loaded], older
 
 
 class Unreadable:
@@ -264,31 +263,6 @@ class Unreadable:
     def count(self) -> int:
         """How many rows it were."""
         return len({(error.table, error.id) for error in self.errors})
-
-
-class Walk:
-    """The conversations of the newest messages before one, each with the newest of these.
-
-    With `undelivered` those of replies that did not arrive.
-    """
-
-    def __init__(self, db: Session, before: int | None, undelivered: bool) -> None:
-        self._db, self._statement = db, NOT_ARRIVED if undelivered else NEWEST
-        self.last = MAX_ID if before is None else before
-        self.is_cut = False  # whether there may be more, but enough were looked at
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        seen: set[int] = set()
-        for _ in range(LOOKED // CHUNK):
-            rows = self._statement.fetch_all(self._db, before=self.last, limit=CHUNK)
-            for message, conversation in rows:
-                self.last = message
-                if conversation is not None and conversation not in seen:
-                    seen.add(conversation)
-                    yield conversation, message
-            if len(rows) < CHUNK:
-                return
-        self.is_cut = True
 
 
 def load_threads(
@@ -318,7 +292,7 @@ def _thread(
     title = context.questionnaires.get(name, name)
     thread = Thread(
         *(id, position, person, number, name, title, state, key, active_at),
-        *(text_id, text, text_at, read_as, status, error_code),
+        *(text_id, text, text_at, read_as, reply_id, status, error_code),
     )
     return thread, newest
 
@@ -331,16 +305,6 @@ def find_numbers(db: Session) -> list[str]:
 # Built once: building a statement costs as much as running it.
 TABLE, MESSAGE = Conversation.__table__, Message.__table__
 CONTACT, VERSION = Contact.__table__, Version.__table__
-# Without the type of the column, for what cannot be read must not end the walk.
-RAW_CONVERSATION = sa.type_coerce(MESSAGE.c.conversation_id, sa.types.NullType())
-RECENT = (
-    sa.select(MESSAGE.c.id, RAW_CONVERSATION)
-    .where(MESSAGE.c.id < sa.bindparam("before"))
-    .order_by(MESSAGE.c.id.desc())
-    .limit(sa.bindparam("limit"))
-)
-NEWEST = Statement(RECENT)
-NOT_ARRIVED = Statement(RECENT.where(sa.text(DID_NOT_ARRIVE)))
 # As many parameters as there can be ids: a list of another length would be another statement.
 IDS = [f"id{n}" for n in range(PAGE_SIZE)]
 THESE = [sa.bindparam(name, type_=TABLE.c.id.type) for name in IDS]
