@@ -30,7 +30,7 @@ NOT_READ = ("unread", "ambiguous", "perhaps_opt_out")
 # The conditions of two indexes, as text: replies that did not arrive, and texts that say whether
 # their senders want texts.
 DID_NOT_ARRIVE = "status IN ('failed', 'undelivered')"
-IS_WISH = "read_as IN ('stop', 'opt_out', 'perhaps_opt_out', 'start')"
+IS_OPT_KEYWORD = "read_as IN ('stop', 'opt_out', 'perhaps_opt_out', 'start')"
 
 
 class Message(Base):
@@ -40,7 +40,7 @@ class Message(Base):
     __table_args__ = (
         CheckConstraint("direction IN ('inbound', 'outbound')", "direction"),
         partial_index("ix_messages_not_arrived", "id", where=DID_NOT_ARRIVE),
-        partial_index("ix_messages_wishes", "sender", "id", where=IS_WISH),
+        partial_index("ix_messages_opt_keywords", "sender", "id", where=IS_OPT_KEYWORD),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

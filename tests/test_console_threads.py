@@ -405,7 +405,7 @@ def test_people_are_found_and_filtered(webhook, operator, query, ids):
     assert ("Nobody matches." in page) == (not ids)
 
 
-def test_the_threads_of_a_person_are_in_time_order_with_their_wishes(webhook, operator):
+def test_the_threads_of_a_person_are_in_time_order_with_what_opted_out(webhook, operator):
     phone = webhook.phone()
     for body in ("Mats BBQ", "STOP", "START", "Mats BBQ", "please stop texting me"):
         webhook.clock.pass_(minutes=1)

@@ -593,7 +593,7 @@ def test_alembic_refuses_settings_that_only_smsconvo_reads(tmp_path, name):
 
 # Indexes of the console ######################################################
 
-OF_THREADS = {"ix_messages_not_arrived", "ix_messages_wishes", "ix_contacts_opted_out"}
+OF_THREADS = {"ix_messages_not_arrived", "ix_messages_opt_keywords", "ix_contacts_opted_out"}
 
 
 def indexes_of(database: Database) -> set[str]:

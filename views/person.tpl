@@ -26,15 +26,15 @@
 <p><span class="state degraded">may want no more texts</span> since {{!show_time(found.perhaps_opted_out_at)}}. Ask them, or opt them out.</p>
 % end
 % include("acts", choices=found.choices)
-% if found.wishes:
+% if found.opt_keywords:
 <h2>Opting out and in</h2>
 <ul>
-% for wish in found.wishes:
-<li>{{!show_time(wish.at)}}: {{wish.meaning}}, by “\\
-% if wish.conversation_id:
-<a href="{{root}}/console/threads/{{wish.conversation_id}}?before={{wish.message_id + 1}}#m{{wish.message_id}}"><bdi>{{wish.body}}</bdi></a>\\
+% for opt_keyword in found.opt_keywords:
+<li>{{!show_time(opt_keyword.at)}}: {{opt_keyword.meaning}}, by “\\
+% if opt_keyword.conversation_id:
+<a href="{{root}}/console/threads/{{opt_keyword.conversation_id}}?before={{opt_keyword.message_id + 1}}#m{{opt_keyword.message_id}}"><bdi>{{opt_keyword.body}}</bdi></a>\\
 % else:
-<bdi>{{wish.body}}</bdi>\\
+<bdi>{{opt_keyword.body}}</bdi>\\
 % end
 ”</li>
 % end

@@ -12,19 +12,19 @@ branch_labels = None
 depends_on = None
 
 DID_NOT_ARRIVE = "status IN ('failed', 'undelivered')"
-IS_WISH = "read_as IN ('stop', 'opt_out', 'perhaps_opt_out', 'start')"
+IS_OPT_KEYWORD = "read_as IN ('stop', 'opt_out', 'perhaps_opt_out', 'start')"
 IS_OPTED_OUT = "opted_out_at IS NOT NULL"
 
 
 def upgrade() -> None:
     create_index("ix_messages_not_arrived", "messages", ["id"], DID_NOT_ARRIVE)
-    create_index("ix_messages_wishes", "messages", ["sender", "id"], IS_WISH)
+    create_index("ix_messages_opt_keywords", "messages", ["sender", "id"], IS_OPT_KEYWORD)
     create_index("ix_contacts_opted_out", "contacts", ["id"], IS_OPTED_OUT)
 
 
 def downgrade() -> None:
     op.drop_index("ix_contacts_opted_out", "contacts", if_exists=True)
-    op.drop_index("ix_messages_wishes", "messages", if_exists=True)
+    op.drop_index("ix_messages_opt_keywords", "messages", if_exists=True)
     op.drop_index("ix_messages_not_arrived", "messages", if_exists=True)
 
 

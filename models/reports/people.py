@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.contact import IS_OPTED_OUT, Contact, same_phone
 from models.conversation import Conversation
-from models.message import IS_WISH, Message
+from models.message import IS_OPT_KEYWORD, Message
 from models.reports.context import MAX_ID, PageContext
 from models.reports.explanations import READ_AS
 from models.text import comparable
@@ -38,7 +38,7 @@ class Person(NamedTuple):
         return self.name or self.phone
 
 
-class Wish(NamedTuple):
+class OptKeyword(NamedTuple):
     """A text that says whether its sender wants texts."""
 
     message_id: int
@@ -59,7 +59,7 @@ class ListedPerson(NamedTuple):
     person: Person
     opted_out_at: datetime | None
     perhaps_opted_out_at: datetime | None
-    opting_out: Wish | None  # the text by which they opted out, if it was one
+    opting_out: OptKeyword | None  # the text by which they opted out, if it was one
     conversations: int
     first_at: datetime | None
     last_at: datetime | None
@@ -120,16 +120,21 @@ def _list_person(
     return ListedPerson(person, opted_out_at, perhaps_opted_out_at, opting_out, count, *times)
 
 
-def find_opting_out(db: Session, phone: str) -> Wish | None:
-    """The newest text by which somebody opted out, unless another wish followed it."""
-    wishes = find_wishes(db, phone, MAX_ID, 1)
-    return wishes[0] if wishes and wishes[0].read_as in ("stop", "opt_out") else None
+def find_opting_out(db: Session, phone: str) -> OptKeyword | None:
+    """The newest text by which somebody opted out, unless another opt_keyword followed it."""
+    opt_keywords = find_opt_keywords(db, phone, MAX_ID, 1)
+    return (
+        opt_keywords[0] if opt_keywords and opt_keywords[0].read_as in ("stop", "opt_out") else None
+    )
 
 
-def find_wishes(db: Session, phone: str, before: int, limit: int) -> list[Wish]:
+def find_opt_keywords(db: Session, phone: str, before: int, limit: int) -> list[OptKeyword]:
     """The texts of a number that say whether their sender wants texts, the newest first."""
     values = {"sender": phone, "before": before, "limit": limit}
-    return [Wish(*row) for row in WISHES.fetch_readable(db, unreadable_rows(db).add, **values)]
+    return [
+        OptKeyword(*row)
+        for row in OPT_KEYWORDS.fetch_readable(db, unreadable_rows(db).add, **values)
+    ]
 
 
 def _fetch(
@@ -213,7 +218,7 @@ def _of_ends(column: sa.ColumnElement[Any], end: sa.ColumnElement[int]) -> State
 
 FIRST_CONVERSATION = _of_ends(CONVERSATION.c.started_at, sa.func.min(CONVERSATION.c.id))
 LAST_CONVERSATION = _of_ends(CONVERSATION.c.active_at, sa.func.max(CONVERSATION.c.id))
-WISHES = Statement(
+OPT_KEYWORDS = Statement(
     sa.select(
         MESSAGE.c.id,
         MESSAGE.c.conversation_id,
@@ -221,7 +226,7 @@ WISHES = Statement(
         MESSAGE.c.body,
         MESSAGE.c.created_at,
     )
-    .where(MESSAGE.c.sender == SENDER, MESSAGE.c.id < BEFORE, sa.text(IS_WISH))
+    .where(MESSAGE.c.sender == SENDER, MESSAGE.c.id < BEFORE, sa.text(IS_OPT_KEYWORD))
     .order_by(MESSAGE.c.id.desc())
     .limit(sa.bindparam("limit"))
 )

@@ -11,12 +11,12 @@ from models.acts.people import find_opt_choice
 from models.contact import Contact
 from models.conversation import Conversation
 from models.reports.context import MAX_ID, NotFound, PageContext
-from models.reports.people import Person, Wish, find_wishes
+from models.reports.people import OptKeyword, Person, find_opt_keywords
 from models.reports.threads import PAGE_SIZE, Thread, Unreadable, load_threads
 from storage.base import Statement
 from storage.unreadable import UnreadableRow
 
-MAX_WISHES = 50
+MAX_OPT_KEYWORDS = 50
 
 
 class PersonPage(NamedTuple):
@@ -27,7 +27,7 @@ class PersonPage(NamedTuple):
     opted_out_at: datetime | None
     perhaps_opted_out_at: datetime | None
     others: list[Person]  # the same sender at other addresses
-    wishes: list[Wish]  # the newest first
+    opt_keywords: list[OptKeyword]  # the newest first
     threads: list[Thread]  # the oldest first
     earlier: str | None  # the address of the threads before
     is_newest: bool
@@ -51,7 +51,7 @@ def find_person(db: Session, context: PageContext, id: int) -> PersonPage:
         contact.opted_out_at if is_known else None,
         contact.perhaps_opted_out_at if is_known else None,
         _find_others(db, context, contact),
-        find_wishes(db, contact.phone, MAX_ID, MAX_WISHES),
+        find_opt_keywords(db, contact.phone, MAX_ID, MAX_OPT_KEYWORDS),
         [threads[each] for each in shown if each in threads],
         context.query.address(before=ids[PAGE_SIZE - 1]) if len(ids) > PAGE_SIZE else None,
         before is None,
