@@ -446,7 +446,7 @@ def test_other_addresses_of_a_sender_are_named(webhook, operator):
     webhook.phone(f"whatsapp:{REY}").text("STOP")
     assert "other addresses" in seen(operator.get("/console/people/1").body)
     page = seen(operator.get("/console/people?show=opted-out").body)
-    assert "by texting “STOP”" in page and "not by a text from this number" in page
+    assert "by texting “STOP”" in page and "not by a text from here" in page
 
 
 @one_database

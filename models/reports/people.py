@@ -121,7 +121,7 @@ def _list_person(
 
 
 def find_opting_out(db: Session, phone: str) -> OptKeyword | None:
-    """The newest text by which somebody opted out, unless another opt_keyword followed it."""
+    """The newest text by which somebody opted out, unless another keyword followed it."""
     opt_keywords = find_opt_keywords(db, phone, MAX_ID, 1)
     return (
         opt_keywords[0] if opt_keywords and opt_keywords[0].read_as in ("stop", "opt_out") else None
