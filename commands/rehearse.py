@@ -57,7 +57,7 @@ def rehearse(sender: str, number: str, port: int) -> None:
         raise click.ClickException(f"{undelivered} results were not delivered; see {SERVER_LOG}.")
 
 
-def rehearsal_environment(port: int) -> dict[str, str]:
+def rehearsal_environment(port: int = 0) -> dict[str, str]:
     """This environment, with an empty database, a port, or a free one for 0, and own secrets."""
     with acquire_server_lock(Settings(database_url=f"sqlite:///{REHEARSAL}")):
         for suffix in ("", "-wal", "-shm", "-gate", "-server"):
