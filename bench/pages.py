@@ -4,12 +4,13 @@ The pages are those that links lead to from the first one, each sort once.
 """
 
 import html
+import random
 import re
 import statistics
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import click
 from common import OURS, Figures, measure_rounds, print_rounds, save_results
+from phones import GUESTS
 from servers import measure, serving
 
 from models.console import DO, ConsoleLink
@@ -35,8 +37,7 @@ class Operator:
     """A browser that is signed in to a server."""
 
     def __init__(self, settings: Settings) -> None:
-        address = urlsplit(settings.public_url)
-        self._connection = HTTPConnection(address.hostname, address.port)
+        self._address = urlsplit(settings.public_url)
         self._headers = {"Sec-Fetch-Site": "same-origin"}
         token = new_token()
         with connect(settings.database_url) as database:
@@ -46,10 +47,11 @@ class Operator:
 
     def ask(self, method: str, path: str) -> tuple[int, str, str]:
         """The status, the cookie that is set, and the page."""
-        self._connection.request(method, path, headers=self._headers)
-        answer = self._connection.getresponse()
-        body = answer.read().decode()
-        return answer.status, answer.getheader("Set-Cookie", ""), body
+        # A new one each time: the server closes one that is silent for five seconds.
+        with closing(HTTPConnection(self._address.hostname, self._address.port)) as connection:
+            connection.request(method, path, headers=self._headers)
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Set-Cookie", ""), answer.read().decode()
 
     def get(self, path: str) -> str:
         """A page; ValueError if there is none."""
@@ -71,7 +73,11 @@ def main(file: Path, phones: int, seconds: float, rounds: int) -> None:
         pages = {sort: time_page(operator, path) for sort, path in find_pages(operator)}
         for sort, milliseconds in pages.items():
             click.echo(f"{milliseconds:>10.1f} ms  {sort}")
-        take = partial(measure, settings, server, phones, seconds)
+
+        def take() -> Figures:
+            first_guest = random.randrange(GUESTS)  # hardly one of an earlier round
+            return measure(settings, server, phones, seconds, first_guest=first_guest)
+
         paths = [path for _, path in find_pages(operator)]
         measures = {"alone": take, "operator": partial(measure_beside, operator, paths, take)}
         runs = measure_rounds(measures, rounds)
@@ -100,7 +106,7 @@ def is_page(address: str) -> bool:
 def sort_of(address: str) -> str:
     """An address without what differs from row to row."""
     parts = urlsplit(address)
-    fields = sorted({name for name, _ in parse_qsl(parts.query)})
+    fields = sorted({name.partition(".")[0] for name, _ in parse_qsl(parts.query)})
     return " ".join([re.sub(r"/\d+", "/N", parts.path), *fields])
 
 
@@ -114,7 +120,7 @@ def time_page(operator: Operator, path: str) -> float:
     return 1000 * statistics.median(times)
 
 
-def measure_beside(operator: Operator, paths: list[str], take: partial[Figures]) -> Figures:
+def measure_beside(operator: Operator, paths: list[str], take: Callable[[], Figures]) -> Figures:
     with clicking(operator, paths):
         return take()
 
