@@ -17,8 +17,6 @@ from storage.unreadable import UnreadableRow
 
 CONSOLE = "/console"
 ANYONE = "anyone"  # may use a route of the console to sign in; LOOK and DO are the roles
-
-
 BUSY = "Others are reading just now. Try again in some seconds. Texts do not wait."
 
 

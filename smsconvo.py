@@ -21,13 +21,7 @@ from console.acting import carry_out
 from console.pages import FOREVER, HEADERS, NAV, Pages, static_files
 from exports import FORMATS, find_file
 from gateway import twiml
-from gateway.webhook import (
-    COOKIE,
-    StatusReport,
-    Webhook,
-    parse_form,
-    read_body,
-)
+from gateway.webhook import COOKIE, StatusReport, Webhook, parse_form, read_body
 from health import Health, status_of
 from logs import log_event
 from metrics import CONTENT_TYPE, Metrics, has_key
@@ -38,6 +32,7 @@ from models.acts.people import find_opt_in, find_opt_out
 from models.acts.results import find_confirm, find_discard, find_retry, find_retry_all
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
+from models.message import LOST
 from models.reports.answers import find_answers
 from models.reports.context import PageContext, Query
 from models.reports.files import find_files
@@ -71,7 +66,6 @@ Clock = Callable[[], datetime]
 
 ROW = r"[1-9][0-9]{0,17}"  # an id in a path: any that the databases can hold
 
-NOT_DELIVERED = ("undelivered", "failed")  # what Twilio says of a reply that did not arrive
 
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
 
@@ -225,7 +219,7 @@ def receive_status() -> None:
     """What became of a reply. The response may never have a body: Twilio would text it."""
     report = request.app.webhook.status_report(request.environ)
     is_known = request.app.database.write(partial(save_status, report=report))
-    if is_known and report.status in NOT_DELIVERED:
+    if is_known and report.status in LOST:
         request.app.counts.add_undelivered(report.error_code)
     log_event("status", sid=report.sid, outcome="recorded" if is_known else "unknown message")
     response.status = 204

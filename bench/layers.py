@@ -73,17 +73,20 @@ def average(function: Callable[[Any], object], arguments: Sequence) -> float:
     return 1000 * (time.perf_counter() - began) / len(arguments)
 
 
-def make_app(file: Path, results_to: str | None = None) -> App:
-    """With a new SQLite database and the questionnaires that ship."""
+def make_app(file: Path, results_to: str | None = None, **others: Any) -> App:
+    """With a new SQLite database, and the questionnaires that ship if no `others` are given."""
+    given = {
+        "public_url": PUBLIC_URL,
+        "questionnaires": HERE / "questionnaires",
+        "people": HERE / "people.toml",
+    }
     settings = Settings(
         database_url=f"sqlite:///{file}",
         account_sid=ACCOUNT_SID,
         auth_tokens=(TOKEN,),
-        public_url=PUBLIC_URL,
-        questionnaires=HERE / "questionnaires",
-        people=HERE / "people.toml",
         allow_private_receivers=True,
         results_to=results_to,
+        **given | others,
     )
     migrate(settings.database_url)
     return create_app(settings)

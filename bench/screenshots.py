@@ -14,15 +14,13 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import click
 from common import HERE, NOWHERE
 from event import hold, write_files
-from layers import ACCOUNT_SID, TOKEN
+from layers import make_app
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from models.console import DO, ConsoleLink
 from models.console.token import new_token
-from settings import Settings
-from smsconvo import App, create_app
-from storage.versions import migrate
+from smsconvo import App
 
 CHROMIUM = "/usr/bin/chromium"
 WIDTHS = {"narrow": (360, 800), "wide": (1280, 900)}
@@ -102,26 +100,18 @@ def serving(place: Path, evening: str) -> Iterator[App]:
     """An app on the air that has had the guests of this evening."""
     write_files(place / "questionnaires", NOWHERE)
     server = make_server("127.0.0.1", 0, None, Server, QuietHandler)
-    app = create_app(settings_of(place, f"http://127.0.0.1:{server.server_port}"))
+    app = make_app(
+        place / "event.db",
+        public_url=f"http://127.0.0.1:{server.server_port}",
+        questionnaires=place / "questionnaires",
+        people=place / "people.toml",
+    )
     hold(app, EVENINGS[evening], datetime.now(UTC) - timedelta(hours=3))
     server.set_app(app)
     Thread(target=server.serve_forever, daemon=True).start()
     yield app
     server.shutdown()
     app.database.close()
-
-
-def settings_of(place: Path, url: str) -> Settings:
-    settings = Settings(
-        database_url=f"sqlite:///{place}/event.db",
-        account_sid=ACCOUNT_SID,
-        auth_tokens=(TOKEN,),
-        public_url=url,
-        questionnaires=place / "questionnaires",
-        people=place / "people.toml",
-    )
-    migrate(settings.database_url)
-    return settings
 
 
 def take_pictures(

@@ -29,7 +29,8 @@ NOT_READ = ("unread", "ambiguous", "perhaps_opt_out")
 
 # The conditions of two indexes, as text: replies that did not arrive, and texts that say whether
 # their senders want texts.
-DID_NOT_ARRIVE = "status IN ('failed', 'undelivered')"
+LOST = ("failed", "undelivered")  # of our replies: they did not arrive
+DID_NOT_ARRIVE = f"status IN {LOST}"
 IS_OPT_KEYWORD = "read_as IN ('stop', 'opt_out', 'perhaps_opt_out', 'start')"
 
 

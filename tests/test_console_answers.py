@@ -8,7 +8,6 @@ import re
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import datetime, time
 from html import unescape
 from html.parser import HTMLParser
 from statistics import mean, median
@@ -16,9 +15,9 @@ from urllib.parse import quote, urlencode
 
 import openpyxl
 import pytest
-from browsing import Answer, Browser, evils, one_database, rows
+from browsing import CORPUS, Answer, Browser, evils, one_database, rows
 from conftest import NUMBER, REY, Webhook, mostly_on_sqlite
-from test_console import CORPUS
+from test_export import show
 from test_rows import execute_unchecked
 
 import formats
@@ -629,20 +628,6 @@ def read_csv(answer: Answer) -> list[dict[str, str]]:
 def read_xlsx(answer: Answer) -> list[dict[str, object]]:
     names, *cells = openpyxl.load_workbook(io.BytesIO(answer.content)).active.values
     return [dict(zip(names, row, strict=True)) for row in cells]
-
-
-def show(cell: object) -> str:
-    """A cell as the table has it."""
-    match cell:
-        case None:
-            return ""
-        case datetime(hour=0, minute=0):
-            return f"{cell:%Y-%m-%d}"
-        case datetime():
-            return f"{cell:%Y-%m-%dT%H:%M:%SZ}"
-        case time():
-            return f"{cell:%H:%M}"
-    return str(cell)
 
 
 def test_the_workbook_equals_the_table_under_a_filter(webhook, operator):

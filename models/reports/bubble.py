@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.segments import measure
 from models.attachments import Location, read_location, read_media
+from models.message import LOST
 from models.reports.explanations import (
     COOKIES,
     NOT_OPENED,
@@ -15,7 +16,6 @@ from models.reports.explanations import (
     explain_code,
     explain_status,
 )
-from models.reports.threads import FAILED
 
 
 class Given(NamedTuple):
@@ -91,7 +91,7 @@ def make_bubble(message: Row, answers: Sequence[Given]) -> Bubble:
         notes = _describe(message, answer)
         codes = [message.read_as or "not opened", f"cookie {message.cookie or 'unknown'}"]
     else:
-        notes = [] if message.status in FAILED else [explain_status(message.status)]
+        notes = [] if message.status in LOST else [explain_status(message.status)]
         notes.append(f"{segments} segment{'' if segments == 1 else 's'}")
         codes = [message.status or "no status", *filter(None, [message.error_code]), encoding]
     return Bubble(
@@ -121,7 +121,7 @@ def _describe(message: Row, answer: Given | None) -> list[str]:
 
 
 def _describe_failure(message: Row) -> str:
-    if message.status not in FAILED:
+    if message.status not in LOST:
         return ""
     parts = (explain_status(message.status), explain_code(message.error_code))
     return ": ".join(filter(None, parts))

@@ -8,13 +8,14 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from models.export import find_names
 from models.message import Message
 from models.questionnaire.schema import Questionnaire
 from models.reports.behind import ANY
 from models.reports.context import PageContext
 from models.reports.funnel import Funnel, find_funnel
 from models.reports.needs import Checks, Need, find_needs
-from models.reports.outcomes import CAUSES, OUTCOMES, find_names, find_versions
+from models.reports.outcomes import CAUSES, OUTCOMES, find_definitions
 from models.reports.period import NAMES, Period
 from models.reports.texts import Texts, find_texts
 from storage.base import LITERAL_1, Statement
@@ -62,7 +63,7 @@ def find_now(db: Session, context: PageContext, *, checks: Callable[[], Checks])
     titles |= {name: name for name in used if name not in titles}  # that have no file now
     name = context.query.choice("questionnaire", titles) or _find_first(context, used)
     questionnaire = dict(context.catalog).get(name)
-    versions = find_versions(db, name)
+    versions = find_definitions(db, name)
     known = questionnaire or next(iter(versions.values()), Questionnaire(title=name))
     period = Period.parse(context.query, known.timezone, context.now)
     texts = find_texts(db, period)
@@ -91,13 +92,12 @@ def _find_first(context: PageContext, used: Collection[str]) -> str:
 def _list_questionnaires(context: PageContext, titles: dict[str, str], name: str) -> list[Choice]:
     address = context.query.address
     return [
-        Choice(title, address(questionnaire=each, done=None), each == name)
-        for each, title in titles.items()
+        Choice(title, address(questionnaire=each), each == name) for each, title in titles.items()
     ]
 
 
 def _list_periods(context: PageContext, period: Period) -> list[Choice]:
-    days = {"from": None, "to": None, "done": None}
+    days = {"from": None, "to": None}
     return [
         Choice(label, context.query.address(period=name, **days), name == period.name)
         for name, label in NAMES.items()

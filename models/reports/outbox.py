@@ -108,7 +108,7 @@ def find_outbox(db: Session, context: PageContext) -> Overview:
         is_partial=_is_partial(groups),
         rows=rows,
         unreadable=page.unreadable,
-        more=query.address(before=page.next_before, done=None) if page.next_before else None,
+        more=query.address(before=page.next_before) if page.next_before else None,
         receiver=None if url is None else host_of(str(url)),
         cause=cause and _name_cause(cause),
         is_filtered=is_filtered,
@@ -148,7 +148,7 @@ def _find_chips(db: Session, context: PageContext, current: str) -> list[Chip]:
             STATES[state],
             min(count, MAX_COUNT),
             state in more,
-            context.query.address(state=state, before=None, done=None),
+            context.query.address(state=state, before=None),
             state == current,
         )
         for state, count in counts.items()
@@ -172,7 +172,7 @@ def _find_groups(db: Session, context: PageContext, paused: set[str]) -> list[Gr
         if cause and not error:
             words = describe_event(str(cause), status, None)
         changes = {"state": state, "receiver": id, "cause": cause or NO_CAUSE}
-        address = context.query.address(**changes, before=None, done=None)
+        address = context.query.address(**changes, before=None)
         path = _shorten(str(url).partition(host)[2].partition("?")[0])
         can_retry = shown in ("failed", "paused") or (shown == "pending" and bool(cause))
         shown_as = (shown, STATES.get(shown, shown), words)

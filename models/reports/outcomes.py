@@ -3,18 +3,15 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.conversation import Conversation
-from models.message import Message
+from models.export import find_versions
+from models.message import LOST, Message
 from models.questionnaire.schema import Questionnaire
-from models.reports.period import Period
 from models.version import Version
-from storage.base import Statement
-from storage.unreadable import unreadable_rows
 
 # What became of a conversation. `asleep` and `expired` are `expired` in the database, `given_up`
 # and `stopped` are `stopped`.
@@ -33,34 +30,14 @@ CAUSES = {
     "unread": "could not be read",
     "undelivered": "never got our question",
 }
-LOST = ("undelivered", "failed")  # what Twilio says of texts that did not arrive
 
 Condition = sa.ColumnElement[bool]
 Versions = Mapping[int, Questionnaire]
 
 
-class Selection(NamedTuple):
-    """Which conversations a figure counts, or a list shows: all that meet what is given here."""
-
-    questionnaire: str = ""  # its name
-    outcome: str = ""
-    key: str = ""  # of the question, or REVIEW, that waits for its answer, or did at the end
-    cause: str = ""
-    period: Period | None = None  # in which they started
-
-    def conditions(self, versions: Versions, now: datetime) -> list[Condition]:
-        """The same in SQL. `versions` are those of the questionnaire; else of all."""
-        found = [is_of(self.questionnaire)] if self.questionnaire else []
-        found += self.period.conditions(TABLE.c.started_at) if self.period else []
-        found += [find_outcome(versions, now) == self.outcome] if self.outcome else []
-        found += [TABLE.c.current_key == self.key] if self.key else []
-        return found + ([CAUSE == self.cause] if self.cause else [])
-
-
-def find_versions(db: Session, name: str) -> dict[int, Questionnaire]:
+def find_definitions(db: Session, name: str) -> dict[int, Questionnaire]:
     """The versions of a questionnaire by id, the newest first, as far as they can be read."""
-    rows = OF_NAME.fetch_readable(db, unreadable_rows(db).add, name=name)
-    return dict(rows)
+    return {version.id: version.definition for version in find_versions(db, name)}
 
 
 def is_of(questionnaire: str, conversations: sa.FromClause | None = None) -> Condition:
@@ -97,21 +74,8 @@ def is_lost(status: sa.ColumnElement[str]) -> Condition:
     return status.in_(LOST)
 
 
-def find_names(db: Session) -> list[str]:
-    """The names of all questionnaires that conversations used."""
-    return [name for (name,) in NAMES.fetch_all(db) if isinstance(name, str)]
-
-
 # Built once: building a statement costs as much as running it.
 TABLE, MESSAGES, VERSIONS = Conversation.__table__, Message.__table__, Version.__table__
-# Without the type of the column, for one that cannot be read must not hide the others.
-RAW_NAME = sa.type_coerce(VERSIONS.c.name, sa.types.NullType())
-NAMES = Statement(sa.select(RAW_NAME).distinct().order_by(RAW_NAME))
-OF_NAME = Statement(
-    sa.select(VERSIONS.c.id, VERSIONS.c.definition)
-    .where(VERSIONS.c.name == sa.bindparam("name"))
-    .order_by(VERSIONS.c.id.desc())
-)
 LAST_STATUS = (
     sa.select(MESSAGES.c.status)
     .where(MESSAGES.c.conversation_id == TABLE.c.id, MESSAGES.c.direction == "outbound")

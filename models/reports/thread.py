@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.acts.act import Choice
 from models.acts.conversations import find_choices
+from models.acts.results import host_of
 from models.answer import Answer
 from models.conversation import Conversation
 from models.delivery import Delivery
@@ -230,11 +230,7 @@ def _line_of_end(head: Head) -> SystemLine | None:
 def _line_of_result(
     id: int, url: str, state: str, status: int | None, created_at: datetime, done: datetime | None
 ) -> SystemLine:
-    try:
-        host = urlsplit(url).hostname or "its receiver"
-    except ValueError:
-        host = "its receiver"
-    text = f"Result {id} for {host} {OUTCOMES.get(state, state)}"
+    text = f"Result {id} for {host_of(url)} {OUTCOMES.get(state, state)}"
     text += f", {status}" if status else ""
     return SystemLine(done or created_at, text, f"/console/outbox/{id}")
 

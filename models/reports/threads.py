@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.contact import Contact
 from models.conversation import REVIEW, Conversation
-from models.message import Message
+from models.message import LOST, Message
 from models.reports.behind import Figure
 from models.reports.context import PageContext
 from models.reports.explanations import explain_code, explain_status
@@ -23,7 +23,6 @@ from storage.unreadable import UnreadableRow, unreadable_rows
 PAGE_SIZE = 50
 STATES = {"open": "open", "completed": "completed", "stopped": "stopped", "expired": "gone silent"}
 WAITS = {"them": "we wait for their answer", "us": "they wait for us"}
-FAILED = ("failed", "undelivered")
 MAX_SEARCHED = 500  # threads of the people that a search finds
 SET_ASIDE = "set aside"
 
@@ -56,7 +55,7 @@ class Thread(NamedTuple):
     @property
     def did_not_arrive(self) -> bool:
         """Whether our last reply did not arrive."""
-        return self.status in FAILED
+        return self.status in LOST
 
     @property
     def failure(self) -> str:
