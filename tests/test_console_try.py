@@ -115,6 +115,14 @@ def trying(operator) -> Trying:
     return Trying(operator)
 
 
+def test_the_phone_opens_with_what_any_text_opens(webhook, operator):
+    (webhook.app.settings.questionnaires / "aaa.toml").write_text(
+        'title = "First"\nevent = "First"\n[[questions]]\nask = "First?"\n', "utf-8"
+    )
+    webhook.app.files.look(at_once=True)
+    assert "Any text begins." in operator.get("/console/try").body
+
+
 def counts(app) -> dict[str, int]:
     tables = set(Base.metadata.tables) - {"console_sessions"}
     return {table: rows(app, f"SELECT count(*) FROM {table}")[0][0] for table in tables}

@@ -158,7 +158,7 @@ def find_tryout(context: PageContext, directory: Path, name: str = "", *, is_for
     """
     query = context.query
     names = _find_names(context.catalog, directory)
-    name = name or next((n for n, each in context.catalog if each.questions), next(iter(names), ""))
+    name = name or _find_first(context.catalog) or next(iter(names), "")
     if name not in names:
         raise NotFound
     sources = {each: SOURCES[each] for each in SOURCES if may_use(context, each)}
@@ -211,6 +211,13 @@ def find_test(context: PageContext, directory: Path, name: str) -> bytes:
         raise NotFound
     catalog = Catalog({name: found.questionnaire}).select(name)
     return found.handset.record(name).as_test(context.people.values(), catalog)
+
+
+def _find_first(catalog: Catalog) -> str:
+    """The one that any text opens, as in a rehearsal; else the first that asks something."""
+    with_questions = [(name, each) for name, each in catalog if each.questions]
+    by_any_text = (name for name, each in with_questions if each.event is None)
+    return next(by_any_text, with_questions[0][0] if with_questions else "")
 
 
 def _find_names(catalog: Catalog, directory: Path) -> list[str]:
