@@ -117,9 +117,11 @@ def trying(operator) -> Trying:
 
 def test_the_phone_opens_with_what_any_text_opens(webhook, operator):
     (webhook.app.settings.questionnaires / "aaa.toml").write_text(
-        'title = "First"\nevent = "First"\n[[questions]]\nask = "First?"\n', "utf-8"
+        'title = "First"\nevent = "First"\nthanks = "Thanks."\n[[questions]]\nask = "First?"\n',
+        "utf-8",
     )
     webhook.app.files.look(at_once=True)
+    assert next(iter(webhook.app.files.current.catalog))[0] == "aaa"
     assert "Any text begins." in operator.get("/console/try").body
 
 
