@@ -47,7 +47,6 @@ from models.reports.thread import find_thread
 from models.reports.threads import find_threads
 from models.reports.tryout import find_test, find_tryout
 from models.set_aside import record_undecided, take
-from models.turn import Reply
 from plugins import (
     ANYONE,
     CONSOLE,
@@ -65,9 +64,8 @@ from shared_counts import SharedCounts
 Clock = Callable[[], datetime]
 
 ROW = r"[1-9][0-9]{0,17}"  # an id in a path: any that the databases can hold
-
-
-COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
+# Twilio keeps no cookie longer than four hours.
+COOKIE_OPTIONS = {"path": "/", "httponly": True, "max_age": 4 * 60 * 60}
 
 
 class App(Bottle):
@@ -84,6 +82,8 @@ class App(Bottle):
         self.settings = settings
         self.files = files or WatchedFiles(settings)
         self.webhook = Webhook(settings.account_sid, settings.auth_tokens, settings.public_url)
+        is_secure = settings.public_url.startswith("https:")
+        self.cookie_options = {**COOKIE_OPTIONS, "secure": is_secure}
         self.database = open_database(settings)
         self.clock = clock or self.database.now
         self.result_written = Event()
@@ -192,27 +192,10 @@ def receive_text() -> str:
         app.result_written.set()
     app.counts.add_turn(perf_counter() - began_at, reply.body is not None)
     log_event("text", sid=text.sid, outcome=reply.outcome)
-    return render_reply(reply, app.settings.public_url)
-
-
-def render_reply(reply: Reply, public_url: str) -> str:
-    response.content_type = "text/xml; charset=utf-8"
+    response.content_type = twiml.CONTENT_TYPE
     if reply.token:
-        response.set_cookie(
-            COOKIE,
-            reply.token,
-            path="/",
-            max_age=COOKIE_SECONDS,
-            httponly=True,
-            secure=public_url.startswith("https:"),
-        )
-    return twiml.render(reply.body, f"{public_url}/sms/status?{status_query(reply)}")
-
-
-def status_query(reply: Reply) -> str:
-    """What names a reply to Twilio; one that went out before there were tokens, as it was then."""
-    token = f"&token={reply.status_token}" if reply.status_token else ""
-    return f"message={reply.message_id}{token}"
+        response.set_cookie(COOKIE, reply.token, **app.cookie_options)
+    return twiml.render(reply.body, app.settings.public_url, reply.message_id, reply.status_token)
 
 
 def receive_status() -> None:

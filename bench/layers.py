@@ -37,7 +37,6 @@ PUBLIC_URL = "https://sms.example.org"
 CONVERSATIONS = 300  # all in one transaction, which may take 12 seconds
 URL = f"{PUBLIC_URL}/sms"
 REPLY = "Thanks! Whats your favourite meal"
-STATUS_URL = f"{URL}/status?message=7"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -55,7 +54,7 @@ def main() -> None:
         turn, statements = take_turns(app, parsed)
         show("the turn: models", turn - statements)
         show("the turn: SQLite and its driver", statements)
-        show("the TwiML", average(lambda _: twiml.render(REPLY, STATUS_URL), forms))
+        show("the TwiML", average(lambda _: twiml.render(REPLY, PUBLIC_URL, 7, TOKEN), forms))
         show("an attempt to deliver, where nobody listens", average(attempt_on(app), range(200)))
         show("a commit alone, synced", average(lambda n: commit(app, n), range(len(forms))))
         app.database.close()

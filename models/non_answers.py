@@ -1,18 +1,26 @@
 """Texts that answer nothing: keywords about our texts, reactions, echoes, automatic replies."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from models.noise import is_auto_reply, is_reaction, typed_part, without_quotation
+from models.noise import (
+    SHORTEST_ECHO,
+    is_auto_reply,
+    is_reaction,
+    typed_part,
+    without_quotation,
+)
 from models.opting_out import find_opt_out
 from models.questionnaire.languages import ENGLISH
 from models.questionnaire.openings import event_forms
+from models.questionnaire.schema import Questionnaire
 from models.text import IncomingText, normalize, without_signature
 
 STOP = {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
 START = {"start", "unstop"}
 HELP = {"help", "info"}
+RECENT = 5  # of our texts, that a reaction or an echo can be about
 OPT_OUTS = ("stop", "opt_out")  # what Twilio answers, and what only we understand
 
 
@@ -44,6 +52,23 @@ class Typed(NamedTuple):
     text: IncomingText  # without a quotation of ours and a mail signature
     keyword: str | None  # what it says about our texts
     ignored_reason: str | None = None  # why its words are nobody's answer; a photo's may not matter
+
+
+def examine_in(
+    questionnaire: Questionnaire | None,
+    text: IncomingText,
+    languages: Collection[str],
+    find_bodies: Callable[[int], Collection[str]],
+) -> Typed:
+    """Look at a text in the language of the newest conversation, or else in those of all.
+
+    `find_bodies(limit)` finds what we texted last in that conversation, which a text can repeat if
+    it is long enough.
+    """
+    if questionnaire is None:
+        return examine(text, languages)
+    bodies = find_bodies(RECENT) if len(text.body) >= SHORTEST_ECHO else ()
+    return examine(text, (questionnaire.language,), questionnaire.say.stop, bodies)
 
 
 def examine(

@@ -19,10 +19,10 @@ from models.delivery import Delivery
 from models.dialog import LOOP_LIMIT
 from models.engine import respond
 from models.message import NOT_READ, Message
+from models.non_answers import examine_in
 from models.questionnaire.catalog import Catalog
 from models.set_aside import SET_ASIDE
 from models.text import IncomingText
-from models.turn import examine_in
 from storage.base import Statement
 from storage.unreadable import UnreadableRow, unreadable_rows
 
@@ -214,21 +214,22 @@ class Memory:
     def state(self, text: IncomingText) -> State:
         """What `turn.load` would read for this text."""
         newest = self.newest
-        typed = examine_in(newest, text, self._catalog, self._find_recent_bodies)
+        questionnaire, languages = newest and newest.questionnaire, self._catalog.languages
+        typed = examine_in(questionnaire, text, languages, self._find_recent_bodies)
         return State(
             self._contact,
             typed,
             newest,
             self._catalog.opens(typed.text.body, text.number),
             self._name,
-            self._catalog.languages,
+            languages,
             stoppable=[each for each in self._conversations.values() if each.can_be_stopped],
             previous=(newest and newest.last_answer_text) or self._previous,
             recent_unread=self._recent_unread,
             recent_readings=[each.read_as for each in self._decisions][:LOOP_LIMIT],
         )
 
-    def _find_recent_bodies(self, _: int, limit: int) -> list[str]:
+    def _find_recent_bodies(self, limit: int) -> list[str]:
         return [each.reply for each in self._decisions if each.reply][:limit]
 
     @property

@@ -4,7 +4,6 @@
 """
 
 import secrets
-from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,8 +18,7 @@ from models.conversation import Conversation, Previous
 from models.decision import Decision, State
 from models.dialog import LOOP_LIMIT
 from models.message import Message
-from models.noise import SHORTEST_ECHO
-from models.non_answers import OPT_OUTS, Typed, examine
+from models.non_answers import OPT_OUTS, examine_in
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.version import Version
@@ -29,7 +27,6 @@ from storage.unreadable import unreadable_rows
 
 # What changes whether a sender wants texts.
 CHANGES_WISHES = (*OPT_OUTS, "start", "perhaps_opt_out")
-RECENT = 5  # of our texts, that a reaction or an echo can be about
 
 
 class Reply(NamedTuple):
@@ -68,31 +65,14 @@ def load(
     if conversation.id is not None:
         newest = conversation
         newest.load_related(db, version, contact)
-    typed = examine_in(newest, text, catalog, partial(Message.find_recent_bodies, db))
+    find_bodies = partial(Message.find_recent_bodies, db, conversation.id)
+    typed = examine_in(newest and version.definition, text, catalog.languages, find_bodies)
     state = State(contact, typed, newest, None, name, catalog.languages)
     parts = load_what_few_need(db, text, state)
     # To compare with all events takes a while, and most texts are answers.
     has_place = newest is not None and newest.is_waiting(now) and not typed.keyword
     opening = None if has_place else catalog.opens(typed.text.body, text.number)
     return state._replace(opening=opening, **parts)
-
-
-def examine_in(
-    newest: Conversation | None,
-    text: IncomingText,
-    catalog: Catalog,
-    find_bodies: Callable[[int, int], Sequence[str]],
-) -> Typed:
-    """Look at a text in the language of the newest conversation, or else in those of all.
-
-    `find_bodies(id, limit)` finds what we texted last in that conversation, which a text can repeat
-    if it is long enough.
-    """
-    if newest is None:
-        return examine(text, catalog.languages)
-    questionnaire = newest.version.definition
-    bodies = find_bodies(newest.id, RECENT) if len(text.body) >= SHORTEST_ECHO else ()
-    return examine(text, (questionnaire.language,), questionnaire.say.stop, bodies)
 
 
 def find_recorded(db: Session, sid: str) -> Reply | None:

@@ -273,8 +273,8 @@ class Writer:
         """Commit all together; if that fails, each alone, so that none fails because of another."""
         try:
             with self._locked():
-                self._check()  # where nobody can take the lock, and write, before the commit
                 batch = [queued for queued in batch if _is_awaited(queued[1])]
+                self._check()  # where nobody can take the lock, and write, before the commit
                 session = Session(self._engine, expire_on_commit=False, info=self._info)
                 with session as db, db.begin():
                     db.connection()  # BEGIN here, not at the first statement

@@ -7,8 +7,8 @@ from conftest import NUMBER, REY
 
 from models import Catalog, Contact, Conversation, IncomingText, Questionnaire, respond
 from models.decision import Decision, State
+from models.non_answers import examine_in
 from models.questionnaire.schema import Question, Results
-from models.turn import examine_in
 from models.version import Version
 from storage.base import Statement
 
@@ -34,7 +34,7 @@ def text(body: str, **more) -> IncomingText:
 def state(incoming: IncomingText, newest: Conversation | None = None, **more) -> State:
     opening = CATALOG.opens(incoming.body, NUMBER)
     contact = newest.contact if newest else Contact(phone=REY)
-    typed = examine_in(newest, incoming, CATALOG, lambda *_: ())
+    typed = examine_in(newest and PARTY, incoming, CATALOG.languages, lambda _: ())
     history = {"stoppable": (), "recent_readings": ()}
     return State(contact, typed, newest, opening, "Rey", **history | more)
 
@@ -95,7 +95,8 @@ def test_no_statement_runs_while_the_engine_decides(patch, body):
 
 def test_what_was_not_loaded_cannot_be_used():
     incoming = text("STOP")
-    unloaded = State(Contact(phone=REY), examine_in(None, incoming, CATALOG, lambda *_: ()), None)
+    typed = examine_in(None, incoming, CATALOG.languages, lambda _: ())
+    unloaded = State(Contact(phone=REY), typed, None)
     with pytest.raises(LookupError, match="turn.load"):
         respond(unloaded, incoming, NOW)
 
