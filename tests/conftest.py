@@ -68,10 +68,9 @@ PROGRAM = [
     *(path for path in HERE.iterdir() if path.name not in APART and any(path.glob("*.py"))),
 ]
 # Where the database matters little to many cases: with PostgreSQL they are for `make faults`.
-mostly_on_sqlite = pytest.mark.parametrize(
-    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True
-)
+mostly_on_sqlite = pytest.mark.mostly_on_sqlite
 IS_LONG = False  # whether this is `make faults`
+POLL_SECONDS = 0.002  # how long a server may take to see that it is to end
 HANG_SECONDS = 60  # to start a program takes 20 where twenty others want each core
 THANKS = "Thanks for your time. Hope you have a fun day!"
 
@@ -92,17 +91,20 @@ def examples(quick: int, long: int) -> int:
 
 
 def pytest_collection_modifyitems(items) -> None:
-    """What does harm is long, and so is starting the program for PostgreSQL, too."""
+    """What does harm is long; so are starting the program for PostgreSQL, and many like cases."""
     for item in items:
         params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if FAULTS in item.path.parents or (
-            "environ" in item.fixturenames and "postgresql" in params
-        ):
+        is_like_another = "environ" in item.fixturenames or is_marked(item, "mostly_on_sqlite")
+        if FAULTS in item.path.parents or (is_like_another and "postgresql" in params):
             item.add_marker(pytest.mark.long)
         if IS_LONG and getattr(item.obj, "is_hypothesis_test", False):
             item.add_marker(pytest.mark.long)
     if IS_LONG:
-        items.sort(key=lambda item: item.get_closest_marker("first") is None)
+        items.sort(key=lambda item: not is_marked(item, "first"))
+
+
+def is_marked(item, name: str) -> bool:
+    return item.get_closest_marker(name) is not None
 
 
 def pytest_configure(config) -> None:
@@ -250,7 +252,7 @@ def receiver() -> Iterator[Receiver]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         received = Receiver(server)
-        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
         thread.start()
         yield received
         server.shutdown()
@@ -409,7 +411,7 @@ def serve(settings, clock, has_server) -> Iterator:
         changes.setdefault("public_url", f"http://{address}")
         app = create_app(replace(settings, **changes), clock)
         server.set_app(app)
-        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
         thread.start()
         running.append((server, thread, app))
         return Webhook(app, clock, address, has_server)

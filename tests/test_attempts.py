@@ -25,6 +25,8 @@ from worker.http_client import RequestFailed, Response
 from worker.receivers import Outcome, Sent
 from worker.results import claim_due, release, run_attempt
 
+pytestmark = mostly_on_sqlite
+
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 FIVE_MINUTES = timedelta(minutes=5)
 LEFT = (
@@ -266,7 +268,6 @@ def test_a_result_that_is_refused_for_its_content_fails_at_once(owing, receiver,
 
 
 @pytest.mark.parametrize("cause", PAUSING)
-@mostly_on_sqlite
 def test_a_receiver_that_takes_nothing_gets_nothing_until_the_operator_retries(
     owing, receiver, form, clock, cause
 ):
@@ -287,7 +288,6 @@ def test_a_receiver_that_takes_nothing_gets_nothing_until_the_operator_retries(
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-@mostly_on_sqlite
 def test_each_cause_has_a_sentence_and_an_effect(owing, form, cause):
     form.outcomes = [Outcome(200, cause, "{why}")]
     attempt(owing)
@@ -426,7 +426,6 @@ def leaves_it(owing: Webhook) -> bool:
 
 @pytest.mark.parametrize("cause", ["shown_again", "closed"])
 @pytest.mark.parametrize("first", [leave_open, crash, cut_short])
-@mostly_on_sqlite
 def test_what_may_have_arrived_once_never_fails(owing, form, first, cause):
     form.outcomes = [Outcome(200, cause)]
     first(owing, form)

@@ -640,6 +640,7 @@ def test_silence_shows_in_a_rehearsal(folder, environ):
     assert ended.stdout.splitlines().count("  (no reply)") == 1
 
 
+@pytest.mark.long
 def test_a_rehearsal_begins_anew_touches_nothing_else_and_ends_its_server(folder, environ):
     environ["DATABASE_URL"] = f"sqlite:///{folder}/smsconvo.db"
     send_results(folder / "questionnaires", "http://127.0.0.1:9/never")
@@ -657,6 +658,7 @@ def test_a_rehearsal_begins_anew_touches_nothing_else_and_ends_its_server(folder
     assert not is_listening({"SMSCONVO_LISTEN": listen})
 
 
+@pytest.mark.long
 def test_a_rehearsal_leaves_another_one_alone(folder, environ):
     stdin, lines = os.pipe()
     with started(folder, environ, "rehearse", stdin=stdin) as process, open(lines, "w") as typed:
@@ -718,6 +720,7 @@ def test_a_rehearsal_shows_a_phone_in_the_browser_that_follows_the_file(folder):
     assert rows(f"sqlite:///{folder}/rehearsal.db", "SELECT count(*) FROM messages") == [(0,)]
 
 
+@pytest.mark.long
 def test_a_rehearsal_takes_the_port_that_is_asked_for(folder):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

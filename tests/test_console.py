@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 import pytest
 from browsing import CORPUS, OWN, URL, Answer, Browser, evils, make_link, one_database, rows
-from conftest import HERE, Clock
+from conftest import HERE, Clock, mostly_on_sqlite
 from sqlalchemy import text
 
 from console import pages
@@ -20,6 +20,8 @@ from models.console.token import TOKEN, new_token
 from plugins import ANYONE
 from settings import Settings
 from smsconvo import App, create_app
+
+pytestmark = mostly_on_sqlite
 
 PASSWORD = "correct horse battery staple"
 OPEN = {

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from browsing import Browser, evils, one_database, rows
-from conftest import REY, STRANGER, Clock, Receiver, Webhook
+from conftest import REY, STRANGER, Clock, Receiver, Webhook, mostly_on_sqlite
 from owing import count, owe, owe_many
 from sqlalchemy import text
 
@@ -20,6 +20,8 @@ from models.reports.context import Query
 from models.retry import MAX_COUNT
 from smsconvo import App
 from worker.results import claim_due, run_attempt
+
+pytestmark = mostly_on_sqlite
 
 PARTY = """
 title = "Party"

@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 from browsing import Browser, evils, one_database, rows
-from conftest import NUMBER, REY, STRANGER, Webhook
+from conftest import NUMBER, REY, STRANGER, Webhook, mostly_on_sqlite
 from sqlalchemy import text
 from test_console import CORPUS
 
@@ -14,6 +14,8 @@ from console import pages
 from models.reports import people, thread, threads, walk
 from models.reports.explanations import COOKIES, READ_AS, STATUSES, explain_code, explain_status
 from storage.sqlite_connection import sqlite3
+
+pytestmark = mostly_on_sqlite
 
 OTHER = "+14155550101"  # another number of ours
 ANN, BOB = "+14150000001", "+14150000002"

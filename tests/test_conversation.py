@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from worker.expiry import expire_silent
 
+pytestmark = mostly_on_sqlite
+
 ASKS = """
 title = "Three"
 event = "Three"
@@ -184,7 +186,6 @@ def test_texts_that_are_read_count_anew(guest):
 
 
 @pytest.mark.parametrize("word", ["BACK", "RESTART", "SKIP", "?"])
-@mostly_on_sqlite
 def test_a_machine_that_says_one_thing_for_ever_is_not_talked_to_for_ever(guest, word):
     one = guest(three(more='after = "We have it."'))
     one.text("Three")
@@ -304,7 +305,6 @@ def test_back_follows_the_path(guest):
 
 
 @pytest.mark.parametrize("said", ["FIX 9", "fix", "FIX 0", "SKIP", "what?", "ok no"])
-@mostly_on_sqlite
 def test_what_the_review_does_not_know_is_asked_again(guest, said):
     one = guest(PATHS)
     review = one.text("Paths", "no", "Tired", "x")[-1]
@@ -313,7 +313,6 @@ def test_what_the_review_does_not_know_is_asked_again(guest, said):
 
 
 @pytest.mark.parametrize("said", ["OK", "ok.", "Okay!", "yes", "Yes, thanks", "👍"])
-@mostly_on_sqlite
 def test_who_agrees_to_the_review_has_finished(guest, said):
     one = guest(PATHS)
     one.text("Paths", "no", "Tired", "x")
@@ -322,7 +321,6 @@ def test_who_agrees_to_the_review_has_finished(guest, said):
 
 
 @pytest.mark.parametrize("said", ["Fix 2", "fix2", "FIX #2", "fix 2.", "FIX 2️⃣", "ｆｉｘ ２"])
-@mostly_on_sqlite
 def test_an_answer_is_fixed_however_it_is_texted(guest, said):
     one = guest(PATHS)
     one.text("Paths", "no", "Tired", "x")

@@ -163,6 +163,7 @@ def test_transactions_that_wait_together_share_a_commit(sqlite):
     assert len({future.result(10) for future in waiting}) == 1
 
 
+@pytest.mark.long
 def test_a_transaction_that_comes_a_little_later_shares_the_commit(sqlite, patch):
     patch("storage.sqlite", "COMMIT_DELAY_SECONDS", 2)
     go_on = hold(sqlite)

@@ -20,7 +20,17 @@ from urllib.parse import parse_qsl
 
 import pytest
 import requests
-from conftest import FEEDBACK, NUMBER, REY, STRANGER, THANKS, Receiver, Webhook, until
+from conftest import (
+    FEEDBACK,
+    NUMBER,
+    REY,
+    STRANGER,
+    THANKS,
+    Receiver,
+    Webhook,
+    mostly_on_sqlite,
+    until,
+)
 from proxies import tool
 from sqlalchemy import select, text
 from standardwebhooks import Webhook as StandardWebhook
@@ -42,6 +52,8 @@ from worker.http_client import (
 from worker.pinned import is_permitted
 from worker.receivers import Outcome
 from worker.results import claim_due, run_attempt
+
+pytestmark = mostly_on_sqlite
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
 RESULT = {
@@ -933,6 +945,7 @@ def test_an_attempt_under_way_keeps_its_lease_when_redelivered(completed, clock)
 # Receivers that are not well-behaved #########################################
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "beginning",
     [
@@ -999,6 +1012,7 @@ def test_nothing_is_sent_once_a_name_has_taken_all_of_the_time(receiver, patch, 
     assert receiver.requests == []
 
 
+@pytest.mark.long
 def test_an_attempt_that_began_later_may_end_sooner(answering, patch):
     arrived = Event()
 

@@ -635,6 +635,7 @@ def test_a_short_link_is_followed_once(smsconvo, form, party, short_link):
     assert "This is no address of a Google Form." in ended.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_short", [True, False], ids=["short-link", "editor"])
 def test_all_redirects_together_take_no_longer_than_one_request(
     smsconvo, form, party, short_link, patch, is_short

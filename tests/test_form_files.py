@@ -183,6 +183,7 @@ def test_the_kind_decides_between_questions_that_are_alike(smsconvo, party, form
     assert guess(smsconvo, party, form, f'{asked}\nkind = "date"')["a"] == "Your day of arrival"
 
 
+@pytest.mark.long
 def test_a_long_form_is_compared_as_far_as_that_is_quick(form, party):
     questions = [[number, f"What is your colour number {number}? {'x' * 100}", None, 0,
                   [[number, None, 1]]] for number in range(1, 30_001)]  # fmt: skip

@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 import requests
 from click.testing import CliRunner
-from conftest import Webhook, until
+from conftest import Webhook, mostly_on_sqlite, until
 from google_form import GoogleForm, Question
 
 from commands import cli
@@ -21,6 +21,8 @@ from models.receiver_form import group_by_form
 from worker import create_worker
 from worker.form_watch import DAY, WatchForms
 from worker.results import claim_due, run_attempt
+
+pytestmark = mostly_on_sqlite
 
 PARTY = """
 title = "Party"

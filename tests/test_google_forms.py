@@ -340,6 +340,7 @@ WEAKENED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WEAKENED)
 def test_weaker_rules_are_found_out(patch, name):
     patch(*WEAKENED[name])

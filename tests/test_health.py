@@ -306,6 +306,7 @@ HINDRANCES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("database_url", "hindrance", "why"), HINDRANCES, indirect=["database_url"]
 )

@@ -162,6 +162,7 @@ def paint(folder, environ, painted):
     return paint
 
 
+@pytest.mark.long
 def test_a_new_kind_is_one_module_and_one_line(paint, folder, painted):
     ended = paint([PARTY], "check", "--json", "--strict")
     assert ended.returncode == 0, ended.stdout

@@ -309,6 +309,7 @@ def health_of(environ: dict[str, str]) -> dict | None:
         return None
 
 
+@pytest.mark.long
 @a_kind_and_terminals
 def test_texts_are_answered_while_nobody_reads_the_log_and_it_shows(folder, environ, ends):
     reader, writer = ends

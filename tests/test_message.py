@@ -9,9 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 from alembic import command
-from conftest import NUMBER, REY, STRANGER, Webhook, migrations, new_database
+from conftest import NUMBER, REY, STRANGER, Webhook, migrations, mostly_on_sqlite, new_database
 
 from phone import new_sid
+
+pytestmark = mostly_on_sqlite
 
 
 @pytest.fixture

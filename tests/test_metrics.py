@@ -317,6 +317,7 @@ def add(counts: SharedCounts, turns: int) -> None:
     counts.beat()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_processes_count_together_and_lose_nothing(method):
     counts, context = SharedCounts(), get_context(method)

@@ -166,6 +166,7 @@ def test_down_and_up_again_with_rows(filled, database_url):
     assert views_of(filled) == VIEWS
 
 
+@pytest.mark.long
 @mostly_on_sqlite
 def test_a_step_down_and_up_again_keeps_every_row_and_what_both_versions_know(filled, database_url):
     config = migrations(database_url)

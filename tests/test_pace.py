@@ -7,7 +7,6 @@ grows with what plain work takes: see pace.py.
 import random
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,8 @@ from models.non_answers import find_opt_keyword, ignored_reason
 from models.questionnaire.answers import KINDS
 from models.questionnaire.languages import LANGUAGES
 from models.text import comparable, fold_case, without_signature
+
+pytestmark = pytest.mark.long
 
 LENGTHS = (60, 400, LONGEST)  # a date has 60 characters at most, and most kinds 400
 
@@ -165,13 +166,11 @@ def texts(count: int) -> Iterator[str]:
         yield ("".join(mixed) * length)[:length]
 
 
-def slow(
-    function: Callable[[str], object], count: int, first: int = 0, step: int = 1
-) -> list[tuple[str, float]]:
+def slow(function: Callable[[str], object], count: int) -> list[tuple[str, float]]:
     """Texts that it takes too long for, and how long; the library of a kind is loaded before."""
     function("3 May")
     found = []
-    for text in islice(texts(count), first, None, step):
+    for text in texts(count):
         if is_slow(function, text):
             found.append((text[:40], round(least_seconds(function, text), 3)))
     return found
@@ -191,16 +190,8 @@ def test_each_kind_is_tried(loaded):
     assert kinds == set(KINDS)
 
 
-# Each question gets a part of the texts, and together they get them all; `make faults` tries each
-# text with each. A token makes six texts, so a step of eleven comes by all lengths and forms.
-STEP = 11
-EACH = [(name, place % STEP, STEP) for place, name in enumerate(HARD)]
-EACH += [pytest.param(name, 0, 1, marks=pytest.mark.long) for name in HARD]
-each_question = pytest.mark.parametrize(("name", "first", "step"), EACH)
-
-
-@each_question
-def test_no_text_takes_long_to_be_read(loaded, name, first, step):
+@pytest.mark.parametrize("name", HARD)
+def test_no_text_takes_long_to_be_read(loaded, name):
     questionnaire = loaded[name]
     question, context = questionnaire.by_key["it"], context_of(questionnaire, FRIDAY)
     kind = KINDS[question.kind]
@@ -209,12 +200,12 @@ def test_no_text_takes_long_to_be_read(loaded, name, first, step):
         kind.is_name(question, text)
         kind.read(question, text, context, [text])
 
-    assert slow(read, 20, first, step) == []
+    assert slow(read, 20) == []
 
 
 @pytest.mark.parametrize("function", [fold_case, comparable, without_signature])
-def test_no_text_takes_long_to_be_compared(function, size):
-    assert slow(function, size(200, 2000)) == []
+def test_no_text_takes_long_to_be_compared(function):
+    assert slow(function, 2000) == []
 
 
 SEVERAL_VALUES = {
@@ -226,8 +217,8 @@ SEVERAL_VALUES = {
 }
 
 
-@each_question
-def test_no_text_takes_long_to_say_which_was_meant(loaded, name, first, step):
+@pytest.mark.parametrize("name", HARD)
+def test_no_text_takes_long_to_say_which_was_meant(loaded, name):
     questionnaire = loaded[name]
     question, context = questionnaire.by_key["it"], context_of(questionnaire, FRIDAY)
     kind = KINDS[question.kind]
@@ -236,25 +227,25 @@ def test_no_text_takes_long_to_say_which_was_meant(loaded, name, first, step):
     def settle(text: str) -> None:
         kind.settle(question, values, text, context)
 
-    assert slow(settle, 10, first, step) == []
+    assert slow(settle, 10) == []
 
 
-def test_no_text_takes_long_to_open_one_of_many_events(size):
+def test_no_text_takes_long_to_open_one_of_many_events():
     """Each is near some of them, and what looks like a mail signature is looked at, too."""
     tokens = [token.strip() for token in TOKENS if token.strip()]
     events = ["a and " * 60, *(f"{token} Party {n}" for n, token in enumerate(tokens))]
     catalog = Catalog({event: Questionnaire("x", event=event) for event in events})
-    assert slow(lambda text: catalog.opens(text, NUMBER), size(200, 2000)) == []
+    assert slow(lambda text: catalog.opens(text, NUMBER), 2000) == []
     for text in ("hi " * 4 + "a and " * 60 + "please " * 4, "Party\nSent from my iPhone"):
         assert not is_slow(lambda text=text: catalog.opens(text, NUMBER))
 
 
-def test_no_text_takes_long_to_be_no_answer(size):
+def test_no_text_takes_long_to_be_no_answer():
     def judge(text: str) -> None:
         find_opt_keyword(IncomingText("", "", text), LANGUAGES)
         ignored_reason(text, [text[:LONGEST]] * 5, LANGUAGES)
 
-    assert slow(judge, size(200, 2000)) == []
+    assert slow(judge, 2000) == []
 
 
 # Over HTTP ###################################################################

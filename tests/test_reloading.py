@@ -160,7 +160,8 @@ def test_a_folder_that_a_link_leads_to_can_be_exchanged(serve, questionnaires, t
     assert look(webhook) == [Edit(["party.toml added"], [])]
 
 
-@pytest.mark.parametrize("language", ["de", pytest.param("pl", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("language", ["de", "pl"])
 def test_no_text_waits_for_the_words_of_a_new_language(database_url, questionnaires, language):
     command = [sys.executable, "-c", NEW_LANGUAGE, database_url, str(questionnaires), language]
     path = {"PYTHONPATH": f"{HERE}:{HERE / 'tests'}"}

@@ -39,6 +39,7 @@ def test_the_thread_that_waits_longest_is_next():
     assert went == list(range(5))
 
 
+@pytest.mark.long
 def test_a_thread_that_waits_too_long_goes_on_and_leaves_no_slot_taken():
     semaphore, first, second = FairSemaphore(1), Event(), Event()
 

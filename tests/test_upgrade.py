@@ -160,6 +160,7 @@ ERASED = {
 }
 
 
+@pytest.mark.long
 @on_sqlite
 @pytest.mark.parametrize("table", ERASED)
 def test_rows_whose_parents_were_erased_stay_and_are_named(old, database_url, table):
@@ -505,6 +506,7 @@ def test_a_trigger_on_a_column_that_goes_is_named(filled, database_url):
 # The command `alembic` #######################################################
 
 
+@pytest.mark.long
 @on_sqlite
 def test_alembic_itself_keeps_and_names_the_same(old, database_url, tmp_path):
     old(AUDIT, VIEWS["of_view"], TRIGGERS["on_update"], "DELETE FROM questionnaires")

@@ -556,14 +556,15 @@ def everything(app: App) -> list[list]:
 @pytest.mark.first
 @parts(sqlite=4)  # what is refused has nothing to do with the database
 def test_what_twilio_did_not_sign_is_refused_and_changes_nothing(app, size, part):
+    count = size(2_000, 27_500 if app.settings.database_url.startswith("sqlite") else 2_000)
     rng = random.Random(6)
     for _ in range(20):
         assert call(app, genuine(rng).wire()) == 200
     before = everything(app)
-    verdict = try_mutants(partial(call, app), mutants(size(2_000, 27_500), seed=18 + part))
+    verdict = try_mutants(partial(call, app), mutants(count, seed=18 + part))
     print(f"{verdict.tried} refused {dict(verdict.statuses)}, the same {dict(verdict.same)}")
     assert verdict.escaped == []
-    assert verdict.tried >= size(1_500, 25_000)
+    assert verdict.tried >= count / 1.1  # the others come out as they were
     assert everything(app) == before
 
 
