@@ -11,14 +11,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager, suppress
+from contextlib import ExitStack, chdir, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from tempfile import TemporaryDirectory
-from threading import Thread
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import preloaded
@@ -28,6 +27,7 @@ from alembic.config import Config
 from browsing import Browser
 from click.testing import CliRunner
 from direct import Direct
+from http_server import on_the_air
 from patching import APART, Patches
 from psycopg.conninfo import conninfo_to_dict
 
@@ -70,7 +70,6 @@ PROGRAM = [
 # Where the database matters little to many cases: with PostgreSQL they are for `make faults`.
 mostly_on_sqlite = pytest.mark.mostly_on_sqlite
 IS_LONG = False  # whether this is `make faults`
-POLL_SECONDS = 0.002  # how long a server may take to see that it is to end
 HANG_SECONDS = 60  # to start a program takes 20 where twenty others want each core
 THANKS = "Thanks for your time. Hope you have a fun day!"
 
@@ -250,13 +249,10 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        received = Receiver(server)
-        thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    received = Receiver(server)
+    with on_the_air(server):
         yield received
-        server.shutdown()
-        thread.join()
 
 
 def migrations(database_url: str) -> Config:
@@ -403,7 +399,7 @@ def has_server() -> bool:
 @pytest.fixture
 def serve(settings, clock, has_server) -> Iterator:
     """Put the app on the air: `serve()` as the settings are, `serve(name=value)` with others."""
-    running = []
+    stack = ExitStack()
 
     def start(**changes) -> Webhook:
         server = make_server("127.0.0.1", 0, None, Threaded, QuietHandler)
@@ -411,18 +407,13 @@ def serve(settings, clock, has_server) -> Iterator:
         changes.setdefault("public_url", f"http://{address}")
         app = create_app(replace(settings, **changes), clock)
         server.set_app(app)
-        thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
-        thread.start()
-        running.append((server, thread, app))
+        stack.callback(app.database.close)
+        stack.callback(wait_for_requests)
+        stack.enter_context(on_the_air(server))
         return Webhook(app, clock, address, has_server)
 
-    yield start
-    for server, thread, app in running:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        wait_for_requests()
-        app.database.close()
+    with stack:
+        yield start
 
 
 def wait_for_requests() -> None:

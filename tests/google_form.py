@@ -6,16 +6,17 @@ either; which one is an attribute, to be set before or between requests.
 
 import json
 import re
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 from form_languages import CLASSES, LANGUAGES, Language
 from form_questions import FIRST, NEXT, SUBMIT, WITHOUT_ANSWER, Malformed, Question, first, moment
+from http_server import on_the_air
 
 OTHER = "__other_option__"
 SIGN_IN = "https://accounts.google.com/v3/signin/identifier?continue="
@@ -84,15 +85,13 @@ class GoogleForm:
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
+        self._open = ExitStack()
+        self._open.enter_context(on_the_air(self._server))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._open.close()
 
     @property
     def base(self) -> str:

@@ -8,7 +8,7 @@ import ast
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, MutableMapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -85,7 +85,8 @@ def _patch_class(owner: type, name: str, value: object) -> Undo:
 
 def _importers(owner: ModuleType, name: str) -> Iterator[tuple[ModuleType, str]]:
     """The modules of the program that have it from this one, directly or by way of others."""
-    importers = _all_imports()
+    # Most tests patch something, and few import something in the meantime.
+    importers = _all_imports(ROOT, tuple(map(id, sys.modules.values())))
 
     def find(home: str, name: str) -> Iterator[tuple[ModuleType, str]]:
         for module, alias in importers.get((home, name), ()):
@@ -96,8 +97,12 @@ def _importers(owner: ModuleType, name: str) -> Iterator[tuple[ModuleType, str]]
     yield from find(owner.__name__, name)
 
 
-def _all_imports() -> dict[tuple[str, str], list[tuple[ModuleType, str]]]:
-    """Which modules have imported a name: (module, name) -> modules, and what each calls it."""
+@lru_cache(maxsize=2)
+def _all_imports(_: Path, __: tuple[int, ...]) -> dict[tuple[str, str], list[tuple]]:
+    """Which modules have imported a name: (module, name) -> modules, and what each calls it.
+
+    As long as these modules are loaded.
+    """
     found = defaultdict(list)
     for module in _loaded():
         for alias, origin in _imports_of(module.__file__).items():

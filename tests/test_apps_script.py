@@ -4,9 +4,10 @@ import json
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 
 import pytest
+from http_server import on_the_air
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,14 +62,11 @@ def script(patch) -> Iterator[Script]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        app = Script(server)
-        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    app = Script(server)
+    with on_the_air(server):
         yield app
         app.over.set()
-        server.shutdown()
-        thread.join()
 
 
 def send(script: Script) -> Outcome:

@@ -31,6 +31,7 @@ from conftest import (
     mostly_on_sqlite,
     until,
 )
+from http_server import on_the_air
 from proxies import tool
 from sqlalchemy import select, text
 from standardwebhooks import Webhook as StandardWebhook
@@ -161,9 +162,8 @@ def answering() -> Iterator[Callable]:
                 def do_GET(self) -> None:
                     behave(self.connection, over)
 
-            server = servers.enter_context(ThreadingHTTPServer(("127.0.0.1", port), Handler))
-            Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-            servers.callback(server.shutdown)
+            server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+            servers.enter_context(on_the_air(server))
             return f"http://127.0.0.1:{server.server_port}/results"
 
         yield start

@@ -6,16 +6,17 @@ import re
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner, Result
 from conftest import HERE, REY
 from google_form import SUBMIT, GoogleForm, Question
+from http_server import on_the_air
 
 from commands import cli
 from worker.results import claim_due, run_attempt
@@ -600,7 +601,7 @@ def test_other_addresses_are_refused_with_the_way_to_the_right_one(smsconvo, par
 
 @pytest.fixture
 def short_link() -> Iterator[Callable[[str], str]]:
-    servers = []
+    servers = ExitStack()
 
     def make(target: str, delay: float = 0) -> str:
         class Handler(BaseHTTPRequestHandler):
@@ -614,16 +615,11 @@ def short_link() -> Iterator[Callable[[str], str]]:
                 pass
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        servers.append((server, thread))
+        servers.enter_context(on_the_air(server))
         return f"http://localhost:{server.server_port}/abc"
 
-    yield make
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with servers:
+        yield make
 
 
 def test_a_short_link_is_followed_once(smsconvo, form, party, short_link):

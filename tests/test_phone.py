@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from http_server import on_the_air
 from twilio.request_validator import RequestValidator
 
 from phone import CookieJar, Fields, Phone, TwilioError, measure
@@ -111,13 +111,10 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    with Server(("127.0.0.1", 0), Handler) as server:
-        server.webhook = Webhook(server.server_port)
-        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    server = Server(("127.0.0.1", 0), Handler)
+    server.webhook = Webhook(server.server_port)
+    with on_the_air(server):
         yield server.webhook
-        server.shutdown()
-        thread.join()
 
 
 def new_phone(url: str, **settings: str) -> Phone:
