@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.orm import Session
 
 from storage.database import Database
+from storage.sqlite_connection import sqlite3
 
 ROOT = Path(__file__).resolve().parents[1]
 SELECT_VERSION = text("SELECT version_num FROM alembic_version")
@@ -65,7 +66,7 @@ def made_by_migrations(folder: str, version: str | None) -> frozenset[str]:
     from alembic.script import ScriptDirectory
 
     revisions = ScriptDirectory(folder).iterate_revisions(version, "base") if version else ()
-    engine = create_engine("sqlite://")
+    engine = create_engine("sqlite://", module=sqlite3)
     with engine.connect() as connection:
         with Operations.context(MigrationContext.configure(connection)):
             for revision in reversed(list(revisions)):
