@@ -243,9 +243,11 @@ IN_FTS5 = Statement(
 HAS_ALL = " && ".join(
     f"phraseto_tsquery('pg_catalog.simple', :phrase{n})" for n in range(MAX_PHRASES)
 )
+# Materialized, or PostgreSQL would read all rows from the newest on: it takes words to be everywhere.
 IN_SLICE = Statement(
     sa.text(
-        f"SELECT id FROM message_search WHERE words @@ (CAST(:slice AS tsquery) && {HAS_ALL})"
-        " AND id < :before ORDER BY id DESC LIMIT :limit"
+        "WITH found AS MATERIALIZED (SELECT id FROM message_search"
+        f" WHERE words @@ (CAST(:slice AS tsquery) && {HAS_ALL}))"
+        " SELECT id FROM found WHERE id < :before ORDER BY id DESC LIMIT :limit"
     ).columns(ID)
 )

@@ -39,7 +39,7 @@ class SearchTerms(NamedTuple):
 
     @property
     def match(self) -> str:
-        """As FTS5 is asked. SearchTerms are letters and digits, so nothing in quotes is an operator."""
+        """As FTS5 is asked. Words are letters and digits, so nothing in quotes is an operator."""
         return " ".join(f'"{" ".join(phrase)}"' for phrase in self.phrases)
 
     @property
