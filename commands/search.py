@@ -8,7 +8,7 @@ import click
 
 from commands.database import ready_database
 from commands.terminal import echo, pluralize
-from models.search_index import add_texts, clear, find_progress
+from models.search_index import add_texts, clear, count_texts, find_progress
 from storage import Database
 
 TEXTS_AT_ONCE = 1000
@@ -27,17 +27,20 @@ def rebuild() -> None:
     """
     with ready_database() as database:
         database.write(clear)
-        count = index_all(database, database.now())
+        add_all(database, database.now())
+        with database.read() as db:
+            count = count_texts(db)
     echo(f"Read {pluralize(count, 'text')}. The search knows their words now.")
 
 
-def index_all(database: Database, now: datetime) -> int:
-    """Add all texts to the index; how many they are."""
+def add_all(database: Database, now: datetime) -> None:
+    """Add all texts to the index; workers may add some, too."""
     with database.read() as db:
-        newest = find_progress(db, now).newest
-    add, count = partial(add_texts, now=now, limit=TEXTS_AT_ONCE), 0
-    with click.progressbar(length=newest, label="Reading", file=sys.stderr) as bar:
-        while added := database.write(add):
-            count += added
-            bar.update(added)
-    return count
+        progress = find_progress(db, now)
+    add = partial(add_texts, now=now, limit=TEXTS_AT_ONCE)
+    with click.progressbar(length=progress.newest, label="Reading", file=sys.stderr) as bar:
+        while not progress.is_complete:
+            database.write(add)
+            with database.read() as db:
+                before, progress = progress, find_progress(db, now)
+            bar.update(progress.reached - before.reached)

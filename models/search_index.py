@@ -46,18 +46,22 @@ def find_progress(db: Session, now: datetime) -> Progress:
     return Progress(reached, newest[0][0] if newest else 0, has_erased)
 
 
-def add_texts(db: Session, now: datetime, limit: int) -> int:
-    """Add the next texts to the index, and erase what is no more; how many texts it added."""
+def count_texts(db: Session) -> int:
+    """How many texts are in the index. It counts them."""
+    ((count,),) = COUNT[_dialect(db)].fetch_all(db)
+    return count
+
+
+def add_texts(db: Session, now: datetime, limit: int) -> None:
+    """Add the next texts to the index, and erase what is no more."""
     dialect = _dialect(db)
     if dialect == "postgresql" and TRY_LOCK.fetch_all(db) == [[False]]:
-        return 0  # another process adds some just now
+        return  # another process adds some just now
     reached, newest, has_erased = find_progress(db, now)
     if has_erased:
         for statement in ERASE:
             statement.execute(db, limit=limit)
     ADD[dialect].execute(db, after=reached, newest=newest, limit=limit)
-    ((count,),) = COUNT[dialect].fetch_all(db, after=reached)
-    return count
 
 
 def clear(db: Session) -> None:
@@ -83,7 +87,7 @@ REACHED = {
     for dialect, table in INDEXED.items()
 }
 COUNT = {
-    dialect: _statement(f"SELECT count(*) AS id FROM {table} WHERE id > :after", ID)
+    dialect: _statement(f"SELECT count(*) AS id FROM {table}", ID)
     for dialect, table in INDEXED.items()
 }
 NEWEST = Statement(

@@ -7,11 +7,12 @@ from urllib.parse import quote_plus
 
 import pytest
 from browsing import Browser, evils
+from click.testing import CliRunner
 from conftest import REY, STRANGER, Webhook
 from sqlalchemy import text
 from test_console import CORPUS
 
-from commands.search import index_all
+from commands import cli
 from models import search_index
 from models.reports import search, search_terms
 from models.reports.search_terms import SearchTerms
@@ -265,14 +266,25 @@ def test_the_index_grows_with_the_texts_and_in_no_turn(said, operator):
     index(said)
 
 
-def test_a_rebuild_reads_all_texts_again(said, operator):
+def test_search_rebuild_reads_all_texts_again(said, operator):
     index(said)
-    said.clock.pass_(minutes=2)
+    count = count_indexed(said)
+    run(said, "UPDATE messages SET body = 'sushi' WHERE id = 1")
+    url = said.app.settings.database_url
+    ended = CliRunner(env={"DATABASE_URL": url}).invoke(cli, ["search", "rebuild"])
+    assert ended.exit_code == 0, ended.output
+    assert f"Read {count} texts. The search knows their words now." in ended.output
+    assert count_indexed(said) == count
+    assert (found(operator, "sushi"), found(operator, "cold")) == (["|sushi|"], [])
+
+
+def test_a_rebuild_that_is_interrupted_is_ended_by_the_worker(said, operator):
+    index(said)
     count = count_indexed(said)
     said.app.database.write(search_index.clear)
     assert count_indexed(said) == 0
     assert found(operator, "pizza")  # the newest are looked through
-    assert index_all(said.app.database, said.clock()) == count
+    index(said)
     assert count_indexed(said) == count
 
 

@@ -27,6 +27,5 @@ class IndexTexts(Job):
             with self._database.read() as db:
                 if find_progress(db, now).is_complete:
                     break
-            add = partial(add_texts, now=now, limit=TEXTS_AT_ONCE)
-            self._database.write(add)
+            self._database.write(partial(add_texts, now=now, limit=TEXTS_AT_ONCE))
         return False

@@ -243,7 +243,7 @@ IN_FTS5 = Statement(
 HAS_ALL = " && ".join(
     f"phraseto_tsquery('pg_catalog.simple', :phrase{n})" for n in range(MAX_PHRASES)
 )
-# Materialized, or PostgreSQL would read all rows from the newest on: it takes words to be everywhere.
+# Materialized: else PostgreSQL reads all rows from the newest on, as if each word were everywhere.
 IN_SLICE = Statement(
     sa.text(
         "WITH found AS MATERIALIZED (SELECT id FROM message_search"
