@@ -12,6 +12,7 @@ from storage.sqlite_connection import sqlite3
 
 ROOT = Path(__file__).resolve().parents[1]
 SELECT_VERSION = text("SELECT version_num FROM alembic_version")
+FTS5 = text("SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'")
 MADE = text(
     "SELECT name FROM sqlite_master UNION ALL SELECT made.name || '.' || columns.name"
     " FROM sqlite_master AS made JOIN pragma_table_info(made.name) AS columns"
@@ -38,6 +39,14 @@ def read_version(database: Database) -> tuple[str | None, bool]:
         version = connection.scalar(SELECT_VERSION) if "alembic_version" in tables else None
     # Alembic leaves its own table behind when a downgrade removes all others.
     return version, set(tables) <= {"alembic_version"}
+
+
+def has_full_text(database: Database) -> bool:
+    """Whether the search can work: not every SQLite has FTS5."""
+    if database.engine.dialect.name != "sqlite":
+        return True
+    with database.engine.connect() as connection:
+        return bool(connection.scalar(FTS5))
 
 
 def check_writable(database: Database) -> None:

@@ -1,12 +1,13 @@
 """The search of the console: numbers, names and words."""
 
+import os
 import re
 from datetime import timedelta
 from html import unescape
 from urllib.parse import quote_plus
 
 import pytest
-from browsing import Browser, evils
+from browsing import Browser, evils, one_database
 from click.testing import CliRunner
 from conftest import REY, STRANGER, Webhook
 from sqlalchemy import text
@@ -16,6 +17,7 @@ from commands import cli
 from models import search_index
 from models.reports import search, search_terms
 from models.reports.search_terms import SearchTerms
+from storage import versions
 from worker.indexing import IndexTexts
 
 ANN, BOB = "+14150000001", "+14150000002"
@@ -212,11 +214,11 @@ def test_where_enough_was_looked_through_one_can_look_further_back(webhook, oper
 def test_the_page_says_how_far_the_index_is_while_it_is_made(said, operator, patch):
     assert "index of words" not in look(operator, "pizza")
     patch(search, "NOT_INDEXED", 3)
-    assert "The index of words is being made. Of those" in seen(look(operator, "bbq"))
+    assert "The index of words is being made. Of all others" in seen(look(operator, "bbq"))
     assert found(operator, "zoe") == []
     add_some(said, 5)
     page = seen(look(operator, "bbq"))
-    assert "It has the texts up to Fri 20 Nov, 12:00. Of those after that," in page
+    assert "It has the texts up to Fri 20 Nov, 12:00. Of all others," in page
 
 
 # The index ###################################################################
@@ -293,3 +295,13 @@ def test_every_page_has_the_box(operator):
         page = operator.get(f"/console{path}").body
         assert re.search(r'<label class="unseen" for="search">.*<input id="search" name="q"', page)
     assert 'value="x&quot;&gt;&lt;b&gt;"' in operator.get("/console/search?q=x%22%3E%3Cb%3E").body
+
+
+@one_database
+def test_a_sqlite_without_fts5_is_refused_with_a_sentence(said, patch):
+    patch(versions, "FTS5", text("SELECT 0"))
+    environ = {"DATABASE_URL": said.app.settings.database_url}
+    for command in ("search rebuild", "upgrade", "plan", "deliver"):
+        ended = CliRunner(env=environ).invoke(cli, command.split())
+        assert ended.exit_code == os.EX_CONFIG, command
+        assert "has no FTS5, which the search" in ended.output and "Traceback" not in ended.output

@@ -60,7 +60,7 @@
 % if found.reached_at:
 It has the texts up to {{!show_time(found.reached_at)}}. \\
 % end
-Of those after that, only the newest thousand were looked through.</p>
+Of all others, only the newest thousand were looked through.</p>
 % end
 % if found.unreadable:
 <p class="secondary">Left out, because rows cannot be read: {{found.unreadable}}. <a href="{{root}}/console/health">Health</a> names them.</p>

@@ -14,8 +14,8 @@ branch_labels = None
 depends_on = None
 
 NO_FTS5 = (
-    "The SQLite of this Python has no FTS5, which the search needs. Run: pip install -r"
-    " requirements.txt. If that does not help, take the Python of your system."
+    "The SQLite of this Python has no FTS5, which the search of the console needs. Run: pip install"
+    " -r requirements.txt. If that does not help, take another Python, such as your system's."
 )
 # The words are kept once: the index refers to the messages for them.
 INDEX = (
