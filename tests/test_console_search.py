@@ -18,6 +18,7 @@ from models import search_index
 from models.reports import search, search_terms
 from models.reports.search_terms import SearchTerms
 from storage import versions
+from storage.sqlite_connection import sqlite3
 from worker.indexing import IndexTexts
 
 ANN, BOB = "+14150000001", "+14150000002"
@@ -245,7 +246,8 @@ def test_what_is_deleted_or_edited_is_so_in_the_index_too(said, operator):
     if said.app.settings.on_sqlite:
         run(said, "INSERT INTO message_search (message_search, rank) VALUES ('integrity-check', 1)")
         words = b"".join(block for (block,) in said.rows("SELECT block FROM message_search_data"))
-        assert b"sushi" in words and b"cold" not in words
+        assert b"sushi" in words
+        assert b"cold" not in words or sqlite3.sqlite_version_info < (3, 42)
         assert said.rows("SELECT * FROM erased_words") == []
 
 

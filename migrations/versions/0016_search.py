@@ -22,7 +22,8 @@ INDEX = (
     "CREATE VIRTUAL TABLE message_search USING fts5(body, content='messages', content_rowid='id',"
     " tokenize='unicode61 remove_diacritics 2')"
 )
-# Erase the words of what is deleted. SQLite before 3.42 only marks them as deleted.
+# Erase the words of what is deleted. Before this version SQLite can only mark them as deleted.
+SINCE = (3, 42)
 SECURE = "INSERT INTO message_search (message_search, rank) VALUES ('secure-delete', 1)"
 # What FTS5 forgets it must be told again. The worker does so: a shell may have an older FTS5, which
 # cannot write to an index from which words were erased.
@@ -32,7 +33,6 @@ IS_INDEXED = "EXISTS (SELECT 1 FROM message_search_docsize WHERE id = OLD.id)"
 ERASE = "BEGIN INSERT INTO erased_words (message_id, body) VALUES (OLD.id, OLD.body); END"
 DELETED, CHANGED = "erase_words", "change_words"
 ON_SQLITE = (
-    SECURE,
     ERASED,
     ERASED_INDEX,
     f"CREATE TRIGGER {DELETED} AFTER DELETE ON messages WHEN {IS_INDEXED} {ERASE}",
@@ -82,7 +82,9 @@ ON_POSTGRESQL = (
 def upgrade() -> None:
     if is_sqlite():
         create_index()
-        for sql in ON_SQLITE:
+        version = op.get_bind().exec_driver_sql("SELECT sqlite_version()").scalar()
+        can_erase = tuple(map(int, version.split("."))) >= SINCE
+        for sql in (*ON_SQLITE, *([SECURE] if can_erase else [])):
             run(sql)
         return
     in_utf8 = op.get_bind().exec_driver_sql("SHOW server_encoding").scalar() == "UTF8"
