@@ -42,6 +42,7 @@ from models.reports.people import find_people
 from models.reports.person import find_person
 from models.reports.poster import find_poster
 from models.reports.result import find_result
+from models.reports.search import find_matches
 from models.reports.sessions import find_sessions
 from models.reports.thread import find_thread
 from models.reports.threads import find_threads
@@ -149,6 +150,7 @@ def add_console(app: App) -> None:
     app.route("/console", "GET", page("now", find_here), role=LOOK)
     app.route("/console/threads", "GET", page("threads", find_threads), role=LOOK)
     app.route("/console/threads/<id:row>", "GET", page("thread", find_thread), role=LOOK)
+    app.route("/console/search", "GET", page("search", find_matches), role=LOOK)
     app.route("/console/people", "GET", page("people", find_people), role=LOOK)
     app.route("/console/people/<id:row>", "GET", page("person", find_person), role=LOOK)
     app.route("/console/outbox", "GET", page("outbox", find_outbox), role=LOOK)

@@ -34,6 +34,7 @@ PAGES = {
     "thread": ("/console/threads", "main a[href*='/console/threads/']"),
     "people": ("/console/people", ""),
     "person": ("/console/people", "main a[href*='/console/people/']"),
+    "search": ("/console/search?q=thanks", ""),
     "outbox": ("/console/outbox", ""),
     "result": ("/console/outbox?state=failed", "main a[href*='/console/outbox/']"),
     "files": ("/console/files", ""),

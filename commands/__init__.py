@@ -17,13 +17,14 @@ from commands.phone import phone
 from commands.plan import plan
 from commands.rehearse import rehearse
 from commands.replay import replay
+from commands.search import search
 from commands.serve import serve
 from commands.upgrade import upgrade
 from settings import __version__
 
 COMMANDS = (
     *(serve, rehearse, phone, check, form, plan, replay),
-    *(export, upgrade, copy, deliver, outbox, console),
+    *(export, upgrade, copy, deliver, outbox, search, console),
 )
 
 

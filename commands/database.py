@@ -11,8 +11,12 @@ from resources import migrate_database, open_database
 from settings import Settings, SettingsError
 from storage import Database
 from storage.unreadable import UnreadableRow
-from storage.versions import check_writable, known_versions, read_version
+from storage.versions import check_writable, has_full_text, known_versions, read_version
 
+NO_FTS5 = (
+    "The SQLite of this Python has no FTS5, which the search of the console needs. Run: pip install"
+    " -r requirements.txt. If that does not help, take another Python, such as your system's."
+)
 ROW_ID = click.IntRange(1, 2**63 - 1)  # and every other number that a statement gets
 
 
@@ -63,6 +67,8 @@ def read_versions(settings: Settings) -> tuple[str | None, str]:
     with open_database(settings) as database:
         check_files(database)
         found, is_empty = read_version(database)
+        if not has_full_text(database):
+            raise SettingsError(NO_FTS5)
     *_, needed = known = known_versions()
     if found is None and not is_empty:
         raise SettingsError(

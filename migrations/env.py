@@ -47,6 +47,7 @@ def migrate(connection: Connection) -> bool:
         render_as_batch=connection.dialect.name == "sqlite",
         transactional_ddl=True,
         compare_type=True,
+        include_name=is_of_models,
     )
     version = context.get_context().get_current_revision()
     made = made_by_migrations(context.script.dir, version)
@@ -63,6 +64,11 @@ def migrate(connection: Connection) -> bool:
     if objects.found and is_changed:
         context.config.print_stdout("Kept: %s.", ", ".join(map(str, objects.found)))
     return is_changed
+
+
+def is_of_models(name: str | None, type: str, _: Mapping[str, str | None]) -> bool:
+    """Whether Alembic is to compare it with the models: no other table, such as of the search."""
+    return type != "table" or name in Conversation.metadata.tables
 
 
 def describe_obstacle(error: DBAPIError) -> str | None:

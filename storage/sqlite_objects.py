@@ -19,7 +19,8 @@ SCHEMA = text(
     "SELECT type, name, tbl_name, sql FROM sqlite_master"
     " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid"
 )
-COLUMNS = text("SELECT name, hidden FROM pragma_table_xinfo(:table)")  # hidden: it is generated
+# hidden: it is generated; 1 is what only a virtual table has, and no column to keep.
+COLUMNS = text("SELECT name, hidden FROM pragma_table_xinfo(:table) WHERE hidden <> 1")
 # A comment; or a name or string in quotes, what divides the columns of a CREATE TABLE, or the rest.
 TOKEN = re.compile(
     r"(--[^\n]*|/\*.*?\*/)|('[^']*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\]|[(),]|[^-/'\"`\[(),]+|.)",

@@ -8,9 +8,11 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.orm import Session
 
 from storage.database import Database
+from storage.sqlite_connection import sqlite3
 
 ROOT = Path(__file__).resolve().parents[1]
 SELECT_VERSION = text("SELECT version_num FROM alembic_version")
+FTS5 = text("SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'")
 MADE = text(
     "SELECT name FROM sqlite_master UNION ALL SELECT made.name || '.' || columns.name"
     " FROM sqlite_master AS made JOIN pragma_table_info(made.name) AS columns"
@@ -39,6 +41,14 @@ def read_version(database: Database) -> tuple[str | None, bool]:
     return version, set(tables) <= {"alembic_version"}
 
 
+def has_full_text(database: Database) -> bool:
+    """Whether the search can work: not every SQLite has FTS5."""
+    if database.engine.dialect.name != "sqlite":
+        return True
+    with database.engine.connect() as connection:
+        return bool(connection.scalar(FTS5))
+
+
 def check_writable(database: Database) -> None:
     """Commit a transaction that writes, but changes nothing; raise what keeps it from that.
 
@@ -65,7 +75,7 @@ def made_by_migrations(folder: str, version: str | None) -> frozenset[str]:
     from alembic.script import ScriptDirectory
 
     revisions = ScriptDirectory(folder).iterate_revisions(version, "base") if version else ()
-    engine = create_engine("sqlite://")
+    engine = create_engine("sqlite://", module=sqlite3)
     with engine.connect() as connection:
         with Operations.context(MigrationContext.configure(connection)):
             for revision in reversed(list(revisions)):

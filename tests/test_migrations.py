@@ -3,7 +3,7 @@ import re
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from alembic import command
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from models.console import LOOK, ConsoleLink, ConsolePassword, ConsoleSession, SignInAttempt
 from models.delivery import IS_PAUSING
+from models.search_index import add_texts, count_texts, find_progress
 from storage import Database, connect, maintenance_transaction
 from storage.sqlite_connection import sqlite3
 
@@ -27,6 +28,7 @@ TABLES |= {"delivery_attempts", "receiver_forms"}
 OF_CONSOLE = {"console_sessions", "console_links", "console_passwords", "sign_in_attempts"}
 OF_CONSOLE |= {"operator_actions"}
 TABLES |= OF_CONSOLE
+SEARCH, BEFORE_SEARCH = "0016", "0015"
 VIEWS = {"transcript", "results"}
 BEFORE_DISCARDED = "0012"
 CHECKS, BEFORE_CHECKS = "0006", "0005"  # the version since which cells are checked
@@ -62,6 +64,14 @@ def values_of(database: Database, columns: dict[str, set[str]]) -> dict[str, lis
             for table, names in columns.items()
             if table in TABLES
         }
+
+
+def of_search(database: Database) -> set[str]:
+    """The table of the index of words, and those that FTS5 makes of it."""
+    parts = ("", "_config", "_data", "_docsize", "_idx")
+    is_sqlite = database.engine.dialect.name == "sqlite"
+    tables = {f"message_search{part}" for part in (parts if is_sqlite else [""])}
+    return tables | ({"erased_words"} if is_sqlite else set())
 
 
 def views_of(database: Database) -> set[str]:
@@ -140,7 +150,7 @@ def test_a_version_does_not_depend_on_what_models_become(path):
 def test_an_upgrade_makes_the_tables_and_views(empty_url):
     command.upgrade(migrations(empty_url), "head")
     with connect(empty_url) as database:
-        assert set(tables_of(database)) == TABLES | {"alembic_version"}
+        assert set(tables_of(database)) == TABLES | {"alembic_version"} | of_search(database)
         assert views_of(database) == VIEWS
         assert version_of(database) == VERSIONS[-1].name[:4]
 
@@ -162,7 +172,7 @@ def test_down_and_up_again_with_rows(filled, database_url):
     assert views_of(filled) == set()
     command.upgrade(config, "head")
     command.check(config)
-    assert set(tables_of(filled)) == TABLES | {"alembic_version"}
+    assert set(tables_of(filled)) == TABLES | {"alembic_version"} | of_search(filled)
     assert views_of(filled) == VIEWS
 
 
@@ -301,6 +311,8 @@ def test_every_table_has_the_trigger_that_checks_it(database_url):
         ("contacts", "check_perhaps_opted_out"),
         ("operator_actions", "keep_operator_actions"),
         ("operator_actions", "hold_operator_actions"),
+        ("messages", "erase_words"),
+        ("messages", "change_words"),
     }
     assert found == checks | others
 
@@ -692,7 +704,10 @@ def test_a_step_down_fails_what_is_discarded_and_ids_stay_used(in_every_state, d
     )
     run(in_every_state, discard, "DELETE FROM outbox WHERE id = (SELECT max(id) FROM outbox)")
     before = text("SELECT state, cause, last_error FROM outbox WHERE id = 2")
-    triggers = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
+    triggers = text(
+        "SELECT name, sql FROM sqlite_master"
+        " WHERE type = 'trigger' AND tbl_name = 'outbox' ORDER BY name"
+    )
     sequence = text("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
     is_sqlite = in_every_state.engine.dialect.name == "sqlite"
     found = []
@@ -709,3 +724,35 @@ def test_a_step_down_fails_what_is_discarded_and_ids_stay_used(in_every_state, d
     assert {states[1:] for states, _ in found} == {("discarded", "Discarded: x")}
     assert found[0][1] == found[1][1] == found[2][1]
     command.check(config)
+
+
+# The search ##################################################################
+
+
+def test_the_index_of_words_comes_empty_and_goes_full(filled, database_url):
+    config, before = migrations(database_url), values_of(filled, columns_of(filled))
+    command.downgrade(config, BEFORE_SEARCH)
+    assert of_search(filled) & set(tables_of(filled)) == set()
+    command.upgrade(config, SEARCH)
+    rows = len(before["messages"])
+    for _ in range(2):
+        with filled.read() as db:
+            assert not find_progress(db, NOW + timedelta(days=1)).reached
+        filled.write(lambda db: add_texts(db, NOW + timedelta(days=1), 1000))
+        with filled.read() as db:
+            assert count_texts(db) == rows
+            assert find_progress(db, NOW + timedelta(days=1)).is_complete
+        command.downgrade(config, BEFORE_SEARCH)
+        command.upgrade(config, "head")
+    command.check(config)
+    assert values_of(filled, columns_of(filled)) == before
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_sqlite_without_fts5_gets_a_sentence(filled, database_url, patch):
+    script = ScriptDirectory(str(HERE / "migrations")).get_revision(SEARCH).module
+    patch.item(vars(script), "INDEX", "CREATE VIRTUAL TABLE words USING fts9(body)")
+    with maintenance_transaction(database_url) as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            with pytest.raises(CommandError, match=r"has no FTS5, .* Nothing was changed\."):
+                script.upgrade()

@@ -423,7 +423,7 @@ SELECT relname, relkind::text, relacl::text, reloptions::text, pg_get_viewdef(oi
     obj_description(oid), relowner::text FROM pg_class WHERE relkind IN ('v', 'm')
     AND relname IN ('own_view', 'of_view', 'of_own_view', 'daily')
 UNION ALL SELECT tgname, tgenabled::text, pg_get_triggerdef(oid), '', '', '', '' FROM pg_trigger
-    WHERE NOT tgisinternal AND tgname NOT LIKE '%_operator_actions'
+    WHERE NOT tgisinternal AND tgname !~ '_operator_actions|_words$'
 UNION ALL SELECT indexname, indexdef, '', '', '', '', '' FROM pg_indexes
     WHERE indexname IN ('by_day', 'of_expression')
 UNION ALL SELECT column_name, privilege_type, grantee, is_grantable, table_name, '', ''

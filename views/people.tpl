@@ -1,6 +1,6 @@
 % rebase("layout", title="People")
 <form class="filters" action="{{root}}/console/people">
-<p><label for="q">Number, its end, or name</label><input id="q" name="q" type="search" maxlength="100" value="{{found.query}}"></p>
+<p><label for="q">Number or name, or a part</label><input id="q" name="q" type="search" maxlength="100" value="{{found.query}}"></p>
 <p class="check"><input type="checkbox" id="show" name="show" value="opted-out"\\
 % if found.opted_out:
  checked\\

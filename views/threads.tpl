@@ -1,7 +1,7 @@
 % rebase("layout", title="Threads", live=True)
 % filters = found.filters
 <form class="filters" action="{{root}}/console/threads">
-<p><label for="q">Number, its end, or name</label><input id="q" name="q" type="search" maxlength="100" value="{{filters.words}}"></p>
+<p><label for="q">Number or name, or a part</label><input id="q" name="q" type="search" maxlength="100" value="{{filters.words}}"></p>
 % include("select", name="state", label="State", all="all", options=found.states, chosen=filters.state)
 % include("select", name="waits", label="Who waits", all="all", options=found.waits, chosen=filters.waiting)
 % include("select", name="questionnaire", label="Questionnaire", all="all", options=found.questionnaires, chosen=filters.questionnaire)

@@ -16,6 +16,7 @@ from worker.apps_script import AppsScript
 from worker.expiry import ExpireSilent
 from worker.form_watch import WatchForms
 from worker.google_forms import GoogleForm
+from worker.indexing import IndexTexts
 from worker.receivers import RECEIVERS
 from worker.results import DeliverResults
 from worker.wal import WatchWal
@@ -44,5 +45,6 @@ def create_worker(
         WatchWal(database),
         DeliverResults(database, settings, clock, wake, forms.note_failure),
         forms,
+        IndexTexts(database),
     ]
     return Worker(jobs, database, clock, wake, beat)

@@ -21,8 +21,8 @@ from storage.unreadable import UnreadableRow, unreadable_rows
 PAGE_SIZE = 50
 MAX_COUNTED = 100  # conversations of a person that are counted in a list
 MAX_FOUND = 50  # people that a search finds
-NEWEST = 100_000  # people among whom the end of a number, and old names, are looked for
-SHORTEST_END = 3  # digits of a number
+NEWEST = 100_000  # people among whom parts of numbers, and old names, are looked for
+SHORTEST_PART = 3  # digits of a number
 
 
 class Person(NamedTuple):
@@ -153,24 +153,24 @@ def _fetch(
 
 
 def search_people(db: Session, context: PageContext, words: str) -> list[int]:
-    """The ids of the people with this number, one that ends so, or this name; MAX_FOUND at most.
+    """The ids of the people with this number, a part of it, or of a name; MAX_FOUND at most.
 
-    Numbers and the names of `people.toml` are looked up. What else there is, the end of a number
+    Numbers and the names of `people.toml` are looked up. What else there is, a part of a number
     and a name that the file no longer has, is looked for among the newest people.
     """
     digits = _digits(words)
     exact = [words, f"+{digits}"] if digits else [words]
     exact += _addresses_named(context, words)
     found = [id for each in dict.fromkeys(exact) for id in _ids_of(db, each)][:MAX_FOUND]
-    end = f"%{digits}" if len(digits) >= SHORTEST_END else None
+    some = f"%{digits}%" if len(digits) >= SHORTEST_PART else None
     part = f"%{_escape(words.lower())}%"
     newest = next((id for (id,) in NEWEST_ID.fetch_all(db, before=MAX_ID)), 0)
-    rows = AMONG_NEWEST.fetch_all(db, after=newest - NEWEST, end=end, part=part)
+    rows = AMONG_NEWEST.fetch_all(db, after=newest - NEWEST, some=some, part=part)
     return list(dict.fromkeys([*found, *(id for (id,) in rows)]))[:MAX_FOUND]
 
 
 def _digits(words: str) -> str:
-    """The digits of what looks like a number, or the end of one; else nothing."""
+    """The digits of what looks like a number, or a part of one; else nothing."""
     number = words.rpartition(":")[2]
     bare = re.sub(r"[\s().+/\u00a0\u2010-\u2015-]", "", number)
     return bare if bare.isascii() and bare.isdigit() else ""
@@ -251,7 +251,7 @@ AMONG_NEWEST = Statement(
     .where(
         TABLE.c.id > sa.bindparam("after"),
         sa.or_(
-            TABLE.c.phone.like(sa.bindparam("end", type_=TABLE.c.phone.type)),
+            TABLE.c.phone.like(sa.bindparam("some", type_=TABLE.c.phone.type)),
             sa.func.lower(TABLE.c.name).like(
                 sa.bindparam("part", type_=TABLE.c.name.type), escape="/"
             ),

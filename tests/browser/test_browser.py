@@ -308,7 +308,7 @@ def press_tab_to(page: Page, words: str, key: str = "Tab") -> None:
 def test_no_page_is_wider_than_a_phone(server, open_browser):
     server.phone.text("Mats BBQ " + "W" * 200)
     page = open_browser(viewport={"width": 360, "height": 800})
-    for address in NAV.values():
+    for address in (*NAV.values(), "/console/search?q=bbq"):
         page.goto(server.url + address)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, address
 
@@ -316,9 +316,15 @@ def test_no_page_is_wider_than_a_phone(server, open_browser):
 def test_axe_finds_nothing_on_any_page(server, open_browser):
     hold_conversations(server)
     page = open_browser(bypass_csp=True)  # for axe itself
-    addresses = [*NAV.values(), "/console?period=all", "/console/sign-in", "/console/nowhere"]
+    addresses = [
+        *NAV.values(),
+        "/console/search?q=blue",
+        "/console?period=all",
+        "/console/sign-in",
+        "/console/nowhere",
+    ]
     addresses += [f"/console/{path}" for path in ("threads/1", "people/1", "people/1/opt-out")]
-    addresses += ["/console/files/feedback/poster"]
+    addresses += ["/console/files/feedback/poster", "/console/search?q=blue"]
     for address in addresses:
         page.goto(server.url + address)
         open_all(page)
