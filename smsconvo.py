@@ -26,10 +26,8 @@ from health import Health, status_of
 from logs import log_event
 from metrics import CONTENT_TYPE, Metrics, has_key
 from models import Message
+from models.acts import conversations, people, results
 from models.acts.act import Act
-from models.acts.conversations import find_complete, find_stop
-from models.acts.people import find_opt_in, find_opt_out
-from models.acts.results import find_confirm, find_discard, find_retry, find_retry_all
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
 from models.message import LOST
@@ -153,14 +151,16 @@ def add_console(app: App) -> None:
     app.route("/console/people/<id:row>", "GET", page("person", find_person), role=LOOK)
     app.route("/console/outbox", "GET", page("outbox", find_outbox), role=LOOK)
     app.route("/console/outbox/<id:row>", "GET", page("result", find_result), role=LOOK)
-    add_act(app, "/console/outbox/<id:row>/retry", find_retry)
-    add_act(app, "/console/outbox/<id:row>/retry-all", find_retry_all)
-    add_act(app, "/console/outbox/<id:row>/confirm", find_confirm)
-    add_act(app, "/console/outbox/<id:row>/discard", find_discard)
-    add_act(app, "/console/threads/<id:row>/stop", find_stop)
-    add_act(app, "/console/threads/<id:row>/complete", find_complete)
-    add_act(app, "/console/people/<id:row>/opt-out", find_opt_out)
-    add_act(app, "/console/people/<id:row>/opt-in", find_opt_in)
+    add_act(app, "/console/outbox/<id:row>/retry", results.find_retry)
+    add_act(app, "/console/outbox/<id:row>/retry-all", results.find_retry_all)
+    add_act(app, "/console/outbox/<id:row>/confirm", results.find_confirm)
+    add_act(app, "/console/outbox/<id:row>/discard", results.find_discard)
+    add_act(app, "/console/threads/<id:row>/stop", conversations.find_stop)
+    add_act(app, "/console/threads/<id:row>/complete", conversations.find_complete)
+    add_act(app, "/console/threads/<id:row>/test", conversations.find_mark)
+    add_act(app, "/console/threads/<id:row>/no-test", conversations.find_unmark)
+    add_act(app, "/console/people/<id:row>/opt-out", people.find_opt_out)
+    add_act(app, "/console/people/<id:row>/opt-in", people.find_opt_in)
     app.route("/console/answers", "GET", page("answers", find_answers), role=LOOK)
     for format in FORMATS:
         app.route(f"/console/answers.{format}", "GET", partial(send_file, format), role=LOOK)

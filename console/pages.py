@@ -37,6 +37,8 @@ DONE = {
     "discarded": "It is discarded. To take that back, try it again.",
     "stopped": "The conversation is stopped.",
     "completed": "The conversation is completed.",
+    "marked": "It is a test now, and no figure counts it.",
+    "unmarked": "It is in the figures again.",
     "opted-out": "This person gets no more texts. You can take that back.",
     "opted-in": "This person gets replies again.",
 }

@@ -26,7 +26,7 @@
 <summary>Filter</summary>
 <form method="get" action="{{address}}" class="filter">
 % for name, value in asked.fields:
-% if name not in ("from", "to", "state", "version", "removed"):
+% if name not in ("from", "to", "state", "version", "removed", "tests"):
 <input type="hidden" name="{{name}}" value="{{value}}">
 % end
 % end
@@ -73,6 +73,11 @@
 % end
 >leave out</option></select></label>
 % end
+<label>Tests <select name="tests"><option value="">leave out</option><option value="yes"\\
+% if asked.selection.with_tests:
+ selected\\
+% end
+>count, too</option></select></label>
 <button>Show</button>
 </form>
 </details>
@@ -133,7 +138,11 @@
 <tbody role="rowgroup">
 % for row in found.rows:
 <tr role="row">
-<th scope="row" role="rowheader"><input type="checkbox" name="ids" value="{{row.id}}" form="export" aria-label="Select conversation {{row.id}}"> <a href="{{root}}/console/threads/{{row.id}}">{{row.id}}</a></th>
+<th scope="row" role="rowheader"><input type="checkbox" name="ids" value="{{row.id}}" form="export" aria-label="Select conversation {{row.id}}"> <a href="{{root}}/console/threads/{{row.id}}">{{row.id}}</a>\\
+% if row.is_test:
+ <span class="state">test</span>\\
+% end
+</th>
 % for cell in row.cells:
 <td role="cell" class="{{"" if cell.text or cell.time else "empty"}}" data-label="{{cell.column.title}}">\\
 % if cell.time:

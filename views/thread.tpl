@@ -4,6 +4,9 @@
 % include("person_link", person=found.person)
  <span class="secondary">· with {{found.number}}</span></p>
 <p><span class="state">{{found.state_name}}</span>
+% if found.is_test:
+ <span class="state">test</span>
+% end
 % if found.waiting == "them":
  waits for {{found.question}}
 % elif found.waiting == "us":

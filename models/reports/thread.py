@@ -70,6 +70,7 @@ class ThreadPage(NamedTuple):
     state_name: str
     question: str | None  # that was asked last, and has no answer
     waiting: str
+    is_test: bool
     started_at: datetime | None
     days: list[Day]
     answers: list[Given]
@@ -143,6 +144,7 @@ NOTHING_KNOWN = {
     "state_name": "",
     "question": None,
     "waiting": "",
+    "is_test": False,
 }
 
 
