@@ -26,7 +26,7 @@ from health import Health, status_of
 from logs import log_event
 from metrics import CONTENT_TYPE, Metrics, has_key
 from models import Message
-from models.acts import conversations, people, results
+from models.acts import conversations, notes, people, results
 from models.acts.act import Act
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
@@ -161,6 +161,7 @@ def add_console(app: App) -> None:
     add_act(app, "/console/threads/<id:row>/no-test", conversations.find_unmark)
     add_act(app, "/console/people/<id:row>/opt-out", people.find_opt_out)
     add_act(app, "/console/people/<id:row>/opt-in", people.find_opt_in)
+    add_act(app, "/console/people/<id:row>/note", notes.find_note)
     app.route("/console/answers", "GET", page("answers", find_answers), role=LOOK)
     for format in FORMATS:
         app.route(f"/console/answers.{format}", "GET", partial(send_file, format), role=LOOK)

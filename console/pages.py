@@ -39,6 +39,7 @@ DONE = {
     "completed": "The conversation is completed.",
     "marked": "It is a test now, and no figure counts it.",
     "unmarked": "It is in the figures again.",
+    "noted": "The note is saved.",
     "opted-out": "This person gets no more texts. You can take that back.",
     "opted-in": "This person gets replies again.",
 }

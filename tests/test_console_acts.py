@@ -2,9 +2,11 @@
 
 import re
 
-from browsing import Browser, one_database, rows
+import pytest
+from browsing import CORPUS, Browser, evils, one_database, rows
 from click.testing import CliRunner
 from conftest import REY, STRANGER
+from sqlalchemy import text
 from test_query_plans import recorded  # noqa: F401
 
 from commands import cli
@@ -97,3 +99,52 @@ def test_a_figure_cannot_forget_tests(webhook, operator, recorded):  # noqa: F81
     ]
     assert len(counting) > 5
     assert [sql for sql in counting if "test_conversations" not in sql] == []
+
+
+# Notes #######################################################################
+
+
+def test_a_note_is_seen_with_its_person_and_only_there(webhook, operator, caplog):
+    app = webhook.app
+    text_all(webhook, REY, "Mats BBQ")
+    assert "Add a note" in operator.get("/console/people/1").body
+    note = "Sits at table 7.\r\nAllergic to <b>nuts</b> ' \" {{7*7}}"
+    done = operator.post("/console/people/1/note", note=note)
+    assert done.headers["Location"] == "/console/people/1?done=noted"
+    for path in ("/console/people/1?done=noted", "/console/threads/1"):
+        page = operator.get(path).body
+        assert "Sits at table 7.\nAllergic to &lt;b&gt;nuts&lt;/b&gt; &#039; &quot; {{7*7}}" in page
+        assert "Note by <bdi>link</bdi>" in page
+    assert "Sits at table 7." in operator.get("/console/people/1/note").body  # to be edited
+    assert operator.post("/console/people/1/note", note="x" * 2001).status == 409
+    assert rows(app, "SELECT contact_id, written_by FROM contact_notes") == [(1, "link")]
+    assert operator.post("/console/people/1/note", note="é" * 2000).status == 303
+    assert operator.post("/console/people/1/note", note=" \r\n").status == 303
+    assert rows(app, "SELECT * FROM contact_notes") == []
+    assert "Note by" not in operator.get("/console/people/1").body
+    assert rows(app, f"{ACTIONS} ORDER BY id") == [
+        (action, "contacts", 1, None) for action in ("write note", "write note", "remove note")
+    ]
+    assert "table 7" not in caplog.text and "table 7" not in str(
+        rows(app, "SELECT * FROM messages")
+    )
+    assert operator.get("/console/people/99/note").status == 404
+
+
+@pytest.mark.parametrize("words", CORPUS)
+@one_database
+def test_no_note_runs_in_a_browser(webhook, operator, words):
+    text_all(webhook, REY, "Mats BBQ")
+    assert operator.post("/console/people/1/note", note=f"</textarea>{words}").status == 303
+    for path in ("people/1", "people/1/note", "threads/1"):
+        assert evils(operator.get(f"/console/{path}").body) == [], path
+
+
+def test_a_note_that_cannot_be_read_breaks_no_page(webhook, operator):
+    text_all(webhook, REY, "Mats BBQ")
+    operator.post("/console/people/1/note", note="Sits at table 7.")
+    if webhook.app.settings.on_sqlite:
+        change = text("UPDATE contact_notes SET text = CAST(x'c3' AS TEXT)")
+        webhook.app.database.write(lambda db: db.execute(change))
+    for path in ("people/1", "people/1/note", "threads/1"):
+        assert operator.get(f"/console/{path}").status == 200
