@@ -1,9 +1,10 @@
 """What operators do in the console besides: tests, notes on people, and shared results."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
-from browsing import CORPUS, Browser, evils, one_database, rows
+from browsing import CORPUS, OWN, Browser, evils, one_database, rows
 from click.testing import CliRunner
 from conftest import REY, STRANGER
 from sqlalchemy import text
@@ -11,7 +12,10 @@ from test_query_plans import recorded  # noqa: F401
 
 from commands import cli
 from console.pages import NAV
+from models.console import LOOK
+from models.console.token import TOKEN
 from models.reports.metrics import find_figures
+from models.reports.shared import mask_sender
 
 FIGURES = ("/console?period=all", "/console/answers?questionnaire=feedback")
 ACTIONS = "SELECT action, table_name, row_id, details FROM operator_actions WHERE id > 2"
@@ -131,13 +135,14 @@ def test_a_note_is_seen_with_its_person_and_only_there(webhook, operator, caplog
     assert operator.get("/console/people/99/note").status == 404
 
 
-@pytest.mark.parametrize("words", CORPUS)
 @one_database
-def test_no_note_runs_in_a_browser(webhook, operator, words):
+def test_no_note_runs_in_a_browser(webhook, operator):
     text_all(webhook, REY, "Mats BBQ")
-    assert operator.post("/console/people/1/note", note=f"</textarea>{words}").status == 303
+    note = "\n".join(["</textarea>", *CORPUS])
+    assert operator.post("/console/people/1/note", note=note).status == 303
     for path in ("people/1", "people/1/note", "threads/1"):
-        assert evils(operator.get(f"/console/{path}").body) == [], path
+        page = operator.get(f"/console/{path}").body
+        assert evils(page) == [] and "&lt;script&gt;alert(1)" in page, path
 
 
 def test_a_note_that_cannot_be_read_breaks_no_page(webhook, operator):
@@ -148,3 +153,162 @@ def test_a_note_that_cannot_be_read_breaks_no_page(webhook, operator):
         webhook.app.database.write(lambda db: db.execute(change))
     for path in ("people/1", "people/1/note", "threads/1"):
         assert operator.get(f"/console/{path}").status == 200
+
+
+# Shares ######################################################################
+
+SHARE = {"questionnaire": "feedback", "question": "Question1"}
+
+
+def share(browser: Browser, *more: str, **form: str) -> str:
+    """The path of a new link."""
+    body = urlencode([*(SHARE | form).items(), *(("question", key) for key in more)])
+    made = browser.ask("POST", "/console/shares/new", OWN, body)
+    assert made.status == 200, made.body
+    (path,) = set(re.findall(rf"https?://[^/\s]+(/r/{TOKEN})<", made.body))
+    return path
+
+
+def test_whoever_has_the_link_sees_what_was_chosen_and_no_more(webhook, operator):
+    app, stranger = webhook.app, Browser(webhook.app)
+    text_all(webhook, REY, "Mats BBQ", "Blue", "Pizza 🍕")
+    text_all(webhook, STRANGER, "Mats BBQ", "Red", "Sushi")
+    operator.post("/console/threads/2/test")
+    asked = operator.get("/console/shares/new?questionnaire=feedback").body
+    assert asked.count('type="checkbox"') == 4 and "checked" not in asked
+    path = share(operator)
+    page = stranger.get(path)
+    assert page.status == 200 and stranger.cookie == "" and not page.cookies
+    assert "Blue" in page.body and "n = 1" in page.body and "Fri 20 Nov" in page.body
+    for hidden in (
+        "Pizza",
+        "Question2",
+        "Red",
+        "Sushi",
+        REY,
+        REY[-4:],
+        "Rey",
+        '="/console',
+        "<script",
+    ):
+        assert hidden not in page.body, hidden
+    expected = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+    expected["X-Robots-Tag"] = "noindex, nofollow"
+    assert expected.items() <= page.headers.items()
+    assert "script-src" not in page.headers["Content-Security-Policy"]
+    # No field of the address is a filter, by which hidden answers could be guessed.
+    for query in (
+        "answer.Question2=Sushi",
+        "ids=99",
+        "tests=yes",
+        "columns=sender",
+        "has=Question4",
+    ):
+        assert stranger.get(f"{path}?{query}").body == page.body
+    named = stranger.get(share(operator, "Question2", senders="masked", names="shown")).body
+    assert "+1…" in named and REY[-3:] not in named and "Pizza 🍕" in named
+    assert app.settings.public_url + path not in operator.get("/console/shares").body
+    found = rows(app, "SELECT * FROM console_shares")
+    assert path.removeprefix("/r/") not in str(found) + str(rows(app, ACTIONS))
+
+
+def test_a_link_that_shows_nothing_says_always_the_same(webhook, operator, clock, caplog):
+    app, stranger = webhook.app, Browser(webhook.app)
+    text_all(webhook, REY, "Mats BBQ", "Blue")
+    revoked, over = share(operator, days="365"), share(operator, days="1")
+    assert "at once" in operator.get("/console/shares/1/revoke").body
+    done = operator.post("/console/shares/1/revoke")
+    assert done.headers["Location"] == "/console/shares?done=revoked"
+    assert stranger.get(over).status == 200
+    clock.pass_(days=1)
+    wrong = [f"/r/{'a' * 43}", "/r/x", "/r/%27", f"{over}/", "/r/a/b", f"{over}\x00", "/r/ÿ", "/r/"]
+    found = {stranger.get(path)[::3] for path in (revoked, over, *wrong)}
+    ((status, body),) = found
+    assert status == 404 and b"This link shows nothing now." in body and b'="/console' not in body
+    assert stranger.ask("POST", over, OWN).status == 405
+    assert all(path[3:] not in caplog.text for path in (revoked, over))
+    share(operator)
+    assert rows(app, "SELECT id FROM console_shares") == [(3,)]  # what is over is deleted
+    query = "SELECT action, table_name, row_id, details FROM operator_actions"
+    assert rows(app, f"{query} WHERE table_name = 'console_shares' ORDER BY id") == [
+        ("share", "console_shares", 1, "feedback"),
+        ("share", "console_shares", 2, "feedback"),
+        ("revoke share", "console_shares", 1, None),
+        ("share", "console_shares", 3, "feedback"),
+    ]
+
+
+@one_database
+def test_a_link_is_made_only_of_what_makes_sense(webhook, operator):
+    text_all(webhook, REY, "Mats BBQ", "Blue")
+    for form in ({}, {"question": "nothing"}, {"questionnaire": "nothing"}):
+        answer = operator.post("/console/shares/new", **form)
+        assert answer.status == 409 and "Choose at least one question." in answer.body
+    share(operator, days="9999", senders="all", names="yes")
+    ends = "SELECT senders, names, created_at, expires_at FROM console_shares"
+    ((senders, names, created, expires),) = rows(webhook.app, ends)
+    assert (senders, names) == ("absent", "absent")
+    assert (expires[:10], created[:10]) == ("2026-12-20", "2026-11-20")
+    looking = Browser(webhook.app)
+    looking.enter(LOOK)
+    page = looking.get("/console/shares").body
+    assert "Question1" in page and "Revoke" not in page and "/shares/new" not in page
+    for path in ("new", "1/revoke"):
+        assert looking.post(f"/console/shares/{path}", **SHARE).status == 403
+
+
+def test_when_a_link_was_opened_last_is_known_within_the_hour(webhook, operator, clock):
+    text_all(webhook, REY, "Mats BBQ", "Blue")
+    path, opened = share(operator), "SELECT opened_at FROM console_shares"
+    found = [rows(webhook.app, opened)]
+    for minutes in (0, 59, 1):
+        clock.pass_(minutes=minutes)
+        assert Browser(webhook.app, "192.0.2.1").get(path).status == 200
+        found.append(rows(webhook.app, opened))
+    assert found[0] == [(None,)] and found[1] == found[2] != found[3]
+    assert "192.0.2.1" not in str(rows(webhook.app, "SELECT * FROM console_shares"))
+
+
+@one_database
+def test_a_question_of_another_kind_than_was_chosen_is_not_shown(webhook, operator):
+    text_all(webhook, REY, "Mats BBQ", "Blue", "Pizza")
+    path = share(operator, "Question2")
+    change = """UPDATE console_shares SET questions = '{"Question1":"text","Question2":"choice"}'"""
+    webhook.app.database.write(lambda db: db.execute(text(change.replace(":", "\\:"))))
+    page = Browser(webhook.app).get(path).body
+    assert "Blue" in page and "Pizza" not in page
+
+
+def test_a_share_that_cannot_be_read_shows_nothing(webhook, operator):
+    text_all(webhook, REY, "Mats BBQ", "Blue")
+    path = share(operator)
+    change = text("UPDATE console_shares SET questions = '[1]'")
+    webhook.app.database.write(lambda db: db.execute(change))
+    assert Browser(webhook.app).get(path).status == 404
+    assert "Nothing is shared." in operator.get("/console/shares").body
+    assert operator.post("/console/shares/1/revoke").status == 404
+
+
+@one_database
+def test_no_words_of_guests_run_in_a_shared_page(webhook, operator):
+    for number, words in enumerate(CORPUS):
+        text_all(webhook, f"+1415555010{number}", "Mats BBQ", words, words)
+    change = text("UPDATE contacts SET name = :name")
+    webhook.app.database.write(lambda db: db.execute(change, {"name": "".join(CORPUS)}))
+    page = Browser(webhook.app).get(share(operator, "Question2", names="shown")).body
+    assert evils(page) == [] and page.count("<a ") == 1  # to its content
+    assert page.count("&lt;script&gt;alert(1)") > len(CORPUS)
+
+
+@pytest.mark.parametrize(
+    ("address", "masked"),
+    [
+        ("+447700900123", "+44…"),
+        ("whatsapp:+14158675308", "+1…"),
+        ("whatsapp:US.1234", "…"),
+        ("77777", "…"),
+        ("", "…"),
+    ],
+)
+def test_no_digit_of_a_number_is_left_but_those_of_its_country(address, masked):
+    assert mask_sender(address) == masked

@@ -82,7 +82,11 @@
 </form>
 </details>
 % if found.matching:
-<p>{{found.summary}}</p>
+<p>{{found.summary}}
+% if operator.may_act and not asked.is_narrow:
+ <a href="{{root}}/console/shares/new?questionnaire={{quote(asked.name)}}" class="no-print">Share these</a>
+% end
+</p>
 % if found.is_partial:
 <p class="secondary">Figures and charts are of the newest {{f"{found.looked_at:,}"}} conversations. Choose a period to see those of older ones; the table and the files go on.</p>
 % end
@@ -144,13 +148,7 @@
 % end
 </th>
 % for cell in row.cells:
-<td role="cell" class="{{"" if cell.text or cell.time else "empty"}}" data-label="{{cell.column.title}}">\\
-% if cell.time:
-{{!show_time(cell.time)}}\\
-% else:
-<span dir="auto" class="{{cell.look}}" title="{{cell.hint}}">{{cell.text}}</span>\\
-% end
-</td>
+% include("cell", cell=cell)
 % end
 </tr>
 % end

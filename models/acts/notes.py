@@ -31,7 +31,7 @@ def find_note(db: Session, context: PageContext, id: int) -> Act:
         action = "write note" if text else "remove note"
         OperatorAction.record(db, context.now, context.operator, action, contact)
 
-    sentence = f"Whoever uses the console sees it with {name_of(context, contact)}, who does not."
+    sentence = f"Whoever uses the console sees it. {name_of(context, contact)} is told nothing."
     sentence += " An empty note is removed."
     fields = [Field("note", "Note", "lines", written.text if written else "", MAX_LENGTH)]
     back = f"/console/people/{id}?done=noted"

@@ -33,11 +33,10 @@ class Kinds(sa.TypeDecorator[Mapping[str, str]]):
 
 
 class ConsoleShare(Base):
-    """Results of one questionnaire, for whoever has the link. The row of one that is over is
-    deleted.
+    """Results of one questionnaire, for whoever has the link.
 
-    `questions` has the kinds that they had when they were chosen. One that has another kind now
-    may show what nobody chose, such as words in the place of choices.
+    The row of one that is over is deleted. `questions` has the kinds that they had when they were
+    chosen: one that has another kind now may show what nobody chose, such as words for choices.
     """
 
     __tablename__ = "console_shares"
@@ -60,13 +59,13 @@ class ConsoleShare(Base):
 
     @classmethod
     def find(cls, db: Session, token: str, now: datetime) -> Self | None:
-        """What a link shows, unless it is over."""
-        return cls.first(db, BY_DIGEST, digest=digest(token), now=now)
+        """What a link shows, unless it is over, or its row cannot be read."""
+        return next(iter(cls.all(db, BY_DIGEST, digest=digest(token), now=now)), None)
 
     @classmethod
     def find_by_id(cls, db: Session, id: int, now: datetime) -> Self | None:
-        """The one with this id, unless it is over."""
-        return cls.first(db, BY_ID, id=id, now=now)
+        """The one with this id, unless it is over, or its row cannot be read."""
+        return next(iter(cls.all(db, BY_ID, id=id, now=now)), None)
 
     @classmethod
     def find_all(cls, db: Session, now: datetime) -> list[Self]:
