@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 
 from console.access import Access
 from console.acting import carry_out
-from console.pages import FOREVER, HEADERS, NAV, Pages, static_files
+from console.pages import FOREVER, NAV, Pages, headers_for, static_files
+from console.shared import SharedResults
 from exports import FORMATS, find_file
 from gateway import twiml
 from gateway.webhook import COOKIE, StatusReport, Webhook, parse_form, read_body
@@ -26,10 +27,8 @@ from health import Health, status_of
 from logs import log_event
 from metrics import CONTENT_TYPE, Metrics, has_key
 from models import Message
+from models.acts import conversations, notes, people, results, shares
 from models.acts.act import Act
-from models.acts.conversations import find_complete, find_stop
-from models.acts.people import find_opt_in, find_opt_out
-from models.acts.results import find_confirm, find_discard, find_retry, find_retry_all
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
 from models.message import LOST
@@ -44,19 +43,12 @@ from models.reports.poster import find_poster
 from models.reports.result import find_result
 from models.reports.search import find_matches
 from models.reports.sessions import find_sessions
+from models.reports.shares import find_shares
 from models.reports.thread import find_thread
 from models.reports.threads import find_threads
 from models.reports.tryout import find_test, find_tryout
 from models.set_aside import record_undecided, take
-from plugins import (
-    ANYONE,
-    CONSOLE,
-    ConsoleGuard,
-    LoggedError,
-    errors_as_5xx,
-    refuse_odd_path,
-    see_other,
-)
+from plugins import ANYONE, ConsoleGuard, LoggedError, errors_as_5xx, refuse_odd_path, see_other
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
@@ -92,7 +84,8 @@ class App(Bottle):
         self.health = Health(self.database, self.files, self.counts, self.clock)
         self.metrics = Metrics(self.database, self.counts, self.clock)
         self.access = Access(settings, self.database, self.clock)
-        self.pages = Pages(self.access.root)
+        self.pages = Pages(settings.public_url)
+        self.shared = SharedResults(self.database, self.pages, self.context)
         self.router.add_filter("row", lambda _: (ROW, int, str))
 
     def context(self, operator: Operator, query: Query) -> PageContext:
@@ -109,9 +102,8 @@ class App(Bottle):
         reason = error.reason if is_logged else error.status_line
         log_event("refused", logging.WARNING, status=error.status_code, why=reason)
         self.counts.add_refused(reason, error.status_code)
-        if not request.path.startswith(CONSOLE):
-            return ""
-        return self.pages.render_error(error.status_code, error.advice if is_logged else "")
+        advice = error.advice if is_logged else ""
+        return self.pages.render_error(request.path, error.status_code, advice)
 
 
 def create_app(
@@ -135,6 +127,7 @@ def create_app(
     if settings.metrics_key:
         app.route("/metrics", "GET", show_metrics)
     app.route("/static/<name>", "GET", send_static)
+    app.route("/r/<token>", "GET", show_share)
     add_console(app)
     return app
 
@@ -155,14 +148,17 @@ def add_console(app: App) -> None:
     app.route("/console/people/<id:row>", "GET", page("person", find_person), role=LOOK)
     app.route("/console/outbox", "GET", page("outbox", find_outbox), role=LOOK)
     app.route("/console/outbox/<id:row>", "GET", page("result", find_result), role=LOOK)
-    add_act(app, "/console/outbox/<id:row>/retry", find_retry)
-    add_act(app, "/console/outbox/<id:row>/retry-all", find_retry_all)
-    add_act(app, "/console/outbox/<id:row>/confirm", find_confirm)
-    add_act(app, "/console/outbox/<id:row>/discard", find_discard)
-    add_act(app, "/console/threads/<id:row>/stop", find_stop)
-    add_act(app, "/console/threads/<id:row>/complete", find_complete)
-    add_act(app, "/console/people/<id:row>/opt-out", find_opt_out)
-    add_act(app, "/console/people/<id:row>/opt-in", find_opt_in)
+    add_act(app, "/console/outbox/<id:row>/retry", results.find_retry)
+    add_act(app, "/console/outbox/<id:row>/retry-all", results.find_retry_all)
+    add_act(app, "/console/outbox/<id:row>/confirm", results.find_confirm)
+    add_act(app, "/console/outbox/<id:row>/discard", results.find_discard)
+    add_act(app, "/console/threads/<id:row>/stop", conversations.find_stop)
+    add_act(app, "/console/threads/<id:row>/complete", conversations.find_complete)
+    add_act(app, "/console/threads/<id:row>/test", conversations.find_mark)
+    add_act(app, "/console/threads/<id:row>/no-test", conversations.find_unmark)
+    add_act(app, "/console/people/<id:row>/opt-out", people.find_opt_out)
+    add_act(app, "/console/people/<id:row>/opt-in", people.find_opt_in)
+    add_act(app, "/console/people/<id:row>/note", notes.find_note)
     app.route("/console/answers", "GET", page("answers", find_answers), role=LOOK)
     for format in FORMATS:
         app.route(f"/console/answers.{format}", "GET", partial(send_file, format), role=LOOK)
@@ -171,14 +167,16 @@ def add_console(app: App) -> None:
     app.route("/console/files", "GET", page("files", find_examined), role=LOOK)
     app.route("/console/files/<name>/poster", "GET", page("poster", find_poster), role=LOOK)
     app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
+    app.route("/console/shares", "GET", page("shares", find_shares), role=LOOK)
+    add_act(app, "/console/shares/new", shares.find_make)
+    add_act(app, "/console/shares/<id:row>/revoke", shares.find_revoke)
     app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
     app.route(["/console/try", "/console/try/<name>"], ["GET", "POST"], try_out, role=LOOK)
     app.route("/console/try/<name>/test.json", "POST", save_test, role=LOOK)
 
 
 def add_headers() -> None:
-    if request.path == "/" or request.path.startswith(CONSOLE):
-        response.headers.update(HEADERS)
+    response.headers.update(headers_for(request.path))
 
 
 def receive_text() -> str:
@@ -250,6 +248,11 @@ def send_static(name: str) -> bytes:
     response.set_header("Cache-Control", FOREVER)
     response.set_header("X-Content-Type-Options", "nosniff")
     return file.content
+
+
+def show_share(token: str) -> str:
+    """Results, for whoever has the link to them."""
+    return request.app.shared.show(token, request.query_string)
 
 
 def open_console() -> HTTPResponse:
@@ -331,6 +334,8 @@ def do_act(find: Callable[..., Act], operator: Operator, **path: Any) -> HTTPRes
     app = request.app
     context = app.context(operator, read_query())
     acted = carry_out(app.database, lambda db: find(db, context, **path))
+    if acted.act.secret:
+        return send_page(context, "secret", acted.act)
     return see_other(f"{request.path}?done=partly" if acted.is_partial else acted.act.back)
 
 

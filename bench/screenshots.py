@@ -42,6 +42,8 @@ PAGES = {
     "try": ("/console/try", ""),
     "health": ("/console/health", ""),
     "sessions": ("/console/sessions", ""),
+    "shares": ("/console/shares", ""),
+    "share": ("/console/shares", "a[href*='/shares/new']"),
 }
 IMAGES = HERE / "docs" / "images"
 TRIED = ("Mats BBQ", "Green", "yes", "2")

@@ -40,6 +40,7 @@ DAYS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z")
     help="Questions that the file no longer has: they are exported, too, unless you say"
     " --no-removed.",
 )
+@click.option("--tests", "with_tests", is_flag=True, help="Conversations that are tests, too.")
 @click.option("--raw", "is_raw", is_flag=True, help="Leave CSV as it is, for machines only.")
 @click.option("--to", "path", type=click.Path(path_type=Path), help="The FILE to write.")
 def export(
@@ -50,6 +51,7 @@ def export(
     state: str | None,
     ids: tuple[int, ...],
     with_removed: bool,
+    with_tests: bool,
     is_raw: bool,
     path: Path | None,
 ) -> None:
@@ -70,7 +72,7 @@ def export(
         with database.read() as db:
             used = find_names(db)
         name = find_name(questionnaire, used, dict(catalog), layout)
-        selection = Selection(name, state, to_utc(since), ids)
+        selection = Selection(name, state, to_utc(since), ids, with_tests=with_tests)
         shown = find_shown(database, [name] if name else used, dict(catalog), layout)
         exported = Export(database, selection, shown)
         write_chunks(find_chunks(exported, shown.get(name, []), layout), path)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from bottle import SimpleTemplate
@@ -14,6 +14,7 @@ from bottle import SimpleTemplate
 from console.qr_code import draw_qr_code
 from models.questionnaire.costs import describe_range, visible
 from models.reports.context import PageContext, known_zone
+from models.reports.shared import SharedPage
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
@@ -27,6 +28,7 @@ NAV = {
     "Try": "/console/try",
     "Health": "/console/health",
     "Sessions": "/console/sessions",
+    "Shares": "/console/shares",
 }
 # What a page says once an operator has done something, by the field `done` of its address.
 DONE = {
@@ -37,6 +39,10 @@ DONE = {
     "discarded": "It is discarded. To take that back, try it again.",
     "stopped": "The conversation is stopped.",
     "completed": "The conversation is completed.",
+    "marked": "It is a test now, and no figure counts it.",
+    "unmarked": "It is in the figures again.",
+    "noted": "The note is saved.",
+    "revoked": "The link shows nothing any more.",
     "opted-out": "This person gets no more texts. You can take that back.",
     "opted-in": "This person gets replies again.",
 }
@@ -51,6 +57,15 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+SHARED_HEADERS = HEADERS | {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src data:; form-action 'none'; base-uri 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+CONSOLE, SHARED = "/console", "/r/"
 AS_OF = secrets.token_hex(16)  # stands for the time on a page, and in no words of anybody's
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 FOREVER = "public, max-age=31536000, immutable"  # a file that changes has another name
@@ -77,6 +92,13 @@ ERRORS = {
         "The database does not answer. Texts wait as well. See /healthz, and the log.",
     ),
 }
+
+
+def headers_for(path: str) -> dict[str, str]:
+    """What an answer has besides, by the path of its request."""
+    if path.startswith(SHARED):
+        return SHARED_HEADERS
+    return HEADERS if path == "/" or path.startswith(CONSOLE) else {}
 
 
 class StaticFile(NamedTuple):
@@ -127,10 +149,11 @@ class Page(NamedTuple):
 
 
 class Pages:
-    """Renders pages, whose addresses begin with `root` for browsers."""
+    """Renders pages, whose addresses begin with the path of `public_url` for browsers."""
 
-    def __init__(self, root: str) -> None:
-        self._common = {"root": root, "nav": NAV, "static": static_name, "notice": ""}
+    def __init__(self, public_url: str) -> None:
+        self._common = {"nav": NAV, "static": static_name, "notice": ""}
+        self._common |= {"public_url": public_url, "root": urlsplit(public_url).path}
         self._common |= {
             "context": None,
             "operator": None,
@@ -168,8 +191,18 @@ class Pages:
         # Weak, for a proxy may compress it.
         return Page(content.replace(AS_OF, as_of), f'W/"{digest[:32]}"', as_of)
 
-    def render_error(self, status: int, advice: str = "") -> str:
-        """What to do about an error. It shows nothing of what was sent."""
+    def render_shared(self, context: PageContext, found: SharedPage) -> str:
+        """A page of results for somebody who is not signed in."""
+        zone = known_zone(found.zone)
+        shown = partial(show_time, zone=zone, now=context.now)
+        return self.render("shared", found=found, zone=zone.key, show_time=shown)
+
+    def render_error(self, path: str, status: int, advice: str = "") -> str:
+        """What to do about an error. It shows nothing of what was sent, and nothing elsewhere."""
+        if path.startswith(SHARED):
+            return self.render("not_shared", status=status)
+        if not path.startswith(CONSOLE):
+            return ""
         if status in (401, 429):
             return self.render("sign_in", advice=advice)
         title, known = ERRORS.get(status, ERRORS[500] if status >= 500 else ERRORS[400])

@@ -7,7 +7,9 @@ from models.contact import Contact, People
 from models.conversation import Conversation
 from models.delivery import Delivery
 from models.engine import respond
+from models.marked_test import MarkedTest
 from models.message import Message
+from models.note import Note
 from models.questionnaire.catalog import Catalog
 from models.questionnaire.loader import InvalidQuestionnaire, load_catalog
 from models.questionnaire.schema import Questionnaire

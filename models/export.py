@@ -310,5 +310,5 @@ def _select(selection: Selection) -> Statement:
         conditions.append(sa.func.coalesce(VERSIONED.c.name, "") == selection.questionnaire)
     if selection.version is not None:
         conditions.append(TABLE.c.questionnaire_id + 0 == selection.version)
-    conditions += [*selection.period(), *selection.details()]
+    conditions += [*selection.scope(), *selection.details()]
     return Statement(FOUND.where(*conditions).order_by(TABLE.c.id))

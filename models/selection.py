@@ -10,6 +10,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from models.answer import Answer
 from models.conversation import Conversation
+from models.marked_test import is_no_test
 from models.questionnaire.answers.choice import SEPARATOR
 
 STATES = ("open", "completed", "stopped", "expired")
@@ -108,10 +109,11 @@ class Selection(NamedTuple):
     has: Collection[str] = ()
     missing: Collection[str] = ()
     passed: Collection[str] = ()
+    with_tests: bool = False
 
-    def period(self) -> list[Condition]:
-        """When they started."""
-        conditions = []
+    def scope(self) -> list[Condition]:
+        """When they started, and whether tests are meant, too."""
+        conditions = [] if self.with_tests else [is_no_test(TABLE.c.id)]
         if self.since is not None:
             conditions.append(TABLE.c.started_at >= self.since)
         if self.until is not None:
@@ -119,7 +121,7 @@ class Selection(NamedTuple):
         return conditions
 
     def details(self) -> list[Condition]:
-        """All but the questionnaire and its version, the period and the ids."""
+        """All but the questionnaire and its version, the scope and the ids."""
         conditions = [TABLE.c.state == self.state] if self.state is not None else []
         for key, wanted in self.answers.items():
             conditions += [_answered(key, each.condition()) for each in wanted]

@@ -838,14 +838,14 @@ def test_a_process_keeps_the_pages_that_it_began_with(browser, patch, tmp_path):
 @one_database
 def test_an_error_has_a_title_in_plain_words(app):
     for status in (each for each in HTTPStatus if each >= 400 and each not in (401, 429)):
-        page = app.pages.render_error(status)
+        page = app.pages.render_error("/console", status)
         (title,) = re.findall("<h1>(.*)</h1>", page)
         assert title and title.lower() != status.phrase.lower(), status
         assert len(re.findall("<p>.+</p>", page)) == 2  # what to do, and the way back
 
 
 @one_database
-def test_only_below_the_console_an_error_has_a_page(browser):
+def test_only_of_the_console_and_of_links_an_error_has_a_page(browser):
     assert [browser.post(path).body for path in ("/", "/nowhere", "/static/x")] == [""] * 3
 
 

@@ -656,12 +656,12 @@ def test_acts_on_rows_that_cannot_be_read_say_so(party, host):
 @one_database
 def test_a_thread_offers_what_can_be_done_with_it(party, host):
     party.phone().text("Party")
-    assert labels(party.app) == ["Stop", "Opt out"]
+    assert labels(party.app) == ["Stop", "Mark as test", "Opt out"]
     party.phone().text("Rey")
-    assert labels(party.app) == ["Stop", "Complete", "Opt out"]
+    assert labels(party.app) == ["Stop", "Complete", "Mark as test", "Opt out"]
     host.post("/console/threads/1/complete")
     host.post("/console/people/1/opt-out")
-    assert labels(party.app) == ["Opt in again"]
+    assert labels(party.app) == ["Mark as test", "Opt in again"]
     with party.app.database.read() as db:
         choices = find_choices(db, 1)
     for role, expected in ((DO, 1), (LOOK, 0)):

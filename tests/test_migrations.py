@@ -16,7 +16,16 @@ from conftest import FEEDBACK, HERE, alembic, migrations, mostly_on_sqlite
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from models.console import LOOK, ConsoleLink, ConsolePassword, ConsoleSession, SignInAttempt
+from models import MarkedTest, Note
+from models.console import (
+    COMMAND_LINE,
+    LOOK,
+    ConsoleLink,
+    ConsolePassword,
+    ConsoleSession,
+    ConsoleShare,
+    SignInAttempt,
+)
 from models.delivery import IS_PAUSING
 from models.search_index import add_texts, count_texts, find_progress
 from storage import Database, connect, maintenance_transaction
@@ -26,8 +35,9 @@ VERSIONS = sorted((HERE / "migrations" / "versions").glob("*.py"))
 TABLES = {"contacts", "questionnaires", "conversations", "messages", "answers", "outbox"}
 TABLES |= {"delivery_attempts", "receiver_forms"}
 OF_CONSOLE = {"console_sessions", "console_links", "console_passwords", "sign_in_attempts"}
-OF_CONSOLE |= {"operator_actions"}
-TABLES |= OF_CONSOLE
+OF_CONSOLE |= {"operator_actions", "console_shares"}
+OWNED = {"test_conversations": "conversations", "contact_notes": "contacts"}
+TABLES |= OF_CONSOLE | set(OWNED)
 SEARCH, BEFORE_SEARCH = "0016", "0015"
 VIEWS = {"transcript", "results"}
 BEFORE_DISCARDED = "0012"
@@ -114,9 +124,15 @@ def signed_in(filled) -> Database:
         ConsoleSession.start(db, "session", "192.0.2.1", NOW)
         SignInAttempt.admit(db, "192.0.2.1", NOW)
         ConsolePassword(hash="scrypt:1:1:1:00:00", created_at=NOW).insert(db)
+        share = {"questionnaire": "feedback", "questions": {"Question1": "text"}}
+        share |= {"senders": "masked", "names": "absent", "created_by": "Ann"}
+        share |= {"created_at": NOW, "expires_at": NOW}
+        ConsoleShare(digest="digest", **share).insert(db)
+        MarkedTest(conversation_id=1, marked_at=NOW).insert(db)
+        Note.write(db, 1, "Wears a red hat.", COMMAND_LINE, NOW)
 
     filled.write(write)
-    assert all(tables_of(filled)[name] for name in OF_CONSOLE)
+    assert all(tables_of(filled)[name] for name in (*OF_CONSOLE, *OWNED))
     return filled
 
 
@@ -307,6 +323,7 @@ def test_every_table_has_the_trigger_that_checks_it(database_url):
         found = set(map(tuple, connection.execute(text(names))))
     checks = {(table, f"check_{table}") for table in TABLES}
     others = {("outbox", "erase_attempts"), ("conversations", "check_readings")}
+    others |= {(owner, f"erase_{table}") for table, owner in OWNED.items()}
     others |= {
         ("contacts", "check_perhaps_opted_out"),
         ("operator_actions", "keep_operator_actions"),
@@ -568,8 +585,9 @@ def test_a_table_that_is_rebuilt_keeps_its_rows_and_those_that_refer_to_it(
     run(signed_in, f"{attempt} SELECT id, created_at, 7 FROM outbox", FORM_ROW)
     before = tables_of(signed_in)
     drop_views = "; ".join(f"op.execute('DROP VIEW {view}')" for view in sorted(VIEWS))
-    drop_trigger = "op.execute('DROP TRIGGER erase_attempts')"
-    body = f"{drop_views}; {drop_trigger}\n"
+    erasing = ["erase_attempts", *(f"erase_{owned}" for owned in OWNED)]
+    drop_triggers = "; ".join(f"op.execute('DROP TRIGGER {name}')" for name in erasing)
+    body = f"{drop_views}; {drop_triggers}\n"
     body += f"    with op.batch_alter_table('{table}', recreate='always') as batch:"
     body += "\n        batch.add_column(sa.Column('note', sa.Text()))"
     command.upgrade(followed_by(body), "head")
@@ -641,11 +659,11 @@ def test_below_0012_the_console_is_not_there_and_above_it_nobody_is_signed_in(
 ):
     before = tables_of(signed_in)
     command.downgrade(migrations(database_url), BEFORE_CONSOLE)
-    assert OF_CONSOLE & set(tables_of(signed_in)) == set()
+    assert (OF_CONSOLE | set(OWNED)) & set(tables_of(signed_in)) == set()
     command.upgrade(migrations(database_url), "head")
     command.check(migrations(database_url))
     after = tables_of(signed_in)
-    assert [after.pop(name) for name in OF_CONSOLE] == [[]] * len(OF_CONSOLE)
+    assert [after.pop(name) for name in (*OF_CONSOLE, *OWNED)] == [[]] * 8
     assert {name: before[name] for name in after} == after
 
 
@@ -678,6 +696,12 @@ def test_what_operators_did_can_be_neither_changed_nor_deleted(signed_in):
         "UPDATE console_sessions SET role = 'all'",
         "UPDATE console_sessions SET method = 'guess'",
         "UPDATE console_links SET role = 'all'",
+        "UPDATE console_shares SET expires_at = 'infinity'",
+        "UPDATE console_shares SET opened_at = 'infinity'",
+        "UPDATE console_shares SET senders = 'all'",
+        "UPDATE console_shares SET names = 'all'",
+        "UPDATE test_conversations SET marked_at = 'infinity'",
+        "UPDATE contact_notes SET written_at = 'infinity'",
         "INSERT INTO operator_actions (id, acted_at, operator, action)"
         " SELECT -1, acted_at, operator, action FROM operator_actions LIMIT 1",
     ],
@@ -704,10 +728,8 @@ def test_a_step_down_fails_what_is_discarded_and_ids_stay_used(in_every_state, d
     )
     run(in_every_state, discard, "DELETE FROM outbox WHERE id = (SELECT max(id) FROM outbox)")
     before = text("SELECT state, cause, last_error FROM outbox WHERE id = 2")
-    triggers = text(
-        "SELECT name, sql FROM sqlite_master"
-        " WHERE type = 'trigger' AND tbl_name = 'outbox' ORDER BY name"
-    )
+    of_outbox = "FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'outbox'"
+    triggers = text(f"SELECT name, sql {of_outbox} ORDER BY name")
     sequence = text("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
     is_sqlite = in_every_state.engine.dialect.name == "sqlite"
     found = []
@@ -756,3 +778,39 @@ def test_a_sqlite_without_fts5_gets_a_sentence(filled, database_url, patch):
         with Operations.context(MigrationContext.configure(connection)):
             with pytest.raises(CommandError, match=r"has no FTS5, .* Nothing was changed\."):
                 script.upgrade()
+
+
+# Tests, notes and shares ######################################################
+
+BEFORE_SHARES = "0016"
+
+
+def test_below_0017_there_are_no_tests_notes_and_shares(signed_in, database_url):
+    names, before = {*OWNED, "console_shares"}, tables_of(signed_in)
+    command.downgrade(migrations(database_url), BEFORE_SHARES)
+    below = tables_of(signed_in)
+    assert names & set(below) == set()
+    command.upgrade(migrations(database_url), "head")
+    command.check(migrations(database_url))
+    after = tables_of(signed_in)
+    assert [after.pop(name) for name in names] == [[]] * 3
+    assert after == {name: before[name] for name in after}
+
+
+def test_marks_and_notes_are_erased_with_their_rows(signed_in):
+    run(signed_in, *(f"DELETE FROM {name}" for name in ("outbox", "answers", "messages")))
+    run(signed_in, "DELETE FROM conversations")
+    assert tables_of(signed_in)["test_conversations"] == []
+    assert tables_of(signed_in)["contact_notes"] != []
+    run(signed_in, "DELETE FROM contacts")
+    assert tables_of(signed_in)["contact_notes"] == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_neither_a_mark_nor_a_note_becomes_that_of_another_row(signed_in):
+    for table, owner in OWNED.items():
+        column = f"{owner[:-1]}_id"
+        with pytest.raises(DBAPIError, match=f"{column} may not change"):
+            run(signed_in, f"UPDATE {table} SET {column} = {column} + 1")
+    with pytest.raises(DBAPIError, match="questions must be JSON"):
+        run(signed_in, "UPDATE console_shares SET questions = 'all'")

@@ -28,7 +28,7 @@ from storage.base import Base
 
 LATER = {"delivery_attempts", "receiver_forms"}  # than the version before a table is rebuilt
 LATER |= {"console_sessions", "console_links", "console_passwords", "sign_in_attempts"}
-LATER |= {"operator_actions"}
+LATER |= {"operator_actions", "console_shares", "test_conversations", "contact_notes"}
 TABLES = [table.name for table in Base.metadata.sorted_tables if table.name not in LATER]
 RESULTS = '\n[results]\nurl = "http://127.0.0.1:9/results"\n'
 TEXTS = ("Mats BBQ", "Blue", "Pizza 🍕", "Cola", "Yes")
@@ -431,7 +431,7 @@ UNION ALL SELECT column_name, privilege_type, grantee, is_grantable, table_name,
 UNION ALL SELECT attname, col_description(attrelid, attnum), '', '', '', '', '' FROM pg_attribute
     WHERE attrelid = 'of_view'::regclass AND attname = 'at'
 UNION ALL SELECT conname, pg_get_constraintdef(oid), '', '', '', '', '' FROM pg_constraint
-    WHERE conrelid = 'visits'::regclass OR conname LIKE '%note%'
+    WHERE conrelid = 'visits'::regclass OR conname LIKE 'answers_note%'
 ORDER BY 1, 2, 3
 """
 

@@ -26,7 +26,7 @@
 <summary>Filter</summary>
 <form method="get" action="{{address}}" class="filter">
 % for name, value in asked.fields:
-% if name not in ("from", "to", "state", "version", "removed"):
+% if name not in ("from", "to", "state", "version", "removed", "tests"):
 <input type="hidden" name="{{name}}" value="{{value}}">
 % end
 % end
@@ -73,11 +73,20 @@
 % end
 >leave out</option></select></label>
 % end
+<label>Tests <select name="tests"><option value="">leave out</option><option value="yes"\\
+% if asked.selection.with_tests:
+ selected\\
+% end
+>count, too</option></select></label>
 <button>Show</button>
 </form>
 </details>
 % if found.matching:
-<p>{{found.summary}}</p>
+<p>{{found.summary}}
+% if operator.may_act and not asked.is_narrow:
+ <a href="{{root}}/console/shares/new?questionnaire={{quote(asked.name)}}" class="no-print">Share these</a>
+% end
+</p>
 % if found.is_partial:
 <p class="secondary">Figures and charts are of the newest {{f"{found.looked_at:,}"}} conversations. Choose a period to see those of older ones; the table and the files go on.</p>
 % end
@@ -133,15 +142,13 @@
 <tbody role="rowgroup">
 % for row in found.rows:
 <tr role="row">
-<th scope="row" role="rowheader"><input type="checkbox" name="ids" value="{{row.id}}" form="export" aria-label="Select conversation {{row.id}}"> <a href="{{root}}/console/threads/{{row.id}}">{{row.id}}</a></th>
-% for cell in row.cells:
-<td role="cell" class="{{"" if cell.text or cell.time else "empty"}}" data-label="{{cell.column.title}}">\\
-% if cell.time:
-{{!show_time(cell.time)}}\\
-% else:
-<span dir="auto" class="{{cell.look}}" title="{{cell.hint}}">{{cell.text}}</span>\\
+<th scope="row" role="rowheader"><input type="checkbox" name="ids" value="{{row.id}}" form="export" aria-label="Select conversation {{row.id}}"> <a href="{{root}}/console/threads/{{row.id}}">{{row.id}}</a>\\
+% if row.is_test:
+ <span class="state">test</span>\\
 % end
-</td>
+</th>
+% for cell in row.cells:
+% include("cell", cell=cell)
 % end
 </tr>
 % end

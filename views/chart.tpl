@@ -1,6 +1,11 @@
 <section class="chart">
 <h2 dir="auto">{{chart.ask}}</h2>
-<p class="secondary"><a href="{{address}}{{chart.address}}">n = {{f"{chart.n:,}"}}</a>\\
+<p class="secondary">\\
+% if chart.address:
+<a href="{{address}}{{chart.address}}">n = {{f"{chart.n:,}"}}</a>\\
+% else:
+n = {{f"{chart.n:,}"}}\\
+% end
 % for name, value in chart.facts.items():
  · {{name}} {{value}}\\
 % end
@@ -36,14 +41,20 @@
 </tbody>
 </table>
 % end
-% if chart.unanswered:
+% if chart.unanswered and chart.address:
 <p class="secondary"><a href="{{address}}{{chart.unanswered_address}}">{{f"{chart.unanswered:,}"}} without an answer</a></p>
 % end
 % if chart.newest:
 <h3>Newest answers</h3>
 <ul class="quotes">
 % for words in chart.newest:
-<li><a href="{{root}}/console/threads/{{words.id}}" dir="auto">{{words.text}}</a></li>
+<li>\\
+% if chart.address:
+<a href="{{root}}/console/threads/{{words.id}}" dir="auto">{{words.text}}</a>\\
+% else:
+<span dir="auto">{{words.text}}</span>\\
+% end
+</li>
 % end
 </ul>
 % end
@@ -57,7 +68,10 @@
 % else:
 Not at a web address\\
 % end
-, of <a href="{{root}}/console/threads/{{photo.id}}">conversation {{photo.id}}</a></li>
+% if chart.address:
+, of <a href="{{root}}/console/threads/{{photo.id}}">conversation {{photo.id}}</a>\\
+% end
+</li>
 % end
 </ul>
 % end

@@ -25,6 +25,7 @@
 % elif found.perhaps_opted_out_at:
 <p><span class="state degraded">may want no more texts</span> since {{!show_time(found.perhaps_opted_out_at)}}. Ask them, or opt them out.</p>
 % end
+% include("note", note=found.contact_note)
 % include("acts", choices=found.choices)
 % if found.opt_keywords:
 <h2>Opting out and in</h2>

@@ -4,6 +4,9 @@
 % include("person_link", person=found.person)
  <span class="secondary">· with {{found.number}}</span></p>
 <p><span class="state">{{found.state_name}}</span>
+% if found.is_test:
+ <span class="state">test</span>
+% end
 % if found.waiting == "them":
  waits for {{found.question}}
 % elif found.waiting == "us":
@@ -13,6 +16,7 @@
 % end
  <span class="secondary">· <a href="{{root}}{{found.like_this}}">{{found.title}}</a>, version {{found.version_id}}</span></p>
 % end
+% include("note", note=found.contact_note)
 % include("acts", choices=found.choices)
 % if found.unreadable:
 <div class="advice"><p>Something of this thread cannot be read, and is left out. Somebody has edited these rows:</p>

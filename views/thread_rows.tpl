@@ -15,6 +15,9 @@
 % end
 <td role="cell"><a href="{{root}}/console/threads/{{thread.id}}{{f"#m{thread.text_id}" if thread.text_id else ""}}" class="words" dir="auto">{{thread.text or f"thread {thread.id}"}}</a></td>
 <td role="cell"><span class="state">{{thread.state_name}}</span>
+% if thread.is_test:
+ <span class="state">test</span>
+% end
 % if thread.did_not_arrive:
  <span class="state bad">{{thread.failure}}</span> <span class="secondary">{{thread.reason}}</span>
 % elif thread.waiting == "us":

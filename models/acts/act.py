@@ -1,6 +1,6 @@
 """An act of an operator: what a page asks before it, and what is then done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -8,6 +8,17 @@ from sqlalchemy.orm import Session
 
 class CannotAct(Exception):
     """What an operator wants cannot be done. The message is a sentence for the page."""
+
+
+class Field(NamedTuple):
+    """What an act asks for besides its button. `kind`: line, lines, choice, checks or hidden."""
+
+    name: str
+    label: str
+    kind: str = "line"
+    value: str = ""  # what is in it at first
+    longest: int = 500  # characters
+    options: Mapping[str, str] = {}  # of a choice or of checks: what each value is called
 
 
 class Act(NamedTuple):
@@ -21,7 +32,8 @@ class Act(NamedTuple):
     button: str
     back: str  # the address of the page that shows the outcome, below the root
     do: Callable[[Session], object]  # returns Rest if it has done a part only
-    reason: str | None = None  # the label of a box for one, if it is to be kept
+    fields: Sequence[Field] = ()
+    secret: str = ""  # what the page after it shows, and no page later
 
 
 class Rest(NamedTuple):

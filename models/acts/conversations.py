@@ -11,6 +11,7 @@ from models.console import OperatorAction
 from models.contact import Contact
 from models.conversation import Conversation
 from models.delivery import Delivery
+from models.marked_test import MarkedTest
 from models.reports.context import NotFound, PageContext
 from storage.unreadable import UnreadableRow
 
@@ -33,6 +34,11 @@ def find_choices(db: Session, id: int) -> list[Choice]:
         for name, (label, why_not) in known.items()
         if not why_not(conversation)
     ]
+    found.append(
+        Choice("Count it again", f"{address}/no-test")
+        if MarkedTest.is_marked(db, id)
+        else Choice("Mark as test", f"{address}/test")
+    )
     return [*found, *find_opt_choice(db, conversation.contact)]
 
 
@@ -82,13 +88,55 @@ def find_complete(db: Session, context: PageContext, id: int) -> Act:
     return Act(title, sentence, "Complete", _back(id, "completed"), do)
 
 
+def find_mark(db: Session, context: PageContext, id: int) -> Act:
+    """Leave it out of every figure."""
+
+    def do(db: Session) -> None:
+        _lock_sender(db, id)
+        conversation = _find_marked(db, id, False)
+        MarkedTest(conversation_id=id, marked_at=context.now).insert(db)
+        OperatorAction.record(db, context.now, context.operator, "mark test", conversation)
+
+    name = name_of(context, _find_marked(db, id, False).contact)
+    sentence = "It is left out of all figures, charts and files, and listed as a test. It goes on"
+    sentence += f" as before: {name} is told nothing, and its result is sent."
+    return Act("Is this conversation a test?", sentence, "Mark as test", _back(id, "marked"), do)
+
+
+def find_unmark(db: Session, context: PageContext, id: int) -> Act:
+    """Count it again."""
+
+    def do(db: Session) -> None:
+        _lock_sender(db, id)
+        conversation = _find_marked(db, id, True)
+        MarkedTest.delete(db, id)
+        OperatorAction.record(db, context.now, context.operator, "unmark test", conversation)
+
+    _find_marked(db, id, True)
+    sentence = "It is in all figures, charts and files of its day again."
+    return Act("Count this conversation again?", sentence, "Count it", _back(id, "unmarked"), do)
+
+
+def _find_marked(db: Session, id: int, is_test: bool) -> Conversation:
+    """The conversation if it is a test, or if it is none; else CannotAct."""
+    conversation = find_conversation(db, id)
+    if MarkedTest.is_marked(db, id) != is_test:
+        raise CannotAct(f"This conversation is {'no test' if is_test else 'a test already'}.")
+    return conversation
+
+
+def _lock_sender(db: Session, id: int) -> None:
+    """Let their texts, and other acts, wait from here on."""
+    Contact.find(db, find_conversation(db, id).sender)
+
+
 def _do(
     context: PageContext, id: int, action: str, why_not: Callable[..., str], end: Ending
 ) -> Callable[[Session], None]:
     """End it as it is now: its sender may have texted since it was read."""
 
     def do(db: Session) -> None:
-        Contact.find(db, find_conversation(db, id).sender)  # whose texts wait from here on
+        _lock_sender(db, id)
         conversation, result = _ended(db, id, why_not, end)
         conversation.update(db)
         if result:

@@ -35,7 +35,7 @@ def find_opt_choice(db: Session, contact: Contact) -> list[Choice]:
 
 def find_opt_out(db: Session, context: PageContext, id: int) -> Act:
     """Send somebody no more texts, on any channel, as if they had texted STOP."""
-    contact = _find(db, id)
+    contact = find_contact(db, id)
     if contact.opted_out_at:
         raise CannotAct("They have opted out already.")
     count = len(_find_stoppable(db, contact))
@@ -68,7 +68,7 @@ def find_opt_out(db: Session, context: PageContext, id: int) -> Act:
 
 def find_opt_in(db: Session, context: PageContext, id: int) -> Act:
     """Take back what an operator did; never what somebody has texted."""
-    contact = _find(db, id)
+    contact = find_contact(db, id)
     _check_opt_in(db, contact)
     sentence = f"{name_of(context, contact)} gets replies again when they text. Conversations that"
     sentence += " were stopped stay so."
@@ -104,7 +104,8 @@ def _is_by_operator(db: Session, contact: Contact) -> bool:
     return not any(text and text.at > since for text in theirs)
 
 
-def _find(db: Session, id: int) -> Contact:
+def find_contact(db: Session, id: int) -> Contact:
+    """The contact with this id; CannotAct if its row cannot be read."""
     try:
         contact = Contact.find_by_id(db, id)
     except UnreadableRow as error:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from models import outbox
-from models.acts.act import Act, CannotAct, Choice, Rest
+from models.acts.act import Act, CannotAct, Choice, Field, Rest
 from models.console import OperatorAction
 from models.delivery import LEASE, Delivery
 from models.reports.context import NotFound, PageContext
@@ -146,7 +146,8 @@ def find_discard(db: Session, context: PageContext, id: int) -> Act:
         OperatorAction.record(db, context.now, context.operator, "discard", delivery, reason)
 
     label = "The reason, which is kept. Name no guest in it."
-    return Act("Discard this result?", sentence, "Discard", _back(id, "discarded"), do, label)
+    fields = [Field("reason", label, longest=MAX_REASON)]
+    return Act("Discard this result?", sentence, "Discard", _back(id, "discarded"), do, fields)
 
 
 def _find(

@@ -5,3 +5,4 @@ from models.console.attempt import SignInAttempt
 from models.console.link import ConsoleLink
 from models.console.password import ConsolePassword
 from models.console.session import ConsoleSession
+from models.console.share import ConsoleShare

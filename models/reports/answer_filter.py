@@ -33,6 +33,7 @@ HOWS = {
     "passed": "was skipped or could not be read",
 }
 NO_REMOVED = ("removed", "no")
+WITH_TESTS = ("tests", "yes")
 
 
 class Chip(NamedTuple):
@@ -107,6 +108,8 @@ def _chip_words(name: str, value: str) -> tuple[str, str] | None:
     """The label and the words of a field, if it is a filter."""
     if name in HOWS:
         return value, HOWS[name]
+    if (name, value) == WITH_TESTS:
+        return name, "counted, too"
     if name.startswith(ANSWER):
         return name.removeprefix(ANSWER), value
     if name in ("from", "to", "state", "version"):
@@ -169,8 +172,9 @@ def _read_fields(
     for field, value in dict.fromkeys(about):
         if (value if field in HOWS else field.removeprefix(ANSWER)) in questions:
             yield field, value
-    if query.value("removed") == "no":
-        yield NO_REMOVED
+    for flag in (NO_REMOVED, WITH_TESTS):
+        if query.value(flag[0]) == flag[1]:
+            yield flag
 
 
 def _read_question(query: Query) -> Iterator[tuple[str, str]]:
@@ -205,6 +209,7 @@ def _select(
         since=_start_of_day(values.get("from"), 0, zone),
         until=_start_of_day(values.get("to"), 1, zone),
         version=int(values["version"]) if "version" in values else None,
+        with_tests=WITH_TESTS in fields,
         answers=answers,
         **keys,
     )

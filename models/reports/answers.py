@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from models.answer import Answer
 from models.conversation import Conversation
 from models.export import ConversationReader, ExportedConversation, wide_columns
+from models.marked_test import MarkedTest
 from models.payload import is_unread
 from models.questionnaire.answers import KINDS
 from models.reports.answer_filter import HOWS, Filter, find_filter
@@ -62,6 +63,7 @@ class Row(NamedTuple):
 
     id: int
     cells: Sequence[Cell]
+    is_test: bool
 
 
 class AnswersPage(NamedTuple):
@@ -179,7 +181,7 @@ def newest(filter: Filter, before: int | None, limit: int) -> sa.CTE:
     ids = filter.version_ids
     if filter.selection.version is not None:
         ids = [filter.selection.version]
-    conditions = filter.selection.period()
+    conditions = filter.selection.scope()
     if before is not None:
         at = sa.select(TABLE.c.started_at).where(TABLE.c.id == before).scalar_subquery()
         earlier = sa.or_(TABLE.c.started_at < at, TABLE.c.id < before)
@@ -274,7 +276,8 @@ def find_rows(
     """The rows of the table, as exports read them."""
     reader = ConversationReader(filter.selection, {filter.name: filter.keys})
     for found in chain.from_iterable(reader.read(db, id - 1, id) for id in ids):
-        yield Row(found.id, [_cell(found, column) for column in columns])
+        is_test = filter.selection.with_tests and MarkedTest.is_marked(db, found.id)
+        yield Row(found.id, [_cell(found, column) for column in columns], is_test)
 
 
 def _cell(found: ExportedConversation, column: Column) -> Cell:

@@ -12,7 +12,8 @@ from models.questionnaire.schema import Question, Questionnaire
 from models.questionnaire.templates import PLACEHOLDER
 from models.reports.bins import Bin, day_bins, hour_bins, number_bins, show_number
 
-Address = Callable[[str, str], str]  # of the conversations that have a value in a field
+# Of the conversations that have a value in a field; None for whoever may not see them.
+Address = Callable[[str, str], str | None]
 
 MAX_DIGITS = 15  # of a number that is computed with; a longer one is shown like a word
 MOST_NAMED = 12  # values of a question for a number, each of which gets a bar
@@ -64,9 +65,9 @@ class Chart(NamedTuple):
     key: str
     ask: str
     n: int
-    address: str  # of these conversations
+    address: str | None  # of these conversations
     unanswered: int  # conversations in which it was asked, and has no value
-    unanswered_address: str
+    unanswered_address: str | None
     hints: Sequence[str]
     facts: Mapping[str, str]  # about all values, such as their mean
     bars: Sequence[Bar]
@@ -163,6 +164,11 @@ def show_question(question: Question) -> str:
     own = KINDS[question.kind].placeholders
     shown = PLACEHOLDER.sub(lambda found: "" if found[1] in own else "…", question.ask)
     return " ".join(shown.split()) or question.key
+
+
+def shows_own_words(question: Question) -> bool:
+    """Whether its answers are whatever guests like to say or send."""
+    return _is_free(question) or KINDS[question.kind].reads_media
 
 
 # By kind ####################################################################

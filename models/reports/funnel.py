@@ -11,6 +11,7 @@ from sqlalchemy.types import NULLTYPE
 
 from models.answer import Answer
 from models.conversation import REVIEW
+from models.marked_test import is_no_test
 from models.questionnaire.schema import Questionnaire
 from models.reports import outcomes
 from models.reports.charts import show_question
@@ -128,7 +129,7 @@ def find_funnel(
 
 
 def find_counted(db: Session, name: str, period: Period) -> tuple[Ids, bool]:
-    """The conversations that are counted, and whether there are more.
+    """The conversations that are counted, which are no tests, and whether there are more.
 
     Each version has its conversations in the order of time in an index, which is all that is read
     to find them. SQLite would rather read the whole table to count, were it not told their ids.
@@ -136,7 +137,7 @@ def find_counted(db: Session, name: str, period: Period) -> tuple[Ids, bool]:
     newest_of_version = (
         sa.select(TABLE.c.id)
         .where(TABLE.c.questionnaire_id == VERSIONS.c.id)
-        .where(*period.conditions(TABLE.c.started_at))
+        .where(*period.conditions(TABLE.c.started_at), is_no_test(TABLE.c.id))
         .order_by(TABLE.c.started_at.desc())
         .limit(MAX_COUNTED + 1)
         .correlate(VERSIONS)
@@ -152,6 +153,7 @@ def find_counted(db: Session, name: str, period: Period) -> tuple[Ids, bool]:
     oldest = sa.func.min(newest.c.started_at)
     count, started_at = db.execute(sa.select(sa.func.count(), oldest).select_from(newest)).one()
     counted = sa.select(EACH.c.id).where(is_of(name, EACH), *period.conditions(EACH.c.started_at))
+    counted = counted.where(is_no_test(EACH.c.id))
     if count <= MAX_COUNTED:
         return counted, False
     # The oldest is one too many, and may have started at the same moment as others.

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.conversation import Conversation
+from models.marked_test import is_no_test
 from models.undelivered import MAX_COUNT, Undelivered
 from storage.base import Statement
 
@@ -38,6 +39,7 @@ def find_figures(db: Session, now: datetime) -> Figures:
 TABLE = Conversation.__table__
 RECENT = (
     sa.select(TABLE.c.id, TABLE.c.state)
+    .where(is_no_test(TABLE.c.id))
     .order_by(TABLE.c.id.desc())
     .limit(sa.literal_column(str(NEWEST)))
     .subquery()

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.delivery import IS_UNDELIVERED, Delivery
+from models.marked_test import is_no_test
 from models.receiver_form import ReceiverForm, group_by_form
 from models.reports.context import PageContext
 from models.reports.explanations import CODES
@@ -65,6 +66,7 @@ def _count_errors(db: Session, state: str) -> list[tuple[str | None, int]]:
     oldest = (
         sa.select(TABLE.c.last_error)
         .where(sa.text(IS_UNDELIVERED), sa.text(f"state = '{state}'"))
+        .where(is_no_test(TABLE.c.conversation_id))
         .order_by(TABLE.c.created_at)
         .limit(MAX_COUNT + 1)
         .subquery()

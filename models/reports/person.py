@@ -7,9 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.acts.act import Choice
+from models.acts.notes import find_note_choice
 from models.acts.people import find_opt_choice
 from models.contact import Contact
 from models.conversation import Conversation
+from models.note import Note
 from models.reports.context import MAX_ID, NotFound, PageContext
 from models.reports.people import OptKeyword, Person, find_opt_keywords
 from models.reports.threads import PAGE_SIZE, Thread, Unreadable, load_threads
@@ -26,6 +28,7 @@ class PersonPage(NamedTuple):
     alias: str | None
     opted_out_at: datetime | None
     perhaps_opted_out_at: datetime | None
+    contact_note: Note | None
     others: list[Person]  # the same sender at other addresses
     opt_keywords: list[OptKeyword]  # the newest first
     threads: list[Thread]  # the oldest first
@@ -44,19 +47,20 @@ def find_person(db: Session, context: PageContext, id: int) -> PersonPage:
     ids = [id for (id,) in THREAD_IDS.fetch_all(db, **values)]
     shown = dict.fromkeys(ids[:PAGE_SIZE][::-1], 0)
     threads = {each.id: each for each, _ in load_threads(db, context, shown, left_out)}
-    is_known = not contact.is_unreadable
+    is_known, contact_note = not contact.is_unreadable, Note.find(db, id)
     return PersonPage(
         Person(id, contact.phone, context.people.name_of(contact.phone) or contact.name),
         contact.alias,
         contact.opted_out_at if is_known else None,
         contact.perhaps_opted_out_at if is_known else None,
+        contact_note,
         _find_others(db, context, contact),
         find_opt_keywords(db, contact.phone, MAX_ID, MAX_OPT_KEYWORDS),
         [threads[each] for each in shown if each in threads],
         context.query.address(before=ids[PAGE_SIZE - 1]) if len(ids) > PAGE_SIZE else None,
         before is None,
         sorted({str(error) for error in left_out.errors}),
-        find_opt_choice(db, contact) if is_known else [],
+        [*find_opt_choice(db, contact), find_note_choice(id, contact_note)] if is_known else [],
     )
 
 

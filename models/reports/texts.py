@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from models.marked_test import is_no_test
 from models.message import Message
 from models.reports.context import known_zone
 from models.reports.outcomes import is_lost
@@ -71,7 +72,7 @@ class Texts(NamedTuple):
 
 
 def find_texts(db: Session, period: Period) -> Texts:
-    """The newest MAX_TEXTS of a period."""
+    """The newest MAX_TEXTS of a period, without those of tests."""
     by_hour, lost, zone = Counter[tuple[str, int]](), Counter[str](), known_zone(period.zone)
     for direction, quarter, code, count in db.execute(_select_texts(period)):
         if quarter is None:  # the time cannot be read
@@ -87,7 +88,7 @@ def find_texts(db: Session, period: Period) -> Texts:
 def _select_texts(period: Period) -> sa.Select[Any]:
     newest = (
         sa.select(TABLE.c.direction, TABLE.c.created_at, TABLE.c.status, TABLE.c.error_code)
-        .where(*period.conditions(TABLE.c.created_at))
+        .where(*period.conditions(TABLE.c.created_at), is_no_test(TABLE.c.conversation_id))
         .order_by(TABLE.c.created_at.desc())
         .limit(MAX_TEXTS)
         .subquery()

@@ -15,6 +15,7 @@ from models.answer import Answer
 from models.conversation import Conversation
 from models.delivery import Delivery
 from models.message import Message
+from models.note import Note
 from models.reports.bubble import Bubble, Given, Row, make_bubble
 from models.reports.context import MAX_ID, NotFound, PageContext, Query, known_zone
 from models.reports.people import Person
@@ -70,6 +71,8 @@ class ThreadPage(NamedTuple):
     state_name: str
     question: str | None  # that was asked last, and has no answer
     waiting: str
+    is_test: bool
+    contact_note: Note | None
     started_at: datetime | None
     days: list[Day]
     answers: list[Given]
@@ -107,9 +110,11 @@ def find_thread(db: Session, context: PageContext, id: int) -> ThreadPage:
         items.insert(0, SystemLine(head.started_at, f"Started by “{head.event}”"))
     answers = [_with_address(each, texts.earlier or 0, before is None) for each in answers]
     overview = dict(_overview(db, context, id, left_out) if head else NOTHING_KNOWN)
+    person = overview["person"]
     return ThreadPage(
         id=id,
         **overview,
+        contact_note=Note.find(db, person.id) if person and person.id else None,
         event=head.event if head else "",
         version_id=head.questionnaire_id if head else None,
         started_at=head.started_at if head else None,
@@ -143,6 +148,7 @@ NOTHING_KNOWN = {
     "state_name": "",
     "question": None,
     "waiting": "",
+    "is_test": False,
 }
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.contact import Contact
 from models.conversation import REVIEW, Conversation
+from models.marked_test import MarkedTest
 from models.message import LOST, Message
 from models.reports.behind import Figure
 from models.reports.context import PageContext
@@ -46,6 +47,7 @@ class Thread(NamedTuple):
     reply_id: int | None  # of our last reply
     status: str | None  # of that
     error_code: str | None
+    is_test: bool
 
     @property
     def state_name(self) -> str:
@@ -270,7 +272,7 @@ def load_threads(
     """These conversations, PAGE_SIZE at most, each with the id of its newest message."""
     ids = dict.fromkeys(IDS, 0) | dict(zip(IDS, positions, strict=False))
     rows = THREADS.fetch_readable(db, leave_out, **ids)
-    messages = [id for *_, text, reply, _ in rows for id in (text, reply) if id]
+    messages = [id for *_, text, reply, _, _ in rows for id in (text, reply) if id]
     found = {}
     for start in range(0, len(messages), PAGE_SIZE):
         some = zip(IDS, messages[start : start + PAGE_SIZE], strict=False)
@@ -283,7 +285,7 @@ def _thread(
     context: PageContext, row: list, position: int, messages: dict[int, list]
 ) -> tuple[Thread, int | None]:
     id, sender, number, state, key, active_at, _, name, contact_id, known_as = row[:10]
-    text_id, reply_id, newest = row[10:]
+    text_id, reply_id, newest, mark = row[10:]
     text, text_at, read_as, *_ = messages.get(text_id) or [None] * 5
     *_, status, error_code = messages.get(reply_id) or [None] * 5
     person = Person(contact_id, sender, context.people.name_of(sender) or known_as)
@@ -291,7 +293,7 @@ def _thread(
     title = context.questionnaires.get(name, name)
     thread = Thread(
         *(id, position, person, number, name, title, state, key, active_at),
-        *(text_id, text, text_at, read_as, reply_id, status, error_code),
+        *(text_id, text, text_at, read_as, reply_id, status, error_code, mark is not None),
     )
     return thread, newest
 
@@ -303,7 +305,7 @@ def find_numbers(db: Session) -> list[str]:
 
 # Built once: building a statement costs as much as running it.
 TABLE, MESSAGE = Conversation.__table__, Message.__table__
-CONTACT, VERSION = Contact.__table__, Version.__table__
+CONTACT, VERSION, MARK = Contact.__table__, Version.__table__, MarkedTest.__table__
 # As many parameters as there can be ids: a list of another length would be another statement.
 IDS = [f"id{n}" for n in range(PAGE_SIZE)]
 THESE = [sa.bindparam(name, type_=TABLE.c.id.type) for name in IDS]
@@ -320,7 +322,10 @@ THREADS = Statement(
         *(TABLE.c.active_at, VERSION.c.id, VERSION.c.name, CONTACT.c.id, CONTACT.c.name),
         _newest(MESSAGE.c.direction == sa.literal_column("'inbound'")),
         _newest(MESSAGE.c.direction == sa.literal_column("'outbound'")),
-        _newest(),
+        *(
+            _newest(),
+            sa.select(MARK.c.id).where(MARK.c.conversation_id == TABLE.c.id).scalar_subquery(),
+        ),
     )
     .select_from(TABLE.outerjoin(VERSION).outerjoin(CONTACT))
     .where(TABLE.c.id.in_(THESE))

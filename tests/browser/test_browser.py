@@ -324,7 +324,9 @@ def test_axe_finds_nothing_on_any_page(server, open_browser):
         "/console/nowhere",
     ]
     addresses += [f"/console/{path}" for path in ("threads/1", "people/1", "people/1/opt-out")]
-    addresses += ["/console/files/feedback/poster", "/console/search?q=blue"]
+    addresses += ["/console/people/1/note", "/console/threads/1/test", "/console/shares/new"]
+    addresses += [share_results(server, page), "/r/nothing"]
+    addresses += ["/console/files/feedback/poster"]
     for address in addresses:
         page.goto(server.url + address)
         open_all(page)
@@ -332,6 +334,14 @@ def test_axe_finds_nothing_on_any_page(server, open_browser):
             page.emulate_media(color_scheme=scheme)
             found = Axe().run(page, options=RULES)
             assert not found.violations_count, f"{address} {scheme}\n{found.generate_report()}"
+
+
+def share_results(server: Server, page: Page) -> str:
+    page.goto(f"{server.url}/console/shares/new")
+    for box in page.get_by_role("checkbox").all():
+        box.check()
+    page.get_by_role("button", name="Make the link").click()
+    return page.get_by_role("link", name="/r/").get_attribute("href").removeprefix(server.url)
 
 
 def hold_conversations(server: Server) -> None:

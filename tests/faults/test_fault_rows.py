@@ -77,9 +77,10 @@ STATES += ["unconfirmed"]
 OPENING = len(BODIES)  # and whatever is behind: the text that opens the sender's questionnaire
 NO_TEXT = [b"\xff\x00", NOT_UTF8]
 VALUES = [*TIMES, *NUMBERS, *WORDS, *STATES, None, *NO_TEXT * 4]
-# Whose rows are of no sender.
+# Whose rows are of no sender, or concern no text.
 OTHERS = {"receiver_forms", "console_sessions", "console_links", "console_passwords"}
-OTHERS |= {"sign_in_attempts", "operator_actions"}
+OTHERS |= {"sign_in_attempts", "operator_actions", "console_shares"}
+OTHERS |= {"test_conversations", "contact_notes"}
 TABLES = {
     table.name: [column.name for column in table.columns]
     for table in Base.metadata.sorted_tables
