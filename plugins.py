@@ -17,7 +17,7 @@ from storage.unreadable import UnreadableRow
 
 CONSOLE = "/console"
 ANYONE = "anyone"  # may use a route of the console to sign in; LOOK and DO are the roles
-BUSY = "Others are reading just now. Try again in some seconds. Texts do not wait."
+BUSY = "Others are at work just now. Try again in some seconds. Texts do not wait."
 
 
 def refuse_odd_path() -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from console.access import Access
 from console.acting import carry_out
 from console.pages import FOREVER, HEADERS, NAV, Pages, static_files
+from console.trying import turn_to_try
 from exports import FORMATS, find_file
 from gateway import twiml
 from gateway.webhook import COOKIE, StatusReport, Webhook, parse_form, read_body
@@ -350,10 +351,10 @@ def do_act(find: Callable[..., Act], operator: Operator, **path: Any) -> HTTPRes
 
 
 def try_out(operator: Operator, name: str = "") -> str | HTTPResponse:
-    """Nothing is kept, so whoever looks may POST. The places of reports bound how many work."""
+    """Nothing is kept, so whoever looks may POST. They work one at a time."""
     app = request.app
     context = app.context(operator, read_query())
-    with app.database.report():
+    with turn_to_try():
         is_form = request.method == "POST"
         found = find_tryout(context, app.settings.questionnaires, name, is_form=is_form)
     if is_form and found.address:
@@ -364,7 +365,7 @@ def try_out(operator: Operator, name: str = "") -> str | HTTPResponse:
 def save_test(operator: Operator, name: str) -> bytes:
     app = request.app
     context = app.context(operator, read_query())
-    with app.database.report():
+    with turn_to_try():
         content = find_test(context, app.settings.questionnaires, name)
     response.content_type = "application/json"
     response.set_header("Content-Disposition", 'attachment; filename="test.json"')

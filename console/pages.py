@@ -14,6 +14,7 @@ from bottle import SimpleTemplate
 from console.qr_code import draw_qr_code
 from models.questionnaire.costs import describe_range, visible
 from models.reports.context import PageContext, known_zone
+from models.reports.explanations import explain_cookie, explain_reading
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS, STATIC = ROOT / "views", ROOT / "static"
@@ -138,6 +139,8 @@ class Pages:
             "draw_qr_code": draw_qr_code,
             "ZoneInfo": ZoneInfo,
             "quote": partial(quote, safe=""),
+            "explain_reading": explain_reading,
+            "explain_cookie": explain_cookie,
             "visible": visible,
             "describe_range": describe_range,
         }

@@ -68,7 +68,7 @@ def test_few_files_are_sent_at_once(webhook, operator):
     webhook.phone().text("Mats BBQ")
     held = [begin(chunks(), "csv") for _ in range(MAX_SENT)]
     answer = operator.get("/console/answers.csv?questionnaire=feedback")
-    assert answer.status == 503 and "Others are reading just now." in answer.body
+    assert answer.status == 503 and "Others are at work just now." in answer.body
     with pytest.raises(ReportsBusy):
         begin(chunks(), "csv")
     for each in held:
@@ -83,7 +83,7 @@ def test_a_page_that_has_to_wait_too_long_blames_no_database(webhook, operator, 
     for each in opened:
         each.__enter__()
     answer = operator.get("/console/threads")
-    assert answer.status == 503 and "Others are reading just now." in answer.body
+    assert answer.status == 503 and "Others are at work just now." in answer.body
     for each in opened:
         each.__exit__(None, None, None)
     assert operator.get("/console/threads").status == 200
