@@ -20,7 +20,7 @@ from models.export import (
     wide_row,
 )
 from models.questionnaire.schema import Questionnaire
-from models.reports.answer_filter import find_filter
+from models.reports.answer_filter import check_filter, find_filter
 from models.reports.context import PageContext
 from storage import Database
 from storage.database import ReportsBusy
@@ -100,9 +100,11 @@ def find_file(database: Database, context: PageContext, format: str) -> File:
     """The conversations of the page of answers at the same address, all of them.
 
     What fails at once, such as the database, fails here: later half of a file has gone out.
+    OddFilter: a filter makes no sense, and without it the file would have more than was meant.
     """
     with database.report() as db:
         filter = find_filter(db, context)
+    check_filter(context.query, filter)
     layout = Layout(format, is_long=context.query.value("shape") == "long")
     exported = Export(database, filter.selection, {filter.name: filter.keys})
     chunks = find_chunks(exported, list(filter.keys), layout)

@@ -66,8 +66,6 @@ from shared_counts import SharedCounts
 Clock = Callable[[], datetime]
 
 ROW = r"[1-9][0-9]{0,17}"  # an id in a path: any that the databases can hold
-
-
 COOKIE_SECONDS = 4 * 60 * 60  # Twilio keeps no cookie longer
 
 
@@ -330,6 +328,7 @@ def send_page(context: PageContext, view: str, found: object) -> str | HTTPRespo
 def send_file(format: str, operator: Operator) -> Iterator[bytes]:
     """The answers that an address asks for, while they are read."""
     app = request.app
+    app.access.check_reader(request.environ)
     file = find_file(app.database, app.context(operator, Query.parse(request.query_string)), format)
     log_event("console", outcome="exported", format=format, session=operator.session_id)
     response.content_type = file.type

@@ -133,7 +133,7 @@
 <tbody role="rowgroup">
 % for row in found.rows:
 <tr role="row">
-<th scope="row" role="rowheader"><input type="checkbox" name="ids" value="{{row.id}}" form="export" aria-label="Select conversation {{row.id}}"> <a href="{{root}}/console/threads/{{row.id}}">{{row.id}}</a></th>
+<th scope="row" role="rowheader"><input type="checkbox" name="ticked" value="{{row.id}}" form="export" aria-label="Select conversation {{row.id}}"> <a href="{{root}}/console/threads/{{row.id}}">{{row.id}}</a></th>
 % for cell in row.cells:
 <td role="cell" class="{{"" if cell.text or cell.time else "empty"}}" data-label="{{cell.column.title}}">\\
 % if cell.time:

@@ -29,14 +29,22 @@ class NotFound(LookupError):
     """There is no row, or no file, at the address that was asked for."""
 
 
+class OddFilter(ValueError):
+    """A filter that makes no sense, where nobody would see that it is left out.
+
+    The message is a sentence for the operator, with nothing in it that was sent.
+    """
+
+
 class Query:
     """The fields of a form, or behind the question mark of an address.
 
     What makes no sense there counts as absent: filters are typed by hand, and old links kept.
     """
 
-    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, fields: Iterable[tuple[str, str]] = (), is_too_long: bool = False) -> None:
         self._fields = [(name, value) for name, value in fields if value]
+        self.is_too_long = is_too_long  # and so none of its fields was read
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -44,7 +52,7 @@ class Query:
         try:
             found = parse_qsl(text, errors="replace", max_num_fields=MAX_FIELDS)
         except ValueError:
-            return cls()
+            return cls(is_too_long=True)
         return cls((name.translate(CONTROLS), value.translate(CONTROLS)) for name, value in found)
 
     @classmethod
