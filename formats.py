@@ -33,6 +33,10 @@ BLANKS = re.compile(
 )
 SIGNS = tuple("=+-@\u2212")  # U+2212 is the minus of mathematics
 QUOTE = "'"
+# What is a cell of its own for a program that takes ; or a tab for the separator, as Excel does in
+# half of Europe. It ends rows at line ends, too: the quotation marks of the whole cell are not at
+# the beginning of one of its cells then.
+PARTS = re.compile("(?<=[;\t\r\n])[^;\t\r\n]+")
 
 
 def csv_chunks(
@@ -70,11 +74,19 @@ def to_text(cell: object) -> str:
 
 
 def make_harmless(text: str) -> str:
-    """The text, with a ' before it if a spreadsheet could take it for a formula.
+    """The text, with a ' wherever a spreadsheet could take what follows for a formula.
 
-    To undo that, remove the first character of whatever begins with ' and could be one without it.
+    That is at its beginning, and behind each ; tab and line end. To undo it, remove each ' there if
+    what follows could be one without it.
     """
-    return QUOTE + text if may_be_formula(text) else text
+    marked = PARTS.sub(_mark_part, text)
+    return QUOTE + marked if may_be_formula(text) else marked
+
+
+def _mark_part(found: re.Match[str]) -> str:
+    """Quotation marks do not count: of two that begin a cell, the second ends it."""
+    part = found[0]
+    return QUOTE + part if may_be_formula(part.replace('"', "")) else part
 
 
 def may_be_formula(text: str) -> bool:
