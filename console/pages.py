@@ -1,6 +1,7 @@
 """What the console sends: pages from `views/`, and the files of `static/` under lasting names."""
 
 import hashlib
+import re
 import secrets
 from datetime import UTC, datetime, tzinfo
 from functools import cache, partial
@@ -52,6 +53,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+URL = re.compile(r"(https?://)(?:[^\s/?#@]*@)?([^\s/?#@]+)[^\s\"'<>”]*", re.I)
 AS_OF = secrets.token_hex(16)  # stands for the time on a page, and in no words of anybody's
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 FOREVER = "public, max-age=31536000, immutable"  # a file that changes has another name
@@ -165,6 +167,7 @@ class Pages:
             zone=zone.key,
             as_of=AS_OF,
             notice=DONE.get(context.query.value("done"), ""),
+            show_words=str if context.operator.may_act else hide_addresses,
             show_time=partial(show_time, zone=zone, now=context.now),
         )
         digest = hashlib.sha256(content.replace(AS_OF, "").encode()).hexdigest()
@@ -177,6 +180,11 @@ class Pages:
             return self.render("sign_in", advice=advice)
         title, known = ERRORS.get(status, ERRORS[500] if status >= 500 else ERRORS[400])
         return self.render("error", title=title, status=status, advice=advice or known)
+
+
+def hide_addresses(words: object) -> str:
+    """The words with no more of a URL than its host: the rest may be a secret of a receiver's."""
+    return URL.sub(r"\1\2/…", str(words))
 
 
 def show_time(time: datetime, zone: tzinfo, now: datetime, has_day: bool = True) -> str:

@@ -14,7 +14,8 @@ from models import outbox
 from models.acts.conversations import find_choices
 from models.console import DO, LOOK, Operator
 from models.delivery import LEASE
-from models.outbox import PAGE_SIZE
+from models.failures import CAUSES
+from models.outbox import MEANINGS, PAGE_SIZE
 from models.reports import outbox as page
 from models.reports.context import Query
 from models.retry import MAX_COUNT
@@ -637,6 +638,32 @@ def test_who_looks_ends_nothing_and_opts_nobody_out(party):
         assert looking.get(f"/console/{path}").status == 403
         assert looking.post(f"/console/{path}").status == 403
     assert rows(party.app, "SELECT state FROM conversations") == [("open",)]
+
+
+SECRET = "https://user:s3cret@hooks.example/T0/s3cret?key=s3cret"
+
+
+@one_database
+def test_who_looks_sees_of_a_receiver_its_host_alone(questionnaires, serve):
+    file = PARTY.format(url=SECRET.replace("user:s3cret@", ""), format="json")
+    (questionnaires / "party.toml").write_text(file, "utf-8")
+    app = serve().app
+    error = f"It redirects from {SECRET} to HTTPS://hooks.example/s3cret, and so on."
+    owe(app.database, [SECRET, "hooks.example/s3cret"], state="failed", last_error=error)
+    paths = ["outbox", "outbox/1", "outbox/2", "try/party", "files", "threads/1", "health", ""]
+    for role, sees in ((LOOK, False), (DO, True)):
+        bodies = {
+            path: sign_in(app, role).get(f"/console/{path}".rstrip("/")).body for path in paths
+        }
+        shown = {path for path, body in bodies.items() if "s3cret" in body}
+        assert shown == ({"", "outbox", "outbox/1", "outbox/2", "try/party"} if sees else set())
+        assert all("hooks.example" in bodies[path] for path in ("outbox", "outbox/1", "try/party"))
+        assert "and so on." in bodies["outbox/1"]
+
+
+def test_what_pages_say_of_results_names_no_command():
+    sentences = [f"{cause.sentence} {cause.advice}" for cause in CAUSES.values()]
+    assert [each for each in [*sentences, *MEANINGS.values()] if "`" in each or "--" in each] == []
 
 
 @one_database

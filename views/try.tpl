@@ -135,7 +135,7 @@
 % end
 % end
 % if found.receiver:
-<p class="secondary">{{"This would go" if found.results else "A result would go"}} to <bdi>{{found.receiver}}</bdi>. Nothing is sent from here.</p>
+<p class="secondary">{{"This would go" if found.results else "A result would go"}} to <bdi>{{show_words(found.receiver)}}</bdi>. Nothing is sent from here.</p>
 % else:
 <p class="secondary">Without [results], the answers stay in the database.</p>
 % end
