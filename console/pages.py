@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from bottle import SimpleTemplate
 
 from console.qr_code import draw_qr_code
 from models.questionnaire.costs import describe_range, visible
-from models.reports.context import PageContext, known_zone
+from models.reports.context import PageContext, in_zone, known_zone
 from models.reports.explanations import explain_cookie, explain_reading
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -187,9 +187,9 @@ def hide_addresses(words: object) -> str:
     return URL.sub(r"\1\2/…", str(words))
 
 
-def show_time(time: datetime, zone: tzinfo, now: datetime, has_day: bool = True) -> str:
+def show_time(time: datetime, zone: ZoneInfo, now: datetime, has_day: bool = True) -> str:
     """A time as operators read it, in HTML: in a zone, and in UTC on hover."""
-    local, utc = time.astimezone(zone), time.astimezone(UTC)
+    local, utc = in_zone(time, zone), time.astimezone(UTC)
     year = "" if local.year == now.astimezone(zone).year else f" {local.year}"
     day = f"{local:%a} {local.day} {local:%b}{year}, " if has_day else ""
     words = f"{day}{local:%H:%M}"

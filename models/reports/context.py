@@ -1,7 +1,7 @@
 """What an operator asks a page for."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
@@ -23,6 +23,14 @@ def known_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         return ZoneInfo("UTC")
+
+
+def in_zone(time: datetime, zone: ZoneInfo) -> datetime:
+    """A time by the clocks of a zone; by those of UTC where the calendar ends before."""
+    try:
+        return time.astimezone(zone)
+    except OverflowError:
+        return time.astimezone(UTC)
 
 
 class NotFound(LookupError):
