@@ -309,6 +309,7 @@ def page(view: str, find: Callable[..., object]) -> Callable[..., str]:
         app = request.app
         context = app.context(operator, Query.parse(request.query_string))
         with app.database.report() as db:
+            context = context.with_true_outcome(db, **path)
             found = find(db, context, **path)
         return send_page(context, view, found)
 

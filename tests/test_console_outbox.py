@@ -667,6 +667,22 @@ def test_what_pages_say_of_results_names_no_command():
 
 
 @one_database
+def test_no_address_tells_of_what_was_not_done(party, host):
+    words = "The conversation is stopped."
+    for _ in range(2):
+        party.phone().text("Party")
+        party.phone(STRANGER).text("Party")
+    path = "/console/threads/1?done=stopped"
+    assert words not in host.get(path).body
+    assert host.post("/console/threads/1/stop").headers["Location"] == path
+    assert words in host.get(path).body
+    assert words not in host.get("/console/threads/2?done=stopped").body
+    assert words not in sign_in(party.app).get(path).body
+    party.clock.pass_(minutes=2)
+    assert words not in host.get(path).body
+
+
+@one_database
 def test_acts_on_rows_that_cannot_be_read_say_so(party, host):
     party.phone().text("Party")
     change(party.app, "DROP TRIGGER check_contacts")

@@ -164,8 +164,8 @@ def _is_understood(query: Query, filter: Filter, name: str, value: str) -> bool:
         case "ids" | "ticked":
             return _read_numbers([value]) != [0]
         case "question" | "value":
-            asked = list(_read_question(query))
-            return bool(asked) and asked[0] in filter.fields
+            found = next(_read_question(query), None)
+            return found in filter.fields
         case "how":
             return value == "is" or value in HOWS
         case "shape":

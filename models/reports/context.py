@@ -6,7 +6,9 @@ from typing import NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
-from models.console.action import Operator
+from sqlalchemy.orm import Session
+
+from models.console.action import Operator, OperatorAction
 from models.contact import People
 from models.questionnaire.catalog import Catalog
 
@@ -101,6 +103,10 @@ class Query:
         except ValueError:
             return None
 
+    def without(self, name: str) -> Self:
+        """The same without the fields of this name."""
+        return type(self)((field for field in self._fields if field[0] != name), self.is_too_long)
+
     def address(self, **changes: object) -> str:
         """The same with other values, as in an address: "?state=open"; None leaves a field out.
 
@@ -124,6 +130,17 @@ class PageContext(NamedTuple):
     def questionnaires(self) -> Mapping[str, str]:
         """The titles of the questionnaires in use, by name."""
         return {name: questionnaire.title for name, questionnaire in self.catalog}
+
+    def with_true_outcome(self, db: Session, id: int | None = None, **_: object) -> Self:
+        """The same, without `done` unless the operator has just done something to the row of an id.
+
+        Anybody can write an address that tells of what was never done.
+        """
+        if not self.query.value("done"):
+            return self
+        if OperatorAction.was_just_done(db, self.operator, id, self.now):
+            return self
+        return self._replace(query=self.query.without("done"))
 
     @property
     def zone(self) -> str:
