@@ -607,6 +607,27 @@ def test_who_is_opted_out_by_hand_gets_no_reply_on_any_channel_until_that_is_und
     assert actions(app) == [("opt out", "contacts", 1, None), ("opt in", "contacts", 2, None)]
 
 
+@one_database
+def test_who_is_opted_out_gets_nothing_though_a_conversation_cannot_be_ended(
+    questionnaires, serve, receiver
+):
+    file = PARTY.format(url=receiver.url, format="form").replace('"who"', '"day"\nkind = "date"')
+    mapped = '[results.fields]\nday = { name = "entry.1", as = "date" }\n'
+    (questionnaires / "party.toml").write_text(file + mapped, "utf-8")
+    webhook = serve()
+    rey, other = webhook.phone(), webhook.phone(f"whatsapp:{REY}")
+    for phone in (rey, other):
+        phone.text("Party")
+        phone.text("20 December 2026")
+    app, host = webhook.app, sign_in(webhook.app)
+    change(app, "UPDATE answers SET value = 'soon' WHERE conversation_id = 1")
+    assert host.post("/console/people/1/opt-out").status == 303
+    assert rows(app, "SELECT state FROM conversations ORDER BY id") == [("open",), ("stopped",)]
+    assert rows(app, "SELECT count(*) FROM contacts WHERE opted_out_at IS NULL") == [(0,)]
+    assert (rey.text("Fish"), other.text("Party")) == ([], [])
+    assert "value is no date" in host.get("/console/health").body
+
+
 @pytest.mark.parametrize("sender", [REY, f"whatsapp:{REY}"])
 def test_who_texts_stop_after_an_operator_opted_them_out_has_opted_out_themselves(
     party, host, clock, sender
