@@ -405,6 +405,20 @@ def test_people_are_found_and_filtered(webhook, operator, query, ids):
     assert ("Nobody matches." in page) == (not ids)
 
 
+@one_database
+def test_a_search_that_finds_too_many_says_so(webhook, operator, patch):
+    for n in range(3):
+        webhook.phone(f"+1{n}155550000").text("Mats BBQ")
+    for most, says in ((2, True), (3, True), (4, False)):
+        patch("models.reports.people", "MAX_FOUND", most)
+        for page in ("threads", "people"):
+            body = operator.get(f"/console/{page}?q=5550000").body
+            assert ("There may be others: a search stops" in body) == says, (page, most)
+    patch("models.reports.threads", "PAGE_SIZE", 2)
+    body = operator.get("/console/threads?q=5550000").body
+    assert "There may be others" in body and body.count('role="rowheader"') == 2
+
+
 def test_the_threads_of_a_person_are_in_time_order_with_what_opted_out(webhook, operator):
     phone = webhook.phone()
     for body in ("Mats BBQ", "STOP", "START", "Mats BBQ", "please stop texting me"):
