@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 from formats import (
     CHUNK_SIZE,
     CUT,
+    LOOK_EVERY,
     MAX_CELL,
+    NoRoom,
     csv_chunks,
     json_chunks,
     may_be_formula,
@@ -325,6 +327,24 @@ def test_a_workbook_leaves_no_temporary_file(temporary):
     with pytest.raises(ValueError, match="no more rows"):
         written(xlsx_chunks(["x"], rows(True)))
     assert len(waiting) == 2
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_workbook_leaves_room_on_the_disk(temporary, patch):
+    patch("formats", "MIN_FREE", 2**62)
+    with pytest.raises(NoRoom):
+        written(xlsx_chunks(["x"], []))
+    patch("formats", "MIN_FREE", 0)
+
+    def rows():
+        for _ in range(LOOK_EVERY - 1):
+            yield ["x"]
+        patch("formats", "MIN_FREE", 2**62)
+        for _ in range(2):
+            yield ["x"]
+
+    with pytest.raises(NoRoom):
+        written(xlsx_chunks(["x"], rows()))
     assert list(temporary.iterdir()) == []
 
 
