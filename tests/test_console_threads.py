@@ -265,6 +265,29 @@ def test_parameters_of_a_text_are_kept_behind_a_fold(webhook, operator):
 
 
 @one_database
+def test_what_comes_with_a_text_is_named_and_linked(webhook, operator):
+    phone = webhook.phone()
+    types = {
+        "https://api.twilio.com/a?b&c": "image/jpeg",
+        "javascript:alert(1)": "x/<b>",
+        "http://v": "video/mp4",
+    }
+    for url, type in types.items():
+        phone.text("Hi", NumMedia="1", MediaUrl0=url, MediaContentType0=type)
+    page = operator.get("/console/threads/1").body
+    photos = [
+        seen(each) for each in re.findall('<span class="photo">.*?</span>\n</p>', page, re.DOTALL)
+    ]
+    assert photos == [
+        "▧ A picture image/jpeg · Open it at Twilio",
+        "▧ A file x/<b> · not at a web address",
+        "▧ A video video/mp4 · Open it at Twilio",
+    ]
+    assert 'href="https://api.twilio.com/a?b&amp;c" rel="noopener noreferrer"' in page
+    assert "<img" not in page and 'href="javascript' not in page and evils(page) == []
+
+
+@one_database
 def test_lost_and_wrong_cookies_are_named(webhook, operator):
     phone = webhook.phone()
     phone.text("Mats BBQ")

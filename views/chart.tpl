@@ -51,13 +51,9 @@
 <h3>Newest</h3>
 <ul class="quotes">
 % for photo in chart.photos:
-<li>\\
-% if photo.url:
-<a href="{{photo.url}}" rel="noopener noreferrer" target="_blank">Open {{photo.text}} at Twilio</a>\\
-% else:
-Not at a web address\\
-% end
-, of <a href="{{root}}/console/threads/{{photo.id}}">conversation {{photo.id}}</a></li>
+<li>
+% include("photo", words=f"File {photo.text}", type="", url=photo.url)
+ of <a href="{{root}}/console/threads/{{photo.id}}">conversation {{photo.id}}</a></li>
 % end
 </ul>
 % end
