@@ -2,16 +2,19 @@
 
 import logging
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from threading import BoundedSemaphore
 from typing import NamedTuple
 
-from formats import csv_chunks, json_chunks, xlsx_chunks
+from formats import NoRoom, csv_chunks, json_chunks, xlsx_chunks
 from logs import error_location, log_event
+from models.acts.act import CannotAct
 from models.export import (
     LONG,
     Export,
+    ExportedConversation,
     find_keys,
     long_objects,
     long_rows,
@@ -20,7 +23,7 @@ from models.export import (
     wide_row,
 )
 from models.questionnaire.schema import Questionnaire
-from models.reports.answer_filter import find_filter
+from models.reports.answer_filter import check_filter, find_filter
 from models.reports.context import PageContext
 from storage import Database
 from storage.database import ReportsBusy
@@ -79,6 +82,11 @@ def find_chunks(exported: Export, keys: list[str], layout: Layout) -> Iterator[b
 
 
 MAX_SENT = 4  # at once in a process
+MAKING = BoundedSemaphore(1)  # workbooks in a process: nobody's pace holds them back
+MAX_IN_WORKBOOK = 20_000  # conversations
+PAUSE_EVERY = 50  # of them
+NO_ROOM = "The disk is too full for XLSX. Make room there, or take CSV or JSON lines."
+INSTEAD = "Choose a period, or take CSV or JSON lines. The command export has no such limit."
 SENDING = BoundedSemaphore(MAX_SENT)
 INCOMPLETE = "This file is incomplete: what it is read from did not answer. Export it again."
 BROKEN_OFF = {
@@ -100,13 +108,42 @@ def find_file(database: Database, context: PageContext, format: str) -> File:
     """The conversations of the page of answers at the same address, all of them.
 
     What fails at once, such as the database, fails here: later half of a file has gone out.
+    OddFilter: a filter makes no sense, and without it the file would have more than was meant.
     """
     with database.report() as db:
         filter = find_filter(db, context)
+    check_filter(context.query, filter)
     layout = Layout(format, is_long=context.query.value("shape") == "long")
     exported = Export(database, filter.selection, {filter.name: filter.keys})
-    chunks = find_chunks(exported, list(filter.keys), layout)
-    return File(file_name(filter.name, format), TYPES[format], begin(chunks, format))
+    name, type = file_name(filter.name, format), TYPES[format]
+    if format != "xlsx":
+        return File(name, type, begin(find_chunks(exported, list(filter.keys), layout), format))
+    if not MAKING.acquire(blocking=False):
+        raise ReportsBusy
+    try:
+        chunks = find_chunks(_slowly(exported), list(filter.keys), layout)
+        return File(name, type, begin(chunks, format))
+    except NoRoom:
+        raise CannotAct(NO_ROOM) from None
+    finally:
+        MAKING.release()
+
+
+def _slowly(exported: Iterable[ExportedConversation]) -> Iterator[ExportedConversation]:
+    """The same, with a pause after each few, as long as they took: a workbook is made at once.
+
+    Other files are made as fast as they are read. CannotAct if a browser would wait for too long.
+    """
+    began = time.monotonic()
+    for number, each in enumerate(exported, 1):
+        if number > MAX_IN_WORKBOOK:
+            raise CannotAct(
+                f"A workbook has {MAX_IN_WORKBOOK:,} conversations here at most. {INSTEAD}"
+            )
+        yield each
+        if number % PAUSE_EVERY == 0:
+            time.sleep(time.monotonic() - began)
+            began = time.monotonic()
 
 
 def file_name(questionnaire: str, format: str) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from shutil import disk_usage
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,10 @@ BLANKS = re.compile(
 )
 SIGNS = tuple("=+-@\u2212")  # U+2212 is the minus of mathematics
 QUOTE = "'"
+# What is a cell of its own for a program that takes ; or a tab for the separator, as Excel does in
+# half of Europe. It ends rows at line ends, too: the quotation marks of the whole cell are not at
+# the beginning of one of its cells then.
+PARTS = re.compile("(?<=[;\t\r\n])[^;\t\r\n]+")
 
 
 def csv_chunks(
@@ -70,11 +75,19 @@ def to_text(cell: object) -> str:
 
 
 def make_harmless(text: str) -> str:
-    """The text, with a ' before it if a spreadsheet could take it for a formula.
+    """The text, with a ' wherever a spreadsheet could take what follows for a formula.
 
-    To undo that, remove the first character of whatever begins with ' and could be one without it.
+    That is at its beginning, and behind each ; tab and line end. To undo it, remove each ' there if
+    what follows could be one without it.
     """
-    return QUOTE + text if may_be_formula(text) else text
+    marked = PARTS.sub(_mark_part, text)
+    return QUOTE + marked if may_be_formula(text) else marked
+
+
+def _mark_part(found: re.Match[str]) -> str:
+    """Quotation marks do not count: of two that begin a cell, the second ends it."""
+    part = found[0]
+    return QUOTE + part if may_be_formula(part.replace('"', "")) else part
 
 
 def may_be_formula(text: str) -> bool:
@@ -111,6 +124,8 @@ def json_chunks(objects: Iterable[object]) -> Iterator[bytes]:
 MAX_ROWS = 1_048_576  # of a sheet, that of the names included
 MAX_CELL = 32_767  # UTF-16 units of a text
 CUT = "… (cut)"
+MIN_FREE = 256 * 1024 * 1024  # bytes of the disk, which a workbook leaves to others
+LOOK_EVERY = 1000  # rows
 MAX_DIGITS = 15  # of a number; a spreadsheet makes zeros of further ones
 FIRST_YEAR = 1900  # of dates
 # What looks like a formula or a link stays a text, whichever of its methods writes it.
@@ -118,16 +133,37 @@ OPTIONS = {"constant_memory": True, "strings_to_formulas": False, "strings_to_ur
 LOOKS = {datetime: 'yyyy-mm-dd"T"hh:mm:ss"Z"', date: "yyyy-mm-dd", time: "hh:mm"}
 
 
+class NoRoom(OSError):
+    """The disk is too full for a workbook."""
+
+
 def xlsx_chunks(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
     """A workbook: numbers and times are typed, all else is text, and nothing is a formula or link.
 
-    It is complete only at the end, so it waits in a temporary folder. OSError: that has no room.
+    It is complete only at the end, so it waits in a temporary folder. NoRoom: that leaves less than
+    MIN_FREE of the disk, which the database may be on. OSError: nothing can be written there.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder, "export.xlsx")
-        _write_workbook(path, folder, columns, rows)
+        _write_workbook(path, folder, columns, _while_there_is_room(rows, folder))
         with path.open("rb") as file:
             yield from iter(partial(file.read, CHUNK_SIZE), b"")
+
+
+def _while_there_is_room(
+    rows: Iterable[Sequence[object]], folder: str
+) -> Iterator[Sequence[object]]:
+    """The rows, of which a workbook keeps all on the disk, and packs them at the end."""
+    _check_room(folder)
+    for number, row in enumerate(rows, 1):
+        if number % LOOK_EVERY == 0:
+            _check_room(folder)
+        yield row
+
+
+def _check_room(folder: str) -> None:
+    if disk_usage(folder).free < MIN_FREE:
+        raise NoRoom("There is too little room for a workbook.")
 
 
 def _write_workbook(

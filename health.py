@@ -27,18 +27,16 @@ from worker.wal import LARGE_WAL, is_wal_large
 # Without these texts get a 503, or may soon; nothing else is a reason to keep texts away from us.
 ESSENTIAL = {"database", "migration", "disk"}
 BROKEN_DATABASE = "The disk failed, or the files are damaged or were taken away. The log says more."
-WRONG_VERSION = "The database and this program are not of the same version. See: upgrade --help"
+WRONG_VERSION = "The database and this program are not of the same version."
 UNKNOWN_VERSION = "The version cannot be read while the database cannot be used."
 LITTLE_ROOM = "The disk is nearly full, and texts that find no room get a 503. Make room."
-FAILED_RESULTS = "Results have failed, and stay until you retry them. See: outbox --help"
+FAILED_RESULTS = "Results have failed, and stay until you retry them."
 UNCONFIRMED_RESULTS = (
     "Nobody knows whether some results have arrived. Look for them at the receiver, then confirm or"
-    " retry them. See: outbox --help"
+    " retry them."
 )
-CHANGED_FORMS = (
-    "A Google Form that gets results has changed, or would not record what is sent. See: outbox"
-)
-FILE_PROBLEMS = "The files have mistakes, so those from before are in use. See: check --help"
+CHANGED_FORMS = "A Google Form that gets results has changed, or would not record what is sent."
+FILE_PROBLEMS = "The files have mistakes, so those from before are in use."
 UNREADABLE_ROWS = "Rows cannot be read. Until you correct them, {}."
 UNANSWERED = "their senders are not answered"
 HARMS = {  # of rows that keep no sender from an answer, by their table
@@ -58,6 +56,12 @@ STALLED_WORKER = (
     "The worker has stopped, so no result is sent, and silence ends nothing. Restart serve."
 )
 
+COMMANDS = {  # that help with a part, for those who read /healthz
+    "migration": "upgrade --help",
+    "outbox": "outbox --help",
+    "forms": "outbox",
+    "questionnaires": "check --help",
+}
 DAY = 86400  # seconds
 MAX_WORKER_AGE = 300  # seconds; it looks once a second, and may wait for a database
 MAX_ROWS = 20  # that cannot be read are named in /healthz
@@ -110,7 +114,11 @@ class Health:
         self._write_probe = Probe(lambda: try_recording(database, clock()))
 
     def checks(self) -> dict[str, dict]:
-        """Each part: whether it is `ok`, else `why` not, and what is known of it."""
+        """Each part: whether it is `ok`, else `why` not and what helps, and what is known of it."""
+        return {name: advise(name, check) for name, check in self._find_checks().items()}
+
+    def _find_checks(self) -> dict[str, dict]:
+        """The same without commands, for whoever reads them in a browser."""
         (version, undelivered, forms), trouble = self._probe_database()
         needed, local = self._needed_version, self.local_checks()
         wrong_version = UNKNOWN_VERSION if trouble and version is None else WRONG_VERSION
@@ -138,7 +146,7 @@ class Health:
 
     def report(self, settings: Settings) -> HealthReport:
         """The checks, with the last text, the versions, and the settings without secrets."""
-        checks = self.checks()
+        checks = self._find_checks()
         with self._database.read() as db:
             last_text_at = find_last_text_at(db)
         refused = sort_refused(self._counts.refused_lately())
@@ -183,6 +191,13 @@ def check_outbox(undelivered: Undelivered) -> dict[str, object]:
 def check(ok: bool, why: str, **facts: object) -> dict[str, object]:
     """A part of what `/healthz` shows: whether it is right, else why not, and what is known."""
     return {"ok": ok} | ({} if ok else {"why": why}) | facts
+
+
+def advise(name: str, check: dict) -> dict:
+    """A part with the command that helps, where something is wrong."""
+    if check["ok"] or name not in COMMANDS or check["why"] == UNKNOWN_VERSION:
+        return check
+    return check | {"why": f"{check['why']} See: {COMMANDS[name]}"}
 
 
 def check_worker(last_beat: int | None) -> dict[str, object]:

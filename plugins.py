@@ -11,13 +11,13 @@ from gateway.webhook import RequestRejected
 from logs import error_location
 from models.acts.act import CannotAct
 from models.console import DO
-from models.reports.context import NotFound
+from models.reports.context import NotFound, OddFilter
 from storage.database import ReportsBusy
 from storage.unreadable import UnreadableRow
 
 CONSOLE = "/console"
 ANYONE = "anyone"  # may use a route of the console to sign in; LOOK and DO are the roles
-BUSY = "Others are reading just now. Try again in some seconds. Texts do not wait."
+BUSY = "Others are at work just now. Try again in some seconds. Texts do not wait."
 
 
 def refuse_odd_path() -> None:
@@ -59,6 +59,8 @@ def errors_as_5xx(route: Callable) -> Callable:
             raise LoggedError(error.status, error.reason) from None
         except NotFound:
             raise LoggedError(404, "there is no such row or file") from None
+        except OddFilter as error:
+            raise LoggedError(400, "a filter makes no sense", str(error)) from None
         except CannotAct as error:
             raise LoggedError(409, "an act does not fit any more", str(error)) from None
         except UnreadableRow as error:

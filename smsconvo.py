@@ -20,6 +20,7 @@ from console.access import Access
 from console.acting import carry_out
 from console.pages import FOREVER, NAV, Pages, headers_for, static_files
 from console.shared import SharedResults
+from console.trying import turn_to_try
 from exports import FORMATS, find_file
 from gateway import twiml
 from gateway.webhook import COOKIE, StatusReport, Webhook, parse_form, read_body
@@ -298,6 +299,7 @@ def page(view: str, find: Callable[..., object]) -> Callable[..., str]:
         app = request.app
         context = app.context(operator, Query.parse(request.query_string))
         with app.database.report() as db:
+            context = context.with_true_outcome(db, **path)
             found = find(db, context, **path)
         return send_page(context, view, found)
 
@@ -317,6 +319,7 @@ def send_page(context: PageContext, view: str, found: object) -> str | HTTPRespo
 def send_file(format: str, operator: Operator) -> Iterator[bytes]:
     """The answers that an address asks for, while they are read."""
     app = request.app
+    app.access.check_reader(request.environ)
     file = find_file(app.database, app.context(operator, Query.parse(request.query_string)), format)
     log_event("console", outcome="exported", format=format, session=operator.session_id)
     response.content_type = file.type
@@ -340,10 +343,10 @@ def do_act(find: Callable[..., Act], operator: Operator, **path: Any) -> HTTPRes
 
 
 def try_out(operator: Operator, name: str = "") -> str | HTTPResponse:
-    """Nothing is kept, so whoever looks may POST. The places of reports bound how many work."""
+    """Nothing is kept, so whoever looks may POST. They work one at a time."""
     app = request.app
     context = app.context(operator, read_query())
-    with app.database.report():
+    with turn_to_try():
         is_form = request.method == "POST"
         found = find_tryout(context, app.settings.questionnaires, name, is_form=is_form)
     if is_form and found.address:
@@ -354,7 +357,7 @@ def try_out(operator: Operator, name: str = "") -> str | HTTPResponse:
 def save_test(operator: Operator, name: str) -> bytes:
     app = request.app
     context = app.context(operator, read_query())
-    with app.database.report():
+    with turn_to_try():
         content = find_test(context, app.settings.questionnaires, name)
     response.content_type = "application/json"
     response.set_header("Content-Disposition", 'attachment; filename="test.json"')

@@ -128,6 +128,14 @@ class Access:
         if not is_own:
             raise Refused(403, "it comes from another site", OTHER_SITE)
 
+    def check_reader(self, environ: Environ) -> None:
+        """Refuse a file that a page of another site asks for: it may be large.
+
+        An address that somebody has kept or typed comes from no site, and so do old browsers.
+        """
+        if environ.get("HTTP_SEC_FETCH_SITE") not in (None, "none", "same-origin"):
+            raise Refused(403, "it comes from another site", OTHER_SITE)
+
     def use_link(self, environ: Environ, token: str) -> Cookie:
         """Sign a browser in by a link, which works once."""
         cookie, now = self._new_cookie(environ), self._clock()

@@ -1,8 +1,9 @@
 """What the console sends: pages from `views/`, and the files of `static/` under lasting names."""
 
 import hashlib
+import re
 import secrets
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from bottle import SimpleTemplate
 
 from console.qr_code import draw_qr_code
 from models.questionnaire.costs import describe_range, visible
-from models.reports.context import PageContext, known_zone
+from models.reports.context import PageContext, in_zone, known_zone
+from models.reports.explanations import explain_cookie, explain_reading
 from models.reports.shared import SharedPage
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +68,7 @@ SHARED_HEADERS = HEADERS | {
     "X-Robots-Tag": "noindex, nofollow",
 }
 CONSOLE, SHARED = "/console", "/r/"
+URL = re.compile(r"(https?://)(?:[^\s/?#@]*@)?([^\s/?#@]+)[^\s\"'<>”]*", re.I)
 AS_OF = secrets.token_hex(16)  # stands for the time on a page, and in no words of anybody's
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 FOREVER = "public, max-age=31536000, immutable"  # a file that changes has another name
@@ -161,6 +164,8 @@ class Pages:
             "draw_qr_code": draw_qr_code,
             "ZoneInfo": ZoneInfo,
             "quote": partial(quote, safe=""),
+            "explain_reading": explain_reading,
+            "explain_cookie": explain_cookie,
             "visible": visible,
             "describe_range": describe_range,
         }
@@ -185,6 +190,7 @@ class Pages:
             zone=zone.key,
             as_of=AS_OF,
             notice=DONE.get(context.query.value("done"), ""),
+            show_words=str if context.operator.may_act else hide_addresses,
             show_time=partial(show_time, zone=zone, now=context.now),
         )
         digest = hashlib.sha256(content.replace(AS_OF, "").encode()).hexdigest()
@@ -209,9 +215,14 @@ class Pages:
         return self.render("error", title=title, status=status, advice=advice or known)
 
 
-def show_time(time: datetime, zone: tzinfo, now: datetime, has_day: bool = True) -> str:
+def hide_addresses(words: object) -> str:
+    """The words with no more of a URL than its host: the rest may be a secret of a receiver's."""
+    return URL.sub(r"\1\2/…", str(words))
+
+
+def show_time(time: datetime, zone: ZoneInfo, now: datetime, has_day: bool = True) -> str:
     """A time as operators read it, in HTML: in a zone, and in UTC on hover."""
-    local, utc = time.astimezone(zone), time.astimezone(UTC)
+    local, utc = in_zone(time, zone), time.astimezone(UTC)
     year = "" if local.year == now.astimezone(zone).year else f" {local.year}"
     day = f"{local:%a} {local.day} {local:%b}{year}, " if has_day else ""
     words = f"{day}{local:%H:%M}"

@@ -42,6 +42,11 @@ def read_location(fields: Mapping[str, Any]) -> Location | None:
     return Location(latitude, longitude, " ".join(label.split())[:MAX_LABEL])
 
 
+def web_address(url: str) -> str | None:
+    """A URL that a page may lead to: guests' programs and operators may have written another."""
+    return url if re.match("https?://", url) else None
+
+
 def _text(fields: Mapping[str, Any], name: str) -> str:
     """The value of a field that came once: a list is of one that came more often."""
     value = fields.get(name)

@@ -18,6 +18,8 @@ Effect = Literal["retry", "fail", "pause", "confirm"]
 class Cause(NamedTuple):
     """What happened and how to mend it, in a sentence with places for `status` and `detail`.
 
+    It is read in a browser, too, so it names no command.
+
     `advice` is what that means for a result; it goes behind the sentence.
     """
 
@@ -28,7 +30,7 @@ class Cause(NamedTuple):
 
 # Advice. It must hold both while the result is tried again and when it waits for the operator.
 REPEATED = "The receiver may have it all the same. Each attempt has the same webhook-id."
-LOOK = "Once it is `unconfirmed`, look for it at the receiver. If it is there, confirm it;"
+LOOK = "Once it waits for you, look for it at the receiver. If it is there, confirm it;"
 RETRY = f"{LOOK} if not, retry."
 PAUSED = "Then retry. Until then nothing is sent there."
 SCRIPT = "If it is a script, give access to Anyone."
@@ -66,7 +68,7 @@ CAUSES: dict[str, Cause] = {
         "HTTP {status}: it redirects, and redirects are not followed.",
         "confirm",
         f"It may have taken the result. {LOOK} if not, set the address that it redirects to, which"
-        " `outbox show` has, and retry.",
+        " is kept with the attempt, and retry.",
     ),
     "http": Cause("HTTP {status}", "retry"),
     "gone": Cause(
@@ -78,8 +80,8 @@ CAUSES: dict[str, Cause] = {
         "HTTP {status}: it redirects elsewhere, which is no answer.", "confirm", RETRY
     ),
     "wrong_address": Cause(
-        "A form takes results at …/formResponse, over https. Correct `url` in the questionnaire's"
-        " file.",
+        "A form takes results at …/formResponse, over https. Correct the address in the"
+        " questionnaire's file.",
         "fail",
         "Correct it in the row of this result, too, then retry.",
     ),
@@ -90,8 +92,8 @@ CAUSES: dict[str, Cause] = {
         "Then retry.",
     ),
     "bad_fields": Cause(
-        "HTTP {status}: the form refused the fields: {detail}. Compare them with what `form`"
-        " lists.",
+        "HTTP {status}: the form refused the fields: {detail}. Compare them with the questions"
+        " of the form.",
         "fail",
         "Then retry.",
     ),

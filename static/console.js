@@ -113,6 +113,39 @@ async function look() {
   if (!ended) timer = setTimeout(look, EVERY);
 }
 
+// What `check` says of the text in the box, while somebody types: one question at a time.
+const draft = document.getElementById("draft");
+const PAUSE = 600; // ms without a key
+let typing = null;
+let asking = false;
+
+async function check() {
+  const findings = document.getElementById("findings");
+  const checked = draft.value;
+  asking = true;
+  let why = "the server cannot be reached";
+  try {
+    const fields = new URLSearchParams(new FormData(draft.form));
+    const options = { method: "POST", body: fields, redirect: "manual", cache: "no-store" };
+    const answer = await fetch(draft.form.action, options);
+    why = answer.status ? `the server says ${answer.status}` : "you are signed out";
+    const html = answer.ok ? await answer.text() : "";
+    const fresh = new DOMParser().parseFromString(html, "text/html").getElementById("findings");
+    if (fresh.innerHTML !== findings.innerHTML) findings.replaceChildren(...fresh.childNodes);
+  } catch {
+    findings.textContent = `Not checked: ${why}.`;
+  }
+  asking = false;
+  if (draft.value !== checked) await check();
+}
+
+if (draft) {
+  draft.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => asking || check(), PAUSE);
+  });
+}
+
 if (main && live) {
   live.setAttribute("aria-live", "polite");
   tell(obstacle());

@@ -144,7 +144,7 @@ def test_each_attempt_that_has_ended_is_kept(owing, receiver, clock):
     ]
     assert [each.outcome for each in kept][::2] == ["HTTP 503", "delivered"]
     assert kept[1].outcome.startswith("HTTP 302: it redirects, and redirects")
-    assert "It may have taken the result. Once it is `unconfirmed`, look for it" in kept[1].outcome
+    assert "It may have taken the result. Once it waits for you, look for it" in kept[1].outcome
     assert kept[1].answer == "Location: https://elsewhere.example/thanks?name=Rey"
     assert all(0 <= each.duration_ms < 60_000 for each in kept)
     assert (owed(owing).state, owed(owing).cause, owed(owing).last_error) == (

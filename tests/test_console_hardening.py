@@ -9,7 +9,7 @@ from browsing import Browser, one_database, rows
 from conftest import REY
 from sqlalchemy import text
 
-from exports import BROKEN_OFF, MAX_SENT, begin
+from exports import BROKEN_OFF, MAKING, MAX_SENT, begin
 from models.console import LOOK
 from models.replay import Redactor
 from storage.database import MAX_REPORTS, ReportsBusy
@@ -68,12 +68,34 @@ def test_few_files_are_sent_at_once(webhook, operator):
     webhook.phone().text("Mats BBQ")
     held = [begin(chunks(), "csv") for _ in range(MAX_SENT)]
     answer = operator.get("/console/answers.csv?questionnaire=feedback")
-    assert answer.status == 503 and "Others are reading just now." in answer.body
+    assert answer.status == 503 and "Others are at work just now." in answer.body
     with pytest.raises(ReportsBusy):
         begin(chunks(), "csv")
     for each in held:
         each.close()
     assert operator.get("/console/answers.csv?questionnaire=feedback").status == 200
+
+
+@one_database
+def test_a_workbook_is_bounded_and_made_one_at_a_time(webhook, operator, patch):
+    for n in range(3):
+        webhook.phone(f"+1415555000{n}").text("Mats BBQ")
+    path = "/console/answers.xlsx?questionnaire=feedback"
+    with MAKING:
+        assert operator.get(path).status == 503
+        assert operator.get(path.replace("xlsx", "csv")).status == 200
+    patch("exports", "PAUSE_EVERY", 1)
+    patch("exports", "MAX_IN_WORKBOOK", 3)
+    assert operator.get(path).status == 200
+    patch("exports", "MAX_IN_WORKBOOK", 2)
+    answer = operator.get(path)
+    assert answer.status == 409 and "A workbook has 2 conversations here at most." in answer.body
+    patch("formats", "MIN_FREE", 2**62)
+    answer = operator.get(path)
+    assert answer.status == 409 and "The disk is too full for XLSX." in answer.body
+    patch("formats", "MIN_FREE", 0)
+    patch("exports", "MAX_IN_WORKBOOK", 3)
+    assert operator.get(path).status == 200  # none of these has kept its place
 
 
 @one_database
@@ -83,7 +105,7 @@ def test_a_page_that_has_to_wait_too_long_blames_no_database(webhook, operator, 
     for each in opened:
         each.__enter__()
     answer = operator.get("/console/threads")
-    assert answer.status == 503 and "Others are reading just now." in answer.body
+    assert answer.status == 503 and "Others are at work just now." in answer.body
     for each in opened:
         each.__exit__(None, None, None)
     assert operator.get("/console/threads").status == 200

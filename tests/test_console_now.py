@@ -394,7 +394,7 @@ def test_what_needs_somebody_is_said_with_its_cause(webhook, operator, patch):
         "3 results have failed Meal is required. (1 for other reasons) failed",
         "Nobody knows whether 1 result has arrived No reason is known. unconfirmed",
         "1 reply did not arrive today A landline, or a network that cannot be reached. 30006",
-        "The files have mistakes, so those from before are in use. See: check --help"
+        "The files have mistakes, so those from before are in use."
         " feedback.toml: no title questionnaires",
     ]
     patch("health", "MIN_FREE_DISK", 2**62)

@@ -14,7 +14,8 @@ from models import outbox
 from models.acts.conversations import find_choices
 from models.console import DO, LOOK, Operator
 from models.delivery import LEASE
-from models.outbox import PAGE_SIZE
+from models.failures import CAUSES
+from models.outbox import MEANINGS, PAGE_SIZE
 from models.reports import outbox as page
 from models.reports.context import Query
 from models.retry import MAX_COUNT
@@ -608,6 +609,27 @@ def test_who_is_opted_out_by_hand_gets_no_reply_on_any_channel_until_that_is_und
     assert actions(app) == [("opt out", "contacts", 1, None), ("opt in", "contacts", 2, None)]
 
 
+@one_database
+def test_who_is_opted_out_gets_nothing_though_a_conversation_cannot_be_ended(
+    questionnaires, serve, receiver
+):
+    file = PARTY.format(url=receiver.url, format="form").replace('"who"', '"day"\nkind = "date"')
+    mapped = '[results.fields]\nday = { name = "entry.1", as = "date" }\n'
+    (questionnaires / "party.toml").write_text(file + mapped, "utf-8")
+    webhook = serve()
+    rey, other = webhook.phone(), webhook.phone(f"whatsapp:{REY}")
+    for phone in (rey, other):
+        phone.text("Party")
+        phone.text("20 December 2026")
+    app, host = webhook.app, sign_in(webhook.app)
+    change(app, "UPDATE answers SET value = 'soon' WHERE conversation_id = 1")
+    assert host.post("/console/people/1/opt-out").status == 303
+    assert rows(app, "SELECT state FROM conversations ORDER BY id") == [("open",), ("stopped",)]
+    assert rows(app, "SELECT count(*) FROM contacts WHERE opted_out_at IS NULL") == [(0,)]
+    assert (rey.text("Fish"), other.text("Party")) == ([], [])
+    assert "value is no date" in host.get("/console/health").body
+
+
 @pytest.mark.parametrize("sender", [REY, f"whatsapp:{REY}"])
 def test_who_texts_stop_after_an_operator_opted_them_out_has_opted_out_themselves(
     party, host, clock, sender
@@ -639,6 +661,48 @@ def test_who_looks_ends_nothing_and_opts_nobody_out(party):
         assert looking.get(f"/console/{path}").status == 403
         assert looking.post(f"/console/{path}").status == 403
     assert rows(party.app, "SELECT state FROM conversations") == [("open",)]
+
+
+SECRET = "https://user:s3cret@hooks.example/T0/s3cret?key=s3cret"
+
+
+@one_database
+def test_who_looks_sees_of_a_receiver_its_host_alone(questionnaires, serve):
+    file = PARTY.format(url=SECRET.replace("user:s3cret@", ""), format="json")
+    (questionnaires / "party.toml").write_text(file, "utf-8")
+    app = serve().app
+    error = f"It redirects from {SECRET} to HTTPS://hooks.example/s3cret, and so on."
+    owe(app.database, [SECRET, "hooks.example/s3cret"], state="failed", last_error=error)
+    paths = ["outbox", "outbox/1", "outbox/2", "try/party", "files", "threads/1", "health", ""]
+    for role, sees in ((LOOK, False), (DO, True)):
+        bodies = {
+            path: sign_in(app, role).get(f"/console/{path}".rstrip("/")).body for path in paths
+        }
+        shown = {path for path, body in bodies.items() if "s3cret" in body}
+        assert shown == ({"", "outbox", "outbox/1", "outbox/2", "try/party"} if sees else set())
+        assert all("hooks.example" in bodies[path] for path in ("outbox", "outbox/1", "try/party"))
+        assert "and so on." in bodies["outbox/1"]
+
+
+def test_what_pages_say_of_results_names_no_command():
+    sentences = [f"{cause.sentence} {cause.advice}" for cause in CAUSES.values()]
+    assert [each for each in [*sentences, *MEANINGS.values()] if "`" in each or "--" in each] == []
+
+
+@one_database
+def test_no_address_tells_of_what_was_not_done(party, host):
+    words = "The conversation is stopped."
+    for _ in range(2):
+        party.phone().text("Party")
+        party.phone(STRANGER).text("Party")
+    path = "/console/threads/1?done=stopped"
+    assert words not in host.get(path).body
+    assert host.post("/console/threads/1/stop").headers["Location"] == path
+    assert words in host.get(path).body
+    assert words not in host.get("/console/threads/2?done=stopped").body
+    assert words not in sign_in(party.app).get(path).body
+    party.clock.pass_(minutes=2)
+    assert words not in host.get(path).body
 
 
 @one_database

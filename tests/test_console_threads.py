@@ -267,6 +267,29 @@ def test_parameters_of_a_text_are_kept_behind_a_fold(webhook, operator):
 
 
 @one_database
+def test_what_comes_with_a_text_is_named_and_linked(webhook, operator):
+    phone = webhook.phone()
+    types = {
+        "https://api.twilio.com/a?b&c": "image/jpeg",
+        "javascript:alert(1)": "x/<b>",
+        "http://v": "video/mp4",
+    }
+    for url, type in types.items():
+        phone.text("Hi", NumMedia="1", MediaUrl0=url, MediaContentType0=type)
+    page = operator.get("/console/threads/1").body
+    photos = [
+        seen(each) for each in re.findall('<span class="photo">.*?</span>\n</p>', page, re.DOTALL)
+    ]
+    assert photos == [
+        "▧ A picture image/jpeg · Open it at Twilio",
+        "▧ A file x/<b> · not at a web address",
+        "▧ A video video/mp4 · Open it at Twilio",
+    ]
+    assert 'href="https://api.twilio.com/a?b&amp;c" rel="noopener noreferrer"' in page
+    assert "<img" not in page and 'href="javascript' not in page and evils(page) == []
+
+
+@one_database
 def test_lost_and_wrong_cookies_are_named(webhook, operator):
     phone = webhook.phone()
     phone.text("Mats BBQ")
@@ -405,6 +428,20 @@ def test_people_are_found_and_filtered(webhook, operator, query, ids):
     page = operator.get(f"/console/people{query}").body
     assert list(map(int, re.findall(r"/console/people/(\d+)", page))) == ids
     assert ("Nobody matches." in page) == (not ids)
+
+
+@one_database
+def test_a_search_that_finds_too_many_says_so(webhook, operator, patch):
+    for n in range(3):
+        webhook.phone(f"+1{n}155550000").text("Mats BBQ")
+    for most, says in ((2, True), (3, True), (4, False)):
+        patch("models.reports.people", "MAX_FOUND", most)
+        for page in ("threads", "people"):
+            body = operator.get(f"/console/{page}?q=5550000").body
+            assert ("There may be others: a search stops" in body) == says, (page, most)
+    patch("models.reports.threads", "PAGE_SIZE", 2)
+    body = operator.get("/console/threads?q=5550000").body
+    assert "There may be others" in body and body.count('role="rowheader"') == 2
 
 
 def test_the_threads_of_a_person_are_in_time_order_with_what_opted_out(webhook, operator):

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from contextlib import ExitStack
 from html.parser import HTMLParser
 from urllib.parse import parse_qsl, urlencode
 
@@ -10,12 +11,15 @@ import pytest
 from browsing import CORPUS, OWN, Answer, Browser, evils, make_link, one_database, rows
 from conftest import QUESTIONS, REY, THANKS
 
+from console.trying import TRYING
 from models.console import LOOK
 from models.questionnaire.loader import load_catalog
 from models.replay import load, replay
+from models.reports.explanations import explain_reading
 from models.reports.tryout import LONGEST_ADDRESS, LONGEST_DRAFT
 from models.tryout import LONGEST_TEXT, MAX_STEPS, SENDERS
 from storage.base import Base
+from storage.database import MAX_REPORTS
 
 pytestmark = one_database
 PATH = "/console/try/feedback"
@@ -85,7 +89,7 @@ class Page(HTMLParser):
     @property
     def readings(self) -> list[str]:
         """What stands below each text of a guest's."""
-        return [note for note in self.notes if "cookie" in note and "read as" in note]
+        return [note for note in self.notes if "cookie" in note and " · " in note]
 
     def fact(self, name: str) -> str:
         (found,) = re.findall(rf"<dt>{name}</dt><dd>(.*?)</dd>", self.body, re.DOTALL)
@@ -152,8 +156,8 @@ def test_it_is_as_it_is_when_somebody_texts(trying, webhook):
         page = trying.text(words)
         assert page.bubbles[-1][1] == (said[0] if said else words)
     query = "SELECT read_as FROM messages WHERE direction = 'inbound' ORDER BY id"
-    assert re.findall("read as (.*?) ·", page.body) == [
-        word for (word,) in rows(webhook.app, query)
+    assert [each.split(" · ")[0] for each in page.readings] == [
+        explain_reading(word) for (word,) in rows(webhook.app, query)
     ]
 
 
@@ -176,22 +180,22 @@ def test_stop_ends_it_and_start_lets_it_begin_anew(trying):
     page = trying.post(act="stop")
     assert page.bubbles[-1] == ("sent", "STOP")
     assert page.fact("State") == "stopped; wants no texts opted out"
-    assert page.fact("Last text") == "read as stop"
-    assert trying.text("Hello").fact("Last text") == "read as opted out"
-    assert trying.post(act="start").fact("Last text") == "read as start"
+    assert page.fact("Last text") == "opted out"
+    assert trying.text("Hello").fact("Last text") == "no reply: this person has opted out"
+    assert trying.post(act="start").fact("Last text") == "opted in again"
     assert trying.text("Hello").bubbles[-1] == ("came", QUESTIONS[0])
 
 
 def test_a_lost_cookie_changes_nothing_and_is_seen(trying):
     trying.text("Mats BBQ")
-    assert trying.text("Blue").readings[-1] == "read as answer · cookie matched"
+    assert trying.text("Blue").readings[-1] == "an answer · the cookie matched"
     trying.post(act="lose cookie")
     page = trying.text("Pizza")
-    assert page.readings[-1] == "read as answer · no cookie"
+    assert page.readings[-1] == "an answer · Twilio sent no cookie"
     assert page.bubbles[-1] == ("came", QUESTIONS[2])
     trying.post(act="day")
     page = trying.text("Mats BBQ")  # Twilio keeps no cookie for a day
-    assert page.readings[-1] == "read as opening · no cookie"
+    assert page.readings[-1] == "opened the conversation · Twilio sent no cookie"
 
 
 def test_a_webhook_that_comes_again_gets_the_same_reply_and_changes_nothing(trying):
@@ -218,9 +222,9 @@ def test_a_picture_is_sent_with_words_or_without(trying, questionnaires):
     ask = 'title = "P"\nthanks = "T"\n[[questions]]\nkind = "photo"\nask = "A photo?"\n'
     (questionnaires / "feedback.toml").write_text(ask)
     trying.text("Hi")
-    assert trying.text("None").fact("Last text") == "read as unread"
+    assert trying.text("None").fact("Last text") == "could not be read"
     page = trying.post(act="picture", text="Here")
-    assert page.fact("Last text") == "read as answer"
+    assert page.fact("Last text") == "an answer"
     assert page.bubbles[-2:] == [("sent", "Here"), ("came", "T")]
     trying.post(act="start over")
     assert trying.post(act="picture").bubbles[0] == ("sent", "A picture")
@@ -276,7 +280,7 @@ def test_partial_results_are_shown_as_json(trying, questionnaires):
     trying.text("Mats BBQ")
     trying.text("Blue")
     assert trying.post(act="day").fact("State").startswith("gone silent; the next text goes on")
-    assert trying.text("Back again").readings[-1].startswith("read as resumed")
+    assert trying.text("Back again").readings[-1].startswith("came back: asked again")
     trying.text("Pizza")
     page = trying.post(act="stop")
     shown = re.findall(r"<pre.*?>(.*?)</pre>", page.body, re.DOTALL)
@@ -322,6 +326,7 @@ def test_a_text_in_the_box_is_tried_with_what_check_says(trying):
     page = trying.post(source="text")
     assert page.hidden["draft"].startswith('title = "Guest feedback"')  # to begin with
     page = trying.post(source="text", draft=PARTY)
+    assert page.body.index("<textarea") < page.body.index('id="findings"') < page.body.index("<dl")
     assert "thanks: 🎉 (character 5) makes it UCS-2" in page.body
     assert page.hidden["draft"] == PARTY.strip()
     assert "data-live" not in page.body
@@ -481,6 +486,21 @@ def test_a_tryout_is_saved_as_a_test_that_replays(trying, questionnaires, tmp_pa
     replies = replay(recording, load_catalog(questionnaires).select("feedback"))
     assert replies == [each.reply for each in recording.exchanges]
     assert replies[0].startswith("What will you drink?")
+
+
+def test_reading_and_trying_do_not_wait_for_each_other(trying, patch):
+    patch("storage.database", "REPORT_WAIT_SECONDS", 0.01)
+    patch("console.trying", "WAIT_SECONDS", 0.01)
+    database = trying.browser.app.database
+    with ExitStack() as reports:
+        for _ in range(MAX_REPORTS):
+            reports.enter_context(database.report())
+        assert trying.text("Mats BBQ").bubbles[-1] == ("came", QUESTIONS[0])
+    with TRYING:
+        answer = trying.browser.get(PATH)
+        assert answer.status == 503 and "Others are at work just now." in answer.body
+        assert trying.browser.get("/console/threads").status == 200
+    assert trying.text("Blue").bubbles[-1] == ("came", QUESTIONS[1])
 
 
 def test_no_place_is_taken_for_good(trying, questionnaires):

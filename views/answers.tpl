@@ -142,7 +142,7 @@
 <tbody role="rowgroup">
 % for row in found.rows:
 <tr role="row">
-<th scope="row" role="rowheader"><input type="checkbox" name="ids" value="{{row.id}}" form="export" aria-label="Select conversation {{row.id}}"> <a href="{{root}}/console/threads/{{row.id}}">{{row.id}}</a>\\
+<th scope="row" role="rowheader"><input type="checkbox" name="ticked" value="{{row.id}}" form="export" aria-label="Select conversation {{row.id}}"> <a href="{{root}}/console/threads/{{row.id}}">{{row.id}}</a>\\
 % if row.is_test:
  <span class="state">test</span>\\
 % end

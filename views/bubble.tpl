@@ -1,7 +1,9 @@
 <article class="text {{"in" if item.is_inbound else "out"}}" id="m{{item.id}}" aria-label="{{"Theirs" if item.is_inbound else "Ours"}}">
 <p class="bubble" dir="auto">{{item.body}}</p>
-% for type in item.media:
-<p class="secondary">came with {{type}}</p>
+% for each in item.media:
+<p>
+% include("photo", words=each.words, type=each.type, url=each.url)
+</p>
 % end
 % if item.location:
 <p class="secondary">a shared place: <bdi>{{item.location.label}}</bdi> {{item.location.latitude}}, {{item.location.longitude}}</p>

@@ -63,13 +63,9 @@ n = {{f"{chart.n:,}"}}\\
 <ul class="quotes">
 % for photo in chart.photos:
 <li>\\
-% if photo.url:
-<a href="{{photo.url}}" rel="noopener noreferrer" target="_blank">Open {{photo.text}} at Twilio</a>\\
-% else:
-Not at a web address\\
-% end
+% include("photo", words=f"File {photo.text}", type="", url=photo.url)
 % if chart.address:
-, of <a href="{{root}}/console/threads/{{photo.id}}">conversation {{photo.id}}</a>\\
+ of <a href="{{root}}/console/threads/{{photo.id}}">conversation {{photo.id}}</a>\\
 % end
 </li>
 % end

@@ -3,7 +3,7 @@
 <p class="advice" role="alert">The files have errors. Until they are corrected, nothing of them is taken: those from before stay in use.</p>
 % end
 % for problem in found.problems:
-<p class="finding"><span class="state {{"bad" if problem.is_error else "degraded"}}">{{"error" if problem.is_error else "warning"}}</span> {{problem}}</p>
+<p class="finding"><span class="state {{"bad" if problem.is_error else "degraded"}}">{{"error" if problem.is_error else "warning"}}</span> {{show_words(problem)}}</p>
 % end
 % for file in found.files:
 <section class="file">
@@ -32,13 +32,13 @@ any text\\
 % end
 </dl>
 % for problem in file.first_problems:
-<p class="finding"><span class="state {{"bad" if problem.is_error else "degraded"}}">{{"error" if problem.is_error else "warning"}}</span> <bdi>{{problem._replace(file="")}}</bdi></p>
+<p class="finding"><span class="state {{"bad" if problem.is_error else "degraded"}}">{{"error" if problem.is_error else "warning"}}</span> <bdi>{{show_words(problem._replace(file=""))}}</bdi></p>
 % end
 % if file.more_problems:
 <details>
 <summary>{{len(file.more_problems)}} more</summary>
 % for problem in file.more_problems:
-<p class="finding"><span class="state {{"bad" if problem.is_error else "degraded"}}">{{"error" if problem.is_error else "warning"}}</span> <bdi>{{problem._replace(file="")}}</bdi></p>
+<p class="finding"><span class="state {{"bad" if problem.is_error else "degraded"}}">{{"error" if problem.is_error else "warning"}}</span> <bdi>{{show_words(problem._replace(file=""))}}</bdi></p>
 % end
 </details>
 % end
@@ -52,7 +52,7 @@ any text\\
 % for change in changes:
 <li><strong>{{change.key}}</strong> {{change.what}}\\
 % if change.detail:
-: <bdi>{{change.detail}}</bdi>\\
+: <bdi>{{show_words(change.detail)}}</bdi>\\
 % end
 </li>
 % end

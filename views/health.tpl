@@ -20,7 +20,7 @@ nobody has texted yet\\
  {{check["why"]}}
 % end
 </td>
-<td role="cell">{{" · ".join(show_fact(*fact) for fact in check.items() if fact[0] not in ("ok", "why") and fact[1] != [])}}</td>
+<td role="cell">{{" · ".join(show_words(show_fact(*fact)) for fact in check.items() if fact[0] not in ("ok", "why") and fact[1] != [])}}</td>
 </tr>
 % end
 </tbody>

@@ -37,7 +37,7 @@
 <h2 id="needs">Needs you</h2>
 <ul>
 % for need in found.needs:
-<li><a href="{{root}}{{need.address}}">{{need.words}}</a> <bdi>{{need.why}}</bdi> <span class="secondary">{{need.code}}</span></li>
+<li><a href="{{root}}{{need.address}}">{{need.words}}</a> <bdi>{{show_words(need.why)}}</bdi> <span class="secondary">{{need.code}}</span></li>
 % end
 </ul>
 </section>

@@ -19,9 +19,13 @@
 <tbody role="rowgroup">
 % for group in found.groups:
 <tr role="row">
-<th scope="row" role="rowheader">{{group.host}} <span class="secondary path">{{group.path}}</span></th>
+<th scope="row" role="rowheader">{{group.host}}\\
+% if operator.may_act:
+ <span class="secondary path">{{group.path}}</span>\\
+% end
+</th>
 <td role="cell" data-label="Results"><a href="{{root}}/console/outbox{{group.address}}">{{group.count}} {{group.words}}</a></td>
-<td role="cell" data-label="Why"><bdi>{{group.error}}</bdi></td>
+<td role="cell" data-label="Why"><bdi>{{show_words(group.error)}}</bdi></td>
 <td role="cell" data-label="Oldest" class="whole">
 % if group.oldest:
 {{!show_time(group.oldest)}}
@@ -73,7 +77,7 @@ Cause: {{found.cause}}. \\
 </td>
 <td role="cell" data-label="Last answer">\\
 % if row.error:
-<bdi>{{row.error}}</bdi>\\
+<bdi>{{show_words(row.error)}}</bdi>\\
 % elif row.status:
 HTTP {{row.status}}\\
 % else:
@@ -91,7 +95,7 @@ none yet\\
 % elif found.is_filtered:
 <p>No result matches. <a href="{{root}}/console/outbox">Clear filters</a></p>
 % else:
-<p>Everything has arrived. A result appears here when a conversation of a questionnaire with <code>[results]</code> ends.</p>
+<p>Everything has arrived. A result appears here when a conversation ends whose questionnaire sends its results somewhere.</p>
 % end
 % if found.more:
 <p><a href="{{root}}/console/outbox{{found.more}}">Older</a></p>

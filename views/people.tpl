@@ -57,6 +57,9 @@ perhaps, since {{!show_time(each.perhaps_opted_out_at)}}
 % if found.unreadable:
 <p class="secondary">Left out, because rows cannot be read: {{found.unreadable}}. <a href="{{root}}/console/health">Health</a> names them.</p>
 % end
+% if found.is_cut:
+<p class="secondary">There may be others: a search stops at 50 people. Search for more of the number or the name.</p>
+% end
 % if found.older:
 <p><a href="{{found.older}}" rel="next">Older</a></p>
 % end

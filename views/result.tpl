@@ -1,6 +1,6 @@
 % rebase("layout", title=f"Result {found.id}", section="Outbox")
 % if found.problem:
-<p class="advice" role="alert">This row cannot be read. {{found.problem}} Correct that in the database; <code>outbox</code> in docs/operating.md says how.</p>
+<p class="advice" role="alert">This row cannot be read. {{found.problem}} Correct that in the database: see <i>Results that do not arrive</i> in docs/operating.md.</p>
 % else:
 % delivery = found.delivery
 <p><span class="state {{found.state}}">{{found.words}}</span>
@@ -9,12 +9,16 @@
 % end
 {{found.meaning}}</p>
 % if delivery.last_error:
-<p><bdi>{{delivery.last_error}}</bdi></p>
+<p><bdi>{{show_words(delivery.last_error)}}</bdi></p>
 % end
 % include("acts", choices=found.choices)
 <dl class="facts">
 <div><dt>Conversation</dt><dd><a href="{{root}}/console/threads/{{delivery.conversation_id}}">{{delivery.conversation_id}}</a></dd></div>
-<div><dt>Receiver</dt><dd>{{found.host}} <span class="secondary">{{delivery.url}}</span></dd></div>
+<div><dt>Receiver</dt><dd>{{found.host}}\\
+% if operator.may_act:
+ <span class="secondary">{{delivery.url}}</span>\\
+% end
+</dd></div>
 <div><dt>Owed since</dt><dd>{{!show_time(delivery.created_at)}}, {{found.age}} ago</dd></div>
 % if delivery.delivered_at:
 <div><dt>Arrived</dt><dd>{{!show_time(delivery.delivered_at)}}</dd></div>
@@ -54,11 +58,11 @@
 <th scope="row" role="rowheader">{{!show_time(attempt.started_at)}}</th>
 <td role="cell" data-label="Took">{{attempt.seconds}}</td>
 <td role="cell" data-label="Status">{{"none" if attempt.status is None else attempt.status}}</td>
-<td role="cell" data-label="What happened"><bdi>{{attempt.outcome}}</bdi>
+<td role="cell" data-label="What happened"><bdi>{{show_words(attempt.outcome)}}</bdi>
 % if attempt.answer:
-<details><summary>What was answered</summary><pre dir="auto" tabindex="0">{{attempt.answer}}</pre>
+<details><summary>What was answered</summary><pre dir="auto" tabindex="0">{{show_words(attempt.answer)}}</pre>
 % if attempt.is_cut:
-<p class="secondary">The beginning; <code>outbox show {{found.id}}</code> has the rest of the last one.</p>
+<p class="secondary">This is the beginning of it.</p>
 % end
 </details>
 % end

@@ -30,6 +30,9 @@
 % if found.unreadable:
 <p class="secondary">Left out, because rows cannot be read: {{found.unreadable}}. <a href="{{root}}/console/health">Health</a> names them.</p>
 % end
+% if found.is_cut and not found.older:
+<p class="secondary">There may be others: a search stops at 50 people and 50 conversations. Search for more of the number or the name.</p>
+% end
 % if found.older:
 <p><a href="{{found.older}}" rel="next">{{"Look further back" if found.is_cut else "Older"}}</a></p>
 % end

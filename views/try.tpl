@@ -29,8 +29,7 @@
 % if event.read_as == "repeated":
 <p class="system">Twilio sent the last webhook again. Nothing changed, and it got the same reply.</p>
 % else:
-% cookie = f"cookie {event.cookie}" if event.cookie != "none" else "no cookie"
-% include("phone_bubble", side="sent", body=event.text.body or "A picture", notes=["a picture came with it"] * len(event.text.media) + [f"read as {event.read_as}" if event.read_as else "opens nothing", cookie])
+% include("phone_bubble", side="sent", body=event.text.body or "A picture", notes=["a picture came with it"] * len(event.text.media) + [explain_reading(event.read_as), explain_cookie(event.cookie)])
 % end
 % if event.reply:
 % segments = "1 segment" if event.reply.segments == 1 else f"{event.reply.segments} segments"
@@ -87,10 +86,10 @@
 {{found.draft}}</textarea>
 <p><button name="source" value="text">Try this text</button></p>
 % end
-% if not found.tryout:
-% include("problems", problems=found.problems)
-<p>Correct this, and the phone is back as it was.</p>
-% else:
+% if found.source == "text" or not found.tryout:
+% include("findings")
+% end
+% if found.tryout:
 % newest = handset.newest
 <dl class="pairs">
 <div><dt>State</dt><dd>{{found.state}}\\
@@ -105,7 +104,7 @@
 <div><dt>{{"Waits for" if found.is_waiting else "Asked last"}}</dt><dd><span dir="auto">{{newest.current_prompt}}</span> <span class="secondary">{{newest.current_key}}</span></dd></div>
 % end
 % if handset.turns:
-<div><dt>Last text</dt><dd>read as {{handset.turns[-1].read_as or "nothing"}}</dd></div>
+<div><dt>Last text</dt><dd>{{explain_reading(handset.turns[-1].read_as)}}</dd></div>
 % end
 <div><dt>Cost so far</dt><dd>{{describe_range(handset.cost, handset.cost)}}</dd></div>
 <div><dt>Cost of a {{"text and its reply" if found.questionnaire.is_counter else "completed conversation"}}</dt><dd>{{describe_range(*found.costs)}}</dd></div>
@@ -136,15 +135,12 @@
 % end
 % end
 % if found.receiver:
-<p class="secondary">{{"This would go" if found.results else "A result would go"}} to <bdi>{{found.receiver}}</bdi>. Nothing is sent from here.</p>
+<p class="secondary">{{"This would go" if found.results else "A result would go"}} to <bdi>{{show_words(found.receiver)}}</bdi>. Nothing is sent from here.</p>
 % else:
 <p class="secondary">Without [results], the answers stay in the database.</p>
 % end
-% if found.problems:
-<h2>What <code>check</code> says</h2>
-% include("problems", problems=found.problems)
-% else:
-<p class="secondary">No mistakes.</p>
+% if found.source != "text":
+% include("findings")
 % end
 <p class="choices">
 % if handset.turns:

@@ -16,15 +16,19 @@ from storage.unreadable import UnreadableRow
 
 MAX_REASON = 500  # characters
 ARRIVED = "This result has arrived already."
+NO_HOST = "no address"  # instead of what cannot be read as one
 IN_FLIGHT = "It is being sent just now. Look again in a minute."
 
 
 def host_of(url: str) -> str:
-    """The receiver of a URL, as people read it. Whoever edits a row may have written anything."""
+    """The receiver of a URL, as people read it.
+
+    Whoever edits a row may have written anything, and that may hold a secret all the same.
+    """
     try:
-        return urlsplit(url).hostname or url
+        return urlsplit(url).hostname or NO_HOST
     except ValueError:
-        return url
+        return NO_HOST
 
 
 def find_choices(delivery: Delivery, paused: set[str], now: datetime) -> list[Choice]:

@@ -1,16 +1,19 @@
 """Who operators are, and what they did: rows that are only added."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base
+from storage.base import Base, Statement
+from storage.database import ignore
 
 LOOK, DO = "look", "do"  # the roles: who looks may change nothing but their own session
 IS_ROLE = "role IN ('look', 'do')"
 LASTING_IDS = {"sqlite_autoincrement": True}  # actions refer to rows that were deleted
+JUST = timedelta(minutes=1)
+AT_ONCE = 20  # acts of all operators, the newest, among which those of JUST now are
 MAX_NAME = 200  # characters
 
 
@@ -76,3 +79,30 @@ class OperatorAction(Base):
             row_id=row and row.id,
             details=details,
         ).insert(db)
+
+    @classmethod
+    def was_just_done(
+        cls, db: Session, operator: Operator, row_id: int | None, now: datetime
+    ) -> bool:
+        """Whether an operator has just done something, to a row with this id if one is given."""
+        return any(
+            (name, session) == (operator.name, operator.session_id)
+            and now - JUST <= at <= now
+            and row_id in (None, row)
+            and table != "console_sessions"  # whoever signs in or out has done nothing else
+            for _, at, name, session, table, row in NEWEST.fetch_readable(db, ignore)
+        )
+
+
+# Built once: building a statement costs as much as running it.
+TABLE = OperatorAction.__table__
+NEWEST = Statement(
+    sa.select(
+        *(
+            TABLE.c[name]
+            for name in ("id", "acted_at", "operator", "session_id", "table_name", "row_id")
+        )
+    )
+    .order_by(TABLE.c.id.desc())
+    .limit(sa.literal_column(str(AT_ONCE)))
+)

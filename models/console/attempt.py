@@ -6,7 +6,7 @@ from math import ceil
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base, Statement
+from storage.base import LITERAL_1, Base, Statement
 
 WINDOW = timedelta(minutes=3)
 MAX_PER_ADDRESS = 10  # in WINDOW
@@ -28,7 +28,7 @@ class SignInAttempt(Base):
 
         Whoever calls this holds the lock of the password's row, so that no two count at once.
         """
-        DELETE_OLD.execute(db, now=now, since=now - WINDOW)
+        cls.delete_old(db, now)
         seconds = cls.seconds_to_wait(db, address, now)
         if not seconds:
             cls(address=address, attempted_at=now).insert(db)
@@ -45,6 +45,16 @@ class SignInAttempt(Base):
         return max(1, ceil(max(waits).total_seconds())) if waits else 0
 
     @classmethod
+    def is_any_old(cls, db: Session, now: datetime) -> bool:
+        """Whether `delete_old` has something to delete."""
+        return bool(FIRST_OLD.fetch_all(db, now=now, since=now - WINDOW))
+
+    @classmethod
+    def delete_old(cls, db: Session, now: datetime) -> None:
+        """Forget the attempts that count no more, with their addresses."""
+        DELETE_OLD.execute(db, now=now, since=now - WINDOW)
+
+    @classmethod
     def clear(cls, db: Session, address: str) -> None:
         """Delete the attempts of an address from which somebody knew the password."""
         DELETE_BY_ADDRESS.execute(db, address=address)
@@ -57,5 +67,6 @@ IS_OLD = sa.or_(
     TIME <= sa.bindparam("since", type_=TIME.type), TIME > sa.bindparam("now", type_=TIME.type)
 )
 RECENT = Statement(sa.select(TABLE).where(~IS_OLD).order_by(TIME))
+FIRST_OLD = Statement(sa.select(TABLE.c.id).where(IS_OLD).limit(LITERAL_1))
 DELETE_OLD = Statement(sa.delete(TABLE).where(IS_OLD))
 DELETE_BY_ADDRESS = Statement(sa.delete(TABLE).where(TABLE.c.address == sa.bindparam("address")))

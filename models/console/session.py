@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.console.action import DO, IS_ROLE, LASTING_IDS, Operator, OperatorAction
 from models.console.link import ConsoleLink
 from models.console.token import digest
-from storage.base import Base, Statement
+from storage.base import LITERAL_1, Base, Statement
 
 IDLE = timedelta(days=30)  # without a request, after which a session is over
 LONGEST = timedelta(days=90)  # that a session can last
@@ -57,7 +57,8 @@ class ConsoleSession(Base):
             expires_at=now + IDLE,
         )
         session.insert(db)
-        details = f"from {address}, by link {link.id}" if link else f"from {address}"
+        # Without the address: these rows are kept for good.
+        details = f"by link {link.id}" if link else None
         OperatorAction.record(db, now, session.operator, "sign in", session, details)
         return session
 
@@ -79,6 +80,16 @@ class ConsoleSession(Base):
             DELETE.execute(db, id=id)
             action = "sign out" if id == operator.session_id else "revoke session"
             OperatorAction.record(db, now, operator, action, session)
+
+    @classmethod
+    def is_any_over(cls, db: Session, now: datetime) -> bool:
+        """Whether `delete_over` has something to delete."""
+        return bool(FIRST_EXPIRED.fetch_all(db, now=now))
+
+    @classmethod
+    def delete_over(cls, db: Session, now: datetime) -> None:
+        """Forget the sessions that are over, with the addresses of their browsers."""
+        DELETE_EXPIRED.execute(db, now=now)
 
     @classmethod
     def end_by_password(cls, db: Session) -> None:
@@ -108,6 +119,7 @@ BY_ID = Statement(sa.select(TABLE).where(IS_THIS))
 BY_DIGEST = Statement(sa.select(TABLE).where(TABLE.c.digest == sa.bindparam("digest"), IS_LIVE))
 ALL = Statement(sa.select(TABLE).where(IS_LIVE).order_by(TABLE.c.seen_at.desc(), TABLE.c.id.desc()))
 DELETE = Statement(sa.delete(TABLE).where(IS_THIS))
+FIRST_EXPIRED = Statement(sa.select(TABLE.c.id).where(~IS_LIVE).limit(LITERAL_1))
 DELETE_EXPIRED = Statement(sa.delete(TABLE).where(~IS_LIVE))
 DELETE_BY_METHOD = Statement(sa.delete(TABLE).where(TABLE.c.method == sa.bindparam("method")))
 SEE = Statement(

@@ -16,7 +16,7 @@ from models.export import find_keys, find_names, find_version_ids, find_versions
 from models.questionnaire.answers import KINDS
 from models.questionnaire.catalog import Catalog
 from models.questionnaire.schema import Question, Questionnaire
-from models.reports.context import MAX_ID, PageContext, Query, known_zone
+from models.reports.context import MAX_FIELDS, MAX_ID, OddFilter, PageContext, Query, known_zone
 from models.selection import STATES, Among, Between, Exactly, InRange, Selection, Wanted
 from models.version import Version
 from storage.base import LITERAL_1, Statement
@@ -34,6 +34,11 @@ HOWS = {
 }
 NO_REMOVED = ("removed", "no")
 WITH_TESTS = ("tests", "yes")
+SHAPES = ("wide", "long")  # of a file: a row for each conversation, or for each answer
+# All that an address can have besides answers: an error may name these.
+KNOWN = {"questionnaire", "from", "to", "state", "version", "removed", "tests", "ids", "ticked"}
+KNOWN |= {"answer", "question", "how", "value", "shape", *HOWS}
+NOT_EXPORTED = "So nothing was exported. Go back, and correct it."
 
 
 class Chip(NamedTuple):
@@ -141,6 +146,36 @@ def find_filter(db: Session, context: PageContext) -> Filter:
     )
 
 
+def check_filter(query: Query, filter: Filter) -> None:
+    """OddFilter for the first field that is left out: a file does not show what it is of."""
+    if query.is_too_long:
+        raise OddFilter(f"This address has more than {MAX_FIELDS} filters. {NOT_EXPORTED}")
+    for name, value in query.behind(""):
+        if value and not _is_understood(query, filter, name, value):
+            field = "answer" if name.startswith(ANSWER) else name
+            which = f"“{field}”" if field in KNOWN else "a filter"
+            raise OddFilter(f"This address has {which} with no meaning here. {NOT_EXPORTED}")
+
+
+def _is_understood(query: Query, filter: Filter, name: str, value: str) -> bool:
+    """Whether a field does what somebody meant by it."""
+    match name:
+        case "questionnaire":
+            return value == filter.name
+        case "from" | "to" | "state" | "version" | "removed":
+            return name in dict(filter.fields)
+        case "ids" | "ticked":
+            return _read_numbers([value]) != [0]
+        case "question" | "value":
+            found = next(_read_question(query), None)
+            return found in filter.fields
+        case "how":
+            return value == "is" or value in HOWS
+        case "shape":
+            return value in SHAPES
+    return name in ("columns", "before") or (name, value) in filter.fields
+
+
 def find_titles(db: Session, catalog: Mapping[str, Questionnaire]) -> dict[str, str]:
     """The titles of the questionnaires that there are, by name, and the names of others."""
     titles = {name: questionnaire.title for name, questionnaire in catalog.items()}
@@ -187,10 +222,18 @@ def _read_question(query: Query) -> Iterator[tuple[str, str]]:
 
 
 def _read_ids(query: Query) -> tuple[int, ...]:
-    """The conversations that were ticked; none exists of what is no number."""
-    written = [id for value in query.values("ids") for id in value.split(",") if id]
+    """The conversations that are named, and of these those that were ticked; 0 is none of them."""
+    named, ticked = (_read_numbers(query.values(name)) for name in ("ids", "ticked"))
+    if not (named and ticked):
+        return tuple(named or ticked)
+    return tuple(id for id in ticked if id in named) or (0,)
+
+
+def _read_numbers(values: Iterable[str]) -> list[int]:
+    """The ids; 0, which no row has, instead of all that are none."""
+    written = [id for value in values for id in value.split(",") if id]
     numbers = [int(id) for id in written if id.isascii() and id.isdigit() and len(id) < 20]
-    return tuple(id for id in numbers if id <= MAX_ID) or ((0,) if written else ())
+    return [id for id in numbers if id <= MAX_ID] or [0] * bool(written)
 
 
 def _select(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.segments import measure
-from models.attachments import Location, read_location, read_media
+from models.attachments import Location, Medium, read_location, read_media, web_address
 from models.message import LOST
 from models.reports.explanations import (
     COOKIES,
@@ -16,6 +16,8 @@ from models.reports.explanations import (
     explain_code,
     explain_status,
 )
+
+MEDIA = {"image": "A picture", "video": "A video", "audio": "A recording"}  # by type
 
 
 class Given(NamedTuple):
@@ -42,6 +44,14 @@ class Given(NamedTuple):
         return "skipped" if self.was_skipped or not self.text else "could not be read"
 
 
+class Attachment(NamedTuple):
+    """What came with a text. It is at Twilio, and may need the account's token to be seen."""
+
+    words: str  # what it is
+    type: str  # the same for machines: image/jpeg
+    url: str | None  # None for what is no web address
+
+
 class Bubble(NamedTuple):
     """A text, in or out."""
 
@@ -49,7 +59,7 @@ class Bubble(NamedTuple):
     is_inbound: bool
     body: str
     at: datetime
-    media: list[str]  # what came with it: image/jpeg
+    media: list[Attachment]  # what came with it
     location: Location | None
     notes: list[str]  # what is said under it
     codes: list[str]  # the same in the words of machines
@@ -99,7 +109,7 @@ def make_bubble(message: Row, answers: Sequence[Given]) -> Bubble:
         is_inbound,
         message.body,
         message.created_at,
-        [each.type or "a file" for each in read_media(fields)],
+        list(map(_describe_medium, read_media(fields))),
         read_location(fields),
         notes,
         codes,
@@ -125,6 +135,11 @@ def _describe_failure(message: Row) -> str:
         return ""
     parts = (explain_status(message.status), explain_code(message.error_code))
     return ": ".join(filter(None, parts))
+
+
+def _describe_medium(medium: Medium) -> Attachment:
+    words = MEDIA.get(medium.type.partition("/")[0], "A file")
+    return Attachment(words, medium.type, web_address(medium.url))
 
 
 def _read_params(params: str | None) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Charts of answers: a bar for each value, or for each range of values, by the kind of question."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import time
 from decimal import Decimal, DecimalException
 from typing import NamedTuple
 
+from models.attachments import web_address
 from models.questionnaire.answers import KINDS
 from models.questionnaire.schema import Question, Questionnaire
 from models.questionnaire.templates import PLACEHOLDER
@@ -289,5 +289,4 @@ def _photos(newest: Sequence[Group]) -> Iterator[Quote]:
     """Links to the newest photos; what is no web address is not linked."""
     for group in newest[:MOST_PHOTOS]:
         for number, url in enumerate(group.value.split()[:MOST_PHOTOS], 1):
-            is_web = re.match("https?://", url) is not None
-            yield Quote(f"{number}", group.newest, url if is_web else None)
+            yield Quote(f"{number}", group.newest, web_address(url))

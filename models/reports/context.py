@@ -1,12 +1,14 @@
 """What an operator asks a page for."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
-from models.console.action import Operator
+from sqlalchemy.orm import Session
+
+from models.console.action import Operator, OperatorAction
 from models.contact import People
 from models.questionnaire.catalog import Catalog
 
@@ -25,8 +27,23 @@ def known_zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def in_zone(time: datetime, zone: ZoneInfo) -> datetime:
+    """A time by the clocks of a zone; by those of UTC where the calendar ends before."""
+    try:
+        return time.astimezone(zone)
+    except OverflowError:
+        return time.astimezone(UTC)
+
+
 class NotFound(LookupError):
     """There is no row, or no file, at the address that was asked for."""
+
+
+class OddFilter(ValueError):
+    """A filter that makes no sense, where nobody would see that it is left out.
+
+    The message is a sentence for the operator, with nothing in it that was sent.
+    """
 
 
 class Query:
@@ -35,8 +52,9 @@ class Query:
     What makes no sense there counts as absent: filters are typed by hand, and old links kept.
     """
 
-    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, fields: Iterable[tuple[str, str]] = (), is_too_long: bool = False) -> None:
         self._fields = [(name, value) for name, value in fields if value]
+        self.is_too_long = is_too_long  # and so none of its fields was read
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -44,7 +62,7 @@ class Query:
         try:
             found = parse_qsl(text, errors="replace", max_num_fields=MAX_FIELDS)
         except ValueError:
-            return cls()
+            return cls(is_too_long=True)
         return cls((name.translate(CONTROLS), value.translate(CONTROLS)) for name, value in found)
 
     @classmethod
@@ -85,6 +103,10 @@ class Query:
         except ValueError:
             return None
 
+    def without(self, name: str) -> Self:
+        """The same without the fields of this name."""
+        return type(self)((field for field in self._fields if field[0] != name), self.is_too_long)
+
     def address(self, **changes: object) -> str:
         """The same with other values, as in an address: "?state=open"; None leaves a field out.
 
@@ -108,6 +130,17 @@ class PageContext(NamedTuple):
     def questionnaires(self) -> Mapping[str, str]:
         """The titles of the questionnaires in use, by name."""
         return {name: questionnaire.title for name, questionnaire in self.catalog}
+
+    def with_true_outcome(self, db: Session, id: int | None = None, **_: object) -> Self:
+        """The same, without `done` unless the operator has just done something to the row of an id.
+
+        Anybody can write an address that tells of what was never done.
+        """
+        if not self.query.value("done"):
+            return self
+        if OperatorAction.was_just_done(db, self.operator, id, self.now):
+            return self
+        return self._replace(query=self.query.without("done"))
 
     @property
     def zone(self) -> str:

@@ -86,6 +86,18 @@ CODES = {
 }
 
 
+def explain_reading(read_as: str | None) -> str:
+    """What a text was read as, in a few words, when it was read."""
+    if read_as == "answer":
+        return "an answer"
+    return READ_AS.get(read_as, read_as) if read_as else NOT_OPENED
+
+
+def explain_cookie(cookie: str | None) -> str:
+    """What the cookie of a text was, in a few words."""
+    return COOKIES.get(cookie, f"cookie {cookie or 'unknown'}")
+
+
 def explain_status(status: str | None) -> str:
     """What became of a reply, in a few words."""
     return STATUSES.get(status, status) if status else NO_REPORT

@@ -19,6 +19,7 @@ from models.reports.outcomes import CAUSES, OUTCOMES, find_definitions
 from models.reports.period import NAMES, Period
 from models.reports.texts import Texts, find_texts
 from storage.base import LITERAL_1, Statement
+from storage.unreadable import unreadable_rows
 
 
 class Choice(NamedTuple):
@@ -105,8 +106,8 @@ def _list_periods(context: PageContext, period: Period) -> list[Choice]:
 
 
 def find_last_text_at(db: Session) -> datetime | None:
-    """When somebody texted last."""
-    found = LAST_TEXT.fetch_all(db)
+    """When somebody texted last; None if nobody has, or that cannot be read."""
+    found = LAST_TEXT.fetch_readable(db, unreadable_rows(db).add)
     return found[0][1] if found else None
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NULLTYPE
 
-from models.acts.results import host_of
+from models.acts.results import NO_HOST, host_of
 from models.delivery import IS_UNDELIVERED, TABLE
 from models.failures import describe_event
 from models.outbox import DISCARDED, find_paused_urls
@@ -173,10 +173,12 @@ def _find_groups(db: Session, context: PageContext, paused: set[str]) -> list[Gr
             words = describe_event(str(cause), status, None)
         changes = {"state": state, "receiver": id, "cause": cause or NO_CAUSE}
         address = context.query.address(**changes, before=None)
-        path = _shorten(str(url).partition(host)[2].partition("?")[0])
+        path = str(url) if host == NO_HOST else str(url).partition(host)[2].partition("?")[0]
         can_retry = shown in ("failed", "paused") or (shown == "pending" and bool(cause))
         shown_as = (shown, STATES.get(shown, shown), words)
-        found.append(Group(id, host, path, *shown_as, count, _time(oldest), address, can_retry))
+        found.append(
+            Group(id, host, _shorten(path), *shown_as, count, _time(oldest), address, can_retry)
+        )
     return sorted(found, key=_urgency)
 
 

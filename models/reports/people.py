@@ -77,6 +77,7 @@ class PeopleList(NamedTuple):
     query: str
     opted_out: bool
     older: str | None  # the address of the next page
+    is_cut: bool  # whether a search may have found more
     unreadable: int
 
     @property
@@ -88,9 +89,10 @@ class PeopleList(NamedTuple):
 def find_people(db: Session, context: PageContext) -> PeopleList:
     """Those of a search, or a page of all, or of all who opted out."""
     query, opted_out = context.query, context.query.choice("show", ("opted-out",)) != ""
-    words, left_out = query.value("q"), []
+    words, left_out, is_cut = query.value("q"), [], False
     if words:
         ids = search_people(db, context, words)
+        is_cut = len(ids) == MAX_FOUND
         rows = [row for id in ids for row in _fetch(db, PERSON, left_out, id=id)]
         rows = [row for row in rows if row[3] or not opted_out]
     else:
@@ -104,7 +106,7 @@ def find_people(db: Session, context: PageContext) -> PeopleList:
         last = min((error.id for error in left_out if error.id), default=None)
     people = [_list_person(db, context, row, left_out) for row in page]
     older = query.address(before=last) if is_more and last else None
-    return PeopleList(people, words, opted_out, older, len(left_out))
+    return PeopleList(people, words, opted_out, older, is_cut, len(left_out))
 
 
 def _list_person(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.marked_test import is_no_test
 from models.message import Message
-from models.reports.context import known_zone
+from models.reports.context import in_zone, known_zone
 from models.reports.outcomes import is_lost
 from models.reports.period import Period
 
@@ -75,9 +75,9 @@ def find_texts(db: Session, period: Period) -> Texts:
     """The newest MAX_TEXTS of a period, without those of tests."""
     by_hour, lost, zone = Counter[tuple[str, int]](), Counter[str](), known_zone(period.zone)
     for direction, quarter, code, count in db.execute(_select_texts(period)):
-        if quarter is None:  # the time cannot be read
+        if quarter is None or quarter < 0:  # it is no time, or SQLite takes a number for one
             continue
-        at = datetime.fromtimestamp(int(quarter), UTC).astimezone(zone)
+        at = in_zone(datetime.fromtimestamp(int(quarter), UTC), zone)
         by_hour[direction, at.hour] += count
         if code is not None:
             lost[str(code)] += count

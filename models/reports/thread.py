@@ -17,7 +17,7 @@ from models.delivery import Delivery
 from models.message import Message
 from models.note import Note
 from models.reports.bubble import Bubble, Given, Row, make_bubble
-from models.reports.context import MAX_ID, NotFound, PageContext, Query, known_zone
+from models.reports.context import MAX_ID, NotFound, PageContext, Query, in_zone, known_zone
 from models.reports.people import Person
 from models.reports.threads import STATES, Unreadable, load_threads
 from models.version import Version
@@ -269,7 +269,7 @@ def _merge(
 def _by_day(items: Iterable[Bubble | SystemLine], zone: ZoneInfo) -> list[Day]:
     days: list[Day] = []
     for item in items:
-        day = item.at.astimezone(zone).date()
+        day = in_zone(item.at, zone).date()
         if not days or day != days[-1].date:
             days.append(Day(day, []))
         days[-1].items.append(item)

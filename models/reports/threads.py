@@ -15,7 +15,7 @@ from models.message import LOST, Message
 from models.reports.behind import Figure
 from models.reports.context import PageContext
 from models.reports.explanations import explain_code, explain_status
-from models.reports.people import Person, search_people
+from models.reports.people import MAX_FOUND, Person, search_people
 from models.reports.walk import Walk
 from models.version import Version
 from storage.base import LITERAL_1, Statement
@@ -137,7 +137,7 @@ class ThreadList(NamedTuple):
     states: dict[str, str]
     waits: dict[str, str]
     older: str | None  # the address of the page with older ones
-    is_cut: bool  # whether that is because there were too many to look at
+    is_cut: bool  # whether there were too many to look at
     is_only_page: bool  # of all threads, so that nobody has texted if it is empty
     unreadable: int
     event: str | None  # a text that opens a questionnaire
@@ -155,7 +155,7 @@ def find_threads(db: Session, context: PageContext) -> ThreadList:
     walk = Walk(db, context.query.id("before"), filters.undelivered)
     older, is_cut = None, False
     if filters.words:
-        found = _search(db, context, filters, left_out)
+        found, is_cut = _search(db, context, filters, left_out)
     elif figure:
         found, older = _find_behind(db, context, figure, left_out)
     else:
@@ -217,13 +217,12 @@ def _that_may_fit(
 
 def _search(
     db: Session, context: PageContext, filters: Filters, left_out: "Unreadable"
-) -> list[Thread]:
-    """The newest of each person with this name or number."""
-    ids = [
-        id
-        for person in search_people(db, context, filters.words)
-        for (id,) in OF_PERSON.fetch_all(db, person=person)
-    ]
+) -> tuple[list[Thread], bool]:
+    """The newest of each person with this name or number, and whether there may be others."""
+    people = search_people(db, context, filters.words)
+    of_each = [OF_PERSON.fetch_all(db, person=person) for person in people]
+    ids = [id for rows in of_each for (id,) in rows]
+    is_cut = len(people) == MAX_FOUND or any(len(rows) == PAGE_SIZE for rows in of_each)
     found = []
     for start in range(0, min(len(ids), MAX_SEARCHED), PAGE_SIZE):
         batch = dict.fromkeys(ids[start : start + PAGE_SIZE], 0)
@@ -232,7 +231,8 @@ def _search(
             for thread, newest in load_threads(db, context, batch, left_out)
             if filters.fit(thread)
         ]
-    return sorted(found, key=lambda thread: thread.position, reverse=True)
+    found.sort(key=lambda thread: thread.position, reverse=True)
+    return found, is_cut or len(ids) > MAX_SEARCHED or len(found) > PAGE_SIZE
 
 
 def _find_behind(

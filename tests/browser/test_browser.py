@@ -247,6 +247,20 @@ def test_the_phone_in_the_browser_follows_the_file(server, page):
     assert page.evaluate("document.activeElement.id") == "text"
 
 
+def test_what_check_says_of_the_text_in_the_box_follows_while_it_is_typed(server, page):
+    page.goto(f"{server.url}/console/try/feedback")
+    press(page, "Text in the box")
+    box, findings = page.locator("#draft"), page.locator("#findings")
+    expect(findings).to_have_text("No mistakes.")
+    box.press_sequentially("thank = 1\n")
+    expect(findings).to_contain_text("unknown field `thank`")
+    box.fill(FEEDBACK)
+    expect(findings).to_have_text("No mistakes.")
+    page.context.set_offline(True)
+    box.fill("[[[")
+    expect(findings).to_have_text("Not checked: the server cannot be reached.")
+
+
 def say(page: Page, body: str) -> None:
     page.locator("#text").fill(body)
     press(page, "Send")
