@@ -52,6 +52,7 @@ REASONS = (
     "an act does not fit any more",
     "there is no such row or file",
     "there is no such file",
+    "a filter makes no sense",
     "the key of the metrics is wrong",
     "404 Not Found",
     "405 Method Not Allowed",
