@@ -27,7 +27,7 @@
 % if operator.session_id:
 <form method="post" action="{{root}}/console/sign-out"><button class="quiet">Sign out</button></form>
 % end
-<form class="search" role="search" action="{{root}}/console/search"><label class="unseen" for="search">Search numbers, names and words</label><input id="search" name="q" type="search" maxlength="200" placeholder="Number, name or words" value="{{get("query", "")}}"><button class="quiet">Search</button></form>
+<form class="search" role="search" action="{{root}}/console/search"><label class="unseen" for="search">Search numbers, names and words</label><input id="search" name="q" type="search" maxlength="200" placeholder="Number or words" value="{{get("query", "")}}"><button class="quiet">Search</button></form>
 </header>
 % end
 <main id="content"\\
