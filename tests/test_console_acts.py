@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from browsing import CORPUS, OWN, Browser, evils, one_database, rows
 from click.testing import CliRunner
-from conftest import REY, STRANGER
+from conftest import REY, STRANGER, mostly_on_sqlite
 from sqlalchemy import text
 from test_query_plans import recorded  # noqa: F401
 
@@ -16,6 +16,8 @@ from models.console import LOOK
 from models.console.token import TOKEN
 from models.reports.metrics import find_figures
 from models.reports.shared import mask_sender
+
+pytestmark = mostly_on_sqlite
 
 FIGURES = ("/console?period=all", "/console/answers?questionnaire=feedback")
 ACTIONS = "SELECT action, table_name, row_id, details FROM operator_actions WHERE id > 2"

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 import pytest
 from browsing import Browser, evils, one_database
 from click.testing import CliRunner
-from conftest import REY, STRANGER, Webhook
+from conftest import REY, STRANGER, Webhook, mostly_on_sqlite
 from sqlalchemy import text
 from test_console import CORPUS
 
@@ -20,6 +20,8 @@ from models.reports.search_terms import SearchTerms
 from storage import versions
 from storage.sqlite_connection import sqlite3
 from worker.indexing import IndexTexts
+
+pytestmark = mostly_on_sqlite
 
 ANN, BOB = "+14150000001", "+14150000002"
 SAID = [
