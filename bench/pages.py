@@ -1,6 +1,7 @@
 """What the console costs on a long history: each page by itself, and turns beside an operator.
 
-The pages are those that links lead to from the first one, each sort once.
+The pages are those that links lead to from the first one, each sort once, and some searches. Let
+`search rebuild` make the index of words first.
 """
 
 import html
@@ -14,7 +15,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import click
 from common import OURS, Figures, measure_rounds, print_rounds, save_results
@@ -28,6 +29,7 @@ from storage import connect
 
 REPEATS = 5  # of each page; the median counts
 MOST_PAGES = 200
+SEARCHES = {"common": "thanks", "two words": "blue pizza", "none": "nowhere", "number": "+1415"}
 PAUSE_SECONDS = 1  # of an operator who looks at a page
 LINK = re.compile(r'<a [^>]*href="([^"]+)"')
 DOWNLOADS = (".csv", ".xlsx", ".jsonl")
@@ -87,6 +89,8 @@ def main(file: Path, phones: int, seconds: float, rounds: int) -> None:
 
 def find_pages(operator: Operator) -> Iterator[tuple[str, str]]:
     """The sort and the address of each page that a link leads to, one of each sort."""
+    for what, words in SEARCHES.items():
+        yield f"/console/search {what}", f"/console/search?{urlencode({'q': words})}"
     waiting, known = ["/console"], set()
     while waiting and len(known) < MOST_PAGES:
         path = waiting.pop(0)
