@@ -299,6 +299,21 @@ def listed(browser: Browser, address: str) -> set[str]:
 
 
 @one_database
+def test_whoever_has_begun_anew_does_not_come_back_to_the_old_one(party, clock):
+    webhook = party(0)
+    browser = enter(webhook)
+    webhook.phone().text("Party")
+    clock.pass_(hours=5)
+    webhook.app.database.write(lambda db: end_silent(db, clock.now, 1))
+    address, silent = "/console?questionnaire=party&period=all", OUTCOMES["asleep"]
+    assert figures(browser.get(address).body)[silent] == "1"
+    webhook.phone(STRANGER).text("Party")
+    change(webhook, "UPDATE conversations SET sender = (SELECT min(sender) FROM conversations)")
+    found = figures(browser.get(address).body)
+    assert (found[silent], found[OUTCOMES["expired"]]) == ("0", "1")
+
+
+@one_database
 def test_the_zone_of_the_questionnaire_says_when_a_day_begins(party, clock):
     webhook = party(0)
     browser = enter(webhook)
