@@ -241,11 +241,17 @@ class Apart:
         return [each for each in found if each[1] or each[2]]
 
     def lost(self) -> Counter[str]:
-        return Counter(
-            code
-            for _, way, status, code, at in self.messages
+        return Counter(code for _, code in self.all_lost())
+
+    def lost_conversations(self) -> set[int]:
+        return {id for id, _ in self.all_lost()}
+
+    def all_lost(self) -> list[tuple[int, str]]:
+        return [
+            (id, code)
+            for id, way, status, code, at in self.messages
             if way == "outbound" and status in ("undelivered", "failed") and self.is_within(at)
-        )
+        ]
 
 
 STEPS = [
@@ -276,13 +282,17 @@ def test_every_figure_is_what_is_counted_apart_from_the_code(party, clock):
 
 
 @pytest.mark.parametrize("period", ["week", "all"])
-def test_behind_every_figure_are_as_many_conversations(party, period):
-    browser = enter(party(MANY // 3))
+def test_behind_every_figure_are_as_many_conversations(party, clock, period):
+    webhook = party(MANY // 3)
+    browser = enter(webhook)
     page = browser.get(f"/console?questionnaire=party&period={period}").body
     links = re.findall(r'<a href="(/console/threads\?[^"]+)">(\d+)', page)
     figures = {unescape(link): int(figure) for link, figure in links if "outcome=" in link}
     assert len(figures) > 15
     assert {link: len(listed(browser, link)) for link in figures} == figures
+    (lost,) = re.findall(r'<a href="(/console/threads\?[^"]+)">\d+ replies did not', page)
+    apart = Apart(webhook, clock.now, f"period={period}")
+    assert listed(browser, unescape(lost)) == set(map(str, apart.lost_conversations()))
 
 
 def listed(browser: Browser, address: str) -> set[str]:
@@ -383,6 +393,7 @@ def test_odd_fields_are_no_error(webhook, operator, query):
     answer = operator.get(f"/console?{query}")
     assert answer.status == 200
     assert "How far guests come" in answer.body or "Nobody has started" in answer.body
+    assert operator.get(f"/console/threads?lost=yes&zone=../x&{query}").status == 200
 
 
 # What needs somebody #########################################################

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -84,7 +85,8 @@ def _find_lost(period: Period, texts: Texts) -> Iterator[Need]:
         others = f" ({total - count} for other reasons)" if total > count else ""
         why = CODES.get(code, "Twilio says why by a code" if code else "no reason was given")
         why = f"{why[0].upper()}{why[1:]}{others}."
-        yield Need(words, why, "/console/threads?undelivered=yes", code)
+        fields = {"lost": "yes", "zone": period.zone, **period.fields}
+        yield Need(words, why, f"/console/threads?{urlencode(fields)}", code)
 
 
 def _find_forms(db: Session, context: PageContext) -> Iterator[Need]:
