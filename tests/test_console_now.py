@@ -16,6 +16,7 @@ from test_console import CORPUS
 
 from models import Message, People, load_catalog
 from models.reports import funnel, texts
+from models.reports.funnel import HOWS
 from models.reports.outcomes import CAUSES, OUTCOMES
 from models.set_aside import take
 from models.silence import end_silent
@@ -36,7 +37,10 @@ timezone = "America/New_York"
 thanks = "Thanks."
 """
 NAME = '[[questions]]\nkey = "who"\nask = "Who are you?"\n'
-DRINK = '[[questions]]\nkey = "drink"\noptional = true\nask = "What do you drink?"\n'
+DRINK = (
+    '[[questions]]\nkey = "drink"\nkind = "choice"\nchoices = ["Cola", "Water"]\nattempts = 1\n'
+    'optional = true\nask = "What do you drink?"\n'
+)
 COUNT = (
     '[[questions]]\nkey = "guests"\nkind = "number"\nwhole = true\nattempts = 2\n'
     'give_up = "end"\nask = "How many are you?"\n'
@@ -152,10 +156,9 @@ class Apart:
         found = rows(app, f"SELECT {columns} FROM conversations WHERE {of_party}")
         self.conversations = [each for each in found if self.is_within(each[4])]
         self.answers = {}
-        for id, key, value, at in rows(
-            app, "SELECT conversation_id, key, value, answered_at FROM answers"
-        ):
-            self.answers.setdefault(id, {})[key] = (value, parse(at))
+        query = "SELECT conversation_id, key, value, answered_at, text FROM answers"
+        for id, key, value, at, body in rows(app, query):
+            self.answers.setdefault(id, {})[key] = (value, parse(at), body)
         query = "SELECT conversation_id, direction, status, error_code, created_at FROM messages"
         self.messages = rows(app, f"{query} ORDER BY id")
         self.last_status = {id: status for id, way, status, *_ in self.messages if way[0] == "o"}
@@ -190,7 +193,8 @@ class Apart:
         if total:
             found[f"completed, {round(100 * completed / total)} %"] = str(completed)
         taken = [
-            min(parse(row[5]), max(at for _, at in self.answers[row[0]].values())) - parse(row[4])
+            min(parse(row[5]), max(at for _, at, _ in self.answers[row[0]].values()))
+            - parse(row[4])
             for row in self.conversations
             if row[1] == "completed"
         ]
@@ -211,7 +215,10 @@ class Apart:
             else:
                 reached += waiting == key or answer is not None
             if answer:
-                ends["answered" if answer[0] is not None else "skipped"] += 1
+                value, _, body = answer
+                is_skipped = body in ("SKIP", "OK")  # keywords
+                how = "skipped" if is_skipped else "given up unread"
+                ends["answered" if value is not None else how] += 1
             if waiting == key and state == "open":
                 ends["waiting"] += 1
             elif waiting == key and (cause := self.cause(row)):
@@ -225,7 +232,7 @@ class Apart:
             reached, ends = self.step(key)
             if not (reached or is_asked):
                 continue
-            order = ["answered", "skipped", "waiting", *CAUSES.values()]
+            order = ["answered", "skipped", "given up unread", "waiting", *CAUSES.values()]
             small = [f"{ends[word]} {word}" for word in order if ends[word]]
             share = f"{reached} {round(100 * reached / total)} %"
             words = [ask, *([] if is_asked else ["no longer asked"]), share, *small]
@@ -278,7 +285,8 @@ def test_every_figure_is_what_is_counted_apart_from_the_code(party, clock):
         assert f"{lost.total()} replies did not arrive" in page
         assert code == "30003" and "The phone is off or out of reach" in page
         seen.update(re.findall(r"\d+ ([\w ]+)</a>", page))
-    assert {*CAUSES.values(), "waiting"} <= seen  # the guests did all that is counted
+        seen.update(how for how in HOWS if how in page)
+    assert {*CAUSES.values(), *HOWS, "waiting"} <= seen  # the guests did all that is counted
 
 
 @pytest.mark.parametrize("period", ["week", "all"])

@@ -15,12 +15,14 @@ from models.marked_test import is_no_test
 from models.questionnaire.schema import Questionnaire
 from models.reports import outcomes
 from models.reports.charts import show_question
-from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of
+from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of, was_unread
 from models.reports.period import Period
 
 MAX_COUNTED = 2000  # conversations: to count more would take too long
 Ids = sa.Select[tuple[int]]  # of the conversations that are counted
-Answers = Counter[tuple[str, bool]]  # by key, and whether they have a value
+Answers = Counter[tuple[str, str]]  # by key, and what became of the question: one of HOWS
+# What became of questions that conversations have passed.
+ANSWERED, SKIPPED, UNREAD = HOWS = ("answered", "skipped", "given up unread")
 
 
 class Step(NamedTuple):
@@ -29,8 +31,7 @@ class Step(NamedTuple):
     key: str
     label: str
     reached: int
-    answered: int
-    skipped: int
+    passed: dict[str, int]  # those that went on, by HOWS
     waiting: int  # for the answer now
     stopped: dict[str, int]  # those that ended here, by CAUSES
     is_asked: bool = True  # in the file as it is now
@@ -39,12 +40,6 @@ class Step(NamedTuple):
     def name(self) -> str:
         """Of the question, as answers are named; the review has none."""
         return "" if self.key == REVIEW else self.key
-
-    @property
-    def answers(self) -> list[tuple[int, str]]:
-        """How many have answered, and how many have none, in words."""
-        found = [(self.answered, "answered"), (self.skipped, "skipped")]
-        return [(count, words) for count, words in found if count]
 
 
 class Funnel(NamedTuple):
@@ -114,7 +109,9 @@ def find_funnel(
     """That of a questionnaire, of its newest MAX_COUNTED conversations; no file may have it now."""
     counted, is_partial = find_counted(db, name, period)
     standings = Standing.find_all(db, counted, versions, now)
-    steps = StepCounter(versions, standings, _count_answers(db, counted)).find_steps(questionnaire)
+    steps = StepCounter(versions, standings, _count_answers(db, counted, versions)).find_steps(
+        questionnaire
+    )
     median, timed = _find_median(db, counted)
     counts = Counter[str]()
     for each in standings:
@@ -220,7 +217,7 @@ class StepCounter:
 
     def _count(self, key: str, label: str, is_asked: bool) -> Step:
         here = [each for each in self._standings if each.key == key]
-        answered, skipped = self._answers[key, True], self._answers[key, False]
+        passed = {how: count for how in HOWS if (count := self._answers[key, how])}
         without_answer = sum(each.count for each in here if not each.has_answer)
         stopped = Counter[str]()
         for each in here:
@@ -228,9 +225,8 @@ class StepCounter:
         return Step(
             key=key,
             label=label,
-            reached=answered + skipped + without_answer,
-            answered=answered,
-            skipped=skipped,
+            reached=sum(passed.values()) + without_answer,
+            passed=passed,
             waiting=sum(each.count for each in here if each.outcome == "open"),
             stopped={cause: stopped[cause] for cause in CAUSES if stopped[cause]},
             is_asked=is_asked,
@@ -243,13 +239,21 @@ class StepCounter:
         return sum(each.count for each in completed if each.version in reviewed)
 
 
-def _count_answers(db: Session, counted: Ids) -> Answers:
-    """How many answers a question has, by its key and whether they have a value."""
+def _count_answers(db: Session, counted: Ids, versions: Versions) -> Answers:
+    """How many conversations have passed a question, by its key and how."""
     has_value = ANSWERS.c.value.is_not(None)
-    rows = sa.select(ANSWERS.c.key, has_value.label("has_value"))
+    # Only those without a value are told apart by their texts.
+    why = [TABLE.c.questionnaire_id, ANSWERS.c.text, ANSWERS.c.question]
+    texts = [sa.case((~has_value, each)).label(each.name) for each in why]
+    rows = sa.select(ANSWERS.c.key, has_value.label("has_value"), *texts)
+    rows = rows.join_from(ANSWERS, TABLE, OF_TABLE)
     rows = rows.where(ANSWERS.c.conversation_id.in_(counted)).subquery()
-    found = db.execute(sa.select(*rows.c, sa.func.count()).group_by(*rows.c))
-    return Counter({(key, bool(has_value)): count for key, has_value, count in found})
+    found = Counter[tuple[str, str]]()
+    alike = sa.select(*rows.c, sa.func.count()).group_by(*rows.c)
+    for key, is_answered, *why, count in db.execute(alike):
+        how = ANSWERED if is_answered else UNREAD if was_unread(versions, *why) else SKIPPED
+        found[key, how] += count
+    return found
 
 
 # Built once: building a statement costs as much as running it.

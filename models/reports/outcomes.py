@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from models.conversation import Conversation
 from models.export import find_versions
 from models.message import LOST, Message
+from models.payload import is_unread
 from models.questionnaire.schema import Questionnaire
 from models.version import Version
 
@@ -67,6 +68,17 @@ def _is_asleep(versions: Versions, now: datetime) -> Condition:
     ]
     waits = sa.and_(TABLE.c.state == "expired", TABLE.c.current_key.is_not(None))
     return sa.and_(waits, TABLE.c.expires_at <= now, sa.or_(sa.false(), *can_resume), ~HAS_NEWER)
+
+
+def was_unread(versions: Versions, version: int, text: object, question: object) -> bool:
+    """Whether an answer without a value could not be read; else the guest skipped the question.
+
+    Of a version that cannot be read, any text counts as one.
+    """
+    if not (isinstance(text, str) and isinstance(question, str) and text):
+        return False
+    definition = versions.get(version)
+    return definition is None or is_unread(definition, text, question)
 
 
 def is_lost(status: sa.ColumnElement[str]) -> Condition:
