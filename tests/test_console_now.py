@@ -417,15 +417,18 @@ def test_what_needs_somebody_is_said_with_its_cause(webhook, operator, patch):
     phone.text("Mats BBQ")
     phone.report(phone.last.replies[0], "undelivered", 30006)
     columns = "conversation_id, webhook_id, url, format, payload, attempts, unfinished, unconfirmed"
-    insert = f"INSERT INTO outbox ({columns}, created_at, state, last_error) SELECT"
-    insert += " 1, :n, 'http://a', 'json', '{}', 1, 0, 0, started_at, :state, :error"
-    failures = ["Meal is required.", "Meal is required.", "HTTP 500", None]
-    for n, error in enumerate(failures):
-        state = "failed" if error else "unconfirmed"
-        change(webhook, f"{insert} FROM conversations", n=str(n), state=state, error=error)
+    insert = f"INSERT INTO outbox ({columns}, created_at, state, cause, last_error) SELECT"
+    insert += " 1, :n, 'http://a', 'json', '{}', 1, 0, 0, started_at, :state, :cause, :error"
+    failures = [("http", "HTTP 500"), ("invalid", "Meal is required."), ("http", "HTTP 502")]
+    for n, (cause, error) in enumerate([*failures, (None, None)]):
+        values = {"state": "failed" if error else "unconfirmed", "cause": cause, "error": error}
+        change(webhook, f"{insert} FROM conversations", n=str(n), **values)
     webhook.app.files.problems = ["feedback.toml: no title"]
-    assert needs(operator.get("/console").body) == [
-        "3 results have failed Meal is required. (1 for other reasons) failed",
+    page = operator.get("/console").body
+    assert "/console/outbox?state=failed&amp;cause=http" in page
+    assert needs(page) == [
+        "2 results have failed HTTP failed",
+        "1 result has failed Meal is required. failed",
         "Nobody knows whether 1 result has arrived No reason is known. unconfirmed",
         "1 reply did not arrive today A landline, or a network that cannot be reached. 30006",
         "The files have mistakes, so those from before are in use."
