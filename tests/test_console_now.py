@@ -375,10 +375,20 @@ def test_a_questionnaire_without_a_file_is_still_shown(webhook, questionnaires, 
     (questionnaires / "feedback.toml").unlink()
     (questionnaires / "other.toml").write_text(HEAD + NAME, "utf-8")
     browser = enter(serve())
-    assert "Nobody has started today." in browser.get("/console").body
+    assert "Nobody has started today." in browser.get("/console?questionnaire=other").body
     page = browser.get("/console?questionnaire=feedback").body
     assert figures(page)["started"] == "1"
     assert steps(page)[1].endswith("no longer asked 1 100 % 1 waiting")
+
+
+@one_database
+def test_the_questionnaire_used_last_is_shown_as_on_answers(party):
+    webhook = party(0)
+    browser = enter(webhook)
+    for event, name in (("Mats BBQ", "feedback"), ("Party", "party")):
+        webhook.phone(f"+1415000000{len(name)}").text(event)
+        for page in ("/console", "/console/answers"):
+            assert f'name="questionnaire" value="{name}"' in browser.get(page).body
 
 
 @one_database
