@@ -392,6 +392,19 @@ def test_the_questionnaire_used_last_is_shown_as_on_answers(party):
 
 
 @one_database
+def test_only_who_was_asked_whether_all_is_right_has_reached_the_review(party):
+    webhook = party(0)
+    browser = enter(webhook)
+    for sender, bodies in ((REY, ["Party", "Rey"]), (STRANGER, ["Party", "Finn", "2", "Hey Jude"])):
+        for body in bodies:
+            webhook.phone(sender).text(body)
+    for id in (1, 2):
+        assert browser.post(f"/console/threads/{id}/complete").status == 303
+    page = browser.get("/console?questionnaire=party").body
+    assert steps(page)[-2:] == ["Review of the answers 1 50 %", "completed 2 100 %"]
+
+
+@one_database
 def test_a_counter_has_no_funnel(webhook):
     webhook.phone().text("Count")
     page = enter(webhook).get("/console?questionnaire=counter").body

@@ -1,6 +1,6 @@
 """How far the guests of a questionnaire come, and where those who stop go."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Self
@@ -12,6 +12,7 @@ from sqlalchemy.types import NULLTYPE
 from models.answer import Answer
 from models.conversation import REVIEW
 from models.marked_test import is_no_test
+from models.questionnaire.flow import path
 from models.questionnaire.schema import Questionnaire
 from models.reports import outcomes
 from models.reports.charts import show_question
@@ -23,6 +24,12 @@ Ids = sa.Select[tuple[int]]  # of the conversations that are counted
 Answers = Counter[tuple[str, str]]  # by key, and what became of the question: one of HOWS
 # What became of questions that conversations have passed.
 ANSWERED, SKIPPED, UNREAD = HOWS = ("answered", "skipped", "given up unread")
+
+
+class Given(NamedTuple):
+    """What a question was answered; no value where it was skipped."""
+
+    value: str | None
 
 
 class Step(NamedTuple):
@@ -109,16 +116,15 @@ def find_funnel(
     """That of a questionnaire, of its newest MAX_COUNTED conversations; no file may have it now."""
     counted, is_partial = find_counted(db, name, period)
     standings = Standing.find_all(db, counted, versions, now)
-    steps = StepCounter(versions, standings, _count_answers(db, counted, versions)).find_steps(
-        questionnaire
-    )
+    answers = _count_answers(db, counted, versions)
+    counter = StepCounter(versions, standings, answers, _count_reviewed(db, counted, versions))
     median, timed = _find_median(db, counted)
     counts = Counter[str]()
     for each in standings:
         counts[each.outcome] += each.count
     return Funnel(
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
-        steps=list(steps),
+        steps=list(counter.find_steps(questionnaire)),
         median_seconds=median,
         timed=timed,
         is_partial=is_partial,
@@ -186,8 +192,11 @@ def _seconds(time: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 class StepCounter:
     """Counts what became of the conversations at each question."""
 
-    def __init__(self, versions: Versions, standings: Sequence[Standing], answers: Answers) -> None:
+    def __init__(
+        self, versions: Versions, standings: Sequence[Standing], answers: Answers, reviewed: int
+    ) -> None:
         self._versions, self._standings, self._answers = versions, standings, answers
+        self._reviewed = reviewed  # of those completed
 
     def find_steps(self, questionnaire: Questionnaire | None) -> Iterator[Step]:
         """The questions of the file, then those that it has no more, then the review."""
@@ -200,7 +209,7 @@ class StepCounter:
                 yield step
         has_review = bool(questionnaire and questionnaire.review)
         review = self._count(REVIEW, "Review of the answers", has_review)
-        reached = review.reached + self._count_reviewed()
+        reached = review.reached + self._reviewed
         if has_review or reached:
             yield review._replace(reached=reached)
 
@@ -232,11 +241,23 @@ class StepCounter:
             is_asked=is_asked,
         )
 
-    def _count_reviewed(self) -> int:
-        """Those completed that were asked whether all is right."""
-        reviewed = {id for id, definition in self._versions.items() if definition.review}
-        completed = (each for each in self._standings if each.outcome == "completed")
-        return sum(each.count for each in completed if each.version in reviewed)
+
+def _count_reviewed(db: Session, counted: Ids, versions: Versions) -> int:
+    """Those completed that were asked whether all is right.
+
+    An operator may complete one before: then a question on its path has no answer.
+    """
+    reviewed = [id for id, definition in versions.items() if definition.review]
+    rows = sa.select(TABLE.c.id, TABLE.c.questionnaire_id, TABLE.c.current_key, ANSWERS.c.key)
+    rows = rows.add_columns(ANSWERS.c.value).join_from(TABLE, ANSWERS, OF_TABLE)
+    rows = rows.where(TABLE.c.id.in_(counted), TABLE.c.state == "completed")
+    completed: dict[tuple[int, int, str | None], dict[str, Given]] = defaultdict(dict)
+    for *conversation, key, value in db.execute(rows.where(TABLE.c.questionnaire_id.in_(reviewed))):
+        completed[tuple(conversation)][key] = Given(value if isinstance(value, str) else None)
+    return sum(
+        current_key is not None or all(each.key in given for each in path(versions[id], given))
+        for (_, id, current_key), given in completed.items()
+    )
 
 
 def _count_answers(db: Session, counted: Ids, versions: Versions) -> Answers:
