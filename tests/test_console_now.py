@@ -16,6 +16,7 @@ from test_console import CORPUS
 
 from models import Message, People, load_catalog
 from models.reports import funnel, texts
+from models.reports.funnel import HOWS
 from models.reports.outcomes import CAUSES, OUTCOMES
 from models.set_aside import take
 from models.silence import end_silent
@@ -36,7 +37,10 @@ timezone = "America/New_York"
 thanks = "Thanks."
 """
 NAME = '[[questions]]\nkey = "who"\nask = "Who are you?"\n'
-DRINK = '[[questions]]\nkey = "drink"\noptional = true\nask = "What do you drink?"\n'
+DRINK = (
+    '[[questions]]\nkey = "drink"\nkind = "choice"\nchoices = ["Cola", "Water"]\nattempts = 1\n'
+    'optional = true\nask = "What do you drink?"\n'
+)
 COUNT = (
     '[[questions]]\nkey = "guests"\nkind = "number"\nwhole = true\nattempts = 2\n'
     'give_up = "end"\nask = "How many are you?"\n'
@@ -152,10 +156,9 @@ class Apart:
         found = rows(app, f"SELECT {columns} FROM conversations WHERE {of_party}")
         self.conversations = [each for each in found if self.is_within(each[4])]
         self.answers = {}
-        for id, key, value, at in rows(
-            app, "SELECT conversation_id, key, value, answered_at FROM answers"
-        ):
-            self.answers.setdefault(id, {})[key] = (value, parse(at))
+        query = "SELECT conversation_id, key, value, answered_at, text FROM answers"
+        for id, key, value, at, body in rows(app, query):
+            self.answers.setdefault(id, {})[key] = (value, parse(at), body)
         query = "SELECT conversation_id, direction, status, error_code, created_at FROM messages"
         self.messages = rows(app, f"{query} ORDER BY id")
         self.last_status = {id: status for id, way, status, *_ in self.messages if way[0] == "o"}
@@ -190,7 +193,8 @@ class Apart:
         if total:
             found[f"completed, {round(100 * completed / total)} %"] = str(completed)
         taken = [
-            min(parse(row[5]), max(at for _, at in self.answers[row[0]].values())) - parse(row[4])
+            min(parse(row[5]), max(at for _, at, _ in self.answers[row[0]].values()))
+            - parse(row[4])
             for row in self.conversations
             if row[1] == "completed"
         ]
@@ -211,7 +215,10 @@ class Apart:
             else:
                 reached += waiting == key or answer is not None
             if answer:
-                ends["answered" if answer[0] is not None else "skipped"] += 1
+                value, _, body = answer
+                is_skipped = body in ("SKIP", "OK")  # keywords
+                how = "skipped" if is_skipped else "given up unread"
+                ends["answered" if value is not None else how] += 1
             if waiting == key and state == "open":
                 ends["waiting"] += 1
             elif waiting == key and (cause := self.cause(row)):
@@ -225,7 +232,7 @@ class Apart:
             reached, ends = self.step(key)
             if not (reached or is_asked):
                 continue
-            order = ["answered", "skipped", "waiting", *CAUSES.values()]
+            order = ["answered", "skipped", "given up unread", "waiting", *CAUSES.values()]
             small = [f"{ends[word]} {word}" for word in order if ends[word]]
             share = f"{reached} {round(100 * reached / total)} %"
             words = [ask, *([] if is_asked else ["no longer asked"]), share, *small]
@@ -241,11 +248,17 @@ class Apart:
         return [each for each in found if each[1] or each[2]]
 
     def lost(self) -> Counter[str]:
-        return Counter(
-            code
-            for _, way, status, code, at in self.messages
+        return Counter(code for _, code in self.all_lost())
+
+    def lost_conversations(self) -> set[int]:
+        return {id for id, _ in self.all_lost()}
+
+    def all_lost(self) -> list[tuple[int, str]]:
+        return [
+            (id, code)
+            for id, way, status, code, at in self.messages
             if way == "outbound" and status in ("undelivered", "failed") and self.is_within(at)
-        )
+        ]
 
 
 STEPS = [
@@ -272,17 +285,22 @@ def test_every_figure_is_what_is_counted_apart_from_the_code(party, clock):
         assert f"{lost.total()} replies did not arrive" in page
         assert code == "30003" and "The phone is off or out of reach" in page
         seen.update(re.findall(r"\d+ ([\w ]+)</a>", page))
-    assert {*CAUSES.values(), "waiting"} <= seen  # the guests did all that is counted
+        seen.update(how for how in HOWS if how in page)
+    assert {*CAUSES.values(), *HOWS, "waiting"} <= seen  # the guests did all that is counted
 
 
 @pytest.mark.parametrize("period", ["week", "all"])
-def test_behind_every_figure_are_as_many_conversations(party, period):
-    browser = enter(party(MANY // 3))
+def test_behind_every_figure_are_as_many_conversations(party, clock, period):
+    webhook = party(MANY // 3)
+    browser = enter(webhook)
     page = browser.get(f"/console?questionnaire=party&period={period}").body
     links = re.findall(r'<a href="(/console/threads\?[^"]+)">(\d+)', page)
     figures = {unescape(link): int(figure) for link, figure in links if "outcome=" in link}
     assert len(figures) > 15
     assert {link: len(listed(browser, link)) for link in figures} == figures
+    (lost,) = re.findall(r'<a href="(/console/threads\?[^"]+)">\d+ replies did not', page)
+    apart = Apart(webhook, clock.now, f"period={period}")
+    assert listed(browser, unescape(lost)) == set(map(str, apart.lost_conversations()))
 
 
 def listed(browser: Browser, address: str) -> set[str]:
@@ -296,6 +314,21 @@ def listed(browser: Browser, address: str) -> set[str]:
             for query in re.findall(r'<a href="([^"]+)" rel="next"', page)
         ]
     return found
+
+
+@one_database
+def test_whoever_has_begun_anew_does_not_come_back_to_the_old_one(party, clock):
+    webhook = party(0)
+    browser = enter(webhook)
+    webhook.phone().text("Party")
+    clock.pass_(hours=5)
+    webhook.app.database.write(lambda db: end_silent(db, clock.now, 1))
+    address, silent = "/console?questionnaire=party&period=all", OUTCOMES["asleep"]
+    assert figures(browser.get(address).body)[silent] == "1"
+    webhook.phone(STRANGER).text("Party")
+    change(webhook, "UPDATE conversations SET sender = (SELECT min(sender) FROM conversations)")
+    found = figures(browser.get(address).body)
+    assert (found[silent], found[OUTCOMES["expired"]]) == ("0", "1")
 
 
 @one_database
@@ -342,10 +375,33 @@ def test_a_questionnaire_without_a_file_is_still_shown(webhook, questionnaires, 
     (questionnaires / "feedback.toml").unlink()
     (questionnaires / "other.toml").write_text(HEAD + NAME, "utf-8")
     browser = enter(serve())
-    assert "Nobody has started today." in browser.get("/console").body
+    assert "Nobody has started today." in browser.get("/console?questionnaire=other").body
     page = browser.get("/console?questionnaire=feedback").body
     assert figures(page)["started"] == "1"
     assert steps(page)[1].endswith("no longer asked 1 100 % 1 waiting")
+
+
+@one_database
+def test_the_questionnaire_used_last_is_shown_as_on_answers(party):
+    webhook = party(0)
+    browser = enter(webhook)
+    for event, name in (("Mats BBQ", "feedback"), ("Party", "party")):
+        webhook.phone(f"+1415000000{len(name)}").text(event)
+        for page in ("/console", "/console/answers"):
+            assert f'name="questionnaire" value="{name}"' in browser.get(page).body
+
+
+@one_database
+def test_only_who_was_asked_whether_all_is_right_has_reached_the_review(party):
+    webhook = party(0)
+    browser = enter(webhook)
+    for sender, bodies in ((REY, ["Party", "Rey"]), (STRANGER, ["Party", "Finn", "2", "Hey Jude"])):
+        for body in bodies:
+            webhook.phone(sender).text(body)
+    for id in (1, 2):
+        assert browser.post(f"/console/threads/{id}/complete").status == 303
+    page = browser.get("/console?questionnaire=party").body
+    assert steps(page)[-2:] == ["Review of the answers 1 50 %", "completed 2 100 %"]
 
 
 @one_database
@@ -368,6 +424,7 @@ def test_odd_fields_are_no_error(webhook, operator, query):
     answer = operator.get(f"/console?{query}")
     assert answer.status == 200
     assert "How far guests come" in answer.body or "Nobody has started" in answer.body
+    assert operator.get(f"/console/threads?lost=yes&zone=../x&{query}").status == 200
 
 
 # What needs somebody #########################################################
@@ -383,15 +440,18 @@ def test_what_needs_somebody_is_said_with_its_cause(webhook, operator, patch):
     phone.text("Mats BBQ")
     phone.report(phone.last.replies[0], "undelivered", 30006)
     columns = "conversation_id, webhook_id, url, format, payload, attempts, unfinished, unconfirmed"
-    insert = f"INSERT INTO outbox ({columns}, created_at, state, last_error) SELECT"
-    insert += " 1, :n, 'http://a', 'json', '{}', 1, 0, 0, started_at, :state, :error"
-    failures = ["Meal is required.", "Meal is required.", "HTTP 500", None]
-    for n, error in enumerate(failures):
-        state = "failed" if error else "unconfirmed"
-        change(webhook, f"{insert} FROM conversations", n=str(n), state=state, error=error)
+    insert = f"INSERT INTO outbox ({columns}, created_at, state, cause, last_error) SELECT"
+    insert += " 1, :n, 'http://a', 'json', '{}', 1, 0, 0, started_at, :state, :cause, :error"
+    failures = [("http", "HTTP 500"), ("invalid", "Meal is required."), ("http", "HTTP 502")]
+    for n, (cause, error) in enumerate([*failures, (None, None)]):
+        values = {"state": "failed" if error else "unconfirmed", "cause": cause, "error": error}
+        change(webhook, f"{insert} FROM conversations", n=str(n), **values)
     webhook.app.files.problems = ["feedback.toml: no title"]
-    assert needs(operator.get("/console").body) == [
-        "3 results have failed Meal is required. (1 for other reasons) failed",
+    page = operator.get("/console").body
+    assert "/console/outbox?state=failed&amp;cause=http" in page
+    assert needs(page) == [
+        "2 results have failed HTTP failed",
+        "1 result has failed Meal is required. failed",
         "Nobody knows whether 1 result has arrived No reason is known. unconfirmed",
         "1 reply did not arrive today A landline, or a network that cannot be reached. 30006",
         "The files have mistakes, so those from before are in use."

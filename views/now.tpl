@@ -76,8 +76,8 @@
 % end
 </span><svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="{{funnel.share(step.reached)}}" height="8"/></svg><span class="count">{{step.reached}} <span class="secondary">{{funnel.share(step.reached)}} %</span></span>
 <span class="ends secondary">
-% for count, words in step.answers:
-<span>{{count}} {{words}}</span>
+% for how, count in step.passed.items():
+<span>{{count}} {{how}}</span>
 % end
 % if step.waiting:
 <a href="{{root}}{{found.threads("open", asking=step.key)}}">{{step.waiting}} waiting</a>

@@ -16,7 +16,11 @@
 <p><button>Show</button></p>
 </form>
 % if found.figure:
-<p><bdi>{{found.questionnaires.get(filters.questionnaire, filters.questionnaire)}}</bdi>: {{found.figure}}. <a href="{{root}}/console/threads">Clear filters</a></p>
+<p>\\
+% if filters.questionnaire:
+<bdi>{{found.questionnaires.get(filters.questionnaire, filters.questionnaire)}}</bdi>: \\
+% end
+{{found.figure}}. <a href="{{root}}/console/threads">Clear filters</a></p>
 % end
 % if found.threads:
 % include("thread_rows", threads=found.threads, caption="Conversations, the newest text first", with_person=True)

@@ -126,7 +126,7 @@ def find_filter(db: Session, context: PageContext) -> Filter:
     """Read what an address asks for. What makes no sense there is left out."""
     query, catalog = context.query, dict(context.catalog)
     names = find_titles(db, catalog)
-    name = query.choice("questionnaire", names) or _default_name(db, context.catalog, names)
+    name = query.choice("questionnaire", names) or find_default_name(db, context.catalog, names)
     versions = find_versions(db, name)
     now = catalog.get(name) or (versions[0].definition if versions else None)
     questions = {
@@ -182,8 +182,11 @@ def find_titles(db: Session, catalog: Mapping[str, Questionnaire]) -> dict[str, 
     return titles | {name: name for name in find_names(db) if name not in titles}
 
 
-def _default_name(db: Session, catalog: Catalog, names: Iterable[str]) -> str:
-    """That of the questionnaire used last; before any was, of the first that asks something."""
+def find_default_name(db: Session, catalog: Catalog, names: Iterable[str]) -> str:
+    """What pages show unless another is asked for: the questionnaire used last.
+
+    Before any was, the first that asks something.
+    """
     last = next((name for _, _, name in LAST_USED.fetch_readable(db, unreadable_rows(db).add)), "")
     with_questions = (name for name, questionnaire in catalog if questionnaire.questions)
     return last or next(with_questions, next(iter(names), ""))

@@ -16,11 +16,11 @@ from models.answer import Answer
 from models.conversation import Conversation
 from models.export import ConversationReader, ExportedConversation, wide_columns
 from models.marked_test import MarkedTest
-from models.payload import is_unread
 from models.questionnaire.answers import KINDS
 from models.reports.answer_filter import HOWS, Filter, find_filter
 from models.reports.charts import Chart, Group, make_charts, shorten, show_question
 from models.reports.context import PageContext, Query
+from models.reports.outcomes import was_unread
 from models.selection import STATES
 from storage.base import Statement
 from storage.unreadable import unreadable_rows
@@ -263,11 +263,7 @@ def find_groups(db: Session, filter: Filter) -> Iterator[Group]:
     )
     definitions = {version.id: version.definition for version in filter.versions}
     for key, value, number, last, version, text, question in fetch(db, statement):
-        is_text = isinstance(text, str) and isinstance(question, str)
-        was_unread = is_text and bool(text)
-        if was_unread and (definition := definitions.get(version)):
-            was_unread = is_unread(definition, text, question)
-        yield Group(key, value, number, last, was_unread)
+        yield Group(key, value, number, last, was_unread(definitions, version, text, question))
 
 
 def find_rows(
@@ -292,8 +288,7 @@ def _cell(found: ExportedConversation, column: Column) -> Cell:
     if answer is None:
         return Cell(column)
     if answer.value is None:
-        was_unread = column.key in found.unread_texts
-        text = "could not be read" if was_unread else "skipped"
+        text = "could not be read" if column.key in found.unread_texts else "skipped"
         return Cell(column, text, hint=answer.row.text, look="secondary")
     if answer.of and KINDS[answer.of.kind].reads_media:
         files = len(answer.value.split())

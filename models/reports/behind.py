@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.conversation import REVIEW
-from models.reports.context import MAX_ID, PageContext
+from models.reports.context import MAX_ID, PageContext, known_zone
 from models.reports.funnel import find_counted
 from models.reports.outcomes import (
     CAUSE,
@@ -18,6 +18,7 @@ from models.reports.outcomes import (
     find_outcome,
 )
 from models.reports.period import Period
+from models.reports.texts import select_lost
 
 ANY = "started"  # of any outcome
 
@@ -43,13 +44,12 @@ class Figure(NamedTuple):
         in_use = dict(context.catalog).get(name)
         newest = in_use or next(iter(find_definitions(db, name).values()), None)
         zone = newest.timezone if newest else context.zone
-        has_days = query.day("from") or query.day("to")
         return cls(
             questionnaire=name,
             outcome="" if outcome == ANY else outcome,
             key=query.value("asking"),
             cause=query.choice("because", CAUSES),
-            period=Period.parse(query, zone, context.now) if has_days else None,
+            period=_read_period(context, zone),
             zone=zone,
         )
 
@@ -67,11 +67,9 @@ class Figure(NamedTuple):
 
     def find_ids(self, db: Session, context: PageContext, limit: int) -> list[int]:
         """The next ones before the id of the address, the newest first."""
-        before = context.query.id("before")
         counted, _ = find_counted(db, self.questionnaire, self.period or EVER)
-        ids = sa.select(TABLE.c.id).where(TABLE.c.id.in_(counted), *self._conditions(db, context))
-        ids = ids.where(TABLE.c.id < (MAX_ID if before is None else before))
-        return list(db.scalars(ids.order_by(TABLE.c.id.desc()).limit(limit)))
+        conditions = TABLE.c.id.in_(counted), *self._conditions(db, context)
+        return _find_page(db, context, limit, *conditions)
 
     def _conditions(self, db: Session, context: PageContext) -> Iterator[sa.ColumnElement[bool]]:
         if self.outcome:
@@ -81,6 +79,46 @@ class Figure(NamedTuple):
             yield TABLE.c.current_key == self.key
         if self.cause:
             yield CAUSE == self.cause
+
+
+class LostReplies(NamedTuple):
+    """The replies of a period that did not arrive, whatever became of later ones."""
+
+    period: Period | None
+    zone: str
+
+    @property
+    def words(self) -> str:
+        """The same for operators."""
+        sent = f", sent {self.period.words}" if self.period else ""
+        return f"a reply did not arrive{sent}"
+
+    def find_ids(self, db: Session, context: PageContext, limit: int) -> list[int]:
+        """The next conversations before the id of the address, the newest first."""
+        lost = select_lost(self.period or EVER)
+        return _find_page(db, context, limit, TABLE.c.id.in_(lost))
+
+
+def find_figure(db: Session, context: PageContext) -> Figure | LostReplies | None:
+    """What the address asks for, if it does."""
+    if context.query.choice("lost", ("yes",)):
+        zone = known_zone(context.query.value("zone") or context.zone).key
+        return LostReplies(_read_period(context, zone), zone)
+    return Figure.of(db, context)
+
+
+def _read_period(context: PageContext, zone: str) -> Period | None:
+    has_days = context.query.day("from") or context.query.day("to")
+    return Period.parse(context.query, zone, context.now) if has_days else None
+
+
+def _find_page(
+    db: Session, context: PageContext, limit: int, *conditions: sa.ColumnElement[bool]
+) -> list[int]:
+    before = context.query.id("before")
+    ids = sa.select(TABLE.c.id).where(*conditions)
+    ids = ids.where(TABLE.c.id < (MAX_ID if before is None else before))
+    return list(db.scalars(ids.order_by(TABLE.c.id.desc()).limit(limit)))
 
 
 EVER = Period("all", None, None, "UTC")

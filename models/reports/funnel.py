@@ -1,6 +1,6 @@
 """How far the guests of a questionnaire come, and where those who stop go."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Self
@@ -12,15 +12,24 @@ from sqlalchemy.types import NULLTYPE
 from models.answer import Answer
 from models.conversation import REVIEW
 from models.marked_test import is_no_test
+from models.questionnaire.flow import path
 from models.questionnaire.schema import Questionnaire
 from models.reports import outcomes
 from models.reports.charts import show_question
-from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of
+from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of, was_unread
 from models.reports.period import Period
 
 MAX_COUNTED = 2000  # conversations: to count more would take too long
 Ids = sa.Select[tuple[int]]  # of the conversations that are counted
-Answers = Counter[tuple[str, bool]]  # by key, and whether they have a value
+Answers = Counter[tuple[str, str]]  # by key, and what became of the question: one of HOWS
+# What became of questions that conversations have passed.
+ANSWERED, SKIPPED, UNREAD = HOWS = ("answered", "skipped", "given up unread")
+
+
+class Given(NamedTuple):
+    """What a question was answered; no value where it was skipped."""
+
+    value: str | None
 
 
 class Step(NamedTuple):
@@ -29,8 +38,7 @@ class Step(NamedTuple):
     key: str
     label: str
     reached: int
-    answered: int
-    skipped: int
+    passed: dict[str, int]  # those that went on, by HOWS
     waiting: int  # for the answer now
     stopped: dict[str, int]  # those that ended here, by CAUSES
     is_asked: bool = True  # in the file as it is now
@@ -39,12 +47,6 @@ class Step(NamedTuple):
     def name(self) -> str:
         """Of the question, as answers are named; the review has none."""
         return "" if self.key == REVIEW else self.key
-
-    @property
-    def answers(self) -> list[tuple[int, str]]:
-        """How many have answered, and how many have none, in words."""
-        found = [(self.answered, "answered"), (self.skipped, "skipped")]
-        return [(count, words) for count, words in found if count]
 
 
 class Funnel(NamedTuple):
@@ -114,14 +116,15 @@ def find_funnel(
     """That of a questionnaire, of its newest MAX_COUNTED conversations; no file may have it now."""
     counted, is_partial = find_counted(db, name, period)
     standings = Standing.find_all(db, counted, versions, now)
-    steps = StepCounter(versions, standings, _count_answers(db, counted)).find_steps(questionnaire)
+    answers = _count_answers(db, counted, versions)
+    counter = StepCounter(versions, standings, answers, _count_reviewed(db, counted, versions))
     median, timed = _find_median(db, counted)
     counts = Counter[str]()
     for each in standings:
         counts[each.outcome] += each.count
     return Funnel(
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
-        steps=list(steps),
+        steps=list(counter.find_steps(questionnaire)),
         median_seconds=median,
         timed=timed,
         is_partial=is_partial,
@@ -189,8 +192,11 @@ def _seconds(time: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 class StepCounter:
     """Counts what became of the conversations at each question."""
 
-    def __init__(self, versions: Versions, standings: Sequence[Standing], answers: Answers) -> None:
+    def __init__(
+        self, versions: Versions, standings: Sequence[Standing], answers: Answers, reviewed: int
+    ) -> None:
         self._versions, self._standings, self._answers = versions, standings, answers
+        self._reviewed = reviewed  # of those completed
 
     def find_steps(self, questionnaire: Questionnaire | None) -> Iterator[Step]:
         """The questions of the file, then those that it has no more, then the review."""
@@ -203,7 +209,7 @@ class StepCounter:
                 yield step
         has_review = bool(questionnaire and questionnaire.review)
         review = self._count(REVIEW, "Review of the answers", has_review)
-        reached = review.reached + self._count_reviewed()
+        reached = review.reached + self._reviewed
         if has_review or reached:
             yield review._replace(reached=reached)
 
@@ -220,7 +226,7 @@ class StepCounter:
 
     def _count(self, key: str, label: str, is_asked: bool) -> Step:
         here = [each for each in self._standings if each.key == key]
-        answered, skipped = self._answers[key, True], self._answers[key, False]
+        passed = {how: count for how in HOWS if (count := self._answers[key, how])}
         without_answer = sum(each.count for each in here if not each.has_answer)
         stopped = Counter[str]()
         for each in here:
@@ -228,28 +234,47 @@ class StepCounter:
         return Step(
             key=key,
             label=label,
-            reached=answered + skipped + without_answer,
-            answered=answered,
-            skipped=skipped,
+            reached=sum(passed.values()) + without_answer,
+            passed=passed,
             waiting=sum(each.count for each in here if each.outcome == "open"),
             stopped={cause: stopped[cause] for cause in CAUSES if stopped[cause]},
             is_asked=is_asked,
         )
 
-    def _count_reviewed(self) -> int:
-        """Those completed that were asked whether all is right."""
-        reviewed = {id for id, definition in self._versions.items() if definition.review}
-        completed = (each for each in self._standings if each.outcome == "completed")
-        return sum(each.count for each in completed if each.version in reviewed)
+
+def _count_reviewed(db: Session, counted: Ids, versions: Versions) -> int:
+    """Those completed that were asked whether all is right.
+
+    An operator may complete one before: then a question on its path has no answer.
+    """
+    reviewed = [id for id, definition in versions.items() if definition.review]
+    rows = sa.select(TABLE.c.id, TABLE.c.questionnaire_id, TABLE.c.current_key, ANSWERS.c.key)
+    rows = rows.add_columns(ANSWERS.c.value).join_from(TABLE, ANSWERS, OF_TABLE)
+    rows = rows.where(TABLE.c.id.in_(counted), TABLE.c.state == "completed")
+    completed: dict[tuple[int, int, str | None], dict[str, Given]] = defaultdict(dict)
+    for *conversation, key, value in db.execute(rows.where(TABLE.c.questionnaire_id.in_(reviewed))):
+        completed[tuple(conversation)][key] = Given(value if isinstance(value, str) else None)
+    return sum(
+        current_key is not None or all(each.key in given for each in path(versions[id], given))
+        for (_, id, current_key), given in completed.items()
+    )
 
 
-def _count_answers(db: Session, counted: Ids) -> Answers:
-    """How many answers a question has, by its key and whether they have a value."""
+def _count_answers(db: Session, counted: Ids, versions: Versions) -> Answers:
+    """How many conversations have passed a question, by its key and how."""
     has_value = ANSWERS.c.value.is_not(None)
-    rows = sa.select(ANSWERS.c.key, has_value.label("has_value"))
+    # Only those without a value are told apart by their texts.
+    why = [TABLE.c.questionnaire_id, ANSWERS.c.text, ANSWERS.c.question]
+    texts = [sa.case((~has_value, each)).label(each.name) for each in why]
+    rows = sa.select(ANSWERS.c.key, has_value.label("has_value"), *texts)
+    rows = rows.join_from(ANSWERS, TABLE, OF_TABLE)
     rows = rows.where(ANSWERS.c.conversation_id.in_(counted)).subquery()
-    found = db.execute(sa.select(*rows.c, sa.func.count()).group_by(*rows.c))
-    return Counter({(key, bool(has_value)): count for key, has_value, count in found})
+    found = Counter[tuple[str, str]]()
+    alike = sa.select(*rows.c, sa.func.count()).group_by(*rows.c)
+    for key, is_answered, *why, count in db.execute(alike):
+        how = ANSWERED if is_answered else UNREAD if was_unread(versions, *why) else SKIPPED
+        found[key, how] += count
+    return found
 
 
 # Built once: building a statement costs as much as running it.

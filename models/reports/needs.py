@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from models.marked_test import is_no_test
 from models.receiver_form import ReceiverForm, group_by_form
 from models.reports.context import PageContext
 from models.reports.explanations import CODES
+from models.reports.outbox import NO_CAUSE, name_cause
 from models.reports.period import Period
 from models.reports.texts import Texts
 from models.undelivered import MAX_COUNT
@@ -48,32 +50,34 @@ def find_needs(
 
 
 def _find_results(db: Session) -> Iterator[Need]:
+    """One for each cause, of the oldest results, the commonest first."""
     for state, (single, several) in STATES.items():
-        found = _count_errors(db, state)
-        total = sum(count for _, count in found)
-        if total == 0:
-            continue
-        number = f"more than {MAX_COUNT}" if total > MAX_COUNT else str(total)
-        words = single if total == 1 else several.format(number)
-        error, count = found[0]
-        others = f" ({total - count} for other reasons)" if total > count else ""
-        why = f"{error or 'No reason is known.'}{others}".replace("`", "")
-        yield Need(words, why, f"/console/outbox?state={state}", state)
+        found = _count_causes(db, state)
+        is_more = sum(count for _, count, _, _ in found) > MAX_COUNT
+        for cause, count, first, last in found:
+            number = f"at least {count}" if is_more else str(count)
+            words = single if count == 1 and not is_more else several.format(number)
+            why = first or "No reason is known."
+            if cause and first != last:
+                why = name_cause(str(cause))
+            address = urlencode({"state": state, "cause": cause or NO_CAUSE})
+            yield Need(words, str(why).replace("`", ""), f"/console/outbox?{address}", state)
 
 
-def _count_errors(db: Session, state: str) -> list[tuple[str | None, int]]:
-    """Why results are in a state, in words, and how many: of the oldest, the commonest first."""
+def _count_causes(db: Session, state: str) -> list[tuple[str | None, int, str | None, str | None]]:
+    """Causes of a state, how many results have each, and the first and last of their sentences."""
     oldest = (
-        sa.select(TABLE.c.last_error)
+        sa.select(TABLE.c.cause, TABLE.c.last_error)
         .where(sa.text(IS_UNDELIVERED), sa.text(f"state = '{state}'"))
         .where(is_no_test(TABLE.c.conversation_id))
         .order_by(TABLE.c.created_at)
         .limit(MAX_COUNT + 1)
         .subquery()
     )
-    count = sa.func.count()
-    found = sa.select(oldest.c.last_error, count).group_by(oldest.c.last_error)
-    return [tuple(row) for row in db.execute(found.order_by(count.desc()))]
+    count, error = sa.func.count(), oldest.c.last_error
+    found = sa.select(oldest.c.cause, count, sa.func.min(error), sa.func.max(error))
+    found = found.group_by(oldest.c.cause).order_by(count.desc(), oldest.c.cause)
+    return [tuple(row) for row in db.execute(found)]
 
 
 def _find_lost(period: Period, texts: Texts) -> Iterator[Need]:
@@ -84,7 +88,8 @@ def _find_lost(period: Period, texts: Texts) -> Iterator[Need]:
         others = f" ({total - count} for other reasons)" if total > count else ""
         why = CODES.get(code, "Twilio says why by a code" if code else "no reason was given")
         why = f"{why[0].upper()}{why[1:]}{others}."
-        yield Need(words, why, "/console/threads?undelivered=yes", code)
+        fields = {"lost": "yes", "zone": period.zone, **period.fields}
+        yield Need(words, why, f"/console/threads?{urlencode(fields)}", code)
 
 
 def _find_forms(db: Session, context: PageContext) -> Iterator[Need]:

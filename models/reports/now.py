@@ -1,6 +1,6 @@
 """What the page Now shows: how far guests come, and what needs somebody."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from models.export import find_names
 from models.message import Message
 from models.questionnaire.schema import Questionnaire
+from models.reports.answer_filter import find_default_name, find_titles
 from models.reports.behind import ANY
 from models.reports.context import PageContext
 from models.reports.funnel import Funnel, find_funnel
@@ -55,15 +55,15 @@ class Overview(NamedTuple):
 
 
 def find_now(db: Session, context: PageContext, *, checks: Callable[[], Checks]) -> Overview:
-    """The questionnaire that was asked for, else the first that guests have answered.
+    """The questionnaire that was asked for, else the one that guests used last.
 
     `checks` finds what of `/healthz` needs no database.
     """
-    used = find_names(db)
-    titles = dict(context.questionnaires)
-    titles |= {name: name for name in used if name not in titles}  # that have no file now
-    name = context.query.choice("questionnaire", titles) or _find_first(context, used)
-    questionnaire = dict(context.catalog).get(name)
+    catalog = dict(context.catalog)
+    titles = find_titles(db, catalog)
+    name = context.query.choice("questionnaire", titles)
+    name = name or find_default_name(db, context.catalog, titles)
+    questionnaire = catalog.get(name)
     versions = find_definitions(db, name)
     known = questionnaire or next(iter(versions.values()), Questionnaire(title=name))
     period = Period.parse(context.query, known.timezone, context.now)
@@ -82,12 +82,6 @@ def find_now(db: Session, context: PageContext, *, checks: Callable[[], Checks])
         event=known.event,
         number=next(iter(known.to), None),
     )
-
-
-def _find_first(context: PageContext, used: Collection[str]) -> str:
-    with_questions = [name for name, each in context.catalog if each.questions]
-    begun = [name for name in with_questions if name in used]
-    return next(iter(begun or with_questions or context.questionnaires), "")
 
 
 def _list_questionnaires(context: PageContext, titles: dict[str, str], name: str) -> list[Choice]:

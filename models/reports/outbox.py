@@ -110,12 +110,12 @@ def find_outbox(db: Session, context: PageContext) -> Overview:
         unreadable=page.unreadable,
         more=query.address(before=page.next_before) if page.next_before else None,
         receiver=None if url is None else host_of(str(url)),
-        cause=cause and _name_cause(cause),
+        cause=cause and name_cause(cause),
         is_filtered=is_filtered,
     )
 
 
-def _name_cause(cause: str) -> str:
+def name_cause(cause: str) -> str:
     """What has happened, in words, without what differs from result to result."""
     if cause == NO_CAUSE:
         return "not tried yet"

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from models.conversation import Conversation
 from models.export import find_versions
 from models.message import LOST, Message
+from models.payload import is_unread
 from models.questionnaire.schema import Questionnaire
 from models.version import Version
 
@@ -56,7 +57,7 @@ def find_outcome(versions: Versions, now: datetime) -> sa.ColumnElement[str]:
 
 
 def _is_asleep(versions: Versions, now: datetime) -> Condition:
-    """As `Conversation.can_resume` says."""
+    """As `Conversation.can_resume` says, of the newest that its sender has with the number."""
     windows: dict[timedelta, list[int]] = defaultdict(list)
     for id, questionnaire in versions.items():
         windows[questionnaire.resume_window].append(id)
@@ -66,7 +67,18 @@ def _is_asleep(versions: Versions, now: datetime) -> Condition:
         if window
     ]
     waits = sa.and_(TABLE.c.state == "expired", TABLE.c.current_key.is_not(None))
-    return sa.and_(waits, TABLE.c.expires_at <= now, sa.or_(sa.false(), *can_resume))
+    return sa.and_(waits, TABLE.c.expires_at <= now, sa.or_(sa.false(), *can_resume), ~HAS_NEWER)
+
+
+def was_unread(versions: Versions, version: int, text: object, question: object) -> bool:
+    """Whether an answer without a value could not be read; else the guest skipped the question.
+
+    Of a version that cannot be read, any text counts as one.
+    """
+    if not (isinstance(text, str) and isinstance(question, str) and text):
+        return False
+    definition = versions.get(version)
+    return definition is None or is_unread(definition, text, question)
 
 
 def is_lost(status: sa.ColumnElement[str]) -> Condition:
@@ -76,6 +88,13 @@ def is_lost(status: sa.ColumnElement[str]) -> Condition:
 
 # Built once: building a statement costs as much as running it.
 TABLE, MESSAGES, VERSIONS = Conversation.__table__, Message.__table__, Version.__table__
+NEWER = TABLE.alias()
+HAS_NEWER = (
+    sa.exists(NEWER.c.id)
+    .where(NEWER.c.sender == TABLE.c.sender, NEWER.c.number == TABLE.c.number)
+    .where(NEWER.c.id > TABLE.c.id)
+    .correlate_except(NEWER)
+)
 LAST_STATUS = (
     sa.select(MESSAGES.c.status)
     .where(MESSAGES.c.conversation_id == TABLE.c.id, MESSAGES.c.direction == "outbound")

@@ -85,18 +85,31 @@ def find_texts(db: Session, period: Period) -> Texts:
     return Texts(hours, lost.most_common(), by_hour.total() >= MAX_TEXTS)
 
 
-def _select_texts(period: Period) -> sa.Select[Any]:
-    newest = (
-        sa.select(TABLE.c.direction, TABLE.c.created_at, TABLE.c.status, TABLE.c.error_code)
+def select_lost(period: Period) -> sa.Select[tuple[int]]:
+    """The conversations of the texts that are counted as lost."""
+    newest = _newest(period, TABLE.c.conversation_id)
+    return sa.select(newest.c.conversation_id).where(_is_ours_lost(newest))
+
+
+def _newest(period: Period, *columns: sa.ColumnElement[Any]) -> sa.Subquery:
+    return (
+        sa.select(TABLE.c.direction, TABLE.c.status, *columns)
         .where(*period.conditions(TABLE.c.created_at), is_no_test(TABLE.c.conversation_id))
         .order_by(TABLE.c.created_at.desc())
         .limit(MAX_TEXTS)
         .subquery()
     )
+
+
+def _is_ours_lost(texts: sa.Subquery) -> sa.ColumnElement[bool]:
+    return (texts.c.direction == "outbound") & is_lost(texts.c.status)
+
+
+def _select_texts(period: Period) -> sa.Select[Any]:
+    newest = _newest(period, TABLE.c.created_at, TABLE.c.error_code)
     seconds = sa.extract("epoch", newest.c.created_at)
     quarter = seconds - seconds % sa.literal_column(str(QUARTER))
-    is_ours_lost = (newest.c.direction == "outbound") & is_lost(newest.c.status)
-    code = sa.case((is_ours_lost, sa.func.coalesce(newest.c.error_code, "")))
+    code = sa.case((_is_ours_lost(newest), sa.func.coalesce(newest.c.error_code, "")))
     rows = sa.select(newest.c.direction, quarter.label("quarter"), code.label("code")).subquery()
     return sa.select(*rows.c, sa.func.count()).group_by(*rows.c)
 

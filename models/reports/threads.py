@@ -12,7 +12,7 @@ from models.contact import Contact
 from models.conversation import REVIEW, Conversation
 from models.marked_test import MarkedTest
 from models.message import LOST, Message
-from models.reports.behind import Figure
+from models.reports.behind import Figure, LostReplies, find_figure
 from models.reports.context import PageContext
 from models.reports.explanations import explain_code, explain_status
 from models.reports.people import MAX_FOUND, Person, search_people
@@ -151,7 +151,7 @@ class ThreadList(NamedTuple):
 def find_threads(db: Session, context: PageContext) -> ThreadList:
     """A page of those that fit what is asked for."""
     filters, left_out = Filters.of(context), Unreadable(db)
-    figure = Figure.of(db, context)
+    figure = find_figure(db, context)
     walk = Walk(db, context.query.id("before"), filters.undelivered)
     older, is_cut = None, False
     if filters.words:
@@ -236,7 +236,7 @@ def _search(
 
 
 def _find_behind(
-    db: Session, context: PageContext, figure: Figure, left_out: "Unreadable"
+    db: Session, context: PageContext, figure: Figure | LostReplies, left_out: "Unreadable"
 ) -> tuple[list[Thread], int | None]:
     """Those of a figure, by their ids, and the id before which there are more.
 
