@@ -19,6 +19,10 @@ DEPLOY = Path(__file__).parent.parent / "deploy"
 START_SECONDS = 30
 
 
+# A pattern, and what to put there.
+Change = tuple[str, str | Callable[[re.Match[str]], str]]
+
+
 class Proxy(NamedTuple):
     """How to run one: what Debian calls it, its file, and the options before the file's path."""
 
@@ -51,9 +55,7 @@ PROXIES = {
 
 
 @contextmanager
-def proxying(
-    name: str, home: Path, backend: str, change: tuple[str, str] | None = None
-) -> Iterator[str]:
+def proxying(name: str, home: Path, backend: str, change: Change | None = None) -> Iterator[str]:
     """Run a shipped proxy, all of whose files are below `home`; yields its address.
 
     A `change` is a pattern and what to put there, to show that a test notices.
@@ -66,7 +68,7 @@ def proxying(
 
 @contextmanager
 def balancing(
-    home: Path, address: str, backends: list[str], change: tuple[str, str] | None = None
+    home: Path, address: str, backends: list[str], change: Change | None = None
 ) -> Iterator[None]:
     """Run the shipped Caddy that balances, at this address."""
     text = adapt_caddyfile(home, address, "Caddyfile.several")
@@ -77,7 +79,7 @@ def balancing(
 
 @contextmanager
 def running(
-    name: str, home: Path, address: str, text: str, change: tuple[str, str] | None
+    name: str, home: Path, address: str, text: str, change: Change | None
 ) -> Iterator[None]:
     proxy = PROXIES[name]
     program = tool(name, proxy.package)

@@ -1350,4 +1350,4 @@ def test_the_worker_goes_on_after_the_database_failed(completed, receiver, patch
         assert receiver.requests == []
         database.write(lambda db: db.execute(text("ALTER TABLE elsewhere RENAME TO outbox")))
         until(lambda: owed(completed).state == "delivered")
-    assert "cannot claim" in caplog.records[-1].fields["outcome"]
+    assert "cannot claim" in caplog.records[0].fields["outcome"]

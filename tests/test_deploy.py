@@ -23,7 +23,6 @@ from proxies import (
     nginx_conf_for,
     proxying,
     replaced,
-    running,
     tool,
 )
 
@@ -252,9 +251,14 @@ def test_the_lines_that_keep_the_console_to_some_addresses_do(tmp_path: Path, na
             assert {status_of(address, path) for path in CLOSED} == {403}
             assert {status_of(address, path) for path in OPEN} == {502}
     (tmp_path / "mine").mkdir()
-    text = (tmp_path / PROXIES[name].file).read_text().replace("192.0.2.0/24", "127.0.0.1/32")
-    with bound() as backend, running(name, tmp_path / "mine", address, text, None):
-        assert status_of(address, "/console") == 502
+
+    def let_us_in(found: re.Match[str]) -> str:
+        return "127.0.0.1/32" if found[1] is None else found[1]
+
+    change = (rf"{KEPT}|192\.0\.2\.0/24", let_us_in)
+    with bound() as backend:
+        with proxying(name, tmp_path / "mine", address_of(backend), change) as address:
+            assert status_of(address, "/console") == 502
 
 
 def status_of(address: str, path: str) -> int:
