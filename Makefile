@@ -22,7 +22,7 @@ run: $(VENV)/run.done  ## Hold a conversation on this machine, here or in your b
 
 setup: $(VENV)/run.done  ## Set up .venv with what smsconvo needs to run
 
-test: $(VENV)/dev.done  ## Run the tests: five minutes on two cores
+test: $(VENV)/dev.done  ## Run the tests: three minutes on two cores
 	@$(BIN)/python -m pytest -m "not long" --failed-first $(ON_BOTH_CORES) --ignore=tests/faults --ignore=tests/browser
 
 browser: $(VENV)/dev.done  ## Run the tests of the console in Chromium, which must be installed

@@ -313,6 +313,7 @@ def test_photos_are_counted_and_linked_but_never_shown(webhook, operator):
     assert "<img" not in body
 
 
+@mostly_on_sqlite
 def test_each_bar_leads_to_the_rows_behind_it(webhook, operator):
     hold_conversations(webhook, 48)
     for chart in charts(operator.get(PAGE).body).values():
@@ -463,6 +464,7 @@ NAMES += ["question", "how", "value", "has", "missing", "passed", "shape"]
 NAMES += [f"answer.{key}" for key in KEYS]
 
 
+@mostly_on_sqlite
 def test_odd_filters_are_no_error(three, operator):
     for value in ODD:
         for name in NAMES:
@@ -803,6 +805,7 @@ def stream(operator) -> Callable[[str], object]:
     return start
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize("format", ["csv", "xlsx", "jsonl"])
 def test_a_reader_who_hangs_up_leaves_nothing_open(webhook, stream, patch, tmp_path, format):
     hold_conversations(webhook, 40)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from bottle import SimpleTemplate
 from browsing import Browser, evils, one_database, rows
-from conftest import NUMBER, REY, STRANGER, Clock, Webhook
+from conftest import NUMBER, REY, STRANGER, Clock, Webhook, mostly_on_sqlite
 from sqlalchemy import bindparam, select, text
 from test_console import CORPUS
 
@@ -289,6 +289,7 @@ def test_every_figure_is_what_is_counted_apart_from_the_code(party, clock):
     assert {*CAUSES.values(), *HOWS, "waiting"} <= seen  # the guests did all that is counted
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize("period", ["week", "all"])
 def test_behind_every_figure_are_as_many_conversations(party, clock, period):
     webhook = party(MANY // 3)

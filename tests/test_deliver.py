@@ -28,6 +28,7 @@ from conftest import (
     THANKS,
     Receiver,
     Webhook,
+    free_address,
     mostly_on_sqlite,
     until,
 )
@@ -592,15 +593,14 @@ def test_a_delivered_result_is_kept_and_never_sent_again(completed, receiver, cl
 
 
 def test_a_receiver_that_comes_back_gets_the_result(serve, questionnaires, answering, clock):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    send_results(questionnaires, f"http://127.0.0.1:{port}/results")
+    address = free_address()
+    send_results(questionnaires, f"http://{address}/results")
     webhook = serve()
     complete(webhook.phone())
     attempt(webhook)
     delivery = owed(webhook)
     assert (delivery.state, delivery.last_status, delivery.last_error) == ("pending", None, BROKEN)
-    answering(say(OK), port)
+    answering(say(OK), int(address.rpartition(":")[2]))
     clock.pass_(seconds=6)
     attempt(webhook)
     delivery = owed(webhook)
@@ -1160,9 +1160,7 @@ def test_a_connection_that_breaks_off_before_all_was_sent_is_as_good_as_none():
 
 
 def test_a_connection_that_is_refused_is_not_a_delivery():
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-    assert post(a_delivery(url)) == UNREACHED
+    assert post(a_delivery(f"http://{free_address()}/")) == UNREACHED
 
 
 def test_a_receiver_without_valid_tls_is_not_a_delivery(receiver):

@@ -193,6 +193,7 @@ def test_lines_that_nobody_takes_are_dropped_counted_and_told_when_somebody_does
         assert line["event"] == "text"
 
 
+@pytest.mark.long
 @every_kind_and_terminals
 def test_nothing_is_dropped_that_somebody_takes(ends):
     reader, writer = ends
@@ -213,6 +214,7 @@ def test_whoever_shares_stderr_may_still_wait_for_it(ends):
         assert os.get_blocking(writer)
 
 
+@pytest.mark.long
 @every_kind
 def test_a_line_is_whole_or_not_there(ends):
     reader, writer = ends

@@ -561,6 +561,7 @@ def test_rows_that_would_be_lost_or_orphaned_are_kept(filled, followed_by, body,
     assert tables_of(filled) == before
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize(
     ("body", "error"),
     [

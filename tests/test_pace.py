@@ -205,7 +205,7 @@ def test_no_text_takes_long_to_be_read(loaded, name):
 
 @pytest.mark.parametrize("function", [fold_case, comparable, without_signature])
 def test_no_text_takes_long_to_be_compared(function):
-    assert slow(function, 2000) == []
+    assert slow(function, 1000) == []
 
 
 SEVERAL_VALUES = {
@@ -235,7 +235,7 @@ def test_no_text_takes_long_to_open_one_of_many_events():
     tokens = [token.strip() for token in TOKENS if token.strip()]
     events = ["a and " * 60, *(f"{token} Party {n}" for n, token in enumerate(tokens))]
     catalog = Catalog({event: Questionnaire("x", event=event) for event in events})
-    assert slow(lambda text: catalog.opens(text, NUMBER), 2000) == []
+    assert slow(lambda text: catalog.opens(text, NUMBER), 1000) == []
     for text in ("hi " * 4 + "a and " * 60 + "please " * 4, "Party\nSent from my iPhone"):
         assert not is_slow(lambda text=text: catalog.opens(text, NUMBER))
 
@@ -245,7 +245,7 @@ def test_no_text_takes_long_to_be_no_answer():
         find_opt_keyword(IncomingText("", "", text), LANGUAGES)
         ignored_reason(text, [text[:LONGEST]] * 5, LANGUAGES)
 
-    assert slow(judge, 2000) == []
+    assert slow(judge, 1000) == []
 
 
 # Over HTTP ###################################################################

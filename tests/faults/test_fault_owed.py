@@ -371,7 +371,7 @@ def test_outbox_needs_no_more_memory_for_much(
     with connect(database_url) as database:
         owe_many(database, 1_000, NOWHERE)
         few = measure_memory(folder, environ, "outbox", *arguments)
-        owe_many(database, size(20_000, 200_000), NOWHERE)
+        owe_many(database, size(20_000, 100_000), NOWHERE)
     many = measure_memory(folder, environ, "outbox", *arguments)
     print(f"{few / 1024:.1f} MiB for 1,000, {many / 1024:.1f} MiB for much")
     assert many < few + 10 * 1024
