@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from statistics import median
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,9 +16,10 @@ from sqlalchemy import bindparam, select, text
 from test_console import CORPUS
 
 from models import Message, People, load_catalog
+from models.conversation import REVIEW
 from models.reports import funnel, texts
-from models.reports.funnel import HOWS
 from models.reports.outcomes import CAUSES, OUTCOMES
+from models.reports.passed import HOWS, REACHED
 from models.set_aside import take
 from models.silence import end_silent
 from models.text import IncomingText
@@ -297,7 +299,9 @@ def test_behind_every_figure_are_as_many_conversations(party, clock, period):
     page = browser.get(f"/console?questionnaire=party&period={period}").body
     links = re.findall(r'<a href="(/console/threads\?[^"]+)">(\d+)', page)
     figures = {unescape(link): int(figure) for link, figure in links if "outcome=" in link}
-    assert len(figures) > 15
+    asked = [dict(parse_qsl(urlsplit(link).query)) for link in figures]
+    assert {each.get("how") for each in asked} == {None, REACHED, *HOWS}
+    assert {each.get("asking") for each in asked} > {None, REVIEW}
     assert {link: len(listed(browser, link)) for link in figures} == figures
     (lost,) = re.findall(r'<a href="(/console/threads\?[^"]+)">\d+ replies did not', page)
     apart = Apart(webhook, clock.now, f"period={period}")

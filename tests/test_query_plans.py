@@ -24,6 +24,7 @@ from models.reports.answers import find_answers
 from models.reports.context import PageContext, Query
 from models.reports.now import find_now
 from models.reports.outbox import STATES
+from models.reports.threads import find_threads
 from storage.base import Base, Compiled
 from worker.expiry import expire_silent
 from worker.indexing import IndexTexts
@@ -294,6 +295,15 @@ def test_pages_of_the_outbox_read_no_whole_table(party, receiver, recorded):
     assert not party.app.database.write(lambda db: read_plans(db.connection(), dict(recorded)))
 
 
+FIGURES = (
+    "lost=yes",
+    "questionnaire=party&outcome=asleep",
+    "questionnaire=party&outcome=started&asking=who&how=reached",
+    "questionnaire=party&outcome=started&asking=(review)&how=reached",
+    "questionnaire=party&outcome=open&asking=who&how=skipped&before=99",
+)
+
+
 # PostgreSQL plans what pages read for its values, and by settings of their own.
 @one_database
 def test_the_page_now_reads_no_whole_table(party, receiver, recorded):
@@ -302,14 +312,20 @@ def test_the_page_now_reads_no_whole_table(party, receiver, recorded):
     with party.app.database.report() as db:
         for period in ("today", "week", "all"):
             look_at_now(db, party, period)
+        for figure in FIGURES:
+            find_threads(db, page_context(party, figure))
     statements = dict(recorded)
-    assert len(statements) > 8
+    assert len(statements) > 12
     assert not party.app.database.write(lambda db: read_plans(db.connection(), statements))
 
 
 def look_at_now(db: Session, party: Webhook, period: str) -> None:
-    query, files = Query.parse(f"questionnaire=party&period={period}"), party.app.files.current
-    find_now(db, PageContext(query, *files, party.clock(), COMMAND_LINE), checks=dict)
+    find_now(db, page_context(party, f"questionnaire=party&period={period}"), checks=dict)
+
+
+def page_context(party: Webhook, query: str) -> PageContext:
+    files = party.app.files.current
+    return PageContext(Query.parse(query), *files, party.clock(), COMMAND_LINE)
 
 
 ANSWERS = (

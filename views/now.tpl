@@ -68,16 +68,16 @@
 <section aria-labelledby="funnel">
 <h2 id="funnel">How far guests come</h2>
 <ol class="funnel">
-<li><span class="label">started</span><svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="100" height="8"/></svg><span class="count">{{funnel.started}}</span></li>
+<li><span class="label">started</span><svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="100" height="8"/></svg><span class="count"><a href="{{root}}{{found.threads()}}">{{funnel.started}}</a></span></li>
 % for step in funnel.steps:
 <li><span class="label"><bdi>{{step.name}}</bdi> <span class="ask secondary" dir="auto">{{step.label}}</span>\\
 % if not step.is_asked:
  <span class="secondary">no longer asked</span>\\
 % end
-</span><svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="{{funnel.share(step.reached)}}" height="8"/></svg><span class="count">{{step.reached}} <span class="secondary">{{funnel.share(step.reached)}} %</span></span>
+</span><svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="{{funnel.share(step.reached)}}" height="8"/></svg><span class="count"><a href="{{root}}{{found.threads(asking=step.key, how="reached")}}">{{step.reached}}</a> <span class="secondary">{{funnel.share(step.reached)}} %</span></span>
 <span class="ends secondary">
 % for how, count in step.passed.items():
-<span>{{count}} {{how}}</span>
+<a href="{{root}}{{found.threads(asking=step.key, how=how)}}">{{count}} {{how}}</a>
 % end
 % if step.waiting:
 <a href="{{root}}{{found.threads("open", asking=step.key)}}">{{step.waiting}} waiting</a>
@@ -87,7 +87,7 @@
 % end
 </span></li>
 % end
-<li><span class="label">completed</span><svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="{{funnel.share(funnel.completed)}}" height="8"/></svg><span class="count">{{funnel.completed}} <span class="secondary">{{funnel.share(funnel.completed)}} %</span></span></li>
+<li><span class="label">completed</span><svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect width="{{funnel.share(funnel.completed)}}" height="8"/></svg><span class="count"><a href="{{root}}{{found.threads("completed")}}">{{funnel.completed}}</a> <span class="secondary">{{funnel.share(funnel.completed)}} %</span></span></li>
 </ol>
 </section>
 % end

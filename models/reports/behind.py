@@ -17,6 +17,7 @@ from models.reports.outcomes import (
     find_definitions,
     find_outcome,
 )
+from models.reports.passed import HOWS, REACHED, Ids, find_passed
 from models.reports.period import Period
 from models.reports.texts import select_lost
 
@@ -30,6 +31,7 @@ class Figure(NamedTuple):
     outcome: str  # "" for any
     key: str  # of the question, or REVIEW, that waits for its answer, or did at the end
     cause: str
+    how: str  # that question was reached, or passed
     period: Period | None
     zone: str
 
@@ -49,6 +51,7 @@ class Figure(NamedTuple):
             outcome="" if outcome == ANY else outcome,
             key=query.value("asking"),
             cause=query.choice("because", CAUSES),
+            how=query.choice("how", (REACHED, *HOWS)),
             period=_read_period(context, zone),
             zone=zone,
         )
@@ -57,9 +60,10 @@ class Figure(NamedTuple):
     def words(self) -> str:
         """The same for operators."""
         question = "the review" if self.key == REVIEW else self.key
+        where = f"{question} {self.how}" if self.how else f"at {question}"
         parts = [
             OUTCOMES.get(self.outcome, ANY),
-            f"at {question}" if question else "",
+            where if question else "",
             CAUSES.get(self.cause, ""),
             f"begun {self.period.words}" if self.period else "",
         ]
@@ -68,14 +72,18 @@ class Figure(NamedTuple):
     def find_ids(self, db: Session, context: PageContext, limit: int) -> list[int]:
         """The next ones before the id of the address, the newest first."""
         counted, _ = find_counted(db, self.questionnaire, self.period or EVER)
-        conditions = TABLE.c.id.in_(counted), *self._conditions(db, context)
+        conditions = TABLE.c.id.in_(counted), *self._conditions(db, context, counted)
         return _find_page(db, context, limit, *conditions)
 
-    def _conditions(self, db: Session, context: PageContext) -> Iterator[sa.ColumnElement[bool]]:
+    def _conditions(
+        self, db: Session, context: PageContext, counted: Ids
+    ) -> Iterator[sa.ColumnElement[bool]]:
+        definitions = find_definitions(db, self.questionnaire)
         if self.outcome:
-            definitions = find_definitions(db, self.questionnaire)
             yield find_outcome(definitions, context.now) == self.outcome
-        if self.key:
+        if self.key and self.how:
+            yield TABLE.c.id.in_(find_passed(db, counted, definitions, self.key, self.how))
+        elif self.key:
             yield TABLE.c.current_key == self.key
         if self.cause:
             yield CAUSE == self.cause

@@ -1,6 +1,6 @@
 """How far the guests of a questionnaire come, and where those who stop go."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Self
@@ -9,27 +9,24 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NULLTYPE
 
-from models.answer import Answer
 from models.conversation import REVIEW
 from models.marked_test import is_no_test
-from models.questionnaire.flow import path
 from models.questionnaire.schema import Questionnaire
 from models.reports import outcomes
 from models.reports.charts import show_question
-from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of, was_unread
+from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of
+from models.reports.passed import (
+    ANSWERS,
+    HOWS,
+    OF_TABLE,
+    Answers,
+    Ids,
+    count_answers,
+    find_reviewed,
+)
 from models.reports.period import Period
 
 MAX_COUNTED = 2000  # conversations: to count more would take too long
-Ids = sa.Select[tuple[int]]  # of the conversations that are counted
-Answers = Counter[tuple[str, str]]  # by key, and what became of the question: one of HOWS
-# What became of questions that conversations have passed.
-ANSWERED, SKIPPED, UNREAD = HOWS = ("answered", "skipped", "given up unread")
-
-
-class Given(NamedTuple):
-    """What a question was answered; no value where it was skipped."""
-
-    value: str | None
 
 
 class Step(NamedTuple):
@@ -116,8 +113,9 @@ def find_funnel(
     """That of a questionnaire, of its newest MAX_COUNTED conversations; no file may have it now."""
     counted, is_partial = find_counted(db, name, period)
     standings = Standing.find_all(db, counted, versions, now)
-    answers = _count_answers(db, counted, versions)
-    counter = StepCounter(versions, standings, answers, _count_reviewed(db, counted, versions))
+    answers = count_answers(db, counted, versions)
+    reviewed = len(find_reviewed(db, counted, versions))
+    counter = StepCounter(versions, standings, answers, reviewed)
     median, timed = _find_median(db, counted)
     counts = Counter[str]()
     for each in standings:
@@ -242,46 +240,10 @@ class StepCounter:
         )
 
 
-def _count_reviewed(db: Session, counted: Ids, versions: Versions) -> int:
-    """Those completed that were asked whether all is right.
-
-    An operator may complete one before: then a question on its path has no answer.
-    """
-    reviewed = [id for id, definition in versions.items() if definition.review]
-    rows = sa.select(TABLE.c.id, TABLE.c.questionnaire_id, TABLE.c.current_key, ANSWERS.c.key)
-    rows = rows.add_columns(ANSWERS.c.value).join_from(TABLE, ANSWERS, OF_TABLE)
-    rows = rows.where(TABLE.c.id.in_(counted), TABLE.c.state == "completed")
-    completed: dict[tuple[int, int, str | None], dict[str, Given]] = defaultdict(dict)
-    for *conversation, key, value in db.execute(rows.where(TABLE.c.questionnaire_id.in_(reviewed))):
-        completed[tuple(conversation)][key] = Given(value if isinstance(value, str) else None)
-    return sum(
-        current_key is not None or all(each.key in given for each in path(versions[id], given))
-        for (_, id, current_key), given in completed.items()
-    )
-
-
-def _count_answers(db: Session, counted: Ids, versions: Versions) -> Answers:
-    """How many conversations have passed a question, by its key and how."""
-    has_value = ANSWERS.c.value.is_not(None)
-    # Only those without a value are told apart by their texts.
-    why = [TABLE.c.questionnaire_id, ANSWERS.c.text, ANSWERS.c.question]
-    texts = [sa.case((~has_value, each)).label(each.name) for each in why]
-    rows = sa.select(ANSWERS.c.key, has_value.label("has_value"), *texts)
-    rows = rows.join_from(ANSWERS, TABLE, OF_TABLE)
-    rows = rows.where(ANSWERS.c.conversation_id.in_(counted)).subquery()
-    found = Counter[tuple[str, str]]()
-    alike = sa.select(*rows.c, sa.func.count()).group_by(*rows.c)
-    for key, is_answered, *why, count in db.execute(alike):
-        how = ANSWERED if is_answered else UNREAD if was_unread(versions, *why) else SKIPPED
-        found[key, how] += count
-    return found
-
-
 # Built once: building a statement costs as much as running it.
-TABLE, ANSWERS, VERSIONS = outcomes.TABLE, Answer.__table__, outcomes.VERSIONS
+TABLE, VERSIONS = outcomes.TABLE, outcomes.VERSIONS
 EACH = TABLE.alias()
 RAW_STARTED_AT = sa.type_coerce(EACH.c.started_at, NULLTYPE)
-OF_TABLE = ANSWERS.c.conversation_id == TABLE.c.id
 HAS_ANSWER = sa.and_(
     TABLE.c.current_key.is_not(None),
     sa.exists().where(OF_TABLE, ANSWERS.c.key == TABLE.c.current_key).correlate(TABLE),
