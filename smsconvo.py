@@ -20,7 +20,7 @@ from console.access import Access
 from console.acting import carry_out
 from console.pages import FOREVER, NAV, Pages, headers_for, static_files
 from console.shared import SharedResults
-from console.trying import turn_to_try
+from console.turns import TRYING
 from exports import FORMATS, find_file
 from gateway import twiml
 from gateway.webhook import COOKIE, StatusReport, Webhook, parse_form, read_body
@@ -346,7 +346,7 @@ def try_out(operator: Operator, name: str = "") -> str | HTTPResponse:
     """Nothing is kept, so whoever looks may POST. They work one at a time."""
     app = request.app
     context = app.context(operator, read_query())
-    with turn_to_try():
+    with TRYING.take():
         is_form = request.method == "POST"
         found = find_tryout(context, app.settings.questionnaires, name, is_form=is_form)
     if is_form and found.address:
@@ -357,7 +357,7 @@ def try_out(operator: Operator, name: str = "") -> str | HTTPResponse:
 def save_test(operator: Operator, name: str) -> bytes:
     app = request.app
     context = app.context(operator, read_query())
-    with turn_to_try():
+    with TRYING.take():
         content = find_test(context, app.settings.questionnaires, name)
     response.content_type = "application/json"
     response.set_header("Content-Disposition", 'attachment; filename="test.json"')

@@ -7,6 +7,7 @@ from functools import partial
 from sqlalchemy.exc import DBAPIError
 
 from console.pages import Pages
+from console.turns import SHARING
 from models.console import LOOK, ConsoleShare, Operator
 from models.reports.context import NotFound, PageContext, Query
 from models.reports.shared import find_shared
@@ -34,7 +35,7 @@ class SharedResults:
             share = ConsoleShare.find(db, token, context.now)
         if share is None:
             raise NotFound
-        with self._database.report() as db:
+        with SHARING.take(), self._database.report() as db:
             found = find_shared(db, context, share)
         if share.is_opened_late(context.now):
             with suppress(DBAPIError, OSError):  # a full disk must not hide the page

@@ -114,6 +114,11 @@ CLEAR = {
     "sqlite": [
         _statement("INSERT INTO message_search (message_search) VALUES ('delete-all')"),
         _statement("DELETE FROM erased_words"),
+        # The index may be of a SQLite that could not erase words yet.
+        _statement(
+            "INSERT INTO message_search (message_search, rank) SELECT 'secure-delete', 1"
+            " WHERE sqlite_version() >= '3.42'"
+        ),
     ],
     "postgresql": [_statement("TRUNCATE message_search")],
 }

@@ -1,6 +1,7 @@
 """What operators do in the console besides: tests, notes on people, and shared results."""
 
 import re
+from contextlib import ExitStack
 from urllib.parse import urlencode
 
 import pytest
@@ -12,6 +13,7 @@ from test_query_plans import recorded  # noqa: F401
 
 from commands import cli
 from console.pages import NAV
+from console.turns import SHARING, WAITING
 from models.console import LOOK
 from models.console.token import TOKEN
 from models.reports.metrics import find_figures
@@ -243,9 +245,11 @@ def test_a_link_that_shows_nothing_says_always_the_same(webhook, operator, clock
 @one_database
 def test_a_link_is_made_only_of_what_makes_sense(webhook, operator):
     text_all(webhook, REY, "Mats BBQ", "Blue")
-    for form in ({}, {"question": "nothing"}, {"questionnaire": "nothing"}):
-        answer = operator.post("/console/shares/new", **form)
+    for form in ({}, {"question": "nothing"}):
+        answer = operator.post("/console/shares/new", questionnaire="feedback", **form)
         assert answer.status == 409 and "Choose at least one question." in answer.body
+    for form in ({}, {"questionnaire": "gone"}):  # never one that was not asked for
+        assert operator.post("/console/shares/new", question="Question1", **form).status == 404
     share(operator, days="9999", senders="all", names="yes")
     ends = "SELECT senders, names, created_at, expires_at FROM console_shares"
     ((senders, names, created, expires),) = rows(webhook.app, ends)
@@ -279,6 +283,50 @@ def test_a_question_of_another_kind_than_was_chosen_is_not_shown(webhook, operat
     webhook.app.database.write(lambda db: db.execute(text(change.replace(":", "\\:"))))
     page = Browser(webhook.app).get(path).body
     assert "Blue" in page and "Pizza" not in page
+
+
+@one_database
+def test_answers_of_the_time_when_a_question_had_another_kind_are_not_shown(
+    webhook, operator, questionnaires
+):
+    text_all(webhook, REY, "Mats BBQ", "Blue, if Ann agrees")
+    file = questionnaires / "feedback.toml"
+    asked = 'ask = "Hello. What is your favourite colour"\n'
+    changed = file.read_text("utf-8").replace(
+        asked, f'{asked}kind = "choice"\nchoices = ["Red", "Green"]\n'
+    )
+    file.write_text(changed, "utf-8")
+    assert [webhook.app.files.look() for _ in range(2)]
+    text_all(webhook, STRANGER, "Mats BBQ", "Red", "Pizza")
+    page = Browser(webhook.app).get(share(operator)).body
+    assert "Red" in page and "Ann" not in page and "n = 1" in page
+
+
+@one_database
+def test_texts_are_answered_while_many_look_at_shared_results(webhook, operator, patch):
+    patch("console.turns", "WAIT_SECONDS", 0.01)
+    text_all(webhook, REY, "Mats BBQ")
+    path, stranger = share(operator), Browser(webhook.app)
+    with SHARING.take():
+        page = stranger.get(path)
+        assert page.status == 503 and "reload this page" in page.body
+        assert webhook.phone(STRANGER).text("Mats BBQ")
+        assert operator.get(FIGURES[1]).status == 200
+    with ExitStack() as waiting:  # as if they were in other threads
+        for _ in range(1 + WAITING):
+            waiting.enter_context(SHARING._places)
+        patch("console.turns", "WAIT_SECONDS", 60)
+        assert stranger.get(path).status == 503
+    assert stranger.get(path).status == 200
+
+
+@one_database
+def test_older_rows_are_behind_a_shared_one_only(webhook, operator):
+    for sender in (REY, STRANGER):
+        text_all(webhook, sender, "Mats BBQ", "Blue")
+    operator.post("/console/threads/2/test")
+    path, stranger = share(operator), Browser(webhook.app)
+    assert [stranger.get(f"{path}?before={id}").status for id in (1, 2, 3)] == [200, 404, 404]
 
 
 def test_a_share_that_cannot_be_read_shows_nothing(webhook, operator):

@@ -207,7 +207,7 @@ def test_where_enough_was_looked_through_one_can_look_further_back(webhook, oper
     index(webhook)
     page = look(operator, "needle thread")
     if webhook.app.settings.on_sqlite:
-        assert "None of these texts has all of these words." in seen(page)
+        assert "None of the texts looked through has these words." in seen(page)
         for _ in range(9):
             if not (link := re.search(r'<a href="(\?[^"]+)" rel="next">Look further', page)):
                 break

@@ -11,7 +11,7 @@ import pytest
 from browsing import CORPUS, OWN, Answer, Browser, evils, make_link, one_database, rows
 from conftest import QUESTIONS, REY, THANKS
 
-from console.trying import TRYING
+from console.turns import TRYING
 from models.console import LOOK
 from models.questionnaire.loader import load_catalog
 from models.replay import load, replay
@@ -490,13 +490,13 @@ def test_a_tryout_is_saved_as_a_test_that_replays(trying, questionnaires, tmp_pa
 
 def test_reading_and_trying_do_not_wait_for_each_other(trying, patch):
     patch("storage.database", "REPORT_WAIT_SECONDS", 0.01)
-    patch("console.trying", "WAIT_SECONDS", 0.01)
+    patch("console.turns", "WAIT_SECONDS", 0.01)
     database = trying.browser.app.database
     with ExitStack() as reports:
         for _ in range(MAX_REPORTS):
             reports.enter_context(database.report())
         assert trying.text("Mats BBQ").bubbles[-1] == ("came", QUESTIONS[0])
-    with TRYING:
+    with TRYING.take():
         answer = trying.browser.get(PATH)
         assert answer.status == 503 and "Others are at work just now." in answer.body
         assert trying.browser.get("/console/threads").status == 200

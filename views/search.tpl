@@ -3,7 +3,7 @@
 <p>{{found.advice}} What is in quotes is looked for as it stands: “no thanks”.</p>
 % elif not (found.people or found.texts):
 % if found.is_cut:
-<p>None of these texts has all of these words.</p>
+<p>None of the texts looked through has these words.</p>
 % elif found.is_first:
 <p>Nobody has this number or name, and no text has these words. Words are found whole: “pizza”, not “piz”.</p>
 % else:
@@ -22,6 +22,9 @@
 % if found.has_more_people:
 <p><a href="{{root}}/console/people?q={{quote(found.query)}}">More people</a></p>
 % end
+% end
+% if found.people and found.is_first and not found.texts:
+<p>No text that was looked through has these words.</p>
 % end
 % if found.texts:
 <table role="table">

@@ -22,6 +22,8 @@ NAMES = {ABSENT: "not shown", SHOWN: "shown"}
 def find_make(db: Session, context: PageContext) -> Act:
     """Make a link to results of the questionnaire that is asked for, which is shown once."""
     filter, token = find_filter(db, context), new_token()
+    if context.query.value("questionnaire") != filter.name:  # it is there no more
+        raise NotFound
     if not filter.keys:
         raise CannotAct("There is no question yet whose answers could be shown.")
 

@@ -176,6 +176,12 @@ def find_columns(filter: Filter, query: Query) -> list[Column]:
 TABLE, ANSWERED = Conversation.__table__, Answer.__table__
 
 
+def is_counted(db: Session, filter: Filter, id: int) -> bool:
+    """Whether a conversation is of the questionnaire and the period."""
+    found = sa.select(TABLE.c.id).where(TABLE.c.id == id, *filter.selection.scope())
+    return db.scalar(found.where(TABLE.c.questionnaire_id.in_(filter.version_ids))) is not None
+
+
 def newest(filter: Filter, before: int | None, limit: int) -> sa.CTE:
     """The ids of the newest conversations of the period; `before`: started before this one."""
     ids = filter.version_ids

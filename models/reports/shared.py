@@ -3,7 +3,7 @@
 Nothing in its address is a filter: with one, hidden answers could be asked for one by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from models.console import ConsoleShare
 from models.console.share import MASKED, SHOWN
+from models.questionnaire.schema import Questionnaire
 from models.reports.answer_filter import Filter, find_filter
 from models.reports.answers import (
     NEWEST,
@@ -22,6 +23,7 @@ from models.reports.answers import (
     find_groups,
     find_ids,
     find_rows,
+    is_counted,
 )
 from models.reports.charts import Chart, make_charts
 from models.reports.context import NotFound, PageContext, Query
@@ -50,6 +52,8 @@ def find_shared(db: Session, context: PageContext, share: ConsoleShare) -> Share
     """The charts and the newest rows, or the rows before a conversation."""
     filter = _find_filter(db, context, share)
     before = context.query.id("before")
+    if before is not None and not is_counted(db, filter, before):
+        raise NotFound  # else the times of all conversations could be found out
     charts, looked_at = [], 0
     if before is None:
         looked_at, _ = count(db, filter)
@@ -70,7 +74,18 @@ def _find_filter(db: Session, context: PageContext, share: ConsoleShare) -> Filt
         raise NotFound
     kinds = {key: question.kind for key, question in filter.questions.items()}
     keys = [key for key in filter.keys if share.questions.get(key) == kinds[key]]
-    return filter._replace(keys=keys)
+    chosen = {key: kinds[key] for key in keys}
+    versions = [version.id for version in filter.versions if _agrees(version.definition, chosen)]
+    return filter._replace(keys=keys, version_ids=versions)
+
+
+def _agrees(definition: Questionnaire, chosen: Mapping[str, str]) -> bool:
+    """Whether its questions are of these kinds: else its answers may be words of guests' own."""
+    return all(
+        definition.by_key[key].kind == kind
+        for key, kind in chosen.items()
+        if key in definition.by_key
+    )
 
 
 def _find_columns(filter: Filter, share: ConsoleShare) -> list[Column]:
