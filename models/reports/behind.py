@@ -60,10 +60,10 @@ class Figure(NamedTuple):
     def words(self) -> str:
         """The same for operators."""
         question = "the review" if self.key == REVIEW else self.key
-        where = f"{question} {self.how}" if self.how else f"at {question}"
+        at = f"{question} {self.how}" if self.how else f"at {question}"
         parts = [
             OUTCOMES.get(self.outcome, ANY),
-            where if question else "",
+            at if question else "",
             CAUSES.get(self.cause, ""),
             f"begun {self.period.words}" if self.period else "",
         ]
