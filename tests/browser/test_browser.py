@@ -21,6 +21,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")  # what packages call 
 OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage"]  # root may have no sandbox
 TIMEOUT = 30_000  # ms: other tests may want the same cores
 SOON = 20_000  # ms: a page looks every five seconds
+NEW_SHARE = "/console/shares/new?questionnaire=feedback"
 RULES = {
     "resultTypes": ["violations"],
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -338,7 +339,7 @@ def test_axe_finds_nothing_on_any_page(server, open_browser):
         "/console/nowhere",
     ]
     addresses += [f"/console/{path}" for path in ("threads/1", "people/1", "people/1/opt-out")]
-    addresses += ["/console/people/1/note", "/console/threads/1/test", "/console/shares/new"]
+    addresses += ["/console/people/1/note", "/console/threads/1/test", NEW_SHARE]
     addresses += [share_results(server, page), "/r/nothing"]
     addresses += ["/console/files/feedback/poster"]
     for address in addresses:
@@ -351,7 +352,7 @@ def test_axe_finds_nothing_on_any_page(server, open_browser):
 
 
 def share_results(server: Server, page: Page) -> str:
-    page.goto(f"{server.url}/console/shares/new")
+    page.goto(server.url + NEW_SHARE)
     for box in page.get_by_role("checkbox").all():
         box.check()
     page.get_by_role("button", name="Make the link").click()
