@@ -512,7 +512,9 @@ def test_a_file_is_not_made_of_a_filter_that_makes_no_sense(three, operator):
 @one_database
 def test_of_the_conversations_that_are_named_a_file_has_those_that_are_ticked(three, operator):
     page = operator.get(f"{PAGE}&ids=1,2").body
-    assert 'name="ticked" value="2"' in page and 'name="ids" value="2"' in page
+    assert 'name="ticked" value="2"' in page and 'name="ids" value="1,2"' in page
+    links = re.findall(r'href="([^"]*)#rows"', page)
+    assert links and all("ids=1%2C2" in link for link in links) and "2 chosen" in page
     for query, expected in {
         "ids=1&ids=2&ticked=2": [2],
         "ids=1&ticked=2": [],

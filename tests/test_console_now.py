@@ -322,6 +322,16 @@ def listed(browser: Browser, address: str) -> set[str]:
 
 
 @one_database
+def test_a_lost_reply_of_no_conversation_is_not_counted_for_no_thread_shows_it(party):
+    webhook = party(0)
+    phone = webhook.phone(STRANGER)
+    assert phone.text("Please stop texting me")
+    phone.report(phone.last.replies[0], "undelivered", 30006)
+    page = enter(webhook).get("/console?period=all").body
+    assert needs(page) == [] and "1 in, 1 out" in page
+
+
+@one_database
 def test_whoever_has_begun_anew_does_not_come_back_to_the_old_one(party, clock):
     webhook = party(0)
     browser = enter(webhook)

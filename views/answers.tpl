@@ -14,7 +14,7 @@
 % elif asked.name:
 <p><bdi>{{asked.names[asked.name]}}</bdi> <span class="secondary">{{asked.name}}</span></p>
 % end
-% if asked.chips or asked.selection.ids:
+% if asked.chips:
 <ul class="chips" aria-label="Filters in use">
 % for chip in asked.chips:
 <li><a class="chip" href="{{address}}{{chip.address}}"><span class="secondary">{{chip.label}}</span> <bdi>{{chip.words}}</bdi> <span aria-hidden="true">×</span><span class="unseen">Remove this filter</span></a></li>
@@ -119,9 +119,6 @@
 <form method="get" action="{{address}}.xlsx" id="export" class="export">
 % for name, value in asked.fields:
 <input type="hidden" name="{{name}}" value="{{value}}">
-% end
-% for id in asked.selection.ids:
-<input type="hidden" name="ids" value="{{id}}">
 % end
 <label>Export <select name="shape"><option value="wide">a row for each conversation</option><option value="long">a row for each answer</option></select></label>
 <button>XLSX</button>

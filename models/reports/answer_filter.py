@@ -75,7 +75,7 @@ class Filter(NamedTuple):
     @property
     def is_narrow(self) -> bool:
         """Whether some conversations of the questionnaire may be left out."""
-        return bool(self.chips or self.selection.ids)
+        return bool(self.chips)
 
     @property
     def clear(self) -> str:
@@ -117,6 +117,8 @@ def _chip_words(name: str, value: str) -> tuple[str, str] | None:
         return name, "counted, too"
     if name.startswith(ANSWER):
         return name.removeprefix(ANSWER), value
+    if name == "ids":
+        return "conversations", f"{value.count(',') + 1} chosen"
     if name in ("from", "to", "state", "version"):
         return name, value
     return None
@@ -213,6 +215,8 @@ def _read_fields(
     for flag in (NO_REMOVED, WITH_TESTS):
         if query.value(flag[0]) == flag[1]:
             yield flag
+    if ids := _read_ids(query):
+        yield "ids", ",".join(map(str, ids))
 
 
 def _read_question(query: Query) -> Iterator[tuple[str, str]]:

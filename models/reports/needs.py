@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.delivery import IS_UNDELIVERED, Delivery
-from models.marked_test import is_no_test
 from models.receiver_form import ReceiverForm, group_by_form
 from models.reports.context import PageContext
 from models.reports.explanations import CODES
@@ -65,11 +64,13 @@ def _find_results(db: Session) -> Iterator[Need]:
 
 
 def _count_causes(db: Session, state: str) -> list[tuple[str | None, int, str | None, str | None]]:
-    """Causes of a state, how many results have each, and the first and last of their sentences."""
+    """Causes of a state, how many results have each, and the first and last of their sentences.
+
+    With those of tests: what a receiver does not take of them, it takes of nobody.
+    """
     oldest = (
         sa.select(TABLE.c.cause, TABLE.c.last_error)
         .where(sa.text(IS_UNDELIVERED), sa.text(f"state = '{state}'"))
-        .where(is_no_test(TABLE.c.conversation_id))
         .order_by(TABLE.c.created_at)
         .limit(MAX_COUNT + 1)
         .subquery()

@@ -102,11 +102,13 @@ def _newest(period: Period, *columns: sa.ColumnElement[Any]) -> sa.Subquery:
 
 
 def _is_ours_lost(texts: sa.Subquery) -> sa.ColumnElement[bool]:
-    return (texts.c.direction == "outbound") & is_lost(texts.c.status)
+    """That it is a reply which did not arrive; one of no conversation has no thread to look at."""
+    is_reply = (texts.c.direction == "outbound") & texts.c.conversation_id.is_not(None)
+    return is_reply & is_lost(texts.c.status)
 
 
 def _select_texts(period: Period) -> sa.Select[Any]:
-    newest = _newest(period, TABLE.c.created_at, TABLE.c.error_code)
+    newest = _newest(period, TABLE.c.created_at, TABLE.c.error_code, TABLE.c.conversation_id)
     seconds = sa.extract("epoch", newest.c.created_at)
     quarter = seconds - seconds % sa.literal_column(str(QUARTER))
     code = sa.case((_is_ours_lost(newest), sa.func.coalesce(newest.c.error_code, "")))
