@@ -130,6 +130,7 @@ def create_app(
     app.route("/static/<name>", "GET", send_static)
     app.route("/r/<token>", "GET", show_share)
     add_console(app)
+    add_acts(app)
     return app
 
 
@@ -149,6 +150,21 @@ def add_console(app: App) -> None:
     app.route("/console/people/<id:row>", "GET", page("person", find_person), role=LOOK)
     app.route("/console/outbox", "GET", page("outbox", find_outbox), role=LOOK)
     app.route("/console/outbox/<id:row>", "GET", page("result", find_result), role=LOOK)
+    app.route("/console/answers", "GET", page("answers", find_answers), role=LOOK)
+    for format in FORMATS:
+        app.route(f"/console/answers.{format}", "GET", partial(send_file, format), role=LOOK)
+    app.route("/console/health", "GET", show_health_page, role=LOOK)
+    find_examined = partial(find_files, app.files.examine)
+    app.route("/console/files", "GET", page("files", find_examined), role=LOOK)
+    app.route("/console/files/<name>/poster", "GET", page("poster", find_poster), role=LOOK)
+    app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
+    app.route("/console/shares", "GET", page("shares", find_shares), role=LOOK)
+    app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
+    app.route(["/console/try", "/console/try/<name>"], ["GET", "POST"], try_out, role=LOOK)
+    app.route("/console/try/<name>/test.json", "POST", save_test, role=LOOK)
+
+
+def add_acts(app: App) -> None:
     add_act(app, "/console/outbox/<id:row>/retry", results.find_retry)
     add_act(app, "/console/outbox/<id:row>/retry-all", results.find_retry_all)
     add_act(app, "/console/outbox/<id:row>/confirm", results.find_confirm)
@@ -160,20 +176,8 @@ def add_console(app: App) -> None:
     add_act(app, "/console/people/<id:row>/opt-out", people.find_opt_out)
     add_act(app, "/console/people/<id:row>/opt-in", people.find_opt_in)
     add_act(app, "/console/people/<id:row>/note", notes.find_note)
-    app.route("/console/answers", "GET", page("answers", find_answers), role=LOOK)
-    for format in FORMATS:
-        app.route(f"/console/answers.{format}", "GET", partial(send_file, format), role=LOOK)
-    app.route("/console/health", "GET", show_health_page, role=LOOK)
-    find_examined = partial(find_files, app.files.examine)
-    app.route("/console/files", "GET", page("files", find_examined), role=LOOK)
-    app.route("/console/files/<name>/poster", "GET", page("poster", find_poster), role=LOOK)
-    app.route("/console/sessions", "GET", page("sessions", find_sessions), role=LOOK)
-    app.route("/console/shares", "GET", page("shares", find_shares), role=LOOK)
     add_act(app, "/console/shares/new", shares.find_make)
     add_act(app, "/console/shares/<id:row>/revoke", shares.find_revoke)
-    app.route("/console/sessions/<id:row>/revoke", "POST", revoke_session, role=DO)
-    app.route(["/console/try", "/console/try/<name>"], ["GET", "POST"], try_out, role=LOOK)
-    app.route("/console/try/<name>/test.json", "POST", save_test, role=LOOK)
 
 
 def add_headers() -> None:
