@@ -406,17 +406,24 @@ def test_the_questionnaire_used_last_is_shown_as_on_answers(party):
             assert f'name="questionnaire" value="{name}"' in browser.get(page).body
 
 
-@one_database
-def test_only_who_was_asked_whether_all_is_right_has_reached_the_review(party):
-    webhook = party(0)
+@mostly_on_sqlite
+def test_only_who_was_asked_whether_all_is_right_has_reached_the_review(questionnaires, serve):
+    (questionnaires / "party.toml").write_text(HEAD + NAME + COUNT, "utf-8")
+    webhook = serve()
     browser = enter(webhook)
-    for sender, bodies in ((REY, ["Party", "Rey"]), (STRANGER, ["Party", "Finn", "2", "Hey Jude"])):
-        for body in bodies:
-            webhook.phone(sender).text(body)
-    for id in (1, 2):
-        assert browser.post(f"/console/threads/{id}/complete").status == 303
-    page = browser.get("/console?questionnaire=party").body
-    assert steps(page)[-2:] == ["Review of the answers 1 50 %", "completed 2 100 %"]
+    asked = [["2"], ["2", "STOP"], ["2", "FIX 1"], ["2", "OK", "FIX 2"]]
+    not_asked = [[], ["what?", "no"], ["2", "BACK"]]  # the second is given up
+    for n, bodies in enumerate([*asked, *not_asked]):
+        for body in ("Party", "Rey", *bodies):
+            webhook.phone(f"+1415000000{n}").text(body)
+        browser.post(f"/console/threads/{n + 1}/complete")
+    reached = ["Review of the answers 4 57 %", "completed 7 100 %"]
+    assert steps(browser.get("/console?questionnaire=party").body)[-2:] == reached
+    for body in ("FIX 1", "Finn", "3"):  # what comes later asks nobody whether all is right
+        assert webhook.phone("+14150000004").text(body)
+    assert steps(browser.get("/console?questionnaire=party").body)[-2:] == reached
+    address = "/console/threads?questionnaire=party&outcome=started&asking=(review)&how=reached"
+    assert listed(browser, address) == {"1", "2", "3", "4"}
 
 
 @one_database

@@ -12,7 +12,9 @@ from models.contact import Contact
 from models.conversation import Conversation
 from models.delivery import Delivery
 from models.marked_test import MarkedTest
+from models.questionnaire.flow import path
 from models.reports.context import NotFound, PageContext
+from models.reports.passed import NOT_REVIEWED
 from storage.unreadable import UnreadableRow
 
 Ending = Callable[[Conversation], Delivery | None]  # ends it, and returns the result owed then
@@ -137,13 +139,27 @@ def _do(
 
     def do(db: Session) -> None:
         _lock_sender(db, id)
+        before = find_conversation(db, id)
         conversation, result = _ended(db, id, why_not, end)
         conversation.update(db)
         if result:
             result.insert(db)
-        OperatorAction.record(db, context.now, context.operator, action, conversation)
+        details = NOT_REVIEWED if _skips_review(before) and action == "complete" else None
+        OperatorAction.record(db, context.now, context.operator, action, conversation, details)
 
     return do
+
+
+def _skips_review(conversation: Conversation) -> bool:
+    """Whether its sender was not asked yet if all is right, and should have been.
+
+    Whoever was has answered all, also while a correction waits. What is given up is answered, too.
+    """
+    if not conversation.questionnaire.review:
+        return False
+    on_path = path(conversation.questionnaire, conversation.answers)
+    is_answered = all(question.key in conversation.answers for question in on_path)
+    return conversation.was_given_up or not is_answered
 
 
 def _ended(

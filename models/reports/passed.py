@@ -1,14 +1,13 @@
 """How conversations have passed the questions: how many, and which."""
 
-from collections import Counter, defaultdict
-from typing import NamedTuple
+from collections import Counter
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.answer import Answer
+from models.console import OperatorAction
 from models.conversation import REVIEW
-from models.questionnaire.flow import path
 from models.reports.outcomes import TABLE, Versions, was_unread
 
 Ids = sa.Select[tuple[int]]  # of the conversations that are counted
@@ -16,12 +15,8 @@ Answers = Counter[tuple[str, str]]  # by key, and what became of the question: o
 REACHED = "reached"  # whether it was passed or not
 # What became of questions that conversations have passed.
 ANSWERED, SKIPPED, UNREAD = HOWS = ("answered", "skipped", "given up unread")
-
-
-class Given(NamedTuple):
-    """What a question was answered; no value where it was skipped."""
-
-    value: str | None
+# What is kept with the act of an operator who completes a conversation before its review.
+NOT_REVIEWED = "not reviewed"
 
 
 def count_answers(db: Session, counted: Ids, versions: Versions) -> Answers:
@@ -48,21 +43,14 @@ def find_passed(db: Session, counted: Ids, versions: Versions, key: str, how: st
 def find_reviewed(db: Session, counted: Ids, versions: Versions) -> list[int]:
     """The ids of those completed that were asked whether all is right.
 
-    An operator may complete one before: then a question on its path has no answer.
+    No other way leads there, but that an operator completes one before.
     """
-    reviewed = [id for id, definition in versions.items() if definition.review]
-    rows = sa.select(TABLE.c.id, TABLE.c.questionnaire_id, TABLE.c.current_key, ANSWERS.c.key)
-    rows = rows.add_columns(ANSWERS.c.value).join_from(TABLE, ANSWERS, OF_TABLE)
-    rows = rows.where(TABLE.c.id.in_(counted), TABLE.c.state == "completed")
-    completed: dict[tuple[int, int, str | None], dict[str, Given]] = defaultdict(dict)
-    for *conversation, key, value in db.execute(rows.where(TABLE.c.questionnaire_id.in_(reviewed))):
-        completed[tuple(conversation)][key] = Given(value if isinstance(value, str) else None)
-    return [
-        id
-        for (id, version, current_key), given in completed.items()
-        if current_key is not None
-        or all(each.key in given for each in path(versions[version], given))
-    ]
+    reviewed = {id for id, definition in versions.items() if definition.review}
+    if not reviewed:
+        return []
+    rows = sa.select(TABLE.c.id, TABLE.c.questionnaire_id).where(TABLE.c.id.in_(counted))
+    rows = rows.where(TABLE.c.state == "completed", TABLE.c.id.not_in(COMPLETED_BEFORE))
+    return [id for id, version in db.execute(rows) if version in reviewed]
 
 
 def _select_answers(first: sa.ColumnElement, counted: Ids) -> sa.Select:
@@ -86,3 +74,10 @@ def _how(versions: Versions, has_value: bool, *why: object) -> str:
 # Built once: building a statement costs as much as running it.
 ANSWERS = Answer.__table__
 OF_TABLE = ANSWERS.c.conversation_id == TABLE.c.id
+ACTIONS = OperatorAction.__table__
+# There are few acts, and no index of their rows: all of them are read, once.
+COMPLETED_BEFORE = sa.select(ACTIONS.c.row_id).where(
+    ACTIONS.c.table_name == TABLE.name,
+    ACTIONS.c.details == NOT_REVIEWED,
+    ACTIONS.c.row_id.is_not(None),
+)
