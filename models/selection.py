@@ -113,7 +113,12 @@ class Selection(NamedTuple):
 
     def scope(self) -> list[Condition]:
         """When they started, and whether tests are meant, too."""
-        conditions = [] if self.with_tests else [is_no_test(TABLE.c.id)]
+        tests = [] if self.with_tests else [is_no_test(TABLE.c.id)]
+        return [*tests, *self.period()]
+
+    def period(self) -> list[Condition]:
+        """When they started."""
+        conditions = []
         if self.since is not None:
             conditions.append(TABLE.c.started_at >= self.since)
         if self.until is not None:

@@ -357,14 +357,18 @@ def test_a_page_and_its_own_export_have_the_same_rows(webhook, operator):
 @one_database
 def test_charts_are_of_the_newest_and_the_page_says_so(webhook, operator, patch):
     hold_conversations(webhook, 12)
+    patch(answers, "NEWEST", 12)
     assert "of the newest" not in operator.get(PAGE).body
     patch(answers, "NEWEST", 10)
     page = operator.get(PAGE).body
-    assert "of the newest 10 conversations" in page
+    assert "of the newest 10 of 12 conversations" in page
     assert charts(page)["coming"].n == 10
     (newest,) = webhook.rows("SELECT max(id) FROM conversations")[0]
     assert ids(page) == [*range(newest, newest - 10, -1)]
     assert ids(operator.get(older(page)).body) == [newest - 10, newest - 11]
+    operator.post(f"/console/threads/{newest}/test")
+    for more, total in ({"": 11, "&version=1": 11, "&tests=yes": 12}).items():
+        assert f"of the newest 10 of {total} conv" in operator.get(PAGE + more).body
 
 
 # Filters ####################################################################

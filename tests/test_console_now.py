@@ -17,7 +17,7 @@ from test_console import CORPUS
 
 from models import Message, People, load_catalog
 from models.conversation import REVIEW
-from models.reports import funnel, texts
+from models.reports import funnel, texts, totals
 from models.reports.outcomes import CAUSES, OUTCOMES
 from models.reports.passed import HOWS, REACHED
 from models.set_aside import take
@@ -376,12 +376,18 @@ def test_only_the_newest_are_counted_and_the_page_says_so(webhook, clock, patch)
         if n == 2:
             page = enter(webhook).get("/console").body
             assert figures(page)["started"] == "3"
-            assert "Only the newest" not in page
+            assert "The newest" not in page
     webhook.phone("+14150000000").text("STOP")  # one that is not counted
-    page = enter(webhook).get("/console").body
+    browser = enter(webhook)
+    page = browser.get("/console").body
     assert figures(page)["started"] == figures(page)["open now"] == "3"
-    assert "Only the newest 3 conversations were counted." in page
+    assert "The newest 3 of 5 conversations are counted." in page
     assert "only the newest were counted" in page
+    browser.post("/console/threads/5/test")
+    patch(totals, "MAX_TOTAL", 4)
+    assert "The newest 3 of 4 conversations" in browser.get("/console?period=all").body
+    patch(totals, "MAX_TOTAL", 3)
+    assert "The newest 3 of more than 3 conversations" in browser.get("/console").body
 
 
 @one_database

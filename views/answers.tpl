@@ -88,7 +88,7 @@
 % end
 </p>
 % if found.is_partial:
-<p class="secondary">Figures and charts are of the newest {{f"{found.looked_at:,}"}} conversations. Choose a period to see those of older ones; the table and the files go on.</p>
+<p class="secondary">Figures and charts are of the newest {{f"{found.looked_at:,}"}} of {{found.total_words}} conversations. Choose a period to see those of older ones; the table and the files go on.</p>
 % end
 % end
 % if found.charts:

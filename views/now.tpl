@@ -60,7 +60,7 @@
 % end
 </dl>
 % if funnel.is_partial:
-<p class="secondary">Only the newest {{funnel.started}} conversations were counted. There are more.</p>
+<p class="secondary">The newest {{f"{funnel.started:,}"}} of {{funnel.total_words}} conversations are counted.</p>
 % end
 % if found.is_counter:
 <p>This questionnaire asks nothing: it counts texts.</p>

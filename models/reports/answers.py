@@ -21,6 +21,7 @@ from models.reports.answer_filter import HOWS, Filter, find_filter
 from models.reports.charts import Chart, Group, make_charts, shorten, show_question
 from models.reports.context import PageContext, Query
 from models.reports.outcomes import was_unread
+from models.reports.totals import count_total, show_total
 from models.selection import STATES
 from storage.base import Statement
 from storage.unreadable import unreadable_rows
@@ -72,6 +73,7 @@ class AnswersPage(NamedTuple):
     filter: Filter
     charts: Sequence[Chart]
     looked_at: int  # conversations of the period, of which some match
+    total: int  # of the period
     matching: int
     columns: Sequence[Column]
     rows: Sequence[Row]
@@ -88,8 +90,13 @@ class AnswersPage(NamedTuple):
 
     @property
     def is_partial(self) -> bool:
-        """Whether there may be older conversations than were looked at."""
-        return self.looked_at >= NEWEST
+        """Whether there are older conversations than were looked at."""
+        return self.total > self.looked_at
+
+    @property
+    def total_words(self) -> str:
+        """How many there are in the period, for people."""
+        return show_total(self.total)
 
     @property
     def states(self) -> Mapping[str, str]:
@@ -130,9 +137,10 @@ def find_answers(db: Session, context: PageContext) -> AnswersPage:
     filter = find_filter(db, context)
     before = context.query.id("before")
     columns = find_columns(filter, context.query)
-    charts, looked_at, matched = [], 0, 0
+    charts, looked_at, matched, total = [], 0, 0, 0
     if before is None:
         looked_at, matched = count(db, filter)
+        total = looked_at if looked_at < NEWEST else _count_all(db, filter)
         about = filter.keys, filter.questions, filter.questionnaire
         if matched:
             charts = list(make_charts(*about, find_groups(db, filter), filter.behind))
@@ -142,7 +150,7 @@ def find_answers(db: Session, context: PageContext) -> AnswersPage:
     shown = [("columns", named)] if named else []
     older = None if last is None else filter.address(*shown, ("before", last))
     return AnswersPage(
-        *(filter, charts, looked_at, matched, columns, rows, older, filter.address(*shown)),
+        *(filter, charts, looked_at, total, matched, columns, rows, older, filter.address(*shown)),
         *(before is None, named, _opening(filter)),
     )
 
@@ -184,10 +192,7 @@ def is_counted(db: Session, filter: Filter, id: int) -> bool:
 
 def newest(filter: Filter, before: int | None, limit: int) -> sa.CTE:
     """The ids of the newest conversations of the period; `before`: started before this one."""
-    ids = filter.version_ids
-    if filter.selection.version is not None:
-        ids = [filter.selection.version]
-    conditions = filter.selection.scope()
+    ids, conditions = _find_versions(filter), filter.selection.scope()
     if before is not None:
         at = sa.select(TABLE.c.started_at).where(TABLE.c.id == before).scalar_subquery()
         earlier = sa.or_(TABLE.c.started_at < at, TABLE.c.id < before)
@@ -227,6 +232,17 @@ def count(db: Session, filter: Filter) -> tuple[int, int]:
     )
     ((looked_at, matched),) = fetch(db, sa.select(all_found, all_matching))
     return looked_at, matched
+
+
+def _count_all(db: Session, filter: Filter) -> int:
+    """How many there are in the period, as far as they are counted."""
+    selection = filter.selection
+    return count_total(db, _find_versions(filter), selection.period(), selection.with_tests)
+
+
+def _find_versions(filter: Filter) -> Sequence[int]:
+    chosen = filter.selection.version
+    return filter.version_ids if chosen is None else [chosen]
 
 
 def find_ids(db: Session, filter: Filter, before: int | None) -> tuple[list[int], int | None]:

@@ -14,7 +14,7 @@ from models.marked_test import is_no_test
 from models.questionnaire.schema import Questionnaire
 from models.reports import outcomes
 from models.reports.charts import show_question
-from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of
+from models.reports.outcomes import CAUSE, CAUSES, OUTCOMES, Versions, is_of, versions_of
 from models.reports.passed import (
     ANSWERS,
     HOWS,
@@ -25,6 +25,7 @@ from models.reports.passed import (
     find_reviewed,
 )
 from models.reports.period import Period
+from models.reports.totals import count_total, show_total
 
 MAX_COUNTED = 2000  # conversations: to count more would take too long
 
@@ -53,12 +54,22 @@ class Funnel(NamedTuple):
     steps: list[Step]
     median_seconds: int | None  # from the first text to the last answer, of those completed
     timed: int  # of how many
-    is_partial: bool  # whether only the newest were counted
+    total: int  # conversations, of which only the newest are counted
 
     @property
     def started(self) -> int:
         """How many there are."""
         return sum(self.outcomes.values())
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only the newest are counted."""
+        return self.total > self.started
+
+    @property
+    def total_words(self) -> str:
+        """How many there are in all, for people."""
+        return show_total(self.total)
 
     @property
     def completed(self) -> int:
@@ -120,12 +131,15 @@ def find_funnel(
     counts = Counter[str]()
     for each in standings:
         counts[each.outcome] += each.count
+    total = counts.total()
+    if is_partial:
+        total = count_total(db, versions_of(name), period.conditions(TABLE.c.started_at))
     return Funnel(
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
         steps=list(counter.find_steps(questionnaire)),
         median_seconds=median,
         timed=timed,
-        is_partial=is_partial,
+        total=total,
     )
 
 

@@ -43,9 +43,13 @@ def find_definitions(db: Session, name: str) -> dict[int, Questionnaire]:
 
 def is_of(questionnaire: str, conversations: sa.FromClause | None = None) -> Condition:
     """That a conversation is one with any version of it."""
-    ids = sa.select(VERSIONS.c.id).where(VERSIONS.c.name == questionnaire)
     table = TABLE if conversations is None else conversations
-    return table.c.questionnaire_id.in_(ids)
+    return table.c.questionnaire_id.in_(versions_of(questionnaire))
+
+
+def versions_of(questionnaire: str) -> sa.Select[tuple[int]]:
+    """The ids of its versions."""
+    return sa.select(VERSIONS.c.id).where(VERSIONS.c.name == questionnaire)
 
 
 def find_outcome(versions: Versions, now: datetime) -> sa.ColumnElement[str]:
