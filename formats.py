@@ -4,7 +4,9 @@ Guests write what is in the cells. A spreadsheet would run what begins with = as
 """
 
 import csv
+import errno
 import io
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -124,8 +126,12 @@ def json_chunks(objects: Iterable[object]) -> Iterator[bytes]:
 MAX_ROWS = 1_048_576  # of a sheet, that of the names included
 MAX_CELL = 32_767  # UTF-16 units of a text
 CUT = "… (cut)"
-MIN_FREE = 256 * 1024 * 1024  # bytes of the disk, which a workbook leaves to others
 LOOK_EVERY = 1000  # rows
+# Of the disk a workbook leaves to others as many times its own size, or as many bytes if that is
+# less. Whatever its rows take, it has some bytes more.
+LEFT_TIMES, LEFT_BYTES = 3, 256 * 1024 * 1024
+LEAST = 64 * 1024
+FULL = (errno.ENOSPC, errno.EDQUOT)
 MAX_DIGITS = 15  # of a number; a spreadsheet makes zeros of further ones
 FIRST_YEAR = 1900  # of dates
 # What looks like a formula or a link stays a text, whichever of its methods writes it.
@@ -140,12 +146,17 @@ class NoRoom(OSError):
 def xlsx_chunks(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
     """A workbook: numbers and times are typed, all else is text, and nothing is a formula or link.
 
-    It is complete only at the end, so it waits in a temporary folder. NoRoom: that leaves less than
-    MIN_FREE of the disk, which the database may be on. OSError: nothing can be written there.
+    It is complete only at the end, so it waits in a temporary folder. NoRoom: that leaves too
+    little of the disk, which the database may be on. OSError: nothing can be written there.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder, "export.xlsx")
-        _write_workbook(path, folder, columns, _while_there_is_room(rows, folder))
+        try:
+            _write_workbook(path, folder, columns, _while_there_is_room(rows, folder))
+        except OSError as error:
+            if error.errno in FULL:
+                raise NoRoom(*error.args) from None
+            raise
         with path.open("rb") as file:
             yield from iter(partial(file.read, CHUNK_SIZE), b"")
 
@@ -154,15 +165,17 @@ def _while_there_is_room(
     rows: Iterable[Sequence[object]], folder: str
 ) -> Iterator[Sequence[object]]:
     """The rows, of which a workbook keeps all on the disk, and packs them at the end."""
-    _check_room(folder)
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows):
         if number % LOOK_EVERY == 0:
             _check_room(folder)
         yield row
+    _check_room(folder)
 
 
 def _check_room(folder: str) -> None:
-    if disk_usage(folder).free < MIN_FREE:
+    """To pack what is there takes as much again."""
+    size = LEAST + sum(file.stat().st_size for file in os.scandir(folder))
+    if disk_usage(folder).free < size + min(LEFT_TIMES * size, LEFT_BYTES):
         raise NoRoom("There is too little room for a workbook.")
 
 

@@ -90,11 +90,11 @@ def test_a_workbook_is_bounded_and_made_one_at_a_time(webhook, operator, patch):
     patch("exports", "MAX_IN_WORKBOOK", 2)
     answer = operator.get(path)
     assert answer.status == 409 and "A workbook has 2 conversations here at most." in answer.body
-    patch("formats", "MIN_FREE", 2**62)
+    patch("exports", "MAX_IN_WORKBOOK", 3)
+    patch("formats", "LEAST", 2**62)
     answer = operator.get(path)
     assert answer.status == 409 and "no room for XLSX." in answer.body
-    patch("formats", "MIN_FREE", 0)
-    patch("exports", "MAX_IN_WORKBOOK", 3)
+    patch("formats", "LEAST", 0)
     assert operator.get(path).status == 200  # none of these has kept its place
 
 

@@ -1,6 +1,7 @@
 """Rows as CSV, JSON lines and XLSX: what is read back is what was written, and runs nothing."""
 
 import csv
+import errno
 import gc
 import io
 import json
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from formats import (
     CHUNK_SIZE,
     CUT,
+    LEAST,
     LOOK_EVERY,
     MAX_CELL,
     NoRoom,
@@ -331,21 +333,33 @@ def test_a_workbook_leaves_no_temporary_file(temporary):
 
 
 def test_a_workbook_leaves_room_on_the_disk(temporary, patch):
-    patch("formats", "MIN_FREE", 2**62)
-    with pytest.raises(NoRoom):
-        written(xlsx_chunks(["x"], []))
-    patch("formats", "MIN_FREE", 0)
+    patch("formats", "LEFT_BYTES", 2**62)
+    assert written(xlsx_chunks(["x"], []))  # a small one needs little room
+    times = shutil.disk_usage(temporary).free // LEAST
 
+    def rows(more):
+        yield from [["x"]] * LOOK_EVERY
+        patch("formats", "LEFT_TIMES", times)
+        yield from more
+
+    def is_stopped():
+        yield ["x"]
+        pytest.fail("It goes on.")
+
+    for more in ([], is_stopped()):
+        with pytest.raises(NoRoom):
+            written(xlsx_chunks(["x"], rows(more)))
+        patch("formats", "LEFT_TIMES", 0)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_workbook_that_fills_the_disk_has_no_room(temporary):
     def rows():
-        for _ in range(LOOK_EVERY - 1):
-            yield ["x"]
-        patch("formats", "MIN_FREE", 2**62)
-        for _ in range(2):
-            yield ["x"]
+        yield ["x"]
+        raise OSError(errno.ENOSPC, "no space left")
 
     with pytest.raises(NoRoom):
         written(xlsx_chunks(["x"], rows()))
-    assert list(temporary.iterdir()) == []
 
 
 # XlsxWriter leaves the file of its sheet to the garbage collector then.
