@@ -8,6 +8,8 @@ from contextlib import closing
 from threading import BoundedSemaphore
 from typing import NamedTuple
 
+from sqlalchemy.orm import Session
+
 from formats import NoRoom, csv_chunks, json_chunks, xlsx_chunks
 from logs import error_location, log_event
 from models.acts.act import CannotAct
@@ -23,7 +25,8 @@ from models.export import (
     wide_row,
 )
 from models.questionnaire.schema import Questionnaire
-from models.reports.answer_filter import check_filter, find_filter
+from models.reports.answer_filter import Filter, check_filter, find_filter
+from models.reports.answers import count_all
 from models.reports.context import PageContext
 from storage import Database
 from storage.database import ReportsBusy
@@ -86,7 +89,8 @@ MAKING = BoundedSemaphore(1)  # workbooks in a process: nobody's pace holds them
 MAX_IN_WORKBOOK = 20_000  # conversations
 PAUSE_EVERY = 50  # of them
 NO_ROOM = "The temporary folder has no room for XLSX. Make room, or take CSV or JSON lines."
-INSTEAD = "Choose a period, or take CSV or JSON lines. The command export has no such limit."
+TOO_LONG = "A workbook has {:,} conversations here at most. Choose a period, or take CSV or JSON"
+TOO_LONG += " lines. The command export has no such limit."
 SENDING = BoundedSemaphore(MAX_SENT)
 INCOMPLETE = "This file is incomplete: what it is read from did not answer. Export it again."
 BROKEN_OFF = {
@@ -112,7 +116,9 @@ def find_file(database: Database, context: PageContext, format: str) -> File:
     """
     with database.report() as db:
         filter = find_filter(db, context)
-    check_filter(context.query, filter)
+        check_filter(context.query, filter)
+        if format == "xlsx":
+            _check_length(db, filter)
     layout = Layout(format, is_long=context.query.value("shape") == "long")
     exported = Export(database, filter.selection, {filter.name: filter.keys})
     name, type = file_name(filter.name, format), TYPES[format]
@@ -129,6 +135,14 @@ def find_file(database: Database, context: PageContext, format: str) -> File:
         MAKING.release()
 
 
+def _check_length(db: Session, filter: Filter) -> None:
+    """CannotAct if a workbook would be too long, where that can be told without reading answers."""
+    selection = filter.selection
+    is_narrow = selection.ids or selection.details()
+    if not is_narrow and count_all(db, filter) > MAX_IN_WORKBOOK:
+        raise CannotAct(TOO_LONG.format(MAX_IN_WORKBOOK))
+
+
 def _slowly(exported: Iterable[ExportedConversation]) -> Iterator[ExportedConversation]:
     """The same, with a pause after each few, as long as they took: a workbook is made at once.
 
@@ -137,9 +151,7 @@ def _slowly(exported: Iterable[ExportedConversation]) -> Iterator[ExportedConver
     began = time.monotonic()
     for number, each in enumerate(exported, 1):
         if number > MAX_IN_WORKBOOK:
-            raise CannotAct(
-                f"A workbook has {MAX_IN_WORKBOOK:,} conversations here at most. {INSTEAD}"
-            )
+            raise CannotAct(TOO_LONG.format(MAX_IN_WORKBOOK))
         yield each
         if number % PAUSE_EVERY == 0:
             time.sleep(time.monotonic() - began)

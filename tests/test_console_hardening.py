@@ -88,8 +88,10 @@ def test_a_workbook_is_bounded_and_made_one_at_a_time(webhook, operator, patch):
     patch("exports", "MAX_IN_WORKBOOK", 3)
     assert operator.get(path).status == 200
     patch("exports", "MAX_IN_WORKBOOK", 2)
-    answer = operator.get(path)
+    with MAKING:  # what is too long is refused before it is begun
+        answer = operator.get(path)
     assert answer.status == 409 and "A workbook has 2 conversations here at most." in answer.body
+    assert operator.get(f"{path}&state=open").body == answer.body  # as soon as that is known
     patch("exports", "MAX_IN_WORKBOOK", 3)
     patch("formats", "LEAST", 2**62)
     answer = operator.get(path)

@@ -140,7 +140,7 @@ def find_answers(db: Session, context: PageContext) -> AnswersPage:
     charts, looked_at, matched, total = [], 0, 0, 0
     if before is None:
         looked_at, matched = count(db, filter)
-        total = looked_at if looked_at < NEWEST else _count_all(db, filter)
+        total = looked_at if looked_at < NEWEST else count_all(db, filter)
         about = filter.keys, filter.questions, filter.questionnaire
         if matched:
             charts = list(make_charts(*about, find_groups(db, filter), filter.behind))
@@ -234,8 +234,8 @@ def count(db: Session, filter: Filter) -> tuple[int, int]:
     return looked_at, matched
 
 
-def _count_all(db: Session, filter: Filter) -> int:
-    """How many there are in the period, as far as they are counted."""
+def count_all(db: Session, filter: Filter) -> int:
+    """How many there are in the period, whether they match or not; see `count_total`."""
     selection = filter.selection
     return count_total(db, _find_versions(filter), selection.period(), selection.with_tests)
 
