@@ -32,21 +32,23 @@ NAV = {
     "Sessions": "/console/sessions",
     "Shares": "/console/shares",
 }
-# What a page says once an operator has done something, by the field `done` of its address.
+# What a page says once an operator has done something, by the field `done` of its address: an
+# action as `operator_actions` has it.
 DONE = {
-    "retried": "It is tried again now. Reload this page to see how that went.",
-    "retried-all": "All of them are tried again now.",
+    "retry": "It is tried again now. Reload this page to see how that went.",
+    "retry-all": "All of them are tried again now.",
     "partly": "Some are tried again now. For the others, press the button again.",
-    "confirmed": "It counts as delivered now.",
-    "discarded": "It is discarded. To take that back, try it again.",
-    "stopped": "The conversation is stopped.",
-    "completed": "The conversation is completed.",
-    "marked": "It is a test now, and no figure counts it.",
-    "unmarked": "It is in the figures again.",
-    "noted": "The note is saved.",
-    "revoked": "The link shows nothing any more.",
-    "opted-out": "This person gets no more texts. You can take that back.",
-    "opted-in": "This person gets replies again.",
+    "confirm": "It counts as delivered now.",
+    "discard": "It is discarded. To take that back, try it again.",
+    "stop": "The conversation is stopped.",
+    "complete": "The conversation is completed.",
+    "mark-test": "It is a test now, and no figure counts it.",
+    "unmark-test": "It is in the figures again.",
+    "write-note": "The note is saved.",
+    "remove-note": "The note is removed.",
+    "revoke-share": "The link shows nothing any more.",
+    "opt-out": "This person gets no more texts. You can take that back.",
+    "opt-in": "This person gets replies again.",
 }
 # Every answer of the console has these, errors and redirects included.
 HEADERS = {

@@ -65,7 +65,7 @@ def test_a_conversation_that_is_a_test_is_in_no_figure(webhook, operator):
     asked = operator.get("/console/threads/2/test").body
     assert "left out of all figures" in asked and STRANGER in asked
     done = operator.post("/console/threads/2/test")
-    assert done.headers["Location"] == "/console/threads/2?done=marked"
+    assert done.headers["Location"] == "/console/threads/2?done=mark-test"
     assert (pages_of(operator, *FIGURES), states(app), export(webhook)) == before
     assert operator.get("/console/answers.csv?questionnaire=feedback").body == files
     behind = operator.get("/console/threads?questionnaire=feedback&outcome=started").body
@@ -130,8 +130,9 @@ def test_a_note_is_seen_with_its_person_and_only_there(webhook, operator, caplog
     assert "Add a note" in operator.get("/console/people/1").body
     note = "Sits at table 7.\r\nAllergic to <b>nuts</b> ' \" {{7*7}}"
     done = operator.post("/console/people/1/note", note=note)
-    assert done.headers["Location"] == "/console/people/1?done=noted"
-    for path in ("/console/people/1?done=noted", "/console/threads/1"):
+    assert done.headers["Location"] == "/console/people/1?done=write-note"
+    assert "The note is saved." in operator.get("/console/people/1?done=write-note").body
+    for path in ("/console/people/1", "/console/threads/1"):
         page = operator.get(path).body
         assert "Sits at table 7.\nAllergic to &lt;b&gt;nuts&lt;/b&gt; &#039; &quot; {{7*7}}" in page
         assert "Note by <bdi>link</bdi>" in page
@@ -139,7 +140,8 @@ def test_a_note_is_seen_with_its_person_and_only_there(webhook, operator, caplog
     assert operator.post("/console/people/1/note", note="x" * 2001).status == 409
     assert rows(app, "SELECT contact_id, written_by FROM contact_notes") == [(1, "link")]
     assert operator.post("/console/people/1/note", note="é" * 2000).status == 303
-    assert operator.post("/console/people/1/note", note=" \r\n").status == 303
+    removed = operator.post("/console/people/1/note", note=" \r\n").headers["Location"]
+    assert "The note is removed." in operator.get(removed).body
     assert rows(app, "SELECT * FROM contact_notes") == []
     assert "Note by" not in operator.get("/console/people/1").body
     assert rows(app, f"{ACTIONS} ORDER BY id") == [
@@ -234,7 +236,7 @@ def test_a_link_that_shows_nothing_says_always_the_same(webhook, operator, clock
     revoked, over = share(operator, days="365"), share(operator, days="1")
     assert "at once" in operator.get("/console/shares/1/revoke").body
     done = operator.post("/console/shares/1/revoke")
-    assert done.headers["Location"] == "/console/shares?done=revoked"
+    assert done.headers["Location"] == "/console/shares?done=revoke-share"
     assert stranger.get(over).status == 200
     clock.pass_(days=1)
     wrong = [f"/r/{'a' * 43}", "/r/x", "/r/%27", f"{over}/", "/r/a/b", f"{over}\x00", "/r/ÿ", "/r/"]

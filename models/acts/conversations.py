@@ -70,7 +70,7 @@ def find_stop(db: Session, context: PageContext, id: int) -> Act:
     if conversation.state == "completed":
         sentence = f"{name} is asked for no correction any more. All answers stay as they are."
     do = _do(context, id, "stop", why_not_stop, end)
-    return Act("Stop this conversation?", sentence, "Stop", _back(id, "stopped"), do)
+    return Act("Stop this conversation?", sentence, "Stop", _back(id, "stop"), do)
 
 
 def find_complete(db: Session, context: PageContext, id: int) -> Act:
@@ -87,7 +87,7 @@ def find_complete(db: Session, context: PageContext, id: int) -> Act:
         sentence += " It was stopped, perhaps by their STOP: look before you send their answers."
     do = _do(context, id, "complete", why_not_complete, end)
     title = "Complete this conversation with what there is?"
-    return Act(title, sentence, "Complete", _back(id, "completed"), do)
+    return Act(title, sentence, "Complete", _back(id, "complete"), do)
 
 
 def find_mark(db: Session, context: PageContext, id: int) -> Act:
@@ -102,7 +102,7 @@ def find_mark(db: Session, context: PageContext, id: int) -> Act:
     name = name_of(context, _find_marked(db, id, False).contact)
     sentence = "It is left out of all figures, charts and files, and listed as a test. It goes on"
     sentence += f" as before: {name} is told nothing, and its result is sent."
-    return Act("Is this conversation a test?", sentence, "Mark as test", _back(id, "marked"), do)
+    return Act("Is this conversation a test?", sentence, "Mark as test", _back(id, "mark-test"), do)
 
 
 def find_unmark(db: Session, context: PageContext, id: int) -> Act:
@@ -116,7 +116,7 @@ def find_unmark(db: Session, context: PageContext, id: int) -> Act:
 
     _find_marked(db, id, True)
     sentence = "It is in all figures, charts and files of its day again."
-    return Act("Count this conversation again?", sentence, "Count it", _back(id, "unmarked"), do)
+    return Act("Count this conversation again?", sentence, "Count it", _back(id, "unmark-test"), do)
 
 
 def _find_marked(db: Session, id: int, is_test: bool) -> Conversation:

@@ -20,19 +20,18 @@ def find_note_choice(id: int, written: Note | None) -> Choice:
 def find_note(db: Session, context: PageContext, id: int) -> Act:
     """Write what is to be known of somebody, or remove it."""
     contact = find_contact(db, id)
-    written = Note.find(db, id)
+    written, text = Note.find(db, id), context.query.value("note").replace("\r\n", "\n")
+    action = "write note" if text else "remove note"
 
     def do(db: Session) -> None:
         Contact.find(db, contact.phone)  # so that of two who write, one is later
-        text = context.query.value("note").replace("\r\n", "\n")
         if len(text) > MAX_LENGTH:
             raise CannotAct(TOO_LONG)
         Note.write(db, id, text, context.operator, context.now)
-        action = "write note" if text else "remove note"
         OperatorAction.record(db, context.now, context.operator, action, contact)
 
     sentence = f"Whoever uses the console sees it. {name_of(context, contact)} is told nothing."
     sentence += " An empty note is removed."
     fields = [Field("note", "Note", "lines", written.text if written else "", MAX_LENGTH)]
-    back = f"/console/people/{id}?done=noted"
+    back = f"/console/people/{id}?done={action.replace(' ', '-')}"
     return Act("What should be known of this person?", sentence, "Save", back, do, fields)

@@ -63,7 +63,7 @@ def find_opt_out(db: Session, context: PageContext, id: int) -> Act:
                 result.insert(db)
         OperatorAction.record(db, context.now, context.operator, OPT_OUT, locked)
 
-    return Act("Opt this person out?", sentence, "Opt out", _back(id, "opted-out"), do)
+    return Act("Opt this person out?", sentence, "Opt out", _back(id, "opt-out"), do)
 
 
 def find_opt_in(db: Session, context: PageContext, id: int) -> Act:
@@ -81,7 +81,7 @@ def find_opt_in(db: Session, context: PageContext, id: int) -> Act:
         locked.share_opting_out(db)
         OperatorAction.record(db, context.now, context.operator, "opt in", locked)
 
-    return Act("Opt this person in again?", sentence, "Opt in", _back(id, "opted-in"), do)
+    return Act("Opt this person in again?", sentence, "Opt in", _back(id, "opt-in"), do)
 
 
 def _check_opt_in(db: Session, contact: Contact | None) -> None:

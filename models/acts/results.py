@@ -90,7 +90,7 @@ def find_retry(db: Session, context: PageContext, id: int) -> Act:
         outbox.retry(db, id, context.now)
         OperatorAction.record(db, context.now, context.operator, "retry", delivery)
 
-    return Act("Try this result again?", sentence, "Try again", _back(id, "retried"), do)
+    return Act("Try this result again?", sentence, "Try again", _back(id, "retry"), do)
 
 
 def find_retry_all(db: Session, context: PageContext, id: int) -> Act:
@@ -119,7 +119,7 @@ def find_retry_all(db: Session, context: PageContext, id: int) -> Act:
         following = retry_slice(db, url, context.now, after)
         return None if following is None else Rest(lambda db: go_on(db, following))
 
-    back = "/console/outbox?done=retried-all"
+    back = "/console/outbox?done=retry-all"
     return Act(f"Try all results for {host} again?", sentence, "Try all again", back, do)
 
 
@@ -132,7 +132,7 @@ def find_confirm(db: Session, context: PageContext, id: int) -> Act:
         outbox.confirm(db, [id], context.now)
         OperatorAction.record(db, context.now, context.operator, "confirm", delivery)
 
-    return Act("Has this result arrived?", sentence, "It has arrived", _back(id, "confirmed"), do)
+    return Act("Has this result arrived?", sentence, "It has arrived", _back(id, "confirm"), do)
 
 
 def find_discard(db: Session, context: PageContext, id: int) -> Act:
@@ -151,7 +151,7 @@ def find_discard(db: Session, context: PageContext, id: int) -> Act:
 
     label = "The reason, which is kept. Name no guest in it."
     fields = [Field("reason", label, longest=MAX_REASON)]
-    return Act("Discard this result?", sentence, "Discard", _back(id, "discarded"), do, fields)
+    return Act("Discard this result?", sentence, "Discard", _back(id, "discard"), do, fields)
 
 
 def _find(

@@ -54,7 +54,7 @@ def find_revoke(db: Session, context: PageContext, id: int) -> Act:
     name = _find(db, context, id).questionnaire
     sentence = f"Whoever has it sees nothing of {name} any more, at once. You cannot take that"
     sentence += " back, but you can make another one."
-    back = "/console/shares?done=revoked"
+    back = "/console/shares?done=revoke-share"
     return Act("Revoke this link?", sentence, "Revoke", back, do)
 
 

@@ -13,6 +13,7 @@ LOOK, DO = "look", "do"  # the roles: who looks may change nothing but their own
 IS_ROLE = "role IN ('look', 'do')"
 LASTING_IDS = {"sqlite_autoincrement": True}  # actions refer to rows that were deleted
 JUST = timedelta(minutes=1)
+PARTS = {"partly": "retry all"}  # what is said of a part, and the act that may need several
 AT_ONCE = 20  # acts of all operators, the newest, among which those of JUST now are
 MAX_NAME = 200  # characters
 
@@ -82,15 +83,16 @@ class OperatorAction(Base):
 
     @classmethod
     def was_just_done(
-        cls, db: Session, operator: Operator, row_id: int | None, now: datetime
+        cls, db: Session, operator: Operator, done: str, row_id: int | None, now: datetime
     ) -> bool:
-        """Whether an operator has just done something, to a row with this id if one is given."""
+        """Whether an operator has just done this, to a row with this id if one is given.
+
+        In an address an action has hyphens, like "mark-test".
+        """
+        wanted = (operator.name, operator.session_id, PARTS.get(done, done.replace("-", " ")))
         return any(
-            (name, session) == (operator.name, operator.session_id)
-            and now - JUST <= at <= now
-            and row_id in (None, row)
-            and table != "console_sessions"  # whoever signs in or out has done nothing else
-            for _, at, name, session, table, row in NEWEST.fetch_readable(db, ignore)
+            (name, session, action) == wanted and now - JUST <= at <= now and row_id in (None, row)
+            for _, at, name, session, action, row in NEWEST.fetch_readable(db, ignore)
         )
 
 
@@ -100,7 +102,7 @@ NEWEST = Statement(
     sa.select(
         *(
             TABLE.c[name]
-            for name in ("id", "acted_at", "operator", "session_id", "table_name", "row_id")
+            for name in ("id", "acted_at", "operator", "session_id", "action", "row_id")
         )
     )
     .order_by(TABLE.c.id.desc())

@@ -132,13 +132,12 @@ class PageContext(NamedTuple):
         return {name: questionnaire.title for name, questionnaire in self.catalog}
 
     def with_true_outcome(self, db: Session, id: int | None = None, **_: object) -> Self:
-        """The same, without `done` unless the operator has just done something to the row of an id.
+        """The same, without `done` unless the operator has just done that, to the row of an id.
 
         Anybody can write an address that tells of what was never done.
         """
-        if not self.query.value("done"):
-            return self
-        if OperatorAction.was_just_done(db, self.operator, id, self.now):
+        done = self.query.value("done")
+        if not done or OperatorAction.was_just_done(db, self.operator, done, id, self.now):
             return self
         return self._replace(query=self.query.without("done"))
 
