@@ -14,10 +14,10 @@ from formats import NoRoom, csv_chunks, json_chunks, xlsx_chunks
 from logs import error_location, log_event
 from models.acts.act import CannotAct
 from models.export import (
-    LONG,
     Export,
     ExportedConversation,
     find_keys,
+    long_columns,
     long_objects,
     long_rows,
     wide_columns,
@@ -48,6 +48,7 @@ class Layout(NamedTuple):
     is_long: bool = False
     is_raw: bool = False
     with_removed: bool = True
+    with_tests: bool = False
 
     @property
     def needs_columns(self) -> bool:
@@ -73,9 +74,11 @@ def find_chunks(exported: Export, keys: list[str], layout: Layout) -> Iterator[b
         return json_chunks(line for each in exported for line in long_objects(each))
     form = "typed" if layout.format == "xlsx" else "value"
     if layout.is_long:
-        columns, rows = LONG, (row for each in exported for row in long_rows(each, form))
+        columns = long_columns(layout.with_tests)
+        rows = (row for each in exported for row in long_rows(each, form))
     else:
-        columns, rows = wide_columns(keys), (wide_row(each, keys, form) for each in exported)
+        columns = wide_columns(keys, layout.with_tests)
+        rows = (wide_row(each, keys, form) for each in exported)
     if layout.format == "xlsx":
         return xlsx_chunks(columns, rows)
     return csv_chunks(columns, rows, layout.is_raw)
@@ -119,7 +122,8 @@ def find_file(database: Database, context: PageContext, format: str) -> File:
         check_filter(context.query, filter)
         if format == "xlsx":
             _check_length(db, filter)
-    layout = Layout(format, is_long=context.query.value("shape") == "long")
+    is_long = context.query.value("shape") == "long"
+    layout = Layout(format, is_long, with_tests=filter.selection.with_tests)
     exported = Export(database, filter.selection, {filter.name: filter.keys})
     name, type = file_name(filter.name, format), TYPES[format]
     if format != "xlsx":

@@ -64,7 +64,7 @@ def export(
     In CSV a ' is put before what a spreadsheet could take for a formula, phone numbers included.
     For a spreadsheet, XLSX is better.
     """
-    layout = Layout(format or format_of(path), is_long, is_raw, with_removed)
+    layout = Layout(format or format_of(path), is_long, is_raw, with_removed, with_tests)
     if layout.format == "xlsx" and path is None and sys.stdout.isatty():
         raise SettingsError("XLSX is no text. Say where to write it: --to FILE.xlsx")
     catalog, _ = loader.examine(Settings.from_env(os.environ).questionnaires)

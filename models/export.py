@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from models.answer import Answer
 from models.contact import Contact
 from models.conversation import Conversation
+from models.marked_test import MarkedTest
 from models.payload import unread_texts
 from models.questionnaire.answers import KINDS
 from models.questionnaire.schema import Question, Questionnaire
@@ -77,6 +78,7 @@ class ExportedConversation(NamedTuple):
     version: int  # the id of the definition that it has
     answers: Mapping[str, ExportedAnswer]
     unread_texts: Mapping[str, str]  # what was texted to questions that were given up
+    is_test: bool | None  # None where tests are left out
 
 
 class ConversationReader:
@@ -89,7 +91,7 @@ class ConversationReader:
     def __init__(self, selection: Selection, shown: Mapping[str, Collection[str]]) -> None:
         self.left_out: Counter[str] = Counter()
         self._shown = shown
-        self._find = _select(selection)
+        self._find, self._with_tests = _select(selection), selection.with_tests
         self._definitions: dict[int, Questionnaire | None] = {}
 
     def read(self, db: Session, after: int, last: int) -> Iterator[ExportedConversation]:
@@ -102,16 +104,18 @@ class ConversationReader:
         answers = defaultdict(
             list, {id: list(each) for id, each in groupby(found, attrgetter("conversation_id"))}
         )
-        for id, sender, event, state, started_at, ended_at, version, _, name, _, known_as in rows:
+        for row in rows:
+            id, sender, event, state, started_at, ended_at, version, _, name, _, contact, mark = row
             if name is None:
                 reason = "names no questionnaire"
                 leave_out(UnreadableRow("conversations", id, "questionnaire_id", reason))
                 continue
             yield ExportedConversation(
-                *(id, sender, known_as, event, state, started_at),
+                *(id, sender, contact, event, state, started_at),
                 ended_at if state == "completed" else None,
                 *(name, version),
                 *self._exported_answers(self._definition(db, version), name, answers[id]),
+                mark is not None if self._with_tests else None,
             )
 
     def _definition(self, db: Session, id: int) -> Questionnaire | None:
@@ -211,15 +215,23 @@ def find_keys(
 
 HEAD = ("conversation", "sender", "name", "event", "state", "started_at", "completed_at")
 TAIL = ("questionnaire", "version")
-LONG = (*HEAD, "key", "question", "value", "text", "answered_at", *TAIL)
+TESTS = (*TAIL, "test")  # where tests are among them
+YES = "yes"  # in the last of these columns
 ANSWER = "answer."  # before a key that is the name of another column
 
 
-def wide_columns(keys: Sequence[str]) -> list[str]:
+def wide_columns(keys: Sequence[str], with_tests: bool = False) -> list[str]:
     """The names of the columns, where a row is a conversation."""
-    others = {*HEAD, "unread", *TAIL}
+    tail = TESTS if with_tests else TAIL
+    others = {*HEAD, "unread", *tail}
     named = (f"{ANSWER}{key}" if key in others else key for key in keys)
-    return [*HEAD, *named, "unread", *TAIL]
+    return [*HEAD, *named, "unread", *tail]
+
+
+def long_columns(with_tests: bool) -> list[str]:
+    """The names of the columns, where a row is an answer."""
+    tail = TESTS if with_tests else TAIL
+    return [*HEAD, "key", "question", "value", "text", "answered_at", *tail]
 
 
 def wide_row(
@@ -229,41 +241,46 @@ def wide_row(
     answers = (conversation.answers.get(key) for key in keys)
     cells = (answer and getattr(answer, form) for answer in answers)
     texts = "\n".join(f"{key}: {text}" for key, text in conversation.unread_texts.items())
-    return [*_head(conversation), *cells, texts or None, *_tail(conversation)]
+    return [*_head(conversation), *cells, texts or None, *_tail(conversation, form)]
 
 
 def wide_object(conversation: ExportedConversation) -> dict[str, object]:
     """A conversation for machines; its answers are as in JSON results."""
     answers = {key: answer.result for key, answer in conversation.answers.items()}
     head = dict(zip(HEAD, _head(conversation), strict=True))
-    tail = dict(zip(TAIL, _tail(conversation), strict=True))
+    tail = dict(zip(TESTS, _tail(conversation, "result"), strict=False))
     return head | {"answers": answers, "unread": conversation.unread_texts} | tail
 
 
 def long_rows(conversation: ExportedConversation, form: str = "value") -> Iterator[list[object]]:
-    """The cells of each of its answers, under the columns LONG."""
+    """The cells of each of its answers, under `long_columns`."""
     for key, answer in conversation.answers.items():
         row, value = answer.row, getattr(answer, form)
         given = (key, row.question, value, row.text, row.answered_at)
-        yield [*_head(conversation), *given, *_tail(conversation)]
+        yield [*_head(conversation), *given, *_tail(conversation, form)]
 
 
 def long_objects(conversation: ExportedConversation) -> Iterator[dict[str, object]]:
     """Its answers for machines."""
-    return (dict(zip(LONG, row, strict=True)) for row in long_rows(conversation, "result"))
+    columns = long_columns(conversation.is_test is not None)
+    return (dict(zip(columns, row, strict=True)) for row in long_rows(conversation, "result"))
 
 
 def _head(conversation: ExportedConversation) -> tuple[object, ...]:
     return conversation[: len(HEAD)]
 
 
-def _tail(conversation: ExportedConversation) -> tuple[object, ...]:
-    return conversation.questionnaire, conversation.version
+def _tail(conversation: ExportedConversation, form: str) -> list[object]:
+    """The cells under TAIL, or TESTS where tests are among them."""
+    tail, is_test = [conversation.questionnaire, conversation.version], conversation.is_test
+    if is_test is None:
+        return tail
+    return [*tail, is_test if form == "result" else YES * is_test]
 
 
 # Built once: building a statement costs as much as running it.
 TABLE, VERSIONED, CONTACT = (each.__table__ for each in (Conversation, Version, Contact))
-ANSWERED = Answer.__table__
+ANSWERED, MARKED = Answer.__table__, MarkedTest.__table__
 IDS = Statement(
     sa.select(TABLE.c.id)
     .where(TABLE.c.id > sa.bindparam("after"))
@@ -296,7 +313,8 @@ FOUND = sa.select(
     VERSIONED.c.name,
     CONTACT.c.id,
     CONTACT.c.name,
-).select_from(TABLE.outerjoin(VERSIONED).outerjoin(CONTACT))
+    MARKED.c.id,
+).select_from(TABLE.outerjoin(VERSIONED).outerjoin(CONTACT).outerjoin(MARKED))
 
 
 def _select(selection: Selection) -> Statement:

@@ -1,9 +1,12 @@
 """What operators do in the console besides: tests, notes on people, and shared results."""
 
+import io
+import json
 import re
 from contextlib import ExitStack
 from urllib.parse import urlencode
 
+import openpyxl
 import pytest
 from browsing import CORPUS, OWN, Browser, evils, one_database, rows
 from click.testing import CliRunner
@@ -77,12 +80,34 @@ def test_a_conversation_that_is_a_test_is_in_no_figure(webhook, operator):
     for page in (asked, *(operator.get(each).body for each in pages)):
         assert page.count(">test</span>") == 1 and STRANGER in page
     assert STRANGER in operator.get("/console/answers.csv?questionnaire=feedback&tests=yes").body
-    assert STRANGER in export(webhook, "--tests")
+    check_files_with_tests(webhook, operator)
     assert operator.post("/console/threads/2/no-test").status == 303
     assert operator.post("/console/threads/2/no-test").status == 409
     assert states(app)["open"] == 2 and ">test</span>" not in operator.get(pages[0]).body
     found = rows(app, f"{ACTIONS} ORDER BY id")
     assert found == [(action, "conversations", 2, None) for action in ("mark test", "unmark test")]
+
+
+def check_files_with_tests(webhook, operator: Browser) -> None:
+    """The last column, which only they have, says which conversations are tests."""
+    address = "/console/answers.{}?questionnaire=feedback&tests=yes"
+    for csv in (export(webhook, "--tests"), operator.get(address.format("csv")).body):
+        lines = csv.splitlines()
+        assert lines[0].endswith(",version,test")
+        assert [line.rpartition(",")[2] for line in lines[1:]] == ["", "yes"]
+        assert STRANGER in lines[2]
+    for option, counts in (("--no-removed", (1, 1)), ("--long", (1, 3))):
+        found = export(webhook, "--tests", "--format=jsonl", option).splitlines()
+        marks = [json.loads(line)["test"] for line in found]
+        assert (marks.count(False), marks.count(True)) == counts
+    long = export(webhook, "--tests", "--long").splitlines()
+    assert [line.rpartition(",")[2] for line in long] == ["test", "", "yes", "yes", "yes"]
+    content = io.BytesIO(operator.get(address.format("xlsx")).content)
+    assert [row[-1] for row in openpyxl.load_workbook(content).active.values] == [
+        "test",
+        None,
+        "yes",
+    ]
 
 
 @one_database

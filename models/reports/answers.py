@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from models.answer import Answer
 from models.conversation import Conversation
 from models.export import ConversationReader, ExportedConversation, wide_columns
-from models.marked_test import MarkedTest
 from models.questionnaire.answers import KINDS
 from models.reports.answer_filter import HOWS, Filter, find_filter
 from models.reports.charts import Chart, Group, make_charts, shorten, show_question
@@ -294,8 +293,7 @@ def find_rows(
     """The rows of the table, as exports read them."""
     reader = ConversationReader(filter.selection, {filter.name: filter.keys})
     for found in chain.from_iterable(reader.read(db, id - 1, id) for id in ids):
-        is_test = filter.selection.with_tests and MarkedTest.is_marked(db, found.id)
-        yield Row(found.id, [_cell(found, column) for column in columns], is_test)
+        yield Row(found.id, [_cell(found, column) for column in columns], bool(found.is_test))
 
 
 def _cell(found: ExportedConversation, column: Column) -> Cell:
