@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -108,15 +109,42 @@ with connect(sys.argv[1]) as database, connect(sys.argv[1]) as other:
 """
 
 
-def test_a_row_that_cannot_be_read_keeps_nothing_from_being_written(tmp_path, migrated):
-    (tmp_path / "smsconvo.db").write_bytes(migrated.read_bytes())
+# Triggers check what is JSON. SQLite 3.40 takes that for unsafe if it trusts no schema.
+JSON = """
+import sys
+sys.modules["pysqlite3"] = None
+from alembic import command, config
+from sqlalchemy import text
+from storage import connect
+
+with connect(sys.argv[1]) as database:
+    for update in ("outbox SET payload = '{}'", "conversations SET readings = '[]'"):
+        database.write(lambda db: db.execute(text(f"UPDATE {update}")))
+migrations = config.Config("alembic.ini")
+migrations.attributes["url"] = sys.argv[1]
+command.downgrade(migrations, "0009")
+"""
+
+
+def run_alone(script: str, migrated: Path, folder: Path) -> str:
+    """What a script prints that is given a database of its own."""
+    (folder / "smsconvo.db").write_bytes(migrated.read_bytes())
     ended = subprocess.run(
-        [sys.executable, "-c", UNREADABLE, f"sqlite:///{tmp_path}/smsconvo.db"],
+        [sys.executable, "-c", script, f"sqlite:///{folder}/smsconvo.db"],
         cwd=HERE,
         capture_output=True,
         text=True,
     )
-    assert (ended.stdout, ended.stderr, ended.returncode) == ("cannot be read\n", "", 0)
+    assert (ended.stderr, ended.returncode) == ("", 0)
+    return ended.stdout
+
+
+def test_a_row_that_cannot_be_read_keeps_nothing_from_being_written(tmp_path, migrated):
+    assert run_alone(UNREADABLE, migrated, tmp_path) == "cannot be read\n"
+
+
+def test_an_older_sqlite_writes_and_migrates_what_is_json(tmp_path, migrated):
+    assert run_alone(JSON, migrated, tmp_path) == ""
 
 
 # DeadlineConnection ##########################################################
