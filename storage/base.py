@@ -32,8 +32,8 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
     cache_ok = True
     is_no = "time"  # what a cell is not that cannot be read
 
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
-        return value and to_iso(value if value.tzinfo is UTC else value.astimezone(UTC))
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], Any]:
+        return write_time
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:
         return read_time
@@ -43,6 +43,11 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 def to_iso(utc: datetime) -> str:
     """A time in UTC as it is stored on SQLite."""
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def write_time(value: datetime | None) -> str | None:
+    """A time as SQLite holds it."""
+    return value and to_iso(value if value.tzinfo is UTC else value.astimezone(UTC))
 
 
 def read_time(value: str | None) -> datetime | None:
@@ -264,6 +269,8 @@ class Base(DeclarativeBase):
         cls.column_names = dict.fromkeys(cls.__table__.columns.keys()).keys()
         for name in cls.column_names:
             setattr(cls, name, PlainAttribute(getattr(cls, name)))
+        # The ORM's own notes the entity for a unit of work, which takes longer than all the rest.
+        cls.__init__ = Base.__init__
 
     def __init__(self, **values: Any) -> None:
         if unknown := values.keys() - self.column_names:
@@ -278,7 +285,6 @@ class Base(DeclarativeBase):
 
     @classmethod
     def _from_attributes(cls, attributes: dict[str, Any]) -> Self:
-        """Without the ORM's mark, which takes several times as long to make."""
         entity = cls.__new__(cls)
         entity.__dict__.update(attributes)
         return entity
@@ -308,8 +314,7 @@ class Base(DeclarativeBase):
 
     def copy(self, **values: Any) -> Self:
         """The same row, and all that was hung on it, to be changed without changing this one."""
-        own = {name: value for name, value in self.__dict__.items() if name[0] != "_"}
-        return self._from_attributes(own | values)  # without the ORM's mark of a new one
+        return self._from_attributes(self.__dict__ | values)
 
     def insert(self, db: Session) -> None:
         """Write a new row, with the defaults of its columns, and take its id."""

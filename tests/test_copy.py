@@ -192,7 +192,7 @@ def test_ids_go_on_after_the_highest(folder, environ, source, target):
     change(source, "INSERT INTO contacts (id, phone) VALUES (41, '+1')")
     assert_copied(copy(folder, environ, target))
     with connect(target) as database:
-        database.write(lambda db: db.add(Contact(phone="+2")))
+        database.write(Contact(phone="+2").insert)
         with database.read() as db:
             assert list(db.scalars(select(Contact.id).order_by(Contact.id))) == [41, 42]
     add_message = "INSERT INTO messages (direction, sender, recipient, body, created_at)"

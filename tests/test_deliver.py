@@ -113,7 +113,8 @@ def owe_more(webhook: Webhook, count: int) -> None:
         (one,) = db.scalars(select(Delivery))
         copied = {"conversation_id": one.conversation_id, "url": one.url, "payload": one.payload}
         times = {"created_at": one.created_at, "next_attempt_at": one.next_attempt_at}
-        db.add_all(Delivery(format="form", **copied, **times) for _ in range(count))
+        for _ in range(count):
+            Delivery(format="form", **copied, **times).insert(db)
 
     webhook.app.database.write(work)
 
