@@ -38,7 +38,7 @@ OF_CONSOLE = {"console_sessions", "console_links", "console_passwords", "sign_in
 OF_CONSOLE |= {"operator_actions", "console_shares"}
 OWNED = {"test_conversations": "conversations", "contact_notes": "contacts"}
 TABLES |= OF_CONSOLE | set(OWNED)
-SEARCH, BEFORE_SEARCH = "0016", "0015"
+SEARCH, BEFORE_SEARCH, BEFORE_SLICES = "0016", "0015", "0017"
 VIEWS = {"transcript", "results"}
 BEFORE_DISCARDED = "0012"
 CHECKS, BEFORE_CHECKS = "0006", "0005"  # the version since which cells are checked
@@ -756,7 +756,7 @@ def test_the_index_of_words_comes_empty_and_goes_full(filled, database_url):
     config, before = migrations(database_url), values_of(filled, columns_of(filled))
     command.downgrade(config, BEFORE_SEARCH)
     assert of_search(filled) & set(tables_of(filled)) == set()
-    command.upgrade(config, SEARCH)
+    command.upgrade(config, "head")
     rows = len(before["messages"])
     for _ in range(2):
         with filled.read() as db:
@@ -769,6 +769,28 @@ def test_the_index_of_words_comes_empty_and_goes_full(filled, database_url):
         command.upgrade(config, "head")
     command.check(config)
     assert values_of(filled, columns_of(filled)) == before
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_index_is_made_anew_with_marks_of_slices_and_without(filled, database_url):
+    later, config = NOW + timedelta(days=1), migrations(database_url)
+    word = "SELECT count(*) FROM message_search WHERE message_search MATCH 'sushi'"
+    for version, columns in ((BEFORE_SLICES, {"body"}), ("head", {"body", "slice"})):
+        run(filled, "UPDATE messages SET body = body || ' sushi' WHERE id = 1")
+        step = command.upgrade if version == "head" else command.downgrade
+        step(config, version)
+        assert columns_of(filled)["message_search"] == columns
+        run(filled, "INSERT INTO message_search (message_search) VALUES ('integrity-check')")
+        with filled.read() as db:
+            assert (count_texts(db), find_progress(db, later).has_erased) == (0, False)
+            assert db.scalar(text("SELECT v FROM message_search_config WHERE k = 'secure-delete'"))
+        if version == BEFORE_SLICES:
+            run(filled, "INSERT INTO message_search (rowid, body) SELECT id, body FROM messages")
+        else:
+            filled.write(lambda db: add_texts(db, later, 1000))
+        with filled.read() as db:
+            assert db.scalar(text(word)) == 1
+    command.check(config)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
