@@ -117,11 +117,12 @@ def copy_conversations(connection: sqlite3.Connection, messages: int) -> None:
 def plan_copies(connection: sqlite3.Connection, messages: int) -> None:
     """Which conversation is copied, for which phone and number, and how much later."""
     connection.execute(
-        "CREATE TEMP TABLE copies (n INTEGER PRIMARY KEY, kind, phone, number, delay)"
+        "CREATE TEMP TABLE copies (n INTEGER PRIMARY KEY, kind, phone, number, delay, shift)"
     )
     texts = sum(2 * len(texts) * weight for texts, weight in KINDS.values()) / 1000
     copies = make_copies(max(round(messages / texts), 2 * NEW))
-    connection.executemany("INSERT INTO copies VALUES (?, ?, ?, ?, ?)", copies)
+    shifted = with_shifts(connection, copies)
+    connection.executemany("INSERT INTO copies VALUES (?, ?, ?, ?, ?, ?)", shifted)
     connection.execute(
         "INSERT INTO contacts (phone) SELECT phone FROM copies"
         " WHERE phone NOT IN (SELECT phone FROM contacts) GROUP BY phone ORDER BY min(n)"
@@ -141,12 +142,23 @@ def make_copies(count: int) -> Iterator[tuple[int, int, str, str, str]]:
         yield n, ids[kind], phone, rng.choice(NUMBERS), f"+{delay:.3f} seconds"
 
 
+def with_shifts(connection: sqlite3.Connection, copies: Iterator[tuple]) -> Iterator[tuple]:
+    """And by how much the ids of messages grow: they have no gaps, for the search counts ids."""
+    spans = "SELECT conversation_id, min(id), max(id) FROM messages GROUP BY 1"
+    kinds = {id: (first, last - first + 1) for id, first, last in connection.execute(spans)}
+    (newest,) = connection.execute("SELECT max(id) FROM messages").fetchone()
+    for copy in copies:
+        first, count = kinds[copy[1]]
+        yield *copy, newest + 1 - first
+        newest += count
+
+
 def copy_table(connection: sqlite3.Connection, table: str) -> None:
     key = "id" if table == "conversations" else "conversation_id"
     columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
     connection.execute(f"CREATE TEMP TABLE original_{table} AS SELECT * FROM {table}")
     connection.execute(f"CREATE INDEX temp.original_{table}_key ON original_{table} ({key})")
-    values = ", ".join(map(copied_value, columns))
+    values = ", ".join(copied_value(table, column) for column in columns)
     connection.execute(
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values}"
         f" FROM copies CROSS JOIN original_{table} AS original ON original.{key} = copies.kind"
@@ -154,9 +166,11 @@ def copy_table(connection: sqlite3.Connection, table: str) -> None:
     )
 
 
-def copied_value(column: str) -> str:
+def copied_value(table: str, column: str) -> str:
     """What a copy has in this column, in SQL."""
-    if column in ("id", "conversation_id", "message_id", "reply_to_id"):
+    if column in ("message_id", "reply_to_id") or (table, column) == ("messages", "id"):
+        return f"original.{column} + shift"
+    if column in ("id", "conversation_id"):
         return f"original.{column} + {STRIDE} * n"
     if column in ("sid", "token", "status_token", "webhook_id"):
         return f"new_token(original.{column}, n)"

@@ -29,7 +29,15 @@ from storage import connect
 
 REPEATS = 5  # of each page; the median counts
 MOST_PAGES = 200
-SEARCHES = {"common": "thanks", "two words": "blue pizza", "none": "nowhere", "number": "+1415"}
+SEARCHES = {
+    "common": "thanks",
+    "two words": "blue pizza",
+    "common, in no text": "colour meal",
+    "common, no phrase": '"meal thanks"',
+    "one is rare": "nowhere thanks",
+    "none": "nowhere",
+    "number": "+1415",
+}
 PAUSE_SECONDS = 1  # of an operator who looks at a page
 LINK = re.compile(r'<a [^>]*href="([^"]+)"')
 DOWNLOADS = (".csv", ".xlsx", ".jsonl")

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from models.message import Message
 from storage.base import LITERAL_1, Statement
 
+SLICE = 100_000  # ids that have one mark in the index, which is their number by this
 # On PostgreSQL a row may appear after one with a higher id. Transactions take 12 seconds at most.
 SETTLED_SECONDS = 60
 
@@ -104,7 +105,9 @@ SETTLED = Statement(
 )
 NEXT = "FROM messages WHERE id > :after AND id <= :newest ORDER BY id LIMIT :limit"
 ADD = {
-    "sqlite": _statement(f"INSERT INTO message_search (rowid, body) SELECT id, body {NEXT}"),
+    "sqlite": _statement(
+        f"INSERT INTO message_search (rowid, body, slice) SELECT id, body, id / {SLICE} {NEXT}"
+    ),
     "postgresql": _statement(
         f"INSERT INTO message_search (id, words) SELECT id, search_words(id, body) {NEXT}"
         " ON CONFLICT (id) DO NOTHING"
@@ -127,13 +130,14 @@ ANY_ERASED = _statement("SELECT id FROM erased_words LIMIT 1", ID)
 THESE = "SELECT DISTINCT message_id FROM erased_words ORDER BY message_id LIMIT :limit"
 ERASE = [
     _statement(
-        "INSERT INTO message_search (message_search, rowid, body) SELECT 'delete', message_id, body"
+        "INSERT INTO message_search (message_search, rowid, body, slice)"
+        f" SELECT 'delete', message_id, body, message_id / {SLICE}"
         " FROM (SELECT message_id, body, min(id) FROM erased_words GROUP BY message_id"
         " ORDER BY message_id LIMIT :limit)"
     ),
     _statement(
-        "INSERT INTO message_search (rowid, body)"
-        f" SELECT id, body FROM messages WHERE id IN ({THESE})"
+        "INSERT INTO message_search (rowid, body, slice)"
+        f" SELECT id, body, id / {SLICE} FROM messages WHERE id IN ({THESE})"
     ),
     _statement(f"DELETE FROM erased_words WHERE message_id IN ({THESE})"),
 ]

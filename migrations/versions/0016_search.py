@@ -17,9 +17,10 @@ NO_FTS5 = (
     "The SQLite of this Python has no FTS5, which the search of the console needs. Run: pip install"
     " -r requirements.txt. If that does not help, take another Python, such as your system's."
 )
-# The words are kept once: the index refers to the messages for them.
+# FTS5 keeps no texts, which the messages have, only where words are. A word in a column of its own
+# says which 100,000 ids a message is among, as below.
 INDEX = (
-    "CREATE VIRTUAL TABLE message_search USING fts5(body, content='messages', content_rowid='id',"
+    "CREATE VIRTUAL TABLE message_search USING fts5(body, slice, content='',"
     " tokenize='unicode61 remove_diacritics 2')"
 )
 # Erase the words of what is deleted. Before this version SQLite can only mark them as deleted.

@@ -1,8 +1,7 @@
 """The search of the console: people by number or name, and texts by their words."""
 
-from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
+from time import monotonic
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -14,19 +13,16 @@ from models.reports.context import MAX_ID, PageContext
 from models.reports.people import Person, search_people
 from models.reports.search_terms import MAX_PHRASES, Part, SearchTerms
 from models.reports.threads import CONVERSATIONS, IDS, PAGE_SIZE, STATES, THESE, Unreadable
-from models.search_index import find_reached
+from models.search_index import SLICE, find_reached
 from storage.base import LITERAL_1, Statement
 
 MAX_TEXTS = PAGE_SIZE
 MAX_LENGTH = 200  # characters of a query
 MAX_PEOPLE = 10  # on the page; the page People shows more
 NOT_INDEXED = 1_000  # of the newest texts that are looked through until the index has them
-# Ids that are looked through for several words, which may each be in many texts and together in
-# none. FTS5 looks at this bound when it has found a text: where none has them all, it goes through
-# the lists of both words, which takes 120 ms for two of the commonest among ten million texts.
-SPAN = 1_000_000
-# Ids among which PostgreSQL looks at once, as `search_words` marks them; and how often.
-SLICE, SLICES = 100_000, 100
+# A page looks into the index for so long, and a look finds so many texts. It takes a tenth of a
+# millisecond where a word is rare, and some milliseconds where all are common.
+SECONDS, AT_ONCE = 0.06, PAGE_SIZE + 1
 
 
 class FoundText(NamedTuple):
@@ -127,8 +123,7 @@ def _find_hits(
     is_behind = len(newest) == NOT_INDEXED
     lag = Lag(is_behind, _time_of(db, reached, left_out) if is_behind else None)
     found = [id for id, body in newest if words.are_in(body)]
-    find = _in_fts5 if db.get_bind().dialect.name == "sqlite" else _in_slices
-    hits = find(db, words, min(before, reached + 1), MAX_TEXTS + 1)
+    hits = _look_through(db, words, min(before, reached + 1), MAX_TEXTS + 1, left_out)
     ids = [*found, *hits.ids]
     if len(ids) > MAX_TEXTS:
         return Hits(ids[:MAX_TEXTS], ids[MAX_TEXTS - 1]), lag
@@ -140,35 +135,39 @@ def _time_of(db: Session, id: int, left_out: Unreadable) -> datetime | None:
     return rows[0][1] if rows else None
 
 
-def _in_fts5(db: Session, words: SearchTerms, before: int, limit: int) -> Hits:
-    """FTS5 goes through the texts with a word from the newest on, and stops at the limit."""
-    after = 0 if words.is_one else max(0, before - SPAN)
-    rows = IN_FTS5.fetch_all(db, words=words.match, before=before, after=after, limit=limit)
-    ids = [id for (id,) in rows]
-    is_cut = len(ids) < limit and after > 0
-    return Hits(ids, after if is_cut else None, is_cut)
+def _look_through(
+    db: Session, words: SearchTerms, before: int, limit: int, left_out: Unreadable
+) -> Hits:
+    """Those in the index, from one slice after the other."""
+    ids: list[int] = []
+    until = monotonic() + SECONDS
+    while before > 1 and len(ids) < limit:
+        found = _look(db, words, before)
+        ids += _with_phrases(db, words, found, left_out)
+        before = found[-1] if len(found) == AT_ONCE else (before - 1) // SLICE * SLICE
+        if monotonic() > until:
+            break
+    is_cut = len(ids) < limit and before > 1
+    return Hits(ids[:limit], before if is_cut else None, is_cut)
 
 
-def _in_slices(db: Session, words: SearchTerms, before: int, limit: int) -> Hits:
-    """PostgreSQL finds all texts with a word before it sorts them: so look at some at a time."""
-    rows = (each for at in _slices(before) for each in _in_slice(db, words, before, at, limit))
-    ids = list(islice(rows, limit))
-    older = (before - 1) // SLICE * SLICE - SLICE * (SLICES - 1)
-    is_cut = len(ids) < limit and older > 0
-    return Hits(ids, older if is_cut else None, is_cut)
+def _look(db: Session, words: SearchTerms, before: int) -> list[int]:
+    """The newest in the slice before this id, AT_ONCE at most."""
+    dialect, number = db.get_bind().dialect.name, (before - 1) // SLICE
+    asked = words.for_fts5(number) if dialect == "sqlite" else words.for_postgresql(number)
+    rows = IN_SLICE[dialect].fetch_all(db, before=before, limit=AT_ONCE, **asked)
+    return [id for (id,) in rows]
 
 
-def _slices(before: int) -> range:
-    newest = (before - 1) // SLICE
-    return range(newest, max(-1, newest - SLICES), -1)
-
-
-def _in_slice(
-    db: Session, words: SearchTerms, before: int, number: int, limit: int
-) -> Iterator[int]:
-    values = {"before": before, "slice": f"' {number}'", "limit": limit}
-    rows = IN_SLICE.fetch_all(db, **words.parameters, **values)
-    return (id for (id,) in rows)
+def _with_phrases(
+    db: Session, words: SearchTerms, ids: list[int], left_out: Unreadable
+) -> list[int]:
+    """Those that have the phrases. FTS5 was not asked: it looks for a phrase beyond the slice."""
+    if not (words.has_phrases and ids and db.get_bind().dialect.name == "sqlite"):
+        return ids
+    these = dict.fromkeys(LOOKED_AT, ids[0]) | dict(zip(LOOKED_AT, ids, strict=False))
+    rows = BODIES.fetch_readable(db, left_out, **these)
+    return [id for id, body in rows if words.are_in(body)]
 
 
 def _load_texts(
@@ -235,20 +234,29 @@ RECENT = Statement(
     .order_by(TABLE.c.id.desc())
     .limit(LIMIT)
 )
-IN_FTS5 = Statement(
-    sa.text(
-        "SELECT rowid AS id FROM message_search WHERE message_search MATCH :words"
-        " AND rowid < :before AND rowid >= :after ORDER BY rowid DESC LIMIT :limit"
-    ).columns(ID)
+LOOKED_AT = [f"id{n}" for n in range(AT_ONCE)]
+BODIES = Statement(
+    sa.select(TABLE.c.id, TABLE.c.body)
+    .where(TABLE.c.id.in_([sa.bindparam(name, type_=TABLE.c.id.type) for name in LOOKED_AT]))
+    .order_by(TABLE.c.id.desc())
 )
 HAS_ALL = " && ".join(
     f"phraseto_tsquery('pg_catalog.simple', :phrase{n})" for n in range(MAX_PHRASES)
 )
-# Materialized: else PostgreSQL reads all rows from the newest on, as if each word were everywhere.
-IN_SLICE = Statement(
-    sa.text(
-        "WITH found AS MATERIALIZED (SELECT id FROM message_search"
-        f" WHERE words @@ (CAST(:slice AS tsquery) && {HAS_ALL}))"
-        " SELECT id FROM found WHERE id < :before ORDER BY id DESC LIMIT :limit"
-    ).columns(ID)
-)
+IN_SLICE = {
+    "sqlite": Statement(
+        sa.text(
+            "SELECT rowid AS id FROM message_search WHERE message_search MATCH :words"
+            " AND rowid < :before ORDER BY rowid DESC LIMIT :limit"
+        ).columns(ID)
+    ),
+    # Materialized: else PostgreSQL reads all rows from the newest on, as if each word were
+    # everywhere.
+    "postgresql": Statement(
+        sa.text(
+            "WITH found AS MATERIALIZED (SELECT id FROM message_search"
+            f" WHERE words @@ (CAST(:slice AS tsquery) && {HAS_ALL}))"
+            " SELECT id FROM found WHERE id < :before ORDER BY id DESC LIMIT :limit"
+        ).columns(ID)
+    ),
+}

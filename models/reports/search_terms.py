@@ -33,21 +33,24 @@ class SearchTerms(NamedTuple):
         return cls(tuple(dict.fromkeys(filter(None, found)))[:MAX_PHRASES])
 
     @property
-    def is_one(self) -> bool:
-        """Whether it is a single word."""
-        return sum(map(len, self.phrases)) == 1
+    def has_phrases(self) -> bool:
+        """Whether some words have to stand together."""
+        return any(len(phrase) > 1 for phrase in self.phrases)
 
-    @property
-    def match(self) -> str:
-        """As FTS5 is asked. Words are letters and digits, so nothing in quotes is an operator."""
-        return " ".join(f'"{" ".join(phrase)}"' for phrase in self.phrases)
+    def for_fts5(self, slice: int) -> dict[str, str]:
+        """As FTS5 is asked for texts of a slice that have all the words, wherever they stand.
 
-    @property
-    def parameters(self) -> dict[str, str]:
-        """As PostgreSQL is asked: always as many."""
+        Words are letters and digits, so nothing in quotes is an operator.
+        """
+        words = dict.fromkeys(f'"{word}"' for phrase in self.phrases for word in phrase)
+        return {"words": f"slice:{slice} AND body:({' '.join(words)})"}
+
+    def for_postgresql(self, slice: int) -> dict[str, str]:
+        """As PostgreSQL is asked for texts of a slice: always with as many phrases."""
         folded = [without_accents(" ".join(phrase)) for phrase in self.phrases]
         folded += [""] * (MAX_PHRASES - len(folded))
-        return {f"phrase{n}": phrase for n, phrase in enumerate(folded)}
+        phrases = {f"phrase{n}": phrase for n, phrase in enumerate(folded)}
+        return {"slice": f"' {slice}'"} | phrases
 
     def are_in(self, text: str) -> bool:
         """Whether a text has all of them."""
