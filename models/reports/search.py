@@ -152,8 +152,8 @@ def _look_through(db: Session, words: SearchTerms, before: int, left_out: Unread
 def _look(db: Session, words: SearchTerms, before: int) -> list[int]:
     """The newest in the slice before this id, AT_ONCE at most."""
     dialect, number = db.get_bind().dialect.name, (before - 1) // SLICE
-    asked = words.for_fts5(number) if dialect == "sqlite" else words.for_postgresql(number)
-    rows = IN_SLICE[dialect].fetch_all(db, before=before, limit=AT_ONCE, **asked)
+    values = words.for_fts5(number) if dialect == "sqlite" else words.for_postgresql(number)
+    rows = IN_SLICE[dialect].fetch_all(db, before=before, limit=AT_ONCE, **values)
     return [id for (id,) in rows]
 
 
