@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from models.message import Message
 from storage.base import LITERAL_1, Statement
 
-SLICE = 100_000  # ids that have one mark in the index, which is their number by this
+SLICE = 100_000  # ids with one mark in the index, which PostgreSQL's `search_words` gives, too
 # On PostgreSQL a row may appear after one with a higher id. Transactions take 12 seconds at most.
 SETTLED_SECONDS = 60
 

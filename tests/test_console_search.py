@@ -228,9 +228,9 @@ def test_where_it_takes_long_one_can_look_further_back(webhook, operator, patch)
         run(webhook, COPY.format(slices=slices, body=body))
     index(webhook)
     found = ["needle thread 3", "needle thread"]
-    patch(search, "SECONDS", 60)  # however busy the machine is
+    patch(search, "LOOK_SECONDS", 60)  # however busy the machine is
     assert pages_of(operator, "thread needle") == [found]
-    patch(search, "SECONDS", 0)  # so each page looks into one slice
+    patch(search, "LOOK_SECONDS", 0)  # so each page looks into one slice
     pages = [[], [], [found[0]], [], [], [found[1]]]
     assert pages_of(operator, "thread needle") == pages
     assert pages_of(operator, '"needle thread"') == pages
@@ -243,9 +243,9 @@ def test_words_of_a_phrase_may_stand_apart_in_many_texts(webhook, operator, patc
         webhook.phone(ANN).text("thread needle" if n in (0, 4) else f"needle {n} thread")
     index(webhook)
     patch(search, "AT_ONCE", 2)
-    patch(search, "SECONDS", 60)
+    patch(search, "LOOK_SECONDS", 60)
     assert pages_of(operator, '"thread needle"') == [["thread needle"] * 2]
-    patch(search, "SECONDS", 0)
+    patch(search, "LOOK_SECONDS", 0)
     pages = pages_of(operator, '"thread needle"')
     assert [each for page in pages for each in page] == ["thread needle"] * 2
     assert len(pages) > 3

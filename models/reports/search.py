@@ -22,7 +22,7 @@ MAX_PEOPLE = 10  # on the page; the page People shows more
 NOT_INDEXED = 1_000  # of the newest texts that are looked through until the index has them
 # A page looks into the index for so long, and a look finds so many texts. It takes a tenth of a
 # millisecond where a word is rare, and some milliseconds where all are common.
-SECONDS, AT_ONCE = 0.06, PAGE_SIZE + 1
+LOOK_SECONDS, AT_ONCE = 0.05, PAGE_SIZE + 1
 
 
 class FoundText(NamedTuple):
@@ -123,7 +123,7 @@ def _find_hits(
     is_behind = len(newest) == NOT_INDEXED
     lag = Lag(is_behind, _time_of(db, reached, left_out) if is_behind else None)
     found = [id for id, body in newest if words.are_in(body)]
-    hits = _look_through(db, words, min(before, reached + 1), MAX_TEXTS + 1, left_out)
+    hits = _look_through(db, words, min(before, reached + 1), left_out)
     ids = [*found, *hits.ids]
     if len(ids) > MAX_TEXTS:
         return Hits(ids[:MAX_TEXTS], ids[MAX_TEXTS - 1]), lag
@@ -135,27 +135,25 @@ def _time_of(db: Session, id: int, left_out: Unreadable) -> datetime | None:
     return rows[0][1] if rows else None
 
 
-def _look_through(
-    db: Session, words: SearchTerms, before: int, limit: int, left_out: Unreadable
-) -> Hits:
-    """Those in the index, from one slice after the other."""
+def _look_through(db: Session, words: SearchTerms, before: int, left_out: Unreadable) -> Hits:
+    """Those in the index, from one slice after the other: MAX_TEXTS, and more if there are."""
     ids: list[int] = []
-    until = monotonic() + SECONDS
-    while before > 1 and len(ids) < limit:
+    until = monotonic() + LOOK_SECONDS
+    while before > 1 and len(ids) <= MAX_TEXTS:
         found = _look(db, words, before)
         ids += _with_phrases(db, words, found, left_out)
         before = found[-1] if len(found) == AT_ONCE else (before - 1) // SLICE * SLICE
         if monotonic() > until:
             break
-    is_cut = len(ids) < limit and before > 1
-    return Hits(ids[:limit], before if is_cut else None, is_cut)
+    is_cut = before > 1 and len(ids) <= MAX_TEXTS
+    return Hits(ids, before if is_cut else None, is_cut)
 
 
 def _look(db: Session, words: SearchTerms, before: int) -> list[int]:
     """The newest in the slice before this id, AT_ONCE at most."""
     dialect, number = db.get_bind().dialect.name, (before - 1) // SLICE
-    asked = words.for_fts5(number) if dialect == "sqlite" else words.for_postgresql(number)
-    rows = IN_SLICE[dialect].fetch_all(db, before=before, limit=AT_ONCE, **asked)
+    values = words.for_fts5(number) if dialect == "sqlite" else words.for_postgresql(number)
+    rows = IN_SLICE[dialect].fetch_all(db, before=before, limit=AT_ONCE, **values)
     return [id for (id,) in rows]
 
 

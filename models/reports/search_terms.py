@@ -17,7 +17,9 @@ Part = tuple[str, bool]  # some of a text, and whether it is what was searched f
 
 def without_accents(word: str) -> str:
     """A word in small letters without accents, as the indexes have it."""
-    return ACCENT.sub("", unicodedata.normalize("NFD", word)).lower()
+    # Most words have none, and a page looks at thousands of texts for a phrase.
+    plain = word if word.isascii() else ACCENT.sub("", unicodedata.normalize("NFD", word))
+    return plain.lower()
 
 
 class SearchTerms(NamedTuple):
