@@ -1,7 +1,6 @@
 """The search of the console: people by number or name, and texts by their words."""
 
 from datetime import datetime
-from time import monotonic
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from models.reports.search_terms import MAX_PHRASES, Part, SearchTerms
 from models.reports.threads import CONVERSATIONS, IDS, PAGE_SIZE, STATES, THESE, Unreadable
 from models.search_index import SLICE, find_reached
 from storage.base import LITERAL_1, Statement
+from storage.stopwatch import Stopwatch
 
 MAX_TEXTS = PAGE_SIZE
 MAX_LENGTH = 200  # characters of a query
@@ -138,12 +138,12 @@ def _time_of(db: Session, id: int, left_out: Unreadable) -> datetime | None:
 def _look_through(db: Session, words: SearchTerms, before: int, left_out: Unreadable) -> Hits:
     """Those in the index, from one slice after the other: MAX_TEXTS, and more if there are."""
     ids: list[int] = []
-    until = monotonic() + LOOK_SECONDS
+    stopwatch = Stopwatch()
     while before > 1 and len(ids) <= MAX_TEXTS:
         found = _look(db, words, before)
         ids += _with_phrases(db, words, found, left_out)
         before = found[-1] if len(found) == AT_ONCE else (before - 1) // SLICE * SLICE
-        if monotonic() > until:
+        if stopwatch.seconds > LOOK_SECONDS:
             break
     is_cut = before > 1 and len(ids) <= MAX_TEXTS
     return Hits(ids, before if is_cut else None, is_cut)
