@@ -39,13 +39,23 @@ class SearchTerms(NamedTuple):
         """Whether some words have to stand together."""
         return any(len(phrase) > 1 for phrase in self.phrases)
 
-    def for_fts5(self, slice: int) -> dict[str, str]:
-        """As FTS5 is asked for texts of a slice that have all the words, wherever they stand.
+    @property
+    def words(self) -> list[str]:
+        """Those of all phrases, each once."""
+        return list(dict.fromkeys(word for phrase in self.phrases for word in phrase))
 
-        Words are letters and digits, so nothing in quotes is an operator.
-        """
-        words = dict.fromkeys(f'"{word}"' for phrase in self.phrases for word in phrase)
-        return {"words": f"slice:{slice} AND body:({' '.join(words)})"}
+    # As FTS5 is asked. Words are letters and digits, so nothing in quotes is an operator.
+
+    @property
+    def in_all_slices(self) -> dict[str, str]:
+        """For all phrases."""
+        phrases = (f'"{" ".join(phrase)}"' for phrase in self.phrases)
+        return {"words": f"body:({' '.join(phrases)})"}
+
+    def in_slice(self, slice: int) -> dict[str, str]:
+        """For texts of a slice that have all the words, wherever they stand."""
+        words = " ".join(f'"{word}"' for word in self.words)
+        return {"words": f"slice:{slice} AND body:({words})"}
 
     def for_postgresql(self, slice: int) -> dict[str, str]:
         """As PostgreSQL is asked for texts of a slice: always with as many phrases."""
