@@ -209,6 +209,7 @@ def test_a_step_down_and_up_again_keeps_every_row_and_what_both_versions_know(fi
         command.check(config)
 
 
+@mostly_on_sqlite
 def test_a_step_down_changes_nothing_that_the_older_version_knows(filled, database_url):
     before = columns_of(filled)
     values = values_of(filled, before)
