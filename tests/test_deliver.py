@@ -957,12 +957,17 @@ def test_an_attempt_under_way_keeps_its_lease_when_redelivered(completed, clock)
     ],
 )
 def test_a_receiver_that_drips_is_left_at_the_limit(answering, patch, beginning):
-    patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
-    began = time.monotonic()
-    outcome = post(a_delivery(answering(drip(beginning))))
-    assert outcome == Outcome(None, "total_timeout", "0.3")
-    assert outcome.error == "Not done within 0.3 s in all." + MAY_HAVE_IT
-    assert 0.3 <= time.monotonic() - began < DRIP_SECONDS / 2
+    url = answering(drip(beginning))
+    for limit in (0.3, 3, 10):  # a busy machine takes long to connect at all
+        patch("worker.http_client", "ATTEMPT_SECONDS", limit)
+        began = time.monotonic()
+        outcome = post(a_delivery(url))
+        took = time.monotonic() - began
+        if outcome.cause != "connect_timeout":
+            break
+    assert outcome == Outcome(None, "total_timeout", f"{limit}")
+    assert outcome.error == f"Not done within {limit} s in all." + MAY_HAVE_IT
+    assert limit <= took < DRIP_SECONDS / 2
 
 
 def test_tls_that_hangs_is_left_at_the_limit(patch):

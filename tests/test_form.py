@@ -558,11 +558,14 @@ def test_each_way_to_have_no_form_is_told_from_the_others(smsconvo, form, party)
 
 
 def test_a_form_that_drips_is_given_up(smsconvo, form, party, patch):
-    patch("worker.http_client", "GET_SECONDS", 0.3)
-    form.delay = 30
-    ended = smsconvo("form", form.page_url, "--for", "party")
-    assert ended.exit_code == os.EX_CONFIG
-    assert "Not done within 0.3 s in all." in ended.stderr
+    form.delay = 60
+    for seconds in (0.3, 3, 30):  # a busy machine takes long to connect at all
+        patch("worker.http_client", "GET_SECONDS", seconds)
+        ended = smsconvo("form", form.page_url, "--for", "party")
+        assert ended.exit_code == os.EX_CONFIG
+        if form.requests:
+            break
+    assert f"Not done within {seconds} s in all." in ended.stderr
 
 
 def test_a_page_is_read_up_to_two_mebibytes(smsconvo, form, party):
