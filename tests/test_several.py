@@ -18,7 +18,7 @@ from threading import Thread
 
 import psycopg
 import pytest
-from conftest import FEEDBACK, HEAD, HERE, QUESTIONS, THANKS, run, until
+from conftest import FEEDBACK, HANG_SECONDS, HEAD, HERE, QUESTIONS, THANKS, run, until
 from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
@@ -234,7 +234,7 @@ def upgrade_at_once(url: str, start: Callable, *command: str | Path) -> list[tup
     with migrating_elsewhere(url) as count_waiting:
         both = [start(*command) for _ in range(2)]
         until(lambda: count_waiting() == 2)
-    return [(process.wait(30), "".join(process.communicate())) for process in both]
+    return [(process.wait(HANG_SECONDS), "".join(process.communicate())) for process in both]
 
 
 @pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 
 import psycopg
 import pytest
-from conftest import until
+from conftest import HANG_SECONDS, until
 from owing import count, owe
 from rig import TEXTS, Server, running, text_until_acknowledged
 from sqlalchemy import make_url
@@ -89,7 +89,7 @@ def test_deliver_is_stopped_while_a_receiver_hangs(tmp_path, database_url, stop)
         until(lambda: came)
         began = time.monotonic()
         os.kill(delivering.pid, stop)
-        assert delivering.wait(30) == 0
+        assert delivering.wait(HANG_SECONDS) == 0
         stopped = time.monotonic() - began
         assert count(database, UNTOUCHED) == 1
     print(f"stopped after {stopped:.2f} s")
