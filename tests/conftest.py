@@ -1,5 +1,6 @@
 """The tests drive smsconvo from outside: a phone texts it, a receiver takes the results."""
 
+import gc
 import os
 import secrets
 import shutil
@@ -100,6 +101,13 @@ def pytest_collection_modifyitems(items) -> None:
             item.add_marker(pytest.mark.long)
     if IS_LONG:
         items.sort(key=lambda item: not is_marked(item, "first"))
+
+
+def pytest_collection_finish() -> None:
+    """What is collected stays to the end: to look through it for garbage takes a tenth of a run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def is_marked(item, name: str) -> bool:

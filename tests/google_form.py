@@ -81,7 +81,7 @@ class GoogleForm:
     def __post_init__(self) -> None:
         self.rows: list[dict[str, str]] = []
         self.requests: list[tuple[str, str, dict[str, list[str]]]] = []  # method, path, fields
-        self._closing, self._lock = Event(), Lock()
+        self._no_delay, self._lock = Event(), Lock()
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -90,8 +90,12 @@ class GoogleForm:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closing.set()
+        self.end_delay()
         self._open.close()
+
+    def end_delay(self) -> None:
+        """Answer what waits, and everything from now on."""
+        self._no_delay.set()
 
     @property
     def base(self) -> str:
@@ -397,7 +401,7 @@ class GoogleForm:
                 kind = self.headers.get("Content-Type", "")
                 status, location, page = form.answer(method, self.path, body, kind)
                 is_faulty = method in form.faulty
-                form._closing.wait(form.delay if is_faulty else 0)
+                form._no_delay.wait(form.delay if is_faulty else 0)
                 if form.is_dropped and is_faulty:
                     return
                 content = page.encode()

@@ -13,7 +13,7 @@ from pathlib import Path
 from select import select
 
 import pytest
-from conftest import free_address
+from conftest import HANG_SECONDS, free_address
 from proxies import (
     DEPLOY,
     PROXIES,
@@ -268,7 +268,9 @@ def status_of(address: str, path: str) -> int:
 
 
 def run(home: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=at_home(home), capture_output=True, text=True, timeout=30)
+    return subprocess.run(
+        command, env=at_home(home), capture_output=True, text=True, timeout=HANG_SECONDS
+    )
 
 
 @contextmanager

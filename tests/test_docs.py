@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import click
 import pytest
-from conftest import HEAD, HERE, PROGRAM
+from conftest import HANG_SECONDS, HEAD, HERE, PROGRAM
 
 from commands import cli
 from models.questionnaire.answers import KINDS
@@ -160,7 +160,9 @@ def test_a_command_knows_the_public_url_from_the_file_that_root_alone_can_read(t
     sudo = 'sudo() { if [ "$1" = sed ]; then command "$@"; else printf "%s\\n" "$@"; fi; }'
     script = f"sed() {{ return 1; }}\n{sudo}\n{function}\nsm console"
     script = script.replace("/etc/smsconvo/environment", str(environment))
-    ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=HANG_SECONDS
+    )
     assert f"SMSCONVO_PUBLIC_URL={url}" in ran.stdout.splitlines(), ran.stderr
 
 

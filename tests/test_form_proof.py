@@ -1,12 +1,16 @@
 """Which answers of a Google Form prove that a result was recorded, and what the others mean."""
 
 import time
+from functools import partial
+from operator import attrgetter
 
 import pytest
+from conftest import until
 from form_answers import answered, one, send
 from google_form import GoogleForm, Question
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from limits import cut
 
 from worker.form_page import look, read_page
 from worker.google_forms import GoogleForm as FormReceiver
@@ -186,10 +190,13 @@ def test_the_page_is_looked_at_in_what_is_left_of_the_lease(open_form):
     assert answered("<p>Thanks & bye</p>", open_form, **over).cause == "unconfirmed"
     assert open_form.requests == []
     open_form.delay = 60
-    for url, count in ((open_form.url, 1), (open_form.editor_url, 1)):
-        soon = {"deadline": time.monotonic() + 0.3}
-        assert answered("<p>Thanks & bye</p>", open_form, url=url, **soon).cause == "unconfirmed"
-        assert len(open_form.requests) == count
+    for url in (open_form.url, open_form.editor_url):
+        tries = 0
+        while not open_form.requests and tries < 3:  # a busy machine takes long to ask at all
+            soon = {"deadline": time.monotonic() + 0.3 * 10**tries, "url": url}
+            assert answered("<p>Thanks & bye</p>", open_form, **soon).cause == "unconfirmed"
+            tries += 1
+        assert 1 <= len(open_form.requests) <= tries
         open_form.requests.clear()
 
 
@@ -316,11 +323,12 @@ def test_what_is_kept_of_a_page_is_its_text(open_form):
 
 
 def test_what_was_sent_and_not_answered_may_have_been_recorded(patch):
-    patch("worker.http_client", "ATTEMPT_SECONDS", 0.3)
     with GoogleForm(one("short"), delay=60, faulty=("POST",)) as form:
-        outcome = send(form.url, {})
+        post = partial(send, form.url, {})
+        limit, outcome = cut(patch, "ATTEMPT_SECONDS", post, attrgetter("error"))
+        until(lambda: form.rows)
     assert (outcome.cause, len(form.rows)) == ("no_answer", 1)
-    assert outcome.error.startswith("Not done within 0.3 s in all. It may have been recorded")
+    assert outcome.error.startswith(f"Not done within {limit} s in all. It may have been recorded")
 
 
 def test_what_could_not_be_sent_is_tried_again():

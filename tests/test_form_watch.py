@@ -309,15 +309,15 @@ def test_a_refused_result_leads_to_a_look_at_the_form(webhook, form, working):
 
 
 def test_a_look_that_outlasts_its_worker_leaves_no_trace(webhook, form, working, party):
-    form.delay = 1
+    form.delay = 60
     stop = working()
     until(lambda: seen(form))
     before = webhook.rows("SELECT * FROM receiver_forms")
     stop()
+    form.end_delay()
     wait_for_looks()
     assert webhook.rows("SELECT * FROM receiver_forms") == before
     assert state(webhook) == (False, None)
-    form.delay = 0
     webhook.clock.pass_(minutes=10)
     working()
     until(lambda: known(webhook))

@@ -15,7 +15,7 @@ from select import PIPE_BUF, select
 
 import pytest
 import requests
-from conftest import ACCOUNT_SID, AUTH_TOKEN, HERE, NUMBER, QUESTIONS, REY, until
+from conftest import ACCOUNT_SID, AUTH_TOKEN, HANG_SECONDS, HERE, NUMBER, QUESTIONS, REY, until
 from sqlalchemy.sql.elements import quoted_name
 
 from logs import JsonFormatter, StderrHandler
@@ -251,7 +251,9 @@ def test_a_stderr_that_is_closed_harms_nothing():
     program = LOGGING_PROGRAM.partition("for command")[0]
     program += "log_event('text'); print(dropped_lines.count)"
     command = ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, program]
-    ended = subprocess.run(command, cwd=HERE, stdout=subprocess.PIPE, text=True, timeout=30)
+    ended = subprocess.run(
+        command, cwd=HERE, stdout=subprocess.PIPE, text=True, timeout=HANG_SECONDS
+    )
     assert (ended.returncode, ended.stdout) == (0, "ready\n1\n")
 
 
@@ -271,7 +273,7 @@ def serving(folder: Path, environ: dict[str, str], stderr: int) -> Iterator[None
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(HANG_SECONDS)
 
 
 def text(environ: dict[str, str], body: str) -> list[str]:

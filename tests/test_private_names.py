@@ -1,7 +1,6 @@
 """The program uses no private name of a library, which may change without notice."""
 
 import ast
-import inspect
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -96,12 +95,35 @@ def names_in(source: str) -> set[str]:
     return {name for name in found if PRIVATE.fullmatch(name)}
 
 
-@cache
 def source_of(kind: type) -> str:
-    try:
-        return dedent(inspect.getsource(kind))
-    except (OSError, TypeError):  # it is not written in Python
-        return ""
+    """Nothing where it is not written in Python, or by a program that was generated."""
+    return sources_of(kind.__module__).get(kind.__qualname__, "")
+
+
+@cache  # `inspect` reads all of a file again for each class in it
+def sources_of(module: str) -> dict[str, str]:
+    """The source of each class in a module, those in other classes included."""
+    path = Path(getattr(import_module(module), "__file__", None) or "/")
+    if path.suffix != ".py":
+        return {}
+    source = path.read_text("utf-8")
+    lines = source.splitlines(keepends=True)
+    return {
+        name: dedent("".join(lines[kind.lineno - 1 : kind.end_lineno]))
+        for name, kind in classes_in(ast.parse(source), "")
+    }
+
+
+def classes_in(tree: ast.AST, around: str) -> Iterator[tuple[str, ast.ClassDef]]:
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.ClassDef(name=name):
+                yield f"{around}{name}", node
+                yield from classes_in(node, f"{around}{name}.")
+            case ast.FunctionDef(name=name):
+                yield from classes_in(node, f"{around}{name}.<locals>.")
+            case _:
+                yield from classes_in(node, around)
 
 
 MODULES = [

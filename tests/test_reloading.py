@@ -24,6 +24,7 @@ from wsgiref.simple_server import make_server
 from conftest import ACCOUNT_SID, AUTH_TOKEN, Clock, QuietHandler, Webhook
 from models.questionnaire.answers import KINDS
 from pathlib import Path
+from patching import patch
 from settings import Settings
 from smsconvo import create_app
 
@@ -39,6 +40,7 @@ def note_pattern(frame, event, _):
     if is_noting and code.co_name == "compile" and code.co_filename.endswith("re/_compiler.py"):
         if event == "call" and len(str(frame.f_locals["p"])) > 10_000:
             waited.append("a pattern")
+patch("storage.database", "WRITE_TIMEOUT_SECONDS", 600)  # to note all calls is slow
 sys.addaudithook(note)
 threading.setprofile(note_pattern)
 server = make_server("127.0.0.1", 0, None, handler_class=QuietHandler)
