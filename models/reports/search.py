@@ -23,8 +23,8 @@ NOT_INDEXED = 1_000  # of the newest texts that are looked through until the ind
 # A page looks into the index for so long, and a look finds so many texts. It takes a tenth of a
 # millisecond where a word is rare, and some milliseconds where all are common.
 LOOK_SECONDS, AT_ONCE = 0.05, PAGE_SIZE + 1
-# FTS5 has soon gone through the texts with a word that fewer have; it is asked of so many words.
-RARE, MAX_ASKED = 2_000, 8
+# FTS5 has soon gone through the texts with a word that fewer have. So many words are looked up.
+RARE, MAX_LOOKED_UP = 2_000, 8
 
 
 class FoundText(NamedTuple):
@@ -158,8 +158,8 @@ def _look_through(db: Session, words: SearchTerms, before: int, left_out: Unread
 
 
 def _has_rare(db: Session, words: SearchTerms) -> bool:
-    asked = (f'body:"{word}"' for word in words.words[:MAX_ASKED])
-    return not all(IS_COMMON.fetch_all(db, words=each, count=RARE) for each in asked)
+    matches = (f'body:"{word}"' for word in words.words[:MAX_LOOKED_UP])
+    return not all(IS_COMMON.fetch_all(db, words=each, count=RARE) for each in matches)
 
 
 def _look(db: Session, words: SearchTerms, before: int) -> list[int]:
