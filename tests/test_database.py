@@ -24,7 +24,7 @@ from storage import Database, DatabaseBroken, connect
 from storage.base import Statement, read_time
 from storage.postgresql import MAX_CONCURRENT
 from storage.sqlite import FileLock
-from storage.sqlite_connection import PRAGMAS
+from storage.sqlite_connection import PRAGMAS, takes_json_for_unsafe
 from storage.unreadable import UnreadableRow, UnreadableRows
 
 PROMISED = {
@@ -34,7 +34,7 @@ PROMISED = {
     "busy_timeout": 5000,
     "journal_size_limit": 64 * 1024 * 1024,
     "mmap_size": 0,
-    "trusted_schema": 0,
+    "trusted_schema": int(takes_json_for_unsafe()),
     "secure_delete": 1,
 }
 
