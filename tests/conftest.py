@@ -104,7 +104,7 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is collected stays to the end: to look through it for garbage takes a tenth of a run."""
+    """What is collected stays. To look through it for garbage takes a twentieth of a run."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
