@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from bottle import HTTPError, HTTPResponse, request
+from bottle import HTTPError, HTTPResponse, request, response
 from sqlalchemy.exc import DBAPIError
 
 from console.access import SAFE_METHODS, Cookie, Refused
+from console.pages import CONSOLE, HEADERS, SHARED, SHARED_HEADERS
 from gateway.webhook import RequestRejected
 from logs import error_location
 from models.acts.act import CannotAct
@@ -15,7 +16,6 @@ from models.reports.context import NotFound, OddFilter
 from storage.database import ReportsBusy
 from storage.unreadable import UnreadableRow
 
-CONSOLE = "/console"
 ANYONE = "anyone"  # may use a route of the console to sign in; LOOK and DO are the roles
 BUSY = "Others are at work just now. Try again in some seconds. Texts do not wait."
 
@@ -29,6 +29,14 @@ def refuse_odd_path() -> None:
         request.environ["bottle.raw_path"].encode("latin1").decode()
     except UnicodeError:
         raise LoggedError(404, "the path is not UTF-8") from None
+
+
+def add_headers() -> None:
+    """Give an answer what it has besides, by the path of its request."""
+    if request.path.startswith(SHARED):
+        response.headers.update(SHARED_HEADERS)
+    elif request.path == "/" or request.path.startswith(CONSOLE):
+        response.headers.update(HEADERS)
 
 
 class LoggedError(HTTPError):

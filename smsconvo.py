@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from console.access import Access
 from console.acting import carry_out
-from console.pages import FOREVER, NAV, Pages, headers_for, static_files
+from console.pages import FOREVER, NAV, Pages, static_files
 from console.shared import SharedResults
 from console.turns import TRYING
 from exports import FORMATS, find_file
@@ -49,7 +49,15 @@ from models.reports.thread import find_thread
 from models.reports.threads import find_threads
 from models.reports.tryout import find_test, find_tryout
 from models.set_aside import record_undecided, take
-from plugins import ANYONE, ConsoleGuard, LoggedError, errors_as_5xx, refuse_odd_path, see_other
+from plugins import (
+    ANYONE,
+    ConsoleGuard,
+    LoggedError,
+    add_headers,
+    errors_as_5xx,
+    refuse_odd_path,
+    see_other,
+)
 from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
@@ -178,10 +186,6 @@ def add_acts(app: App) -> None:
     add_act(app, "/console/people/<id:row>/note", notes.find_note)
     add_act(app, "/console/shares/new", shares.find_make)
     add_act(app, "/console/shares/<id:row>/revoke", shares.find_revoke)
-
-
-def add_headers() -> None:
-    response.headers.update(headers_for(request.path))
 
 
 def receive_text() -> str:

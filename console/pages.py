@@ -99,13 +99,6 @@ ERRORS = {
 }
 
 
-def headers_for(path: str) -> dict[str, str]:
-    """What an answer has besides, by the path of its request."""
-    if path.startswith(SHARED):
-        return SHARED_HEADERS
-    return HEADERS if path == "/" or path.startswith(CONSOLE) else {}
-
-
 class StaticFile(NamedTuple):
     """A file that browsers may keep."""
 
