@@ -9,8 +9,8 @@ ON_BOTH_CORES_WAITING := -n 5 --dist load --maxschedchunk 1
 # Else each process of pytest compiles all tests anew, for eight seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-# The figures that the tests print.
-TELLING := -rP --show-capture=stdout
+# The figures that the tests print, and which take longest.
+TELLING := -rP --show-capture=stdout --durations=20
 
 .PHONY: help run setup test browser faults bench lint format
 

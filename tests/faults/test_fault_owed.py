@@ -244,7 +244,7 @@ def pace_of(rounds: list[tuple[Pace, Pace]]) -> float:
 
 def test_a_retry_of_all_holds_up_no_text(tmp_path, url_of, size):
     """Compared with as long without it: of more texts, the slowest is slower."""
-    owed = size(5_000, 100_000)
+    owed = size(5_000, 50_000)
     (tmp_path / "one").mkdir()
     url = url_of("one")
     with connect(url) as database:
