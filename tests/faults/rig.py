@@ -29,6 +29,7 @@ from conftest import (
     QUESTIONS,
     THANKS,
     free_address,
+    until,
 )
 from warm import WarmProcess
 
@@ -132,6 +133,7 @@ class Server:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        until(lambda: not self.is_listening())  # its children may take longer to end
 
     def stop(self, patience: float = HANG_SECONDS) -> int:
         """As systemd stops it; the exit status."""
