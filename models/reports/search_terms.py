@@ -44,16 +44,17 @@ class SearchTerms(NamedTuple):
         """Those of all phrases, each once."""
         return list(dict.fromkeys(word for phrase in self.phrases for word in phrase))
 
-    # As FTS5 is asked. Words are letters and digits, so nothing in quotes is an operator.
-
     @property
     def in_all_slices(self) -> dict[str, str]:
-        """For all phrases."""
+        """As FTS5 is asked for texts with all the phrases.
+
+        Words are letters and digits, so nothing in quotes is an operator.
+        """
         phrases = (f'"{" ".join(phrase)}"' for phrase in self.phrases)
         return {"words": f"body:({' '.join(phrases)})"}
 
     def in_slice(self, slice: int) -> dict[str, str]:
-        """For texts of a slice that have all the words, wherever they stand."""
+        """As FTS5 is asked for texts of a slice that have all the words, wherever they stand."""
         words = " ".join(f'"{word}"' for word in self.words)
         return {"words": f"slice:{slice} AND body:({words})"}
 
