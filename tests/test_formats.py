@@ -177,7 +177,7 @@ def test_raw_csv_leaves_everything_as_it_is():
 
 
 @given(texts)
-@settings(max_examples=examples(100, 1000), deadline=None)
+@settings(max_examples=examples(50, 1000), deadline=None)
 def test_csv_reads_back_as_what_was_written_and_begins_with_no_sign(row):
     content = written(csv_chunks(["x"] * len(row), [["1", *row]]))
     _, (_, *cells) = read_csv(content)
@@ -222,7 +222,7 @@ def test_a_file_comes_in_chunks_while_its_rows_are_read(chunks_of):
 
 
 @given(texts)
-@settings(max_examples=examples(100, 1000), deadline=None)
+@settings(max_examples=examples(50, 1000), deadline=None)
 def test_each_line_of_json_reads_back_as_what_was_written(row):
     content = written(json_chunks({"text": text} for text in row))
     assert [json.loads(line)["text"] for line in content.decode().split("\n")[:-1]] == row

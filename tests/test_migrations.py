@@ -688,29 +688,35 @@ def test_what_operators_did_can_be_neither_changed_nor_deleted(signed_in):
         assert tables_of(signed_in) == before, change
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE console_sessions SET expires_at = 'infinity'",
-        "UPDATE console_links SET used_at = 'infinity'",
-        "UPDATE sign_in_attempts SET attempted_at = 'infinity'",
-        "UPDATE console_passwords SET created_at = 'infinity'",
-        "UPDATE console_sessions SET role = 'all'",
-        "UPDATE console_sessions SET method = 'guess'",
-        "UPDATE console_links SET role = 'all'",
-        "UPDATE console_shares SET expires_at = 'infinity'",
-        "UPDATE console_shares SET opened_at = 'infinity'",
-        "UPDATE console_shares SET senders = 'all'",
-        "UPDATE console_shares SET names = 'all'",
-        "UPDATE test_conversations SET marked_at = 'infinity'",
-        "UPDATE contact_notes SET written_at = 'infinity'",
-        "INSERT INTO operator_actions (id, acted_at, operator, action)"
-        " SELECT -1, acted_at, operator, action FROM operator_actions LIMIT 1",
-    ],
-)
-def test_a_cell_of_the_console_that_cannot_be_read_is_refused(signed_in, change):
-    with pytest.raises(DBAPIError):
-        run(signed_in, change)
+UNREADABLE = [
+    "UPDATE console_sessions SET expires_at = 'infinity'",
+    "UPDATE console_links SET used_at = 'infinity'",
+    "UPDATE sign_in_attempts SET attempted_at = 'infinity'",
+    "UPDATE console_passwords SET created_at = 'infinity'",
+    "UPDATE console_sessions SET role = 'all'",
+    "UPDATE console_sessions SET method = 'guess'",
+    "UPDATE console_links SET role = 'all'",
+    "UPDATE console_shares SET expires_at = 'infinity'",
+    "UPDATE console_shares SET opened_at = 'infinity'",
+    "UPDATE console_shares SET senders = 'all'",
+    "UPDATE console_shares SET names = 'all'",
+    "UPDATE test_conversations SET marked_at = 'infinity'",
+    "UPDATE contact_notes SET written_at = 'infinity'",
+    "INSERT INTO operator_actions (id, acted_at, operator, action)"
+    " SELECT -1, acted_at, operator, action FROM operator_actions LIMIT 1",
+]
+
+
+def test_a_cell_of_the_console_that_cannot_be_read_is_refused(signed_in):
+    assert [change for change in UNREADABLE if not is_refused(signed_in, change)] == []
+
+
+def is_refused(database: Database, change: str) -> bool:
+    try:
+        run(database, change)
+    except DBAPIError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -25,7 +25,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=400).map("".join) | st.text(m
 LONG = st.builds(lambda piece, times: piece * times, st.sampled_from(PIECES), st.integers(0, 700))
 
 
-@settings(max_examples=examples(200, 1000), deadline=None)
+@settings(max_examples=examples(100, 1000), deadline=None)
 @given(text=TEXTS | LONG)
 def test_the_phone_reports_the_segments_that_we_count(text):
     assert measure(text) == phone.measure(text)
