@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-ON_BOTH_CORES := -n 2 --dist worksteal
+ON_BOTH_CORES := -n 3 --dist worksteal
 # The long tests mostly wait: for deadlines, leases and processes that end. Each is handed out by
 # itself, those that take longest first, so that none of them is begun when the others are done.
 ON_BOTH_CORES_WAITING := -n 5 --dist load --maxschedchunk 1

@@ -120,6 +120,8 @@ def pytest_configure(config) -> None:
     config.pluginmanager.register(FailuresAtOnce(config))
     if not IS_LONG and (folder := memory()):  # on a disk most of a commit is its sync
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        preloaded.share()
     # A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

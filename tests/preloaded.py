@@ -2,7 +2,8 @@
 
 To load them takes most of the time of a command. So one process loads what the program is made of
 and the words that it reads, and each command that a test runs is forked from it. Another one loads
-the libraries only, for whatever else is run: other versions of the program, or Alembic.
+the libraries only, for whatever else is run: other versions of the program, or Alembic. All
+processes of the tests share the two.
 """
 
 import atexit
@@ -10,6 +11,7 @@ import gc
 import json
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +22,9 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from select import select
+from tempfile import mkdtemp
+from threading import Thread
 from typing import NoReturn
 
 LIBRARIES = """
@@ -31,6 +36,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = ROOT / "smsconvo.py"
 LONGEST_REQUEST = 100_000  # bytes; most have some hundred, and few a thousand arguments
 TIMEOUT_SECONDS = 60
+NAMES = ("program", "libraries")
+FOLDER = "SMSCONVO_PRELOADED"  # in the environment of tests: where they share such processes
 STATUS: int | None = None  # of a process that was forked, once its program has ended
 
 
@@ -67,9 +74,10 @@ class Process:
     ) -> None:
         self._reports, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         request = json.dumps([str(folder), environ, arguments]).encode()
-        with theirs:
-            is_program = arguments[0] == str(PROGRAM)
-            socket.send_fds(requests(is_program), [request], [*streams, theirs.fileno()])
+        name = "program" if arguments[0] == str(PROGRAM) else "libraries"
+        with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as requests:
+            requests.connect(address(name))
+            socket.send_fds(requests, [request], [*streams, theirs.fileno()])
         self.pid = int(self._reports.recv(60))
         self.returncode: int | None = None
 
@@ -92,20 +100,49 @@ class Process:
         return self.returncode
 
 
-@cache
-def requests(of_program: bool) -> socket.socket:
-    """Where the process takes requests that has loaded it all; it ends with this one."""
-    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-    with theirs:
+def share() -> None:
+    """Have the processes of tests that are started from now on share two of these with this one."""
+    folder = os.environ[FOLDER] = mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    for name in NAMES:
+        listener = listen(f"{folder}/{name}")
+        Thread(target=start_when_asked, args=(listener, name), daemon=True).start()
+
+
+def listen(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(path)
+    listener.listen(100)
+    return listener
+
+
+def start_when_asked(listener: socket.socket, name: str) -> None:
+    select([listener], [], [])
+    start(listener, name)
+
+
+def start(listener: socket.socket, name: str) -> None:
+    """Start the process that takes requests there; it ends with this one."""
+    with listener:
         process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno()), *(["program"] if of_program else [])],
+            [sys.executable, __file__, str(listener.fileno()), name],
             env={"PATH": os.environ["PATH"]},
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
         )
     atexit.register(process.wait)
-    atexit.register(ours.close)  # before that
-    return ours
+    atexit.register(process.stdin.close)  # before that
+
+
+@cache
+def address(name: str) -> str:
+    """Where the process takes requests that has loaded it all."""
+    if FOLDER in os.environ:
+        return f"{os.environ[FOLDER]}/{name}"
+    folder = mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    start(listen(f"{folder}/{name}"), name)
+    return f"{folder}/{name}"
 
 
 # In the process that has loaded it all ########################################
@@ -120,19 +157,21 @@ def load_program() -> None:
     loader.load_catalog(ROOT / "questionnaires").prepare()
 
 
-def fork_for_each(requests: socket.socket) -> None:
-    """Fork until there are no more requests; return in the processes that are to run something."""
+def fork_for_each(listener: socket.socket) -> None:
+    """Fork until the starter has ended; return in the processes that are to run something."""
     while True:
-        request, files, *_ = socket.recv_fds(requests, LONGEST_REQUEST, 4)
-        if not request:
+        ready, *_ = select([listener, sys.stdin], [], [])
+        if sys.stdin in ready:
             os._exit(0)
+        with listener.accept()[0] as requests:
+            request, files, *_ = socket.recv_fds(requests, LONGEST_REQUEST, 4)
         if not os.fork():
             break
         for file in files:
             os.close(file)
         while os.waitpid(-1, os.WNOHANG)[0]:  # those that have reported
             pass
-    requests.close()
+    listener.close()
     *streams, reports = files
     if pid := os.fork():
         report(pid, reports)
@@ -197,7 +236,7 @@ if __name__ == "__main__":
     atexit.register(leave_the_memory)  # the first one to register is called last
     for name in LIBRARIES.split():
         import_module(name)
-    if sys.argv[2:] == ["program"]:
+    if sys.argv[2] == "program":
         load_program()
     sys.modules["dateparser"].parse("1 May")  # at its first date it compiles what it needs
     gc.freeze()  # else a collection in a fork copies all that it shares with this process

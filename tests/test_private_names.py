@@ -137,12 +137,8 @@ def test_no_private_name_of_a_library_is_used():
     assert private_names(HERE, PROGRAM) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    MODULES,
-)
-def test_no_private_name_of_a_parent_is_used(name):
-    assert borrowed_names(import_module(name)) == []
+def test_no_private_name_of_a_parent_is_used():
+    assert [each for name in MODULES for each in borrowed_names(import_module(name))] == []
 
 
 # The checks
