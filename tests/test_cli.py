@@ -456,7 +456,7 @@ def test_upgrade_keeps_a_backup_to_go_back_to(folder, environ, older, next_progr
             "op.execute('DELETE FROM answers')",
             "Rows of answers would be lost. Nothing was changed.",
         ),
-        ("op.execute('nonsense')", "syntax error"),
+        pytest.param("op.execute('nonsense')", "syntax error", marks=pytest.mark.long),
     ],
 )
 def test_an_upgrade_that_fails_changes_nothing(folder, environ, older, next_program, body, why):
@@ -751,6 +751,7 @@ def test_rehearse_refuses_a_broken_questionnaire(folder, environ):
     assert ended.stdout == ""
 
 
+@pytest.mark.long  # as `serve` does, whose test is quick
 def test_rehearse_refuses_a_folder_that_may_not_be_written(folder, environ):
     folder.chmod(0o555)
     ended = run(folder, environ, "rehearse", said=PIPED, under=BOUND)
@@ -872,7 +873,7 @@ def test_console_password_refuses_one_of_another_length(folder, environ, databas
     assert query(f"sqlite:///{database_file}", "SELECT hash FROM console_passwords") == []
 
 
-@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+@pytest.mark.parametrize("locale", ["C", pytest.param("C.UTF-8", marks=pytest.mark.long)])
 def test_console_password_refuses_bytes_that_are_no_text(folder, environ, database_file, locale):
     environ |= {"LC_ALL": locale}
     command = [sys.executable, HERE / "smsconvo.py", "console", "password"]

@@ -1,15 +1,16 @@
 """`outbox` beside a server: what it lists and changes, however much is owed."""
 
 import os
-import subprocess
-import sys
+import signal
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
-from conftest import HERE, invoke, run
+from conftest import HANG_SECONDS, HERE, invoke, run
 from owing import count, owe, owe_many
+from preloaded import Process
 
 from commands import cli
 from models.outbox import PAGE_SIZE
@@ -103,12 +104,14 @@ def test_a_retry_that_was_interrupted_keeps_what_it_did_and_can_be_run_again(
 ):
     owe_many(database, 20 * PAGE_SIZE, GONE)
     change(database, "UPDATE outbox SET attempts = 9, state = 'failed', next_attempt_at = NULL")
-    command = [sys.executable, str(HERE / "smsconvo.py"), "outbox", "retry", "--all"]
-    process = subprocess.Popen(command, cwd=folder, env=environ)
+    command = (str(HERE / "smsconvo.py"), "outbox", "retry", "--all")
+    with open(os.devnull, "r+b") as nothing:
+        process = Process(folder, environ, command, 3 * [nothing.fileno()])
+    deadline = time.monotonic() + HANG_SECONDS
     while not (done := count(database, "state = 'pending'")):
-        assert process.poll() is None
-    process.kill()
-    process.wait()
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     assert count(database, "state = 'pending'") >= done
     assert done % PAGE_SIZE == 0
     left = count(database, "state = 'failed'")

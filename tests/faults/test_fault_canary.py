@@ -356,7 +356,7 @@ def test_no_canary_is_ever_in_the_log(tmp_path, parrot, options, size):
         until(lambda: change(server, "SELECT count(*) FROM outbox WHERE attempts = 0") == [(0,)])
         for _ in range(size(0, 1)):  # it takes five seconds
             wait_at_a_locked_database(server)
-        for _ in range(size(1, 5)):
+        for _ in range(size(1, 2)):
             text_in_every_way(server)
             send_what_is_refused(server)
             send_what_is_not_http(server)

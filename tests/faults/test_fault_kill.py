@@ -95,7 +95,7 @@ def settings(empty_url) -> dict[str, str]:
 @pytest.mark.first
 @parts("empty_url", sqlite=5)  # what is on disk of PostgreSQL is its own affair
 def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size, part):
-    rounds = Rounds(tmp_path, size(2, 40), Server.kill, settings=settings)
+    rounds = Rounds(tmp_path, size(2, 20), Server.kill, settings=settings)
     print(rounds)
     assert rounds.complaints == []
     assert rounds.find_slow() == []
@@ -109,7 +109,7 @@ def test_a_stop_finishes_what_is_under_way(tmp_path, settings, size, part):
     def end(server: Server) -> None:
         statuses.append(server.stop())
 
-    rounds = Rounds(tmp_path, size(2, 17), end, settings=settings)
+    rounds = Rounds(tmp_path, size(2, 10), end, settings=settings)
     print(rounds)
     assert rounds.complaints == []
     assert set(statuses) == {0}

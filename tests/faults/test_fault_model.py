@@ -497,7 +497,7 @@ def compare(world: World, examples: int, chance: int) -> None:
 @parts(sqlite=8)  # a turn on PostgreSQL takes twice as long
 def test_whatever_happens_is_recorded_as_the_model_has_it(world, size, part):
     on_sqlite = world.settings.database_url.startswith("sqlite")
-    examples = size(3, 250 if on_sqlite else 100)
+    examples = size(3, 250 if on_sqlite else 60)
     chance = size(CHANCE + part, secrets.randbits(32))
     print(f"chance {chance}")
     while (left := examples * STEPS - world.seen["steps"]) > 0:  # some examples end early

@@ -135,7 +135,7 @@ def tell(recording: Recording, count: int) -> str:
 @pytest.mark.first
 def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path, migrated, size):
     count = size(300, 10_000)
-    recording = record(tmp_path, migrated, size(60, 200), 4, weakness="checkpoint_often")
+    recording = record(tmp_path, migrated, size(60, 100), 4, weakness="checkpoint_often")
     print(tell(recording, count))
     assert sum(call.name == "pwrite64" and call.file == "" for call in recording.calls) > 20
     assert examine_on_both_cores(recording, count) == []

@@ -269,7 +269,7 @@ def test_processes_are_replaced_in_the_midst_of_edits(folder, size):
     """Between two deaths lies what the server takes for no loop of crashes."""
     weak = {"weakness": "look_often"}
     with serving(folder, **weak) as server, Guests(server, GUESTS, PAUSE_SECONDS) as guests:
-        for _ in range(size(2, 15)):
+        for _ in range(size(2, 8)):
             deadline = time.monotonic() + 6
             while time.monotonic() < deadline:
                 edit_at_random(folder)

@@ -53,7 +53,7 @@ def kill_one(fleet: Fleet, guests: Guests) -> None:
 def test_one_of_three_servers_is_killed(tmp_path, database_url, receiver, size):
     with sailing(tmp_path, database_url, receiver.url, SERVERS, SENDERS) as fleet:
         with Guests(fleet, GUESTS) as guests:
-            for _ in range(size(2, 15)):
+            for _ in range(size(2, 8)):
                 guests.wait_for(len(guests.acknowledged) + random.randint(1, 40))
                 kill_one(fleet, guests)
         until_delivered(database_url)
@@ -97,7 +97,7 @@ def restart(folder, own: Cluster, url: str, receiver: Receiver, rounds: int) -> 
 
 
 def test_postgresql_is_restarted(tmp_path, own, database_url, receiver, size):
-    restarts, guests, processes = restart(tmp_path, own, database_url, receiver, size(2, 12))
+    restarts, guests, processes = restart(tmp_path, own, database_url, receiver, size(2, 6))
     print(
         f"{len(restarts.back)} restarts, {len(guests.acknowledged)} texts,"
         f" {len(guests.refusals)} refused; first answer after"
