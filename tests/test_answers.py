@@ -726,7 +726,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-@hypothesis.settings(max_examples=examples(20, 200), deadline=None, database=None)
+@hypothesis.settings(max_examples=examples(20, 100), deadline=None, database=None)
 @hypothesis.given(data=st.data())
 def test_any_text_is_read_in_the_shape_of_its_kind_or_not_at_all(read, name, data):
     text = data.draw(TEXTS | nearly_read(name))

@@ -177,7 +177,7 @@ def test_raw_csv_leaves_everything_as_it_is():
 
 
 @given(texts)
-@settings(max_examples=examples(50, 1000), deadline=None)
+@settings(max_examples=examples(50, 400), deadline=None)
 def test_csv_reads_back_as_what_was_written_and_begins_with_no_sign(row):
     content = written(csv_chunks(["x"] * len(row), [["1", *row]]))
     _, (_, *cells) = read_csv(content)
@@ -222,7 +222,7 @@ def test_a_file_comes_in_chunks_while_its_rows_are_read(chunks_of):
 
 
 @given(texts)
-@settings(max_examples=examples(50, 1000), deadline=None)
+@settings(max_examples=examples(50, 400), deadline=None)
 def test_each_line_of_json_reads_back_as_what_was_written(row):
     content = written(json_chunks({"text": text} for text in row))
     assert [json.loads(line)["text"] for line in content.decode().split("\n")[:-1]] == row
@@ -284,7 +284,7 @@ def test_nothing_in_a_workbook_is_a_formula_or_a_link():
 
 
 @given(texts)
-@settings(max_examples=examples(25, 250), deadline=None)
+@settings(max_examples=examples(25, 100), deadline=None)
 def test_a_workbook_reads_back_as_what_was_written(row):
     (sheet,) = read_xlsx(written(xlsx_chunks(["x"] * len(row), [row, ["end"]])))
     assert sheet[1][: len(row)] == [text or None for text in row]

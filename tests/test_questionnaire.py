@@ -302,7 +302,7 @@ def odd_files(draw) -> str:
 
 
 @hypothesis.settings(
-    max_examples=examples(50, 400),
+    max_examples=examples(50, 200),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(hypothesis.HealthCheck),

@@ -66,7 +66,7 @@ FORMS = [
 
 
 fuzzed = settings(
-    max_examples=examples(30, 300),
+    max_examples=examples(30, 120),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

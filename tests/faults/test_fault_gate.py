@@ -30,7 +30,7 @@ def write_beside(folder: Path, times: int, weakness: str) -> list[object]:
 
 
 def test_commands_and_texts_take_turns(tmp_path, size):
-    assert write_beside(tmp_path, size(3, 40), "wait_for_no_lock") == []
+    assert write_beside(tmp_path, size(3, 20), "wait_for_no_lock") == []
 
 
 def test_the_check_notices_a_gate_that_stands_open(tmp_path):

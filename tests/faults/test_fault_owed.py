@@ -244,7 +244,7 @@ def pace_of(rounds: list[tuple[Pace, Pace]]) -> float:
 
 def test_a_retry_of_all_holds_up_no_text(tmp_path, url_of, size):
     """Compared with as long without it: of more texts, the slowest is slower."""
-    owed = size(5_000, 50_000)
+    owed = size(5_000, 20_000)
     (tmp_path / "one").mkdir()
     url = url_of("one")
     with connect(url) as database:
@@ -330,9 +330,9 @@ def held(patch) -> list[float]:
 @pytest.mark.parametrize("url_of", ["sqlite"], indirect=True)
 def test_a_retry_of_all_keeps_sqlites_lock_only_briefly(url_of, held, size):
     with connect(url_of("one")) as database:
-        owe_many(database, size(5_000, 100_000), NOWHERE)
+        owe_many(database, size(5_000, 30_000), NOWHERE)
         held.clear()
-        assert redeliver_all(database)[0] >= size(5_000, 100_000)
+        assert redeliver_all(database)[0] >= size(5_000, 30_000)
     print(f"{len(held)} times, for {1000 * max(held):.1f} ms of processor time at most")
     assert len(held) > 10
     assert max(held) < HELD_UP_SECONDS
@@ -374,7 +374,7 @@ def test_outbox_needs_no_more_memory_for_much(
     with connect(database_url) as database:
         owe_many(database, 1_000, NOWHERE)
         few = measure_memory(folder, environ, "outbox", *arguments)
-        owe_many(database, size(20_000, 100_000), NOWHERE)
+        owe_many(database, size(20_000, 40_000), NOWHERE)
     many = measure_memory(folder, environ, "outbox", *arguments)
     print(f"{few / 1024:.1f} MiB for 1,000, {many / 1024:.1f} MiB for much")
     assert many < few + 10 * 1024

@@ -229,7 +229,7 @@ def sweep(nursery: Nursery, fault: Fault, step: int) -> tuple[int, Counter, list
 def test_no_failed_system_call_makes_a_false_answer(nursery, size, error, lasting):
     for call in CALLS:
         fault = Fault(call, error, lasting)
-        came, refusals, misses = sweep(nursery, fault, size(60, 1))
+        came, refusals, misses = sweep(nursery, fault, size(60, 2 if lasting else 1))
         print(f"{call}: {came} failed, {refusals}")
         assert misses == []
         assert came
@@ -380,7 +380,7 @@ def processes(pid: int) -> set[int]:
 
 
 def test_a_full_disk_is_refused_and_needs_no_restart(tmp_path, size):
-    fullness = text_on_a_full_disk(tmp_path, size(2, 10))
+    fullness = text_on_a_full_disk(tmp_path, size(2, 5))
     print(
         f"{fullness.refusals}, answered again after {max(fullness.waits):.2f} s at most,"
         f" {fullness.before:.2f} s at first"
