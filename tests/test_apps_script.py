@@ -9,7 +9,7 @@ from operator import attrgetter
 from threading import Event
 
 import pytest
-from conftest import until
+from conftest import examples, until
 from http_server import on_the_air
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -232,7 +232,7 @@ def test_errors_are_those_of_any_receiver(script, status, cause):
     assert send(script).cause == cause
 
 
-@settings(deadline=None, database=None)
+@settings(max_examples=examples(30, 100), deadline=None, database=None)
 @given(st.text() | st.recursive(st.booleans() | st.none() | st.text(), st.lists).map(json.dumps))
 def test_no_answer_raises_an_error(text):
     assert not is_affirmative(f"_{text}")

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from conftest import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,7 +60,7 @@ DATA = [
 ]
 
 
-MANY = settings(max_examples=100, deadline=None, database=None)
+MANY = settings(max_examples=examples(30, 100), deadline=None, database=None)
 
 
 def page_of(data: object, before: str = "", after: str = ";") -> str:

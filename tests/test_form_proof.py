@@ -5,7 +5,7 @@ from functools import partial
 from operator import attrgetter
 
 import pytest
-from conftest import until
+from conftest import examples, until
 from form_answers import answered, one, send
 from google_form import GoogleForm, Question
 from hypothesis import HealthCheck, given, settings
@@ -277,7 +277,7 @@ PARTS += ["http://[", "viewform?usp=", "class=", "\0", "&#0;", "&#xD800;"]
 pages = st.binary() | st.lists(st.sampled_from(PARTS)).map(lambda parts: "".join(parts).encode())
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=examples(100, 300), deadline=None, database=None)
 @given(body=pages, status=st.sampled_from([200, 204, 302, 400, 404, 429, 500, 999]))
 def test_nothing_that_comes_raises_an_error_or_proves_anything(body, status):
     # No port of this address answers, so nobody can look at the page.
@@ -289,7 +289,7 @@ def test_nothing_that_comes_raises_an_error_or_proves_anything(body, status):
 
 
 @settings(
-    max_examples=200,
+    max_examples=examples(70, 200),
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
