@@ -87,6 +87,7 @@ def rename(webhook, table, name):
 # Catalog
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize("first", ["Mats BBQ", "🎉", "Mats\nBBQ\n"])
 def test_the_first_text_whatever_it_says_is_the_event(phone, webhook, first):
     assert talk(phone, first, *TEXTS[1:]) == [*QUESTIONS, THANKS]
@@ -123,6 +124,7 @@ def test_everything_that_twilio_sent_is_recorded(phone, webhook):
     assert (sent["Body"], sent["New"], sent["FromCity"]) == ("Look", ["b", "a"], "")
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize(
     "after, said",
     [("# after", ""), ("after", "We have your answers already, thank you.")],
@@ -159,6 +161,7 @@ def test_a_text_that_opens_nothing_is_recorded_and_gets_silence(serving, text):
     assert column(webhook, "id", "conversations") == []
 
 
+@mostly_on_sqlite
 def test_an_event_starts_anew_after_the_thanks(serving):
     webhook = serving(party=PARTY)
     said = talk(webhook.phone(), "Mats BBQ", "Blue", "mats bbq", "Red")
@@ -167,6 +170,7 @@ def test_an_event_starts_anew_after_the_thanks(serving):
     assert column(webhook, "text", "answers") == ["Blue", "Red"]
 
 
+@mostly_on_sqlite
 def test_another_event_is_an_answer_while_a_question_waits(serving):
     other = PARTY.replace("Mats BBQ", "Picnic")
     webhook = serving(party=PARTY, other=other)
@@ -218,6 +222,7 @@ def test_a_counter_knows_its_senders_and_keeps_them_as_they_came(serving, sender
     assert column(webhook, "phone", "contacts") == [sender]
 
 
+@mostly_on_sqlite
 def test_a_counter_has_words_of_its_own_for_the_first_text_and_for_strangers(serving):
     words = COUNTS.replace("# first_reply", "first_reply")
     phone = serving(counter='stranger = "Guest"\n' + words).phone(STRANGER)
@@ -227,6 +232,7 @@ def test_a_counter_has_words_of_its_own_for_the_first_text_and_for_strangers(ser
     ]
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize("silence, count", [({"hours": 3, "minutes": 59}, 3), ({"hours": 4}, 1)])
 def test_a_count_restarts_after_four_hours_of_silence(serving, clock, silence, count):
     phone = serving(counter=COUNTS).phone()
@@ -243,6 +249,7 @@ def test_where_a_guest_stopped_can_be_seen(webhook, phone, clock):
     assert stopped == [("expired", "Question2", QUESTIONS[1]), ("open", "Question1", QUESTIONS[0])]
 
 
+@mostly_on_sqlite
 def test_a_counter_gives_way_to_another_event_and_counts_its_own(serving):
     webhook = serving(counter=COUNTER, party=PARTY)
     said = talk(webhook.phone(), "Count", "hi", "COUNT", "mats bbq", "Count", "count")
@@ -258,6 +265,7 @@ def test_a_counter_gives_way_to_another_event_and_counts_its_own(serving):
 # Cookies
 
 
+@mostly_on_sqlite
 def test_the_cookie_is_set_on_every_reply(phone, webhook):
     for text in (*TEXTS, "Bye"):
         phone.text(text)
@@ -269,6 +277,7 @@ def test_the_cookie_is_set_on_every_reply(phone, webhook):
     assert texted(webhook, "cookie") == ["none"] + ["matched"] * 5
 
 
+@mostly_on_sqlite
 def test_the_cookie_is_secure_where_the_public_url_is(serve):
     webhook = serve(public_url="https://sms.example.org")
     fields = {"MessageSid": new_sid(), "AccountSid": ACCOUNT_SID, "From": REY, "To": NUMBER}
@@ -324,6 +333,7 @@ def test_a_cookie_older_than_the_conversation_may_be_starts_anew(phone, webhook,
     assert texted(webhook, "cookie")[-1] == "stale"
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize("sender, number", [(STRANGER, NUMBER), (REY, "+14155550199")])
 @pytest.mark.parametrize("texts", [0, 1])
 def test_the_cookie_of_another_conversation_leads_nowhere(phone, webhook, sender, number, texts):
@@ -445,6 +455,7 @@ def test_an_event_texted_often_at_once_cuts_no_conversation_off(serving):
 # Words
 
 
+@mostly_on_sqlite
 def test_placeholders_are_filled(serving):
     phone = serving(
         party="""
@@ -472,6 +483,7 @@ def test_what_people_text_is_never_a_template(serving, text):
     assert talk(serving(echo=ECHO).phone(), "Hi", text)[1] == f"You said {text}"
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize("letter", ["x", "🍕", "&"])
 def test_a_reply_is_at_most_1599_characters(serving, letter):
     webhook = serving(echo=ECHO)
@@ -503,6 +515,7 @@ def test_nul_is_kept_where_the_database_can(webhook, phone):
 # Results and views
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize(
     "fields, names",
     [

@@ -145,6 +145,7 @@ def test_words_of_other_languages_are_answers(guest, body):
     assert one.answers == {"colour": body}
 
 
+@mostly_on_sqlite
 def test_a_first_text_can_opt_out_in_the_language_of_the_questionnaires(guest, questionnaires):
     for path in questionnaires.glob("*.toml"):
         path.unlink()
@@ -272,6 +273,7 @@ def test_whoever_shows_the_number_later_stays_the_same_guest(guest):
     assert seen.text("4") == ["Thanks."]
 
 
+@mostly_on_sqlite
 @pytest.mark.parametrize("id", ["whatsapp:US.12 34", "US.1234", "", "whatsapp:+14155550123"])
 def test_what_is_no_id_of_whatsapps_names_nobody(guest, id):
     one = guest()
@@ -338,6 +340,7 @@ def test_no_number_that_is_known_becomes_another_guest_by_an_id(whatsapp):
     assert rows == [(HIDDEN, "colour"), (WHATSAPP, "guests")]
 
 
+@mostly_on_sqlite
 def test_an_id_counts_at_whatsapp_only(whatsapp):
     whatsapp(BOTH, "Party")
     for sender in (STRANGER, f"rcs:{STRANGER}"):
