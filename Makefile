@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Some tests wait for programs that they start: with two processes a core would have nothing to do.
 ON_BOTH_CORES := -n 3 --dist worksteal
 # The long tests mostly wait: for deadlines, leases and processes that end. Each is handed out by
 # itself, those that take longest first, so that none of them is begun when the others are done.
