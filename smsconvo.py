@@ -188,7 +188,7 @@ def add_acts(app: App) -> None:
     add_act(app, "/console/shares/<id:row>/revoke", shares.find_revoke)
 
 
-def receive_text() -> str:
+def receive_text() -> bytes:
     app, began_at = request.app, perf_counter()
     text = app.webhook.incoming_text(request.environ)
     catalog, people = app.files.current
