@@ -3,10 +3,11 @@ from urllib.parse import urlencode, urlsplit
 
 import hypothesis
 import pytest
+from bottle import Response
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator, add_port, remove_port
 
-from gateway.webhook import FORM_TYPE, RequestRejected, Webhook, parse_form
+from gateway.webhook import FORM_TYPE, RequestRejected, Webhook, parse_form, write_cookie
 
 VALIDATORS = [RequestValidator(token) for token in ("12345", "another-é", "a-stranger's")]
 URLS = [
@@ -87,3 +88,13 @@ def test_the_published_signatures_fit_what_is_parsed(url, body, signature):
     webhook = Webhook("no account", ("12345",), f"{address.scheme}://{address.netloc}")
     assert is_signed(webhook, address.path, query, body, signature)
     assert not is_signed(webhook, address.path, query, body + b"&New=", signature)
+
+
+@hypothesis.settings(deadline=None, database=None)
+@hypothesis.given(st.text(), st.booleans())
+def test_a_cookie_is_as_bottle_would_set_it(token, is_secure):
+    ours, bottles = Response(), Response()
+    ours.add_header("Set-Cookie", write_cookie(token, is_secure=is_secure))
+    options = {"path": "/", "httponly": True, "max_age": 4 * 60 * 60, "secure": is_secure}
+    bottles.set_cookie("conversation", token, **options)
+    assert sorted(ours.headerlist) == sorted(bottles.headerlist)
