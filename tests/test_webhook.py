@@ -1,5 +1,6 @@
 import io
-from urllib.parse import urlencode, urlsplit
+import json
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import hypothesis
 import pytest
@@ -88,6 +89,36 @@ def test_the_published_signatures_fit_what_is_parsed(url, body, signature):
     webhook = Webhook("no account", ("12345",), f"{address.scheme}://{address.netloc}")
     assert is_signed(webhook, address.path, query, body, signature)
     assert not is_signed(webhook, address.path, query, body + b"&New=", signature)
+
+
+BYTES = st.sampled_from([b"a", b"=", b"&", b"+", b"%", b"%C3", b"%a9", b";", b"#", b"\n", b"\xc3"])
+
+
+@hypothesis.settings(max_examples=300, deadline=None, database=None)
+@hypothesis.given(st.lists(BYTES, max_size=12).map(b"".join))
+def test_a_form_is_parsed_as_strictly_as_the_standard_library_can(body):
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict"
+        )
+    except ValueError:
+        fields = None
+    try:
+        parsed = parse_form(body).fields
+    except RequestRejected as rejected:
+        assert rejected.status == 400
+        parsed = None
+    assert parsed == fields
+
+
+@hypothesis.given(FIELDS.filter(bool))
+@hypothesis.settings(max_examples=100, deadline=None, database=None)
+def test_all_fields_are_kept_and_a_list_where_one_came_more_often(fields):
+    values = {name: [value for one, value in fields if one == name] for name, _ in fields}
+    kept = {name: each if len(each) > 1 else each[0] for name, each in values.items()}
+    form = parse_form(urlencode(fields).encode())
+    assert list(json.loads(form.as_json()).items()) == list(kept.items())
+    assert {name: form.getall(name) for name in values} == values
 
 
 @hypothesis.settings(deadline=None, database=None)
