@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from http.cookies import SimpleCookie
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 import msgspec
 from twilio.request_validator import add_port, remove_port
@@ -277,7 +277,7 @@ def parse_field(field: str) -> tuple[str, str]:
         raise ValueError
     if "%" not in field:
         return name, value
-    return unquote(name, errors="strict"), unquote(value, errors="strict")
+    return unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
 
 
 def read_cookie(header: str) -> str | None:
