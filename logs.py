@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -21,11 +22,27 @@ MAX_LONG_EVENT = 600  # characters that are kept of a longer line; one has up to
 LOCK_SECONDS = 0.1
 
 log = logging.getLogger("smsconvo")
+# As `logging` itself has it where it is told not to look up a process or a thread.
+UNKNOWN = dict.fromkeys(("process", "processName", "thread", "threadName"))
+BLANK = vars(logging.makeLogRecord({"name": log.name} | UNKNOWN))
+ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
 def log_event(event: str, level: int = logging.INFO, **fields: object) -> None:
     """Log what happened. Never a number, a text or a token; a MessageSid only once it is signed."""
-    log.log(level, event, extra={"fields": fields})
+    if log.isEnabledFor(level):
+        log.handle(EventRecord(event, level, fields))
+
+
+class EventRecord(logging.LogRecord):
+    """What happened. Its thread and its line of code are not looked up: that takes longer than all
+    the rest of a line, which has neither.
+    """
+
+    def __init__(self, event: str, level: int, fields: dict[str, object]) -> None:
+        name, now = logging.getLevelName(level), time.time()
+        own = {"msg": event, "levelno": level, "levelname": name, "created": now, "fields": fields}
+        vars(self).update(BLANK | own)
 
 
 def error_location(error: BaseException) -> str:
@@ -71,8 +88,8 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
         }
         try:
-            fields = {"event": record.getMessage()} | getattr(record, "fields", {})
-            line = encode(common | fields)
+            fields = {"event": record.getMessage(), **getattr(record, "fields", {})}
+            line = encode({**common, **fields})
             if len(line) > MAX_LINE:
                 fields = {"event": fields["event"][:MAX_LONG_EVENT], "cut_bytes": len(line)}
                 line = encode(common | fields)
@@ -85,7 +102,7 @@ class JsonFormatter(logging.Formatter):
 def encode(fields: dict[str, object]) -> bytes:
     """The fields as JSON; what that does not know, such as a subclass of str, as text."""
     try:
-        return msgspec.json.encode(fields, enc_hook=str)
+        return ENCODER.encode(fields)
     except UnicodeEncodeError:  # the name of a file can hold bytes that are not UTF-8
         text = json.dumps(fields, default=str, ensure_ascii=False)
         return text.encode("utf-8", "replace")

@@ -33,9 +33,10 @@ def refuse_odd_path() -> None:
 
 def add_headers() -> None:
     """Give an answer what it has besides, by the path of its request."""
-    if request.path.startswith(SHARED):
+    path = request.path
+    if path.startswith(SHARED):
         response.headers.update(SHARED_HEADERS)
-    elif request.path == "/" or request.path.startswith(CONSOLE):
+    elif path == "/" or path.startswith(CONSOLE):
         response.headers.update(HEADERS)
 
 

@@ -23,7 +23,7 @@ from console.shared import SharedResults
 from console.turns import TRYING
 from exports import FORMATS, find_file
 from gateway import twiml
-from gateway.webhook import COOKIE, StatusReport, Webhook, parse_form, read_body
+from gateway.webhook import StatusReport, Webhook, parse_form, read_body, write_cookie
 from health import Health, status_of
 from logs import log_event
 from metrics import CONTENT_TYPE, Metrics, has_key
@@ -66,8 +66,6 @@ from shared_counts import SharedCounts
 Clock = Callable[[], datetime]
 
 ROW = r"[1-9][0-9]{0,17}"  # an id in a path: any that the databases can hold
-# Twilio keeps no cookie longer than four hours.
-COOKIE_OPTIONS = {"path": "/", "httponly": True, "max_age": 4 * 60 * 60}
 
 
 class App(Bottle):
@@ -84,8 +82,7 @@ class App(Bottle):
         self.settings = settings
         self.files = files or WatchedFiles(settings)
         self.webhook = Webhook(settings.account_sid, settings.auth_tokens, settings.public_url)
-        is_secure = settings.public_url.startswith("https:")
-        self.cookie_options = {**COOKIE_OPTIONS, "secure": is_secure}
+        self.is_secure = settings.public_url.startswith("https:")
         self.database = open_database(settings)
         self.clock = clock or self.database.now
         self.result_written = Event()
@@ -188,7 +185,7 @@ def add_acts(app: App) -> None:
     add_act(app, "/console/shares/<id:row>/revoke", shares.find_revoke)
 
 
-def receive_text() -> str:
+def receive_text() -> bytes:
     app, began_at = request.app, perf_counter()
     text = app.webhook.incoming_text(request.environ)
     catalog, people = app.files.current
@@ -201,10 +198,12 @@ def receive_text() -> str:
         app.result_written.set()
     app.counts.add_turn(perf_counter() - began_at, reply.body is not None)
     log_event("text", sid=text.sid, outcome=reply.outcome)
-    response.content_type = twiml.CONTENT_TYPE
+    url = app.settings.public_url
+    content = twiml.render(reply.body, url, reply.message_id, reply.status_token)
+    response.content_type, response.content_length = twiml.CONTENT_TYPE, len(content)
     if reply.token:
-        response.set_cookie(COOKIE, reply.token, **app.cookie_options)
-    return twiml.render(reply.body, app.settings.public_url, reply.message_id, reply.status_token)
+        response.add_header("Set-Cookie", write_cookie(reply.token, is_secure=app.is_secure))
+    return content
 
 
 def receive_status() -> None:

@@ -30,7 +30,7 @@ from typing import NoReturn
 LIBRARIES = """
 alembic.command bottle click dateparser email_validator granian msgspec phonenumbers psycopg
 pysqlite3 regex requests sqlalchemy.dialects.postgresql sqlalchemy.dialects.sqlite sqlalchemy.orm
-twilio.request_validator twilio.twiml.messaging_response
+twilio.request_validator
 """
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = ROOT / "smsconvo.py"

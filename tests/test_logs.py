@@ -18,7 +18,7 @@ import requests
 from conftest import ACCOUNT_SID, AUTH_TOKEN, HANG_SECONDS, HERE, NUMBER, QUESTIONS, REY, until
 from sqlalchemy.sql.elements import quoted_name
 
-from logs import JsonFormatter, StderrHandler
+from logs import JsonFormatter, StderrHandler, log_event
 from models.set_aside import SORRY
 from phone import Phone
 from storage.sqlite_connection import sqlite3  # two copies of SQLite in one process share no locks
@@ -85,6 +85,20 @@ def test_a_line_has_room_in_a_pipe_whatever_is_in_it(character):
     line = JsonFormatter().format(record).encode()
     assert len(line) <= PIPE_BUF - 2
     assert json.loads(line)["event"].startswith(character * 100)
+
+
+def test_an_event_has_all_that_a_formatter_of_any_program_may_ask_for(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("smsconvo"), "propagate", True)
+    caplog.set_level(logging.INFO, "smsconvo")
+    caplog.handler.setLevel(logging.NOTSET)
+    names = [*vars(logging.makeLogRecord({})), "asctime"]
+    caplog.handler.setFormatter(logging.Formatter("|".join(f"%({name})s" for name in names)))
+    log_event("text", sid="SM1")
+    log_event("text", logging.DEBUG)
+    (record,) = caplog.records
+    told = dict(zip(names, caplog.text.strip().split("|"), strict=True))
+    assert (told["name"], told["levelname"], told["msg"]) == ("smsconvo", "INFO", "text")
+    assert (record.fields, record.levelno) == ({"sid": "SM1"}, logging.INFO)
 
 
 # A log that nobody reads ######################################################

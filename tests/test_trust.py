@@ -199,6 +199,7 @@ def test_what_twilio_did_not_sign_is_refused(webhook, log, path, signature):
         having(("From", "ToFrom72345")),
         having(("To", "CityPARIS")),
         [*FIELDS, ("FromZip", f"94105MessageSid{SID}OriginalReplied")],
+        [*FIELDS, ("MessageS", f"id{SID}x")],
         *([*FIELDS, field] for field in FIELDS),
         *([*FIELDS, (name, "")] for name, _ in FIELDS),
     ],
