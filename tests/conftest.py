@@ -176,8 +176,16 @@ class QuietHandler(WSGIRequestHandler):
 
 
 class Threaded(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
     request_queue_size = 64
+
+    def process_request(self, *arguments) -> None:
+        name, answer = request_name(self), self.process_request_thread
+        threading.Thread(target=answer, args=arguments, name=name, daemon=True).start()
+
+
+def request_name(server: WSGIServer) -> str:
+    """Of the threads that answer its requests: those of other tests may still have connections."""
+    return f"request to {server.server_port}"
 
 
 class Webhook:
@@ -418,7 +426,7 @@ def serve(settings, clock, has_server) -> Iterator:
         app = create_app(replace(settings, **changes), clock)
         server.set_app(app)
         stack.callback(app.database.close)
-        stack.callback(wait_for_requests)
+        stack.callback(wait_for_requests, server)
         stack.enter_context(on_the_air(server))
         return Webhook(app, clock, address, has_server)
 
@@ -426,10 +434,10 @@ def serve(settings, clock, has_server) -> Iterator:
         yield start
 
 
-def wait_for_requests() -> None:
+def wait_for_requests(server: WSGIServer) -> None:
     """What still uses the database would open a connection that nobody closes."""
     for thread in threading.enumerate():
-        if thread.name == "probe" or "process_request" in thread.name:
+        if thread.name in ("probe", request_name(server)):
             thread.join(5)
 
 
