@@ -95,7 +95,7 @@ def settings(empty_url) -> dict[str, str]:
 @pytest.mark.first
 @parts("empty_url", sqlite=5)  # what is on disk of PostgreSQL is its own affair
 def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size, part):
-    rounds = Rounds(tmp_path, size(2, 20), Server.kill, settings=settings)
+    rounds = Rounds(tmp_path, size(2, 30), Server.kill, settings=settings)
     print(rounds)
     assert rounds.complaints == []
     assert rounds.find_slow() == []

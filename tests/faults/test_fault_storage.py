@@ -229,7 +229,7 @@ def sweep(nursery: Nursery, fault: Fault, step: int) -> tuple[int, Counter, list
 def test_no_failed_system_call_makes_a_false_answer(nursery, size, error, lasting):
     for call in CALLS:
         fault = Fault(call, error, lasting)
-        came, refusals, misses = sweep(nursery, fault, size(60, 2 if lasting else 1))
+        came, refusals, misses = sweep(nursery, fault, size(60, 1))
         print(f"{call}: {came} failed, {refusals}")
         assert misses == []
         assert came
