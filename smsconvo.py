@@ -32,6 +32,7 @@ from models.acts import conversations, notes, people, results, shares
 from models.acts.act import Act
 from models.console import DO, LOOK, Operator
 from models.console.token import TOKEN
+from models.drafts import TURNS
 from models.message import LOST
 from models.reports.answers import find_answers
 from models.reports.context import PageContext, Query
@@ -48,7 +49,8 @@ from models.reports.shares import find_shares
 from models.reports.thread import find_thread
 from models.reports.threads import find_threads
 from models.reports.tryout import find_test, find_tryout
-from models.set_aside import record_undecided, take
+from models.set_aside import record_undecided
+from models.turn import Given
 from plugins import (
     ANYONE,
     ConsoleGuard,
@@ -188,10 +190,9 @@ def add_acts(app: App) -> None:
 def receive_text() -> bytes:
     app, began_at = request.app, perf_counter()
     text = app.webhook.incoming_text(request.environ)
-    catalog, people = app.files.current
-    given = {"text": text, "now": app.clock(), "catalog": catalog, "people": people}
+    given = Given(text, app.clock(), *app.files.current)
     try:
-        reply = app.database.write(partial(take, **given))
+        reply = app.database.write_together(TURNS, given)
     except Exception as error:
         reply = record_undecided(app.database, given, error)
     if reply.has_result:

@@ -29,7 +29,7 @@ from reloading import Edit, WatchedFiles
 from settings import Settings
 from shared_counts import SharedCounts
 from storage import Database
-from storage.sqlite import MAX_BATCH
+from storage.writer import MAX_BATCH
 from worker import create_worker
 
 # Requests at a time in a process. On SQLite as many as share one commit; on PostgreSQL few have a

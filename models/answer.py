@@ -1,11 +1,12 @@
 """What was answered to a question."""
 
 from datetime import datetime
+from typing import Self
 
-from sqlalchemy import ForeignKey, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, UniqueConstraint, bindparam, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import Base
+from storage.base import Base, Statement
 
 
 class Answer(Base):
@@ -22,3 +23,18 @@ class Answer(Base):
     value: Mapped[str | None]
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
     answered_at: Mapped[datetime]
+
+    @classmethod
+    def find_all(cls, db: Session, conversation_id: int) -> list[Self]:
+        """The answers of a conversation.
+
+        UnreadableRow if one of them cannot be read: without it, the conversation would be another.
+        """
+        return list(map(cls.from_row, OF_CONVERSATION.fetch_all(db, conversation=conversation_id)))
+
+
+# Built once: building a statement costs as much as running it.
+TABLE = Answer.__table__
+OF_CONVERSATION = Statement(
+    select(TABLE).where(TABLE.c.conversation_id == bindparam("conversation"))
+)

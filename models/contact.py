@@ -74,7 +74,7 @@ class Contact(Base):
         addresses = list(dict.fromkeys(filter(None, (phone, external_id))))
         known = (cls.find(db, each) for each in addresses)
         found = next(filter(None, known), None)
-        if found is None and not cls._has_relatives(db, addresses):
+        if found is None and not cls.has_relatives(db, addresses):
             return cls(phone=phone, alias=next(iter(addresses[1:]), None))
         aliased = (cls.first(db, BY_ALIAS, alias=each) for each in reversed(addresses))
         found = found or next(filter(None, aliased), None) or cls(phone=phone)
@@ -85,7 +85,7 @@ class Contact(Base):
         return found
 
     @classmethod
-    def _has_relatives(cls, db: Session, addresses: Iterable[str]) -> bool:
+    def has_relatives(cls, db: Session, addresses: Iterable[str]) -> bool:
         """Whether there may be contacts of the same sender, also such that cannot be read."""
         unreadable: list[UnreadableRow] = []
         parameters = map(_same_sender, addresses)

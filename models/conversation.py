@@ -335,19 +335,19 @@ class Conversation(Base):
     def from_related(cls, db: Session, row: Sequence[Any]) -> Self:
         """The conversation with all that belongs to it, from a row of WITH_RELATED."""
         conversation, version, contact = split_row(row, cls, Version, Contact)
-        conversation.load_related(db, version, contact)
+        conversation.relate(db, version, contact, Answer.find_all(db, conversation.id))
         return conversation
 
-    def load_related(self, db: Session, version: Version, contact: Contact) -> None:
-        """Read its answers, and its newest result where a later one would name it.
+    def relate(
+        self, db: Session, version: Version, contact: Contact, answers: Iterable[Answer]
+    ) -> None:
+        """Give it what belongs to it, and read its newest result if a later one would name it.
 
         UnreadableRow if something of all that cannot be read.
         """
         self.version, self.contact = version, contact
         self._check_related()
-        # One that cannot be read raises: without it, this would be another conversation.
-        found = map(Answer.from_row, ANSWERS.fetch_all(db, conversation=self.id))
-        answers = sorted(found, key=attrgetter("message_id"))  # as they were given
+        answers = sorted(answers, key=attrgetter("message_id"))  # as they were given
         self.answers = {answer.key: answer for answer in answers}
         if version.definition.has_several_results:
             self.latest_result = Delivery.find_newest(db, self.id)
@@ -380,11 +380,6 @@ TABLE = Conversation.__table__
 RELATED = TABLE.outerjoin(Version.__table__).outerjoin(Contact.__table__)
 WITH_RELATED = sa.select(TABLE, Version.__table__, Contact.__table__).select_from(RELATED)
 BY_ID = Statement(WITH_RELATED.where(TABLE.c.id == sa.bindparam("id")))
-ANSWERS = Statement(
-    sa.select(Answer.__table__).where(
-        Answer.__table__.c.conversation_id == sa.bindparam("conversation")
-    )
-)
 PAIR = Statement(
     sa.select(TABLE.c.id, TABLE.c.sender, TABLE.c.number).where(
         TABLE.c.token == sa.bindparam("token")

@@ -4,11 +4,9 @@ Such a text is recorded, and its conversation stays as it is: when the row is me
 goes on with it. A STOP counts nonetheless.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,7 +21,7 @@ from models.message import Message
 from models.non_answers import OPT_OUTS, Typed, examine, find_opt_keyword
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
-from models.turn import Reply, find_recorded, load, load_what_few_need, save
+from models.turn import Given, Reply, find_recorded, load, load_what_few_need, save
 from storage import Database, is_deterministic
 from storage.base import LITERAL_1, Statement
 from storage.unreadable import UnreadableRow, unreadable_rows
@@ -167,7 +165,7 @@ NEWEST = Statement(
 )
 
 
-def record_undecided(database: Database, given: Mapping[str, Any], error: Exception) -> Reply:
+def record_undecided(database: Database, given: Given, error: Exception) -> Reply:
     """Set a text aside whose turn cannot be saved, because of this error.
 
     If not even that can be done, the text is recorded, and gets no reply.
@@ -176,7 +174,7 @@ def record_undecided(database: Database, given: Mapping[str, Any], error: Except
         if not is_deterministic(error):
             break
         try:
-            return database.write(partial(attempt, **given, error=error))
+            return database.write(partial(attempt, **given._asdict(), error=error))
         except Exception as another:
             error = another
     raise error

@@ -4,6 +4,7 @@
 """
 
 import secrets
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from models.answer import Answer
 from models.contact import Contact, People
 from models.conversation import Conversation, Previous
 from models.decision import Decision, State
+from models.delivery import Delivery
 from models.dialog import LOOP_LIMIT
 from models.message import Message
 from models.non_answers import OPT_OUTS, examine_in
@@ -27,6 +29,15 @@ from storage.unreadable import unreadable_rows
 
 # What changes whether a sender wants texts.
 CHANGES_WISHES = (*OPT_OUTS, "start", "perhaps_opt_out")
+
+
+class Given(NamedTuple):
+    """A text, and what it is decided from besides the database."""
+
+    text: IncomingText
+    now: datetime
+    catalog: Catalog
+    people: People
 
 
 class Reply(NamedTuple):
@@ -51,21 +62,35 @@ def load(
     serialised, and each sees what the one before has written. UnreadableRow if one of the rows
     cannot be read.
     """
-    name = people.name_of(text.sender)
     contact = Contact.find_or_new(db, text.sender, text.external_id)
-    if contact.phone != text.sender:
-        name = name or people.name_of(contact.phone)
     ((recorded_id, *row),) = NEWEST.fetch_all(
         db, sid=text.sid, sender=contact.phone, number=text.number
     )
     if recorded_id is not None:
         return _find_reply(db, recorded_id)
-    conversation, version = split_row(row, Conversation, Version)
-    newest = None
-    if conversation.id is not None:
-        newest = conversation
-        newest.load_related(db, version, contact)
-    find_bodies = partial(Message.find_recent_bodies, db, conversation.id)
+    newest, version = split_row(row, Conversation, Version)
+    answers = [] if newest.id is None else Answer.find_all(db, newest.id)
+    return load_state(db, Given(text, now, catalog, people), contact, newest, version, answers)
+
+
+def load_state(
+    db: Session,
+    given: Given,
+    contact: Contact,
+    newest: Conversation,
+    version: Version,
+    answers: Iterable[Answer],
+) -> State:
+    """Read the rest. Where there is no conversation yet, `newest` has no id."""
+    text, now, catalog, people = given
+    name = people.name_of(text.sender)
+    if contact.phone != text.sender:
+        name = name or people.name_of(contact.phone)
+    find_bodies = partial(Message.find_recent_bodies, db, newest.id)
+    if newest.id is None:
+        newest = None
+    else:
+        newest.relate(db, version, contact, answers)
     typed = examine_in(newest and version.definition, text, catalog.languages, find_bodies)
     state = State(contact, typed, newest, None, name, catalog.languages)
     parts = load_what_few_need(db, text, state)
@@ -117,10 +142,48 @@ def _find_previous(db: Session, conversation_id: int) -> Previous | None:
 
 
 def save(db: Session, decision: Decision) -> Reply:
-    """Write a turn: nothing else does. Returns what goes out."""
-    _save_changes(db, decision)
-    text, now, conversation = decision.text, decision.now, decision.conversation
-    inbound = Message(
+    """Write a turn; returns what goes out."""
+    return save_all(db, [decision])[0]
+
+
+def save_all(db: Session, decisions: Sequence[Decision]) -> list[Reply]:
+    """Write turns of different senders: nothing else does. Returns what goes out.
+
+    New rows of a table go into one statement as far as that can be.
+    """
+    for decision in decisions:
+        _save_ends(db, decision)
+    Contact.save_all(db, [each.contact for each in decisions])
+    Conversation.save_all(db, [each.conversation for each in decisions if each.conversation])
+    Delivery.insert_all(db, [result for each in decisions for result in each.results])
+    inbound = list(map(_inbound, decisions))
+    Message.insert_all(db, inbound)
+    answers = list(map(_answer, decisions, inbound))
+    outbound = list(map(_outbound, decisions, inbound))
+    Answer.save_all(db, filter(None, answers))
+    Message.insert_all(db, filter(None, outbound))
+    return list(map(partial(_reply, db), decisions, inbound, outbound))
+
+
+def _save_ends(db: Session, decision: Decision) -> None:
+    """What a conversation must not find any more when it is saved, and what it refers to."""
+    contact = decision.contact
+    has_opted_out = contact.opted_out_at or contact.perhaps_opted_out_at
+    if decision.read_as in CHANGES_WISHES or (contact.has_new_alias and has_opted_out):
+        contact.share_opting_out(db)
+    for ended in decision.ended:
+        ended.update(db)
+    for answer in decision.deleted_answers:
+        DELETE_ANSWER.execute(db, this=answer.id)
+    conversation = decision.conversation
+    if conversation and conversation.id is None:
+        conversation.token = secrets.token_hex(16)
+        conversation.questionnaire_id = conversation.version.save_once(db)
+
+
+def _inbound(decision: Decision) -> Message:
+    text, conversation = decision.text, decision.conversation
+    return Message(
         conversation_id=conversation.id if conversation else decision.unreadable_id,
         direction="inbound",
         sid=text.sid,
@@ -132,46 +195,29 @@ def save(db: Session, decision: Decision) -> Reply:
         params=text.params,
         cookie=decision.cookie,
         status=text.status,
-        created_at=now,
+        created_at=decision.now,
     )
-    inbound.insert(db)
+
+
+def _answer(decision: Decision, inbound: Message) -> Answer | None:
     if decision.answer:
         decision.answer.message_id = inbound.id
-        decision.answer.save(db)
-    if decision.reply:
-        outbound = Message(
-            conversation_id=inbound.conversation_id,
-            direction="outbound",
-            sender=text.number,
-            recipient=text.sender,
-            body=decision.reply,
-            reply_to_id=inbound.id,
-            status_token=secrets.token_hex(16),
-            created_at=now,
-        )
-        outbound.insert(db)
-    return _reply(db, decision, inbound, outbound if decision.reply else None)
+    return decision.answer
 
 
-def _save_changes(db: Session, decision: Decision) -> None:
-    """All but the messages and the answer, which refer to the conversation."""
-    contact = decision.contact
-    contact.save(db)
-    has_opted_out = contact.opted_out_at or contact.perhaps_opted_out_at
-    if decision.read_as in CHANGES_WISHES or (contact.has_new_alias and has_opted_out):
-        contact.share_opting_out(db)
-    for ended in decision.ended:
-        ended.update(db)
-    conversation = decision.conversation
-    if conversation and conversation.id is None:
-        conversation.token = secrets.token_hex(16)
-        conversation.questionnaire_id = conversation.version.save_once(db)
-    if conversation:
-        conversation.save(db)
-    for answer in decision.deleted_answers:
-        DELETE_ANSWER.execute(db, this=answer.id)
-    for result in decision.results:
-        result.insert(db)
+def _outbound(decision: Decision, inbound: Message) -> Message | None:
+    if not decision.reply:
+        return None
+    return Message(
+        conversation_id=inbound.conversation_id,
+        direction="outbound",
+        sender=inbound.recipient,
+        recipient=inbound.sender,
+        body=decision.reply,
+        reply_to_id=inbound.id,
+        status_token=secrets.token_hex(16),
+        created_at=decision.now,
+    )
 
 
 def _reply(db: Session, decision: Decision, inbound: Message, outbound: Message | None) -> Reply:

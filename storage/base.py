@@ -1,11 +1,11 @@
-"""How rows are read and written: column types, compiled statements and the base of all tables.
+"""How rows are read and written: compiled statements and the base of all tables.
 
-Every text runs through all three, which is why they share a file. The ORM's unit of work is not
+Every text runs through both, which is why they share a file. The ORM's unit of work is not
 used: finding out at each flush what depends on what takes several times as long as the statements.
 """
 
 from collections.abc import Callable, Iterable, KeysView, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any, ClassVar, Self
@@ -14,68 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from storage.cells import Column, decode_or_keep, is_undecodable
+from storage.column_types import NulSafeText, UtcDateTime
 from storage.driver_errors import raise_as_sqlalchemy
 from storage.unreadable import CONNECTION, WRITES, UnreadableRow, unreadable_rows
 
 # For LIMIT. With a parameter there, SQLite compiles the statement anew each time, which takes four
 # times as long as running it.
 LITERAL_1: sa.ColumnElement[int] = sa.literal_column("1")
-
-
-class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A UTC datetime on SQLite: ISO 8601 text of one width, so text order is time order.
-
-    Whoever edits a row by hand may write another form of ISO 8601; without a zone it is UTC.
-    """
-
-    impl = sa.Text
-    cache_ok = True
-    is_no = "time"  # what a cell is not that cannot be read
-
-    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], Any]:
-        return write_time
-
-    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:
-        return read_time
-
-
-@lru_cache  # a turn writes the same time into several columns
-def to_iso(utc: datetime) -> str:
-    """A time in UTC as it is stored on SQLite."""
-    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def write_time(value: datetime | None) -> str | None:
-    """A time as SQLite holds it."""
-    return value and to_iso(value if value.tzinfo is UTC else value.astimezone(UTC))
-
-
-def read_time(value: str | None) -> datetime | None:
-    """A time as SQLite holds it; ValueError or TypeError for what is none."""
-    if value is None:
-        return None
-    time = datetime.fromisoformat(value)
-    if time.tzinfo is UTC:  # as in all that smsconvo writes
-        return time
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-class NulSafeText(sa.TypeDecorator[str]):
-    """Text on PostgreSQL, which cannot store U+0000: U+FFFE is stored instead."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    @staticmethod
-    def encode(value: str) -> str:
-        """The text as PostgreSQL can store it."""
-        return value.replace("\0", "\ufffe")
-
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        return value and self.encode(value)
-
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        return value and value.replace("\ufffe", "\0")
 
 
 class Statement:
@@ -120,6 +65,13 @@ class Statement:
         if compiled.gives_lastrowid:
             return cursor.lastrowid
         return rows[0][0] if rows else values["id"]  # PostgreSQL returns none that it was given
+
+    def insert_all(self, db: Session, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
+        """Run an INSERT of these rows, in one statement on SQLite, and return their ids."""
+        compiled, connection = self._compile(db)
+        if compiled.gives_lastrowid:
+            return compiled.insert_all(connection, rows)
+        return [self.insert(db, **row) for row in rows]
 
     def execute(self, db: Session, **values: Any) -> None:
         """Run an UPDATE or DELETE with these parameters."""
@@ -178,6 +130,22 @@ class Compiled:
                 cursor.close()  # it would keep SQLite's snapshot
                 return self._execute_again(connection.connection.driver_connection, parameters)
             raise_as_sqlalchemy(error, connection, cursor, self.sql, parameters)
+
+    def insert_all(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> range:
+        """INSERT these rows by one statement on SQLite, which gives them ids one after the other.
+
+        So it does for all VALUES of a statement: https://www.sqlite.org/autoinc.html
+        """
+        start, values, group = self.sql.partition(" VALUES ")
+        sql = start + values + ", ".join([group] * len(rows))
+        parameters = [value for row in rows for value in self.convert(row)]
+        cursor = None
+        try:
+            cursor = connection.connection.driver_connection.cursor()
+            cursor.execute(sql, parameters)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise_as_sqlalchemy(error, connection, cursor, sql, parameters)
+        return range(cursor.lastrowid - len(rows) + 1, cursor.lastrowid + 1)
 
     def _execute_again(self, driver_connection: Any, parameters: Any) -> tuple[Any, list[Any]]:
         """On SQLite, with bytes instead of texts that are not UTF-8: one hides all other rows."""
@@ -318,15 +286,41 @@ class Base(DeclarativeBase):
 
     def insert(self, db: Session) -> None:
         """Write a new row, with the defaults of its columns, and take its id."""
+        self.insert_all(db, [self])
+
+    @classmethod
+    def insert_all(cls, db: Session, rows: Iterable[Self]) -> None:
+        """Write new rows in the same way, with a statement for all that have the same columns."""
+        groups: dict[frozenset[str], list[tuple[Self, dict[str, Any]]]] = {}
+        for entity in rows:
+            values = entity._new_values()
+            groups.setdefault(frozenset(values), []).append((entity, values))
+        for names, group in groups.items():
+            statement = _insert_statement(cls, names)
+            ids = statement.insert_all(db, [values for _, values in group])
+            for (entity, values), id in zip(group, ids, strict=True):
+                entity.id = id
+                entity.stored = dict.fromkeys(cls.column_names) | values | {"id": id}
+
+    def _new_values(self) -> dict[str, Any]:
+        """Those of a new row, without each None, for which SQLite's driver takes a microsecond."""
         attributes = self.__dict__
         for name, default in _defaults(type(self)):
             if attributes.get(name) is None:
                 attributes[name] = default.arg(None) if default.is_callable else default.arg
-        # SQLite's driver takes a microsecond for each None.
         names = self.column_names
-        values = {name: value for name in names if (value := attributes[name]) is not None}
-        self.id = _insert_statement(type(self), frozenset(values)).insert(db, **values)
-        self.stored = dict.fromkeys(self.column_names) | values | {"id": self.id}
+        return {name: value for name in names if (value := attributes[name]) is not None}
+
+    @classmethod
+    def save_all(cls, db: Session, rows: Iterable[Self]) -> None:
+        """Insert those that are new, and update those that have their rows."""
+        new = []
+        for entity in rows:
+            if entity.id is None:
+                new.append(entity)
+            else:
+                entity.update(db)
+        cls.insert_all(db, new)
 
     def update(self, db: Session) -> None:
         """Write the columns that differ from the row as it was last read or written."""
@@ -339,10 +333,7 @@ class Base(DeclarativeBase):
 
     def save(self, db: Session) -> None:
         """Insert a new entity, update one that has its row."""
-        if self.id is None:
-            self.insert(db)
-        else:
-            self.update(db)
+        self.save_all(db, [self])
 
 
 def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:

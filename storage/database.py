@@ -1,10 +1,10 @@
 """What all databases have in common: `read()` to look, `write(transaction)` for everything else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from threading import BoundedSemaphore, Event
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import unquote
 
 from sqlalchemy import URL, Engine, make_url
@@ -15,6 +15,19 @@ from storage.unreadable import UNREADABLE, UnreadableRows
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 Transaction = Callable[[Session], T]  # what `write` runs; one commit can serve several
+
+
+class Procedure(NamedTuple):
+    """What is done for several items at once, where several threads write.
+
+    `draft_all(db, items)` may prepare them before, beside others who write; it may not write.
+    `write_all(db, items)` gets each with its draft or with None, and returns each one's result.
+    """
+
+    draft_all: Callable[[Session, Sequence[Any]], Sequence[Any]]
+    write_all: Callable[[Session, Sequence[tuple[Any, Any]]], Sequence[Any]]
+
+
 WRITE_TIMEOUT_SECONDS = 12  # Twilio hangs up after 15
 # Pages of the console and exports that are read at once in a process: texts come first.
 MAX_REPORTS = 2
@@ -93,6 +106,10 @@ class Database:
         whose attributes it has loaded. TimeoutError: nothing was written within 12 seconds.
         """
         raise NotImplementedError
+
+    def write_together(self, procedure: Procedure, item: Any) -> Any:
+        """Follow a procedure for an item as `write` does; on SQLite with those of other threads."""
+        return self.write(lambda db: procedure.write_all(db, [(item, None)])[0])
 
     def try_out(self, transaction: Transaction[object]) -> None:
         """Run `transaction(db)` as `write` would, and take back all that it did.

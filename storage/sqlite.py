@@ -4,16 +4,12 @@ Processes share a file lock around each write, so writers wait in fair queues. T
 SQLite's own back-off, which starves those that have waited longest.
 """
 
-import fcntl
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from queue import Empty, SimpleQueue
-from threading import Lock, RLock, Thread
+from threading import RLock
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event
@@ -26,6 +22,7 @@ from storage.database import (
     WRITE_TIMEOUT_SECONDS,
     Database,
     DatabaseBroken,
+    Procedure,
     Rescue,
     T,
     Transaction,
@@ -42,17 +39,12 @@ from storage.sqlite_connection import (
     sqlite_engine,
 )
 from storage.unreadable import UNREADABLE, WRITES
+from storage.writer import TRANSACTIONS, FileLock, KeptSession, Writer
 
-MAX_BATCH = 64  # transactions that share one commit, and so one fsync
-# When several transactions wait, more are about to: they share the commit. Starting at once would
-# make the writer compete with their threads for Python's lock.
-COMMIT_DELAY_SECONDS = 0.002
 # The disk failed or the file is damaged. A commit that ends so may or may not be on disk, and the
 # next sync of this process can lie, because the kernel drops what it could not write. So this
 # process writes no more, and the next one reads from the log what is there.
 FATAL_CODES = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-Queued = tuple[Transaction[Any], Future[Any]]
 
 
 class SQLite(Database):
@@ -65,20 +57,27 @@ class SQLite(Database):
     def __init__(self, url: URL) -> None:
         self._files = DatabaseFiles(url.database)
         url = url.set(database=self._files.path)
-        reader = sqlite_engine(url, READER_PRAGMAS, begin="BEGIN")
-        writer = sqlite_engine(url, WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
-        super().__init__(reader)
-        for engine in (reader, writer):
-            event.listen(engine, "handle_error", self._classify_error)
-            event.listen(engine, "connect", self._check_connected)
-        info = {UNREADABLE: self.unreadable, WRITES: True}
-        self._trial = writer  # whose pool has a second connection for it
-        self._writer = Writer(writer, self._write_lock(), self.check, info)
+        super().__init__(self._listen(sqlite_engine(url, READER_PRAGMAS, "BEGIN")))
+        self._trial = self._listen(sqlite_engine(url, WRITER_PRAGMAS, "BEGIN IMMEDIATE"))
+        info = {UNREADABLE: self.unreadable}
+        reader = self._listen(sqlite_engine(url, READER_PRAGMAS))
+        writer = self._listen(sqlite_engine(url, WRITER_PRAGMAS))
+        self._writer = Writer(
+            KeptSession(reader, "BEGIN", info),
+            KeptSession(writer, "BEGIN IMMEDIATE", info | {WRITES: True}),
+            self._write_lock(),
+            self.check,
+        )
         self._server_lock = FileLock(self._files.path + SERVER_LOCK)
         self._anchor: Connection | None = None
         self._reason = DISK_FAILED
         self._is_read_only = False
         self._checking = RLock()
+
+    def _listen(self, engine: Engine) -> Engine:
+        event.listen(engine, "handle_error", self._classify_error)
+        event.listen(engine, "connect", self._check_connected)
+        return engine
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -87,9 +86,12 @@ class SQLite(Database):
             yield db
 
     def write(self, transaction: Transaction[T]) -> T:
+        return self.write_together(TRANSACTIONS, transaction)
+
+    def write_together(self, procedure: Procedure, item: Any) -> Any:
         if self.broken.is_set():
             raise DatabaseBroken(self._reason)
-        future = self._writer.submit(transaction)
+        future = self._writer.submit(procedure, item)
         try:
             return future.result(timeout=WRITE_TIMEOUT_SECONDS)
         except TimeoutError:
@@ -164,7 +166,7 @@ class SQLite(Database):
             self._anchor.close()
             self._anchor = None
 
-    def _write_lock(self) -> "FileLock":
+    def _write_lock(self) -> FileLock:
         """The lock that every process holds while it writes to this database."""
         return FileLock(self._files.path + WRITE_LOCK)
 
@@ -217,138 +219,6 @@ class SQLite(Database):
         # SQLite opens a file read-only when it cannot open it for writing: open it again.
         if code == sqlite3.SQLITE_READONLY:
             self._is_read_only = context.is_disconnect = True
-
-
-class Writer:
-    """The thread that writes: first come, first served, with one commit for all that wait."""
-
-    def __init__(
-        self, engine: Engine, lock: "FileLock", check: Callable[[], None], info: dict[str, Any]
-    ) -> None:
-        self._engine, self._lock, self._check, self._info = engine, lock, check, info
-        self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # None ends the thread
-        self._starting = Lock()
-        self._thread: Thread | None = None
-
-    def submit(self, transaction: Transaction[T]) -> Future[T]:
-        """Queue a transaction; its future is done when the result is on disk."""
-        future: Future[T] = Future()
-        self._queue.put((transaction, future))
-        with self._starting:
-            if self._thread is None:
-                thread = Thread(target=self._run, name="writer", daemon=True)
-                thread.start()
-                self._thread = thread  # only now: starting fails where there are too many threads
-        return future
-
-    def end(self, timeout: float | None = None) -> None:
-        """Write what is queued, and end the thread; wait for that no longer than `timeout`."""
-        if self._thread:
-            self._queue.put(None)
-            self._thread.join(timeout)
-
-    def close(self) -> None:
-        """End the thread, and let go of its connection."""
-        self.end()
-        self._engine.dispose()
-        self._lock.close()
-
-    def _run(self) -> None:
-        closed = False
-        while not closed:
-            batch = self._next_batch()
-            closed = None in batch
-            self._commit([queued for queued in batch if queued is not None])
-
-    def _next_batch(self) -> list[Queued | None]:
-        batch = [self._queue.get()]
-        if not self._queue.empty():
-            time.sleep(COMMIT_DELAY_SECONDS)
-        with suppress(Empty):
-            while len(batch) < MAX_BATCH:
-                batch.append(self._queue.get_nowait())
-        return batch
-
-    def _commit(self, batch: list[Queued]) -> None:
-        """Commit all together; if that fails, each alone, so that none fails because of another."""
-        try:
-            with self._locked():
-                batch = [queued for queued in batch if _is_awaited(queued[1])]
-                self._check()  # where nobody can take the lock, and write, before the commit
-                session = Session(self._engine, expire_on_commit=False, info=self._info)
-                with session as db, db.begin():
-                    db.connection()  # BEGIN here, not at the first statement
-                    results = [transaction(db) for transaction, _ in batch]
-        except Exception as error:
-            self._recover(batch, error)
-        else:
-            for (_, future), result in zip(batch, results, strict=True):
-                future.set_result(result)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._lock.acquire()
-        try:
-            yield
-        finally:
-            self._lock.release()
-
-    def _recover(self, batch: list[Queued], error: Exception) -> None:
-        if len(batch) > 1:
-            for queued in batch:
-                self._commit([queued])
-        elif batch and _is_awaited(batch[0][1]):
-            batch[0][1].set_exception(error)
-
-
-def _is_awaited(future: Future[Any]) -> bool:
-    """Whether it was not cancelled; after the first call it can no longer be."""
-    return future.running() or future.set_running_or_notify_cancel()
-
-
-class FileLock:
-    """A lock that processes share: a file, which stays. It is released when its holder dies."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._handle: int | None = None
-
-    def acquire(self, wait: bool = True) -> bool:
-        """Whether the lock is held now; without waiting it may be another's."""
-        while True:
-            if self._handle is None:
-                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.close()
-                return False
-            if self._has_its_name():
-                return True
-            self.close()  # the file was deleted: others would lock another one
-
-    def release(self) -> None:
-        """Let others have it; the file stays open for the next time."""
-        if self._handle is not None:
-            fcntl.flock(self._handle, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Release it for good; processes that inherited the lock keep it."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def _has_its_name(self) -> bool:
-        try:
-            return os.path.samestat(os.fstat(self._handle), os.stat(self._path))
-        except FileNotFoundError:
-            return False
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @contextmanager

@@ -43,8 +43,11 @@ MIGRATION_PRAGMAS = WRITER_PRAGMAS | {"foreign_keys": 0}
 READER_PRAGMAS = {"wal_autocheckpoint": 0, "query_only": 1}
 
 
-def sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:
-    """Connections with these pragmas, verified, whose transactions start with this statement."""
+def sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str | None = None) -> Engine:
+    """Connections with these pragmas, verified, whose transactions start with this statement.
+
+    Without one, whoever uses a connection begins and ends transactions.
+    """
     open_file = partial(connect_to_file, DatabaseFiles(url.database))
     engine = create_engine(url, module=sqlite3, creator=open_file, hide_parameters=True)
 
@@ -59,7 +62,8 @@ def sqlite_engine(url: URL, pragmas: dict[str, Any], begin: str) -> Engine:
                 raise sqlite3.OperationalError(f"PRAGMA {name} is {found}, not {wanted}")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # opens the -wal file
 
-    event.listen(engine, "begin", partial(Connection.exec_driver_sql, statement=begin))
+    if begin:
+        event.listen(engine, "begin", partial(Connection.exec_driver_sql, statement=begin))
     return engine
 
 

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.schema import AddConstraint, DropConstraint
 from sqlalchemy.types import NULLTYPE
 
-from storage.base import Base, NulSafeText, RowReader, read_time, to_iso
+from storage.base import Base, RowReader
 from storage.cells import Column, decode_or_keep
+from storage.column_types import NulSafeText, read_time, to_iso
 from storage.driver_errors import raise_as_sqlalchemy
 from storage.orphans import Orphans
 from storage.unreadable import UnreadableRow

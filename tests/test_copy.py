@@ -22,7 +22,7 @@ from models.console import ConsoleSession
 from phone import new_sid
 from storage import connect
 from storage.base import Base
-from storage.sqlite import FileLock
+from storage.writer import FileLock
 from worker.results import claim_due, run_attempt
 
 pytestmark = pytest.mark.long

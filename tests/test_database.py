@@ -3,7 +3,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from datetime import UTC
 from queue import SimpleQueue
@@ -21,11 +21,12 @@ from models import Contact
 from resources import open_database
 from settings import Settings
 from storage import Database, DatabaseBroken, connect
-from storage.base import Statement, read_time
+from storage.base import Statement
+from storage.column_types import read_time
 from storage.postgresql import MAX_CONCURRENT
-from storage.sqlite import FileLock
 from storage.sqlite_connection import PRAGMAS, takes_json_for_unsafe
 from storage.unreadable import UnreadableRow, UnreadableRows
+from storage.writer import TRANSACTIONS, FileLock
 
 PROMISED = {
     "journal_mode": "wal",
@@ -60,6 +61,10 @@ def pragmas(db, names) -> dict:
     return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
 
 
+def submit(database: Database, transaction: Callable) -> Future:
+    return database._writer.submit(TRANSACTIONS, transaction)
+
+
 # Transactions that come while this one occupies the writer wait, so one commit serves them all.
 def hold(database: Database) -> Event:
     holding, go_on = Event(), Event()
@@ -68,7 +73,7 @@ def hold(database: Database) -> Event:
         holding.set()
         go_on.wait(10)
 
-    database._writer.submit(occupy)
+    submit(database, occupy)
     assert holding.wait(10)
     return go_on
 
@@ -107,8 +112,8 @@ def test_a_result_comes_back_after_its_commit(sqlite):
         last_runs.set()
         last_goes_on.wait(10)
 
-    first = sqlite._writer.submit(add("+1"))
-    sqlite._writer.submit(last)
+    first = submit(sqlite, add("+1"))
+    submit(sqlite, last)
     go_on.set()
     assert last_runs.wait(10)
     assert not first.done()
@@ -149,7 +154,7 @@ def test_a_write_that_timed_out_is_not_done_later(sqlite, patch):
 
 def test_transactions_run_in_the_order_they_came(sqlite):
     go_on = hold(sqlite)
-    waiting = [sqlite._writer.submit(add(f"+{n}")) for n in range(200)]
+    waiting = [submit(sqlite, add(f"+{n}")) for n in range(200)]
     go_on.set()
     for future in waiting:
         future.result(10)
@@ -158,25 +163,25 @@ def test_transactions_run_in_the_order_they_came(sqlite):
 
 def test_transactions_that_wait_together_share_a_commit(sqlite):
     go_on = hold(sqlite)
-    waiting = [sqlite._writer.submit(lambda db: db) for _ in range(64)]
+    waiting = [submit(sqlite, lambda db: db) for _ in range(64)]
     go_on.set()
     assert len({future.result(10) for future in waiting}) == 1
 
 
 @pytest.mark.long
 def test_a_transaction_that_comes_a_little_later_shares_the_commit(sqlite, patch):
-    patch("storage.sqlite", "COMMIT_DELAY_SECONDS", 2)
+    patch("storage.writer", "COMMIT_DELAY_SECONDS", 2)
     go_on = hold(sqlite)
-    first, second = (sqlite._writer.submit(lambda db: db) for _ in range(2))
+    first, second = (submit(sqlite, lambda db: db) for _ in range(2))
     go_on.set()
     assert not wait([first, second], 0.2).done
-    later = sqlite._writer.submit(lambda db: db)
+    later = submit(sqlite, lambda db: db)
     assert first.result(10) is second.result(10) is later.result(10)
 
 
 def test_a_transaction_that_waits_alone_runs_at_once(sqlite, patch):
-    patch("storage.sqlite", "COMMIT_DELAY_SECONDS", 20)
-    sqlite._writer.submit(add("+1")).result(10)
+    patch("storage.writer", "COMMIT_DELAY_SECONDS", 20)
+    submit(sqlite, add("+1")).result(10)
 
 
 def fail(db) -> None:
@@ -199,10 +204,10 @@ def twice_at_once(db) -> None:
 )
 def test_a_transaction_that_fails_harms_no_other(sqlite, bad, error):
     go_on = hold(sqlite)
-    first = sqlite._writer.submit(add("+1"))
-    failing = sqlite._writer.submit(bad)
-    counting = sqlite._writer.submit(lambda db: len(db.scalars(select(Contact)).all()))
-    later = [sqlite._writer.submit(add(f"+{n}")) for n in (2, 3)]
+    first = submit(sqlite, add("+1"))
+    failing = submit(sqlite, bad)
+    counting = submit(sqlite, lambda db: len(db.scalars(select(Contact)).all()))
+    later = [submit(sqlite, add(f"+{n}")) for n in (2, 3)]
     go_on.set()
     with pytest.raises(error):
         failing.result(10)
@@ -243,7 +248,7 @@ def test_waiting_transactions_are_written_before_the_database_closes(tmp_path, m
     url = f"sqlite:///{tmp_path}/smsconvo.db"
     with connect(url) as database:
         go_on = hold(database)
-        waiting = [database._writer.submit(add(f"+{n}")) for n in range(100)]
+        waiting = [submit(database, add(f"+{n}")) for n in range(100)]
         go_on.set()
     assert all(future.done() for future in waiting)
     with connect(url) as database:
@@ -289,7 +294,7 @@ def lose_entries_of_an_index(content: bytearray) -> None:
 @pytest.mark.parametrize("damage", [lose_a_row_in_an_index, lose_a_page, lose_entries_of_an_index])
 def test_a_backup_that_is_not_whole_is_refused(sqlite, tmp_path, damage):
     for n in range(500):
-        sqlite._writer.submit(add(f"+{n:08}"))
+        submit(sqlite, add(f"+{n:08}"))
     sqlite.write(lambda db: None)
     sqlite.close()
     path = tmp_path / "smsconvo.db"

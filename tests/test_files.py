@@ -17,8 +17,8 @@ from commands.server import save_data
 from phone import TwilioError
 from storage import DatabaseBroken, connect, maintenance_transaction
 from storage.database_files import DatabaseFiles
-from storage.sqlite import FileLock
 from storage.sqlite_connection import sqlite3
+from storage.writer import FileLock
 
 BODIES = ("Mats BBQ", "Blue", "Pizza 🍕")
 

@@ -19,13 +19,13 @@ from storage import Database
 from storage.base import Base
 from storage.database import DatabaseBroken
 from storage.postgresql import SESSION_SETTINGS
-from storage.sqlite import FileLock
 from storage.sqlite_connection import (
     PRAGMAS,
     WRITER_PRAGMAS,
     sqlite3,  # two copies of SQLite in a process share no locks
 )
 from storage.unreadable import UnreadableRow
+from storage.writer import FileLock
 from worker.results import claim_due, run_attempt
 from worker.wal import WatchWal
 

@@ -14,7 +14,8 @@ from preloaded import Process
 
 from commands import cli
 from models.outbox import PAGE_SIZE
-from storage.sqlite import FileLock, SQLite
+from storage.sqlite import SQLite
+from storage.writer import FileLock
 
 GONE = "https://gone.example/"
 MANY = 3 * PAGE_SIZE

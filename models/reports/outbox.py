@@ -14,7 +14,8 @@ from models.failures import describe_event
 from models.outbox import DISCARDED, find_paused_urls
 from models.reports.context import MAX_ID, PageContext
 from models.undelivered import MAX_COUNT, Undelivered
-from storage.base import LITERAL_1, Statement, read_time
+from storage.base import LITERAL_1, Statement
+from storage.column_types import read_time
 from storage.unreadable import UnreadableRow, unreadable_rows
 
 ROWS = 50  # of a page

@@ -15,6 +15,7 @@ from itertools import count
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -33,11 +34,12 @@ from gateway.webhook import COOKIE
 from models import Conversation, Delivery, IncomingText
 from models.conversation import WITH_RELATED
 from models.decision import State
-from models.turn import Reply, load
+from models.turn import Given, Reply, load
 from phone import CookieJar, TwilioError, new_sid
 from reloading import WatchedFiles
 from settings import Settings
 from smsconvo import App, create_app
+from storage.database import Procedure
 from worker.expiry import expire_silent
 from worker.results import claim_due, run_attempt
 
@@ -71,12 +73,15 @@ places = st.integers(0, 59)  # what Hypothesis draws may not depend on which thr
 
 
 class World:
-    """The app on one database, kept over all examples; each has senders of its own."""
+    """The app on one database, kept over all examples; each has senders of its own.
+
+    There are two, as in two processes; the second one takes some of the texts that come at once.
+    """
 
     def __init__(self, settings: Settings, receiver: Receiver, pool: ThreadPoolExecutor) -> None:
         self.settings, self.receiver, self.pool = settings, receiver, pool
         self.clock = Clock()
-        self.direct = Direct()
+        self.direct, self.second = Direct(), Direct()
         self.handset = Handset(
             f"{settings.public_url}/sms",
             account_sid=ACCOUNT_SID,
@@ -91,10 +96,15 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        """As a process that replaces another, which has the files already."""
-        if self.direct.app:
-            self.direct.app.database.close()
-        self.direct.app = create_app(self.settings, self.clock, self.files)
+        """As processes that replace others, which have the files already."""
+        self.close()
+        for direct in (self.direct, self.second):
+            direct.app = create_app(self.settings, self.clock, self.files)
+
+    def close(self) -> None:
+        for direct in (self.direct, self.second):
+            if direct.app:
+                direct.app.database.close()
 
     def phone(self, sender: str, number: str) -> Handset:
         """With cookies of its own; the connection is shared, for to make one takes its time."""
@@ -154,6 +164,8 @@ class Smsconvo(RuleBasedStateMachine):
         texts = {new_sid(): body for body in said}
         self.pairs |= dict.fromkeys(texts, pair)
         phones = {sid: self.world.phone(*pair) for sid in texts}
+        for phone in list(phones.values())[1::2]:
+            phone._http = self.world.second
         submit = self.world.pool.submit
         sent = {sid: submit(phones[sid].text, texts[sid], sid=sid) for sid in texts}
         wait(sent.values())
@@ -166,6 +178,7 @@ class Smsconvo(RuleBasedStateMachine):
     def text_one_at_once(self, sender: int, number: str, said: str, times: int) -> None:
         pair, sid = (self.senders[sender], number), new_sid()
         phones = [self.world.phone(*pair) for _ in range(times)]
+        phones[0]._http = self.world.second
         list(self.world.pool.map(lambda phone: phone.text(said, sid=sid), phones))
         self.pairs[sid] = pair
         row = self.expected.text(pair, sid, said, None, self.now)
@@ -440,19 +453,27 @@ def moment(value: object) -> datetime | None:
 @contextmanager
 def failing(app: App, committed: bool) -> Iterator[None]:
     """The process ends before a commit or after it, as far as anybody outside can tell."""
-    write = app.database.write
+    write, write_together = app.database.write, app.database.write_together
 
-    def crash(work: Callable) -> None:
+    def crash(transaction: Callable) -> None:
         def half(db: Session) -> None:
-            work(db)
+            transaction(db)
             raise ZeroDivisionError
 
-        write(work if committed else half)
+        write(transaction if committed else half)
         raise ZeroDivisionError
 
-    app.database.write = crash
+    def crash_together(procedure: Procedure, item: Given) -> None:
+        def half(db: Session, items: list) -> None:
+            procedure.write_all(db, items)
+            raise ZeroDivisionError
+
+        write_together(procedure if committed else procedure._replace(write_all=half), item)
+        raise ZeroDivisionError
+
+    app.database.write, app.database.write_together = crash, crash_together
     yield
-    app.database.write = write
+    app.database.write, app.database.write_together = write, write_together
 
 
 @pytest.fixture
@@ -473,7 +494,7 @@ def world(settings, receiver, tmp_path, monkeypatch) -> Iterator[World]:
     with ThreadPoolExecutor(4) as pool:
         world = World(forms, receiver, pool)
         yield world
-        world.direct.app.database.close()
+        world.close()
 
 
 def compare(world: World, examples: int, chance: int) -> None:
@@ -530,6 +551,15 @@ def trust_cookies(patch) -> None:
     patch("models.turn", "load", load_by_cookie)
 
 
+def save_whatever_was_decided(patch) -> None:
+    """Also where something has changed meanwhile."""
+
+    def find_all(db: Session, texts: str) -> list[list[str]]:
+        return [[json.dumps(list(range(len(json.loads(texts)))))]]
+
+    patch("models.drafts", "CURRENT", SimpleNamespace(fetch_all=find_all))
+
+
 def owe_nothing(patch) -> None:
     def complete(
         conversation: Conversation, now: datetime, ended_at: datetime | None = None
@@ -582,7 +612,7 @@ def deliver_for_ever(patch) -> None:
         *(forget_texts, trust_cookies, owe_nothing),
         *(believe_the_future, lose_answers, deliver_for_ever),
         *(text_those_who_opted_out, answer_reactions, take_doubles),
-        *(let_nobody_resume, expire_quietly),
+        *(let_nobody_resume, expire_quietly, save_whatever_was_decided),
     ],
 )
 def test_the_model_notices(world, patch, weaken):

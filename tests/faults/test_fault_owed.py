@@ -39,8 +39,8 @@ from gateway.webhook import FORM_TYPE
 from models import Delivery
 from phone import new_sid
 from storage import Database, connect
-from storage.sqlite import FileLock
 from storage.versions import migrate
+from storage.writer import FileLock
 
 URLS = [f"https://example.org/{n}" for n in range(10)]
 PHONES = 8

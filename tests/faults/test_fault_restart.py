@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from test_fault_outbox import accept, hang, receiving
 
 from storage import connect
-from storage.sqlite import FileLock
+from storage.writer import FileLock
 from worker.http_client import READ_SECONDS
 
 # A process that waits for the attempt takes READ_SECONDS from when that came. One that does not

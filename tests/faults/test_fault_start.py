@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from conftest import run
 
 from commands import cli
-from storage.sqlite import FileLock
+from storage.writer import FileLock
 
 SIZE, FILES = "2m", 40  # of a disk in memory
 

@@ -33,6 +33,7 @@ from models import Contact
 from models.decision import Decision
 from models.turn import Reply, save
 from phone import new_sid
+from storage.database import Procedure
 from storage.sqlite_connection import WRITER_PRAGMAS, sqlite3, sqlite_engine
 
 PUBLIC = "https://sms.example.org"  # of all servers, as behind one proxy: their answers name it
@@ -206,16 +207,16 @@ def forget_the_order(webhook: Webhook, monkeypatch, patch) -> None:
         patch(Contact, "find", find_unlocked)
         return
 
-    def write(work: Callable[[Session], object]) -> object:
+    def write_together(procedure: Procedure, item: object) -> object:
         no_transaction = "SELECT 1"
         engine = sqlite_engine(database.engine.url, WRITER_PRAGMAS, begin=no_transaction)
         try:
             with Session(engine, expire_on_commit=False) as db, db.begin():
-                return work(db)
+                return procedure.write_all(db, [(item, None)])[0]
         finally:
             engine.dispose()
 
-    monkeypatch.setattr(database, "write", write)
+    monkeypatch.setattr(database, "write_together", write_together)
 
 
 def find_unlocked(db: Session, phone: str) -> Contact | None:

@@ -15,8 +15,7 @@ from typing import Any
 
 from bottle import BaseRequest
 from granian.http import HTTP1Settings
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import DBAPIError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -33,8 +32,9 @@ from phone import new_sid
 from smsconvo import create_app
 from storage.database_files import DatabaseFiles
 from storage.postgresql import PostgreSQL
-from storage.sqlite import FileLock, SQLite, Writer
+from storage.sqlite import SQLite
 from storage.sqlite_connection import PRAGMAS, WRITER_PRAGMAS, sqlite3
+from storage.writer import Batch, FileLock, KeptSession, Writer, write_all
 from worker.results import encode
 
 
@@ -72,10 +72,10 @@ def rescue_often() -> None:
 def commit_later() -> None:
     """Texts are acknowledged before they are committed."""
 
-    def commit(writer: Writer, batch: list) -> None:
-        with writer._lock, Session(writer._engine, expire_on_commit=False) as db, db.begin():
-            for work, turn in batch:
-                turn.set_result(work(db))
+    def commit(writer: Writer, batch: Batch) -> None:
+        with writer._lock, writer._writing.transaction() as db:
+            for future, result in write_all(db, batch):
+                future.set_result(result)
             time.sleep(0.02)
 
     patch(Writer, "_commit", commit)
@@ -182,15 +182,15 @@ def spawn_processes() -> None:
 
 def answer_first() -> None:
     """A commit that failed counts as one that was made."""
-    commit = SQLiteDialect.do_commit
+    commit = KeptSession.commit
 
-    def commit_perhaps(dialect: SQLiteDialect, connection: Any) -> None:
+    def commit_perhaps(kept: KeptSession) -> None:
         try:
-            commit(dialect, connection)
-        except sqlite3.Error:
-            connection.rollback()
+            commit(kept)
+        except DBAPIError:
+            kept.close()
 
-    SQLiteDialect.do_commit = commit_perhaps
+    patch(KeptSession, "commit", commit_perhaps)
 
 
 def write_on() -> None:

@@ -1,0 +1,177 @@
+"""Texts that are decided on before the lock of SQLite, and saved together."""
+
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from conftest import QUESTIONS, REY, STRANGER, until
+
+from models.engine import respond
+from phone import new_sid
+from storage.database_files import WRITE_LOCK
+from storage.writer import FileLock
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+GUESTS = [f"+1415867{n:04}" for n in range(20)]
+LATER = "2026-11-20T12:00:00.000000Z"
+
+
+@pytest.fixture
+def decided(patch) -> Counter:
+    """How often each text was decided on."""
+    count: Counter = Counter()
+
+    def counted(state, text, now):
+        count[text.sid] += 1
+        return respond(state, text, now)
+
+    patch("models.engine", "respond", counted)
+    return count
+
+
+@pytest.fixture
+def meanwhile(webhook, decided):
+    """`with meanwhile(phone, "Blue") as text:` others write between its draft and its save."""
+
+    @contextmanager
+    def text_and_wait(phone, body, **fields):
+        with ThreadPoolExecutor() as pool:
+            with FileLock(webhook.app.database.engine.url.database + WRITE_LOCK):
+                before = decided.total()
+                text: Future = pool.submit(phone.text, body, **fields)
+                until(lambda: decided.total() > before)
+                yield text
+            text.result(30)
+
+    return text_and_wait
+
+
+@contextmanager
+def one_batch(webhook, number):
+    """So many texts are with the writer before it begins: it takes all together."""
+    database = webhook.app.database
+    queue = database._writer._queue
+    with ThreadPoolExecutor(number + 1) as pool:
+        with FileLock(database.engine.url.database + WRITE_LOCK):
+            pool.submit(database.write, lambda db: None)
+            until(lambda: database._writer._thread and queue.empty())
+            yield pool
+            until(lambda: queue.qsize() == number)
+
+
+def edit(webhook, *statements: str) -> None:
+    """As another process does."""
+    with webhook.app.database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = 0")
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("COMMIT")
+        connection.detach()
+
+
+def inbound(webhook) -> list[tuple]:
+    return webhook.rows(
+        "SELECT body, read_as FROM messages WHERE direction = 'inbound' ORDER BY id"
+    )
+
+
+OPTED_OUT = f"UPDATE contacts SET opted_out_at = '{LATER}'"
+ELSEWHERE = f"INSERT INTO contacts (phone, opted_out_at) VALUES ('whatsapp:{STRANGER}', '{LATER}')"
+ANOTHER_QUESTION = "UPDATE conversations SET asking = 'Question1', asked = 'Colour?'"
+STOPPED = f"UPDATE conversations SET state = 'stopped', ended_at = '{LATER}'"
+REPLACED = [
+    STOPPED,
+    "INSERT INTO conversations (token, sender, number, questionnaire_id, event, state, unread,"
+    " message_count, started_at, active_at, expires_at, asking, asked)"
+    " SELECT 'another', sender, number, questionnaire_id, event, 'open', 0,"
+    " 1, started_at, active_at, expires_at, 'Question1', 'Colour?' FROM conversations",
+]
+A_TEXT = (
+    "INSERT INTO messages (conversation_id, direction, sender, recipient, body, created_at)"
+    " SELECT 1, 'inbound', sender, recipient, 'Red', created_at FROM messages WHERE id = 3"
+)
+
+
+def test_nothing_is_decided_anew_where_nothing_has_changed(webhook, decided, meanwhile):
+    phone = webhook.phone()
+    phone.text("Mats BBQ")
+    with meanwhile(phone, "Blue") as text:
+        edit(webhook, "UPDATE conversations SET state = state")
+    assert text.result() == [QUESTIONS[1]]
+    assert set(decided.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "read_as"),
+    [
+        pytest.param([OPTED_OUT], [], "opted out", id="opted out"),
+        pytest.param([ANOTHER_QUESTION], [QUESTIONS[1]], "answer", id="another question"),
+        pytest.param([STOPPED], [QUESTIONS[0]], "opening", id="stopped"),
+        pytest.param(REPLACED, [QUESTIONS[1]], "answer", id="another conversation"),
+        pytest.param([A_TEXT], [QUESTIONS[2]], "answer", id="a text"),
+    ],
+)
+def test_a_text_is_decided_anew_where_something_has_changed(
+    webhook, decided, meanwhile, changes, said, read_as
+):
+    phone = webhook.phone()
+    phone.text("Mats BBQ")
+    phone.text("Blue")
+    with meanwhile(phone, "Pizza") as text:
+        edit(webhook, *changes)
+    assert text.result() == said
+    assert inbound(webhook)[-1] == ("Pizza", read_as)
+    assert sorted(decided.values()) == [1, 1, 2]
+
+
+def test_whoever_has_opted_out_from_another_address_meanwhile_gets_nothing(
+    webhook, decided, meanwhile
+):
+    with meanwhile(webhook.phone(STRANGER), "Mats BBQ") as text:
+        edit(webhook, ELSEWHERE)
+    assert text.result() == []
+    assert inbound(webhook) == [("Mats BBQ", "opted out")]
+    assert list(decided.values()) == [2]
+
+
+def test_a_text_that_was_recorded_meanwhile_is_repeated(webhook, decided, meanwhile):
+    phone, sid = webhook.phone(), new_sid()
+    phone.text("Mats BBQ")
+    with meanwhile(phone, "Blue", sid=sid) as text:
+        edit(webhook, f"UPDATE messages SET sid = '{sid}' WHERE id = 1")
+    assert text.result() == [QUESTIONS[0]]
+    assert webhook.rows("SELECT count(*) FROM messages") == [(2,)]
+    assert decided[sid] == 1
+
+
+def test_fifty_texts_of_a_guest_at_once_are_each_decided_at_most_twice(webhook, decided):
+    webhook.phone().text("Mats BBQ")
+    said = [f"text {n}" for n in range(50)]
+    with one_batch(webhook, len(said)) as pool:
+        texting = [pool.submit(webhook.phone().text, body) for body in said]
+    replies = [reply for text in texting for reply in text.result()]
+    assert sorted(body for body, _ in inbound(webhook)) == sorted(["Mats BBQ", *said])
+    outbound = webhook.rows("SELECT body FROM messages WHERE direction = 'outbound' ORDER BY id")
+    assert Counter((reply,) for reply in [QUESTIONS[0], *replies]) == Counter(outbound)
+    assert webhook.rows("SELECT message_count FROM conversations") == [(51,)]
+    assert Counter(decided.values()) == {1: 2, 2: 49}  # the opening, and the first of them
+
+
+def test_texts_from_both_addresses_of_a_phone_come_one_after_the_other(webhook, decided):
+    with one_batch(webhook, 2) as pool:
+        for address in (REY, f"whatsapp:{REY}"):
+            pool.submit(webhook.phone(address).text, "Mats BBQ")
+    assert sorted(decided.values()) == [1, 2]
+
+
+def test_texts_are_decided_on_once_and_saved_together(webhook, decided):
+    phones = list(map(webhook.phone, GUESTS))
+    for said, answer in zip(("Mats BBQ", "Blue", "Pizza"), QUESTIONS, strict=False):
+        with one_batch(webhook, len(phones)) as pool:
+            texting = [pool.submit(phone.text, said) for phone in phones]
+        assert [text.result() for text in texting] == [[answer]] * len(phones)
+    assert set(decided.values()) == {1}
+    assert webhook.rows("SELECT count(*), sum(message_count) FROM conversations") == [(20, 60)]
+    recorded = {("Mats BBQ", "opening"), ("Blue", "answer"), ("Pizza", "answer")}
+    assert set(inbound(webhook)) == recorded
