@@ -200,6 +200,16 @@ def write_on() -> None:
 
 def read_on() -> None:
     """A database that was opened to be read only stays open."""
+    close = KeptSession.close
+
+    def roll_back(kept: KeptSession) -> None:
+        driver = kept._db and kept._db.connection().connection.driver_connection
+        if driver and driver.in_transaction:
+            driver.execute("ROLLBACK")
+        elif sys.exc_info()[0] is None:
+            close(kept)
+
+    patch(KeptSession, "close", roll_back)
     patch(sqlite3, "SQLITE_READONLY", None)
 
 
