@@ -5,6 +5,7 @@ with what it was decided from when it is saved. Where that has changed, its text
 in the transaction. Only SQLite has drafts made: there, writers wait for each other.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
@@ -41,37 +42,44 @@ class Draft(NamedTuple):
     basis: str
 
 
-class Loaded(NamedTuple):
-    """What LOADED finds for a text."""
-
-    basis: str
-    recorded_id: int | None
-    contact: Contact
-    newest: Conversation
-    version: Version
-
-
 def draft_all(db: Session, given: Sequence[Given]) -> list[Draft | None]:
-    """Decide on each text; None for one that depends on more than its contact and conversation.
+    """Decide on the first text of each phone; the others depend on that one.
 
-    UnreadableRow if a row of one of them cannot be read.
+    None for a text that depends on more than its contact and conversation, or on what cannot be
+    read. UnreadableRow if that is an answer.
     """
-    rows = LOADED.fetch_all(db, texts=_to_json([_key(each.text) for each in given]))
+    first: dict[str, int] = {}
+    for n, each in enumerate(given):
+        first.setdefault(each.text.sender.rpartition(":")[2], n)
+    loaded = _load_all(db, {n: given[n].text for n in first.values()})
+    return [_draft(db, each, *loaded[n]) if n in loaded else None for n, each in enumerate(given)]
+
+
+def _load_all(db: Session, texts: Mapping[int, IncomingText]) -> dict[int, tuple[Any, ...]]:
+    """For each text what it was decided from, the id under which it is recorded, and its rows."""
+    places, unreadable = list(texts), []
+    keys = _to_json([_key(text) for text in texts.values()])
+    rows = LOADED.fetch_readable(db, unreadable.append, texts=keys)
     found = ANSWERS.fetch_all(db, ids=_to_json([row[NEWEST_PLACE] for row in rows]))
-    loaded = {
-        n: Loaded(basis, recorded_id, *split_row(row, Contact, Conversation, Version))
-        for n, basis, recorded_id, *row in rows
-    }
-    answers: dict[int, list[Answer]] = {}
+    answers: dict[int | None, list[Answer]] = defaultdict(list)
     for answer in map(Answer.from_row, found):
-        answers.setdefault(answer.conversation_id, []).append(answer)
-    return [_draft(db, each, loaded[n], answers) for n, each in enumerate(given)]
+        answers[answer.conversation_id].append(answer)
+    loaded = {}
+    for n, basis, recorded_id, *row in rows:
+        contact, newest, version = split_row(row, Contact, Conversation, Version)
+        related = (contact, newest, version, answers[newest.id])
+        loaded[places[n]] = (basis, recorded_id, *related)
+    return loaded
 
 
 def _draft(
-    db: Session, given: Given, loaded: Loaded, answers: Mapping[int, list[Answer]]
+    db: Session,
+    given: Given,
+    basis: str,
+    recorded_id: int | None,
+    contact: Contact,
+    *others: Any,
 ) -> Draft | None:
-    basis, recorded_id, contact, newest, version = loaded
     text = given.text
     if contact.id is None:
         contact = Contact(phone=text.sender)
@@ -80,7 +88,7 @@ def _draft(
     if _has_other_addresses(db, contact):
         return None
     try:
-        state = load_state(db, given, contact, newest, version, answers.get(newest.id, ()))
+        state = load_state(db, given, contact, *others)
         return None if state.typed.keyword else Draft(respond(state, text, given.now), basis)
     except Exception:  # the transaction meets it again, and sets the text aside
         return None
@@ -88,7 +96,7 @@ def _draft(
 
 def take_all(db: Session, items: Sequence[tuple[Given, Draft | None]]) -> list[Reply]:
     """Save the drafts that still hold together, and take the other texts one after the other."""
-    current = _find_current(db, items)
+    current = _find_current(db, {n: item for n, item in enumerate(items) if item[1]})
     replies = dict(zip(current, save_all(db, [items[n][1].decision for n in current]), strict=True))
     for n, (given, _) in enumerate(items):
         if n not in replies:
@@ -96,19 +104,15 @@ def take_all(db: Session, items: Sequence[tuple[Given, Draft | None]]) -> list[R
     return [replies[n] for n in range(len(items))]
 
 
-def _find_current(db: Session, items: Sequence[tuple[Given, Draft | None]]) -> list[int]:
-    """The places of drafts of which nothing has changed, one for each phone."""
-    first: dict[str, int] = {}
-    for n, (given, draft) in enumerate(items):
-        if draft:
-            first.setdefault(given.text.sender.rpartition(":")[2], n)
-    if not first:
+def _find_current(db: Session, drafted: Mapping[int, tuple[Given, Draft]]) -> list[int]:
+    """The places of drafts of which nothing has changed."""
+    if not drafted:
         return []
-    places = list(first.values())
-    keys = [[*_key(items[n][0].text), items[n][1].basis] for n in places]
-    ((current,),) = CURRENT.fetch_all(db, texts=_to_json(keys))
-    current = [places[n] for n in msgspec.json.decode(current)]
-    return [n for n in current if not _has_other_addresses(db, items[n][1].decision.contact)]
+    places = list(drafted)
+    keys = [[*_key(given.text), draft.basis] for given, draft in drafted.values()]
+    ((found,),) = CURRENT.fetch_all(db, texts=_to_json(keys))
+    current = [places[n] for n in msgspec.json.decode(found)]
+    return [n for n in current if not _has_other_addresses(db, drafted[n][1].decision.contact)]
 
 
 def _has_other_addresses(db: Session, contact: Contact) -> bool:
@@ -141,10 +145,23 @@ PAIR = CONVERSATION.alias()
 NEWEST_ID = select(func.max(PAIR.c.id)).where(PAIR.c.sender == SENDER, PAIR.c.number == NUMBER)
 RECORDED_ID = select(MESSAGE.c.id).where(MESSAGE.c.sid == SID).scalar_subquery()
 LATEST_ID = select(func.max(MESSAGE.c.id)).where(MESSAGE.c.conversation_id == CONVERSATION.c.id)
-BASIS = reduce(
-    lambda basis, value: basis.concat(literal_column("','")).concat(func.quote(value)),
-    (LATEST_ID.scalar_subquery(), *CONTACT.c, *CONVERSATION.c),
-    func.quote(RECORDED_ID),
+ANSWER = Answer.__table__
+
+
+def _quote(*values: ColumnElement[Any]) -> ColumnElement[str]:
+    quoted = map(func.quote, values)
+    return reduce(lambda before, value: before.concat(literal_column("','")).concat(value), quoted)
+
+
+ALL_ANSWERS = select(func.group_concat(_quote(*ANSWER.c))).where(
+    ANSWER.c.conversation_id == CONVERSATION.c.id
+)
+BASIS = _quote(
+    RECORDED_ID,
+    LATEST_ID.scalar_subquery(),
+    ALL_ANSWERS.scalar_subquery(),
+    *CONTACT.c,
+    *CONVERSATION.c,
 )
 JOINED = TEXT.outerjoin(CONTACT, CONTACT.c.phone == SENDER).outerjoin(
     CONVERSATION, CONVERSATION.c.id == NEWEST_ID.scalar_subquery()
@@ -168,8 +185,6 @@ CURRENT = Statement(
 )
 ID = func.json_each(bindparam("ids")).table_valued("value", name="conversation")
 ANSWERS = Statement(
-    select(Answer.__table__).select_from(
-        ID.join(Answer.__table__, Answer.__table__.c.conversation_id == ID.c.value)
-    )
+    select(ANSWER).select_from(ID.join(ANSWER, ANSWER.c.conversation_id == ID.c.value))
 )
 NEWEST_PLACE = 3 + len(CONTACT.c)  # of the id of the newest conversation

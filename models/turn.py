@@ -151,9 +151,9 @@ def save_all(db: Session, decisions: Sequence[Decision]) -> list[Reply]:
 
     New rows of a table go into one statement as far as that can be.
     """
+    Contact.save_all(db, [each.contact for each in decisions])
     for decision in decisions:
         _save_ends(db, decision)
-    Contact.save_all(db, [each.contact for each in decisions])
     Conversation.save_all(db, [each.conversation for each in decisions if each.conversation])
     Delivery.insert_all(db, [result for each in decisions for result in each.results])
     inbound = list(map(_inbound, decisions))

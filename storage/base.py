@@ -69,7 +69,7 @@ class Statement:
     def insert_all(self, db: Session, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
         """Run an INSERT of these rows, in one statement on SQLite, and return their ids."""
         compiled, connection = self._compile(db)
-        if compiled.gives_lastrowid:
+        if compiled.gives_lastrowid and len(rows) > 1:
             return compiled.insert_all(connection, rows)
         return [self.insert(db, **row) for row in rows]
 
@@ -131,21 +131,22 @@ class Compiled:
                 return self._execute_again(connection.connection.driver_connection, parameters)
             raise_as_sqlalchemy(error, connection, cursor, self.sql, parameters)
 
-    def insert_all(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> range:
-        """INSERT these rows by one statement on SQLite, which gives them ids one after the other.
+    def insert_all(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
+        """INSERT these rows by one statement of SQLite; their ids, in the same order.
 
-        So it does for all VALUES of a statement: https://www.sqlite.org/autoinc.html
+        SQLite returns them in no certain order, but inserts the rows one after the other, so a
+        later one has a greater id.
         """
         start, values, group = self.sql.partition(" VALUES ")
-        sql = start + values + ", ".join([group] * len(rows))
+        sql = f"{start}{values}{', '.join([group] * len(rows))} RETURNING id"
         parameters = [value for row in rows for value in self.convert(row)]
         cursor = None
         try:
             cursor = connection.connection.driver_connection.cursor()
             cursor.execute(sql, parameters)
+            return sorted(id for (id,) in cursor.fetchall())
         except connection.dialect.loaded_dbapi.Error as error:
             raise_as_sqlalchemy(error, connection, cursor, sql, parameters)
-        return range(cursor.lastrowid - len(rows) + 1, cursor.lastrowid + 1)
 
     def _execute_again(self, driver_connection: Any, parameters: Any) -> tuple[Any, list[Any]]:
         """On SQLite, with bytes instead of texts that are not UTF-8: one hides all other rows."""

@@ -160,6 +160,7 @@ class SQLite(Database):
 
     def close(self) -> None:
         super().close()
+        self._trial.dispose()
         self._writer.close()
         self._server_lock.close()
         if self._anchor:

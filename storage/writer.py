@@ -36,7 +36,7 @@ Batch = list[Queued]
 
 def _by_procedure(batch: Batch) -> Iterator[tuple[Procedure, Batch]]:
     for procedure in dict.fromkeys(queued.procedure for queued in batch):
-        yield procedure, [queued for queued in batch if queued.procedure is procedure]
+        yield procedure, [queued for queued in batch if queued.procedure == procedure]
 
 
 def draft_all(db: Session, batch: Batch) -> Batch:
@@ -68,10 +68,9 @@ TRANSACTIONS = Procedure(lambda db, items: [None] * len(items), _write_each)
 class KeptSession:
     """One transaction after the other on one connection; after an error, on another one.
 
-    To open a session with its connection takes as long as a turn.
-
-    `begin` is the statement that begins one. The engine must not begin any itself, nor may the
-    session: its unit of work is not used.
+    To open a session and its connection takes as long as a turn. `begin` is the statement that
+    begins a transaction. The engine must not begin any itself, nor may the session: its unit of
+    work is not used.
     """
 
     def __init__(self, engine: Engine, begin: str, info: dict[str, Any]) -> None:
@@ -217,19 +216,22 @@ class Writer:
     def _draft(self, batch: Batch) -> Batch:
         """The same with their drafts, which are all of one moment.
 
-        Without any if that fails: their transaction will fail as well, and their threads hear of
-        it.
+        Without any if that fails: the transaction needs none, and meets what lasts.
         """
         if all(queued.procedure is TRANSACTIONS for queued in batch):
             return batch
         try:
+            self._check()
             with self._reading.transaction() as db:
                 return draft_all(db, batch)
         except Exception:
             return batch
 
     def _commit(self, batch: Batch) -> None:
-        """Commit all together; if that fails, each alone, so that none fails because of another."""
+        """Commit all together; if that fails, each alone and without its draft.
+
+        So none fails because of another, or of what a draft does not know.
+        """
         try:
             with self._locked():
                 batch = [queued for queued in batch if _is_awaited(queued.future)]
@@ -237,6 +239,9 @@ class Writer:
                 with self._writing.transaction() as db:
                     results = write_all(db, batch)
         except Exception as error:
+            # SQLite shares files among the connections of a process, also one that it could only
+            # open to be read.
+            self._reading.close()
             self._recover(batch, error)
         else:
             for future, result in results:
@@ -251,7 +256,7 @@ class Writer:
             self._lock.release()
 
     def _recover(self, batch: Batch, error: Exception) -> None:
-        if len(batch) > 1:
+        if len(batch) > 1 or any(queued.draft for queued in batch):
             for queued in batch:
                 self._commit([queued._replace(draft=None)])
         elif batch and _is_awaited(batch[0].future):

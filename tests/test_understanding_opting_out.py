@@ -294,6 +294,17 @@ def whatsapp(guest) -> Callable:
     return text
 
 
+def test_whoever_had_a_number_before_keeps_what_they_wished(guest):
+    one = guest()
+    shown, hidden = (one.webhook.phone(sender=each) for each in (WHATSAPP, HIDDEN))
+    shown.text("Party")
+    hidden.text("STOP")
+    shown.text("Blue", ExternalUserId=HIDDEN)
+    shown.text("START", ExternalUserId="whatsapp:US.9999")
+    wishes = dict(one.rows("phone, opted_out_at IS NULL", "contacts"))
+    assert wishes == {WHATSAPP: True, HIDDEN: False}
+
+
 def test_a_number_that_is_shown_later_has_opted_out_before(whatsapp):
     assert whatsapp(HIDDEN, "Party") == [COLOUR]
     whatsapp(REY, "STOP")
