@@ -358,7 +358,8 @@ def test_where_a_length_is_beside_chunks_the_chunks_decide(plain):
 
 
 def test_a_server_that_takes_anything_is_noticed(weak):
-    harms = harm(weak, [thirty_megabytes, a_gigabyte, many_fields], patience=1)
+    # So long that what was taken is done with: a busy machine takes seconds for thirty megabytes.
+    harms = harm(weak, [thirty_megabytes, a_gigabyte, many_fields], patience=10)
     kinds = ["thirty_megabytes", "a_gigabyte", "many_fields", "recorded", "memory"]
     assert [one.partition(":")[0] for one in harms] == kinds
     assert temporary_files(weak)
