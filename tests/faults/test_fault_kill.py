@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from conftest import until
 from rig import REPLIES, TEXTS, Guests, Server, parts, serving, text_until_acknowledged
 
 from commands.server import STOP_SECONDS
@@ -136,11 +137,10 @@ def test_the_check_notices_texts_that_count_as_often_as_they_come(tmp_path, sett
 
 
 def test_a_text_under_way_gets_its_answer_before_the_server_ends(tmp_path, settings):
-    options = {"weakness": "take_a_second", "settings": settings}
+    options = {"weakness": "save_for_a_second", "settings": settings}
     with serving(tmp_path, **options) as server, ThreadPoolExecutor() as pool:
         answer = pool.submit(server.phone("+14155550123").text, TEXTS[0])
-        while "under way" not in server.log.read_text():
-            time.sleep(0.01)
+        until(lambda: "under way" in server.log.read_text())
         assert server.stop() == 0
         assert answer.result() == [REPLIES[0]]
 

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from bottle import BaseRequest
 from granian.http import HTTP1Settings
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -26,8 +28,8 @@ import commands
 from gateway.webhook import Environ, Form, Webhook
 from logs import log_event
 from models import IncomingText
-from models.set_aside import take
-from models.turn import Reply
+from models.decision import Decision
+from models.turn import Reply, save_all
 from phone import new_sid
 from smsconvo import create_app
 from storage.database_files import DatabaseFiles
@@ -140,15 +142,16 @@ def sleep_on() -> None:
     patch("commands.server", "install_signal_wakeup", lambda: None)
 
 
-def take_a_second() -> None:
+def save_for_a_second() -> None:
     """No protection is out, but there is time to stop the server under a text."""
 
-    def take_slowly(*arguments: object, **options: object) -> Reply:
-        print("under way", flush=True)
-        time.sleep(1)
-        return take(*arguments, **options)
+    def save_slowly(db: Session, decisions: Sequence[Decision]) -> list[Reply]:
+        if decisions:
+            print("under way", flush=True)
+            time.sleep(1)
+        return save_all(db, decisions)
 
-    patch("models.set_aside", "take", take_slowly)
+    patch("models.turn", "save_all", save_slowly)
 
 
 def open_door() -> None:
