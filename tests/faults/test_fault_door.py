@@ -28,6 +28,7 @@ from phone import TwilioError, new_sid
 SLOW_CLIENTS = Path(__file__).with_name("slow_clients.py")
 HELD_UP_SECONDS = 0.25  # a text that slow clients hold up waits for seconds, or for ever
 MOST_MEMORY = 20  # MiB
+FINE_TEXTS = 20  # before those that may do harm
 KEPT_OUT_SECONDS = 20
 KIB, MIB = 1024, 1024 * 1024
 
@@ -329,6 +330,7 @@ def peak_memory(server: Server) -> float:
 
 def test_what_is_too_large_or_broken_stops_at_the_proxy(fronted, size):
     assert harm(fronted, REFUSED * size(1, 17)) == []
+    assert send(fronted, fine) == "200"
     assert send(fronted, large) == "200"
     assert not has_written_a_file(fronted)
 
@@ -347,6 +349,7 @@ def has_written_a_file(server: Server) -> bool:
 def test_what_is_too_large_or_broken_is_refused_and_costs_nothing(plain, size):
     refused = [request for request in REFUSED if request is not a_length_and_chunks]
     assert harm(plain, refused * size(1, 17)) == []
+    assert send(plain, fine) == "200"
     assert temporary_files(plain) == []
 
 
@@ -358,23 +361,25 @@ def test_where_a_length_is_beside_chunks_the_chunks_decide(plain):
 
 
 def test_a_server_that_takes_anything_is_noticed(weak):
-    # So long that what was taken is done with: a busy machine takes seconds for thirty megabytes.
-    harms = harm(weak, [thirty_megabytes, a_gigabyte, many_fields], patience=10)
-    kinds = ["thirty_megabytes", "a_gigabyte", "many_fields", "recorded", "memory"]
-    assert [one.partition(":")[0] for one in harms] == kinds
+    known = count_texts(weak)
+    harms = harm(weak, [thirty_megabytes, a_gigabyte, many_fields], patience=1)
+    kinds = {one.partition(":")[0] for one in harms}
+    assert kinds >= {"thirty_megabytes", "a_gigabyte", "many_fields", "memory"}
     assert temporary_files(weak)
+    # Thirty megabytes keep a busy machine for long. Both texts count, beside those that are fine.
+    until(lambda: send(weak, fine) == "200")
+    until(lambda: count_texts(weak) >= known + FINE_TEXTS + 1 + 2)
 
 
 def harm(server: Server, requests: list[Request], patience: float = HANG_SECONDS) -> list[str]:
     """What these requests did: those that were not refused, what they recorded and took."""
-    assert [send(server, fine) for _ in range(20)] == ["200"] * 20
+    assert [send(server, fine) for _ in range(FINE_TEXTS)] == ["200"] * FINE_TEXTS
     known = count_texts(server)
     forget_peak(server)
     before = peak_memory(server)
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda request: send(server, request, patience), requests))
     grown, recorded = peak_memory(server) - before, count_texts(server) - known
-    assert send(server, fine) == "200"
     told = list(zip(requests, answers, strict=True))
     print(f"{len(told)} requests, memory grew by {grown:.1f} MiB:")
     print(*sorted({f"{request.__name__}: {answer}" for request, answer in told}), sep="\n")
