@@ -21,6 +21,7 @@ from gateway.webhook import Form
 from models import Conversation, Delivery, Message
 from models.set_aside import take
 from models.silence import end_silent
+from models.turn import Given
 from phone import new_sid
 from smsconvo import App
 from storage.sqlite_connection import sqlite3
@@ -71,7 +72,7 @@ def hold_each(db: Session, *, app: App, began_at: datetime) -> None:
             now = began_at + turn * PAUSE
             form = make_form(id, turn) | {"To": NUMBERS[0], "Body": body}
             text = read_text(Form(list(form.items())))
-            reply = take(db, text, now, *app.files.current)
+            reply = take(db, Given(text, now, *app.files.current))
             if reply.message_id:  # STOP gets no reply of ours, only Twilio's
                 sid, names = new_sid(), (reply.message_id, reply.status_token)
                 message = Message.find_reported(db, *names, sid, text.number, text.sender)

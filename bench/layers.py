@@ -26,6 +26,7 @@ from gateway import twiml
 from gateway.webhook import GEO_FIELDS, Environ, Form, Webhook, parse_form
 from models import Delivery, IncomingText
 from models.set_aside import take
+from models.turn import Given
 from settings import Settings
 from smsconvo import App, create_app
 from storage.base import Compiled
@@ -141,7 +142,7 @@ def take_turns(app: App, forms: list[Form]) -> tuple[float, float]:
     def take_all(db: Session) -> float:
         def take_one(form: Form) -> None:
             now = START + timedelta(seconds=next(seconds))
-            take(db, read_text(form), now, *app.files.current)
+            take(db, Given(read_text(form), now, *app.files.current))
 
         return average(take_one, forms)
 

@@ -11,18 +11,11 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    bindparam,
-    func,
-    literal_column,
-    select,
-)
+from sqlalchemy import ColumnElement, Integer, bindparam, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from models.answer import Answer
-from models.contact import Contact
+from models.contact import Contact, same_phone
 from models.conversation import Conversation
 from models.decision import Decision
 from models.engine import respond
@@ -32,7 +25,7 @@ from models.text import IncomingText
 from models.turn import Given, Reply, load_state, save_all
 from models.version import Version
 from storage.base import Statement, split_row
-from storage.database import Procedure
+from storage.database import Procedure, ignore
 
 
 class Draft(NamedTuple):
@@ -40,6 +33,17 @@ class Draft(NamedTuple):
 
     decision: Decision
     basis: str
+
+
+class Loaded(NamedTuple):
+    """What a text can depend on, and the same as SQL."""
+
+    basis: str
+    recorded_id: int | None
+    contact: Contact  # like the next two, with None in all columns where there is none
+    newest: Conversation
+    version: Version
+    answers: Sequence[Answer]
 
 
 def draft_all(db: Session, given: Sequence[Given]) -> list[Draft | None]:
@@ -50,45 +54,39 @@ def draft_all(db: Session, given: Sequence[Given]) -> list[Draft | None]:
     """
     first: dict[str, int] = {}
     for n, each in enumerate(given):
-        first.setdefault(each.text.sender.rpartition(":")[2], n)
+        first.setdefault(same_phone(each.text.sender)[0], n)
     loaded = _load_all(db, {n: given[n].text for n in first.values()})
-    return [_draft(db, each, *loaded[n]) if n in loaded else None for n, each in enumerate(given)]
+    return [_draft(db, each, loaded.get(n)) for n, each in enumerate(given)]
 
 
-def _load_all(db: Session, texts: Mapping[int, IncomingText]) -> dict[int, tuple[Any, ...]]:
-    """For each text what it was decided from, the id under which it is recorded, and its rows."""
-    places, unreadable = list(texts), []
+def _load_all(db: Session, texts: Mapping[int, IncomingText]) -> dict[int, Loaded]:
+    """By the same numbers; without those of which a row cannot be read."""
+    numbers = list(texts)
     keys = _to_json([_key(text) for text in texts.values()])
-    rows = LOADED.fetch_readable(db, unreadable.append, texts=keys)
-    found = ANSWERS.fetch_all(db, ids=_to_json([row[NEWEST_PLACE] for row in rows]))
+    rows = LOADED.fetch_readable(db, ignore, texts=keys)
     answers: dict[int | None, list[Answer]] = defaultdict(list)
-    for answer in map(Answer.from_row, found):
+    for row in ANSWERS.fetch_all(db, ids=_to_json([row[NEWEST_COLUMN] for row in rows])):
+        answer = Answer.from_row(row)
         answers[answer.conversation_id].append(answer)
     loaded = {}
     for n, basis, recorded_id, *row in rows:
         contact, newest, version = split_row(row, Contact, Conversation, Version)
         related = (contact, newest, version, answers[newest.id])
-        loaded[places[n]] = (basis, recorded_id, *related)
+        loaded[numbers[n]] = Loaded(basis, recorded_id, *related)
     return loaded
 
 
-def _draft(
-    db: Session,
-    given: Given,
-    basis: str,
-    recorded_id: int | None,
-    contact: Contact,
-    *others: Any,
-) -> Draft | None:
+def _draft(db: Session, given: Given, loaded: Loaded | None) -> Draft | None:
+    if loaded is None or loaded.recorded_id:
+        return None
+    basis, _, contact, newest, version, answers = loaded
     text = given.text
     if contact.id is None:
         contact = Contact(phone=text.sender)
-    if recorded_id or text.external_id not in (None, contact.alias):
-        return None
-    if _has_other_addresses(db, contact):
+    if text.external_id not in (None, contact.alias) or _has_other_addresses(db, contact):
         return None
     try:
-        state = load_state(db, given, contact, *others)
+        state = load_state(db, given, contact, newest, version, answers)
         return None if state.typed.keyword else Draft(respond(state, text, given.now), basis)
     except Exception:  # the transaction meets it again, and sets the text aside
         return None
@@ -100,18 +98,18 @@ def take_all(db: Session, items: Sequence[tuple[Given, Draft | None]]) -> list[R
     replies = dict(zip(current, save_all(db, [items[n][1].decision for n in current]), strict=True))
     for n, (given, _) in enumerate(items):
         if n not in replies:
-            replies[n] = take(db, *given)
+            replies[n] = take(db, given)
     return [replies[n] for n in range(len(items))]
 
 
 def _find_current(db: Session, drafted: Mapping[int, tuple[Given, Draft]]) -> list[int]:
-    """The places of drafts of which nothing has changed."""
+    """The numbers of drafts of which nothing has changed."""
     if not drafted:
         return []
-    places = list(drafted)
+    numbers = list(drafted)
     keys = [[*_key(given.text), draft.basis] for given, draft in drafted.values()]
     ((found,),) = CURRENT.fetch_all(db, texts=_to_json(keys))
-    current = [places[n] for n in msgspec.json.decode(found)]
+    current = [numbers[n] for n in msgspec.json.decode(found)]
     return [n for n in current if not _has_other_addresses(db, drafted[n][1].decision.contact)]
 
 
@@ -133,7 +131,7 @@ TURNS = Procedure(draft_all, take_all)
 # Built once: building a statement costs as much as running it.
 CONTACT, CONVERSATION, MESSAGE = (each.__table__ for each in (Contact, Conversation, Message))
 TEXT = func.json_each(bindparam("texts")).table_valued("key", "value", name="text")
-PLACE = literal_column("text.key", Integer)  # not a column of a row that can be named
+INDEX = literal_column("text.key", Integer)  # not a column of a row that can be named
 
 
 def _part(n: int) -> ColumnElement[Any]:
@@ -168,7 +166,7 @@ JOINED = TEXT.outerjoin(CONTACT, CONTACT.c.phone == SENDER).outerjoin(
 )
 LOADED = Statement(
     select(
-        PLACE,
+        INDEX,
         BASIS,
         RECORDED_ID,
         CONTACT,
@@ -181,10 +179,10 @@ LOADED = Statement(
     )
 )
 CURRENT = Statement(
-    select(func.json_group_array(PLACE)).select_from(JOINED).where(BASIS == BASIS_THEN)
+    select(func.json_group_array(INDEX)).select_from(JOINED).where(BASIS == BASIS_THEN)
 )
 ID = func.json_each(bindparam("ids")).table_valued("value", name="conversation")
 ANSWERS = Statement(
     select(ANSWER).select_from(ID.join(ANSWER, ANSWER.c.conversation_id == ID.c.value))
 )
-NEWEST_PLACE = 3 + len(CONTACT.c)  # of the id of the newest conversation
+NEWEST_COLUMN = 3 + len(CONTACT.c)  # of the id of the newest conversation

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models.causes import note_error
-from models.contact import Contact, People
+from models.contact import Contact
 from models.conversation import Conversation
 from models.decision import Decision, State
 from models.engine import respond
@@ -31,35 +31,29 @@ SORRY = "Thank you. We have your text, but cannot answer it just now. Please tex
 MAX_SORRY = 3  # times in a row, so that machines fall silent
 
 
-def take(db: Session, text: IncomingText, now: datetime, catalog: Catalog, people: People) -> Reply:
+def take(db: Session, given: Given) -> Reply:
     """Load, decide, save. What is recorded already goes out again, and changes nothing.
 
     A text is set aside if a row that it depends on cannot be read, or if deciding fails.
     """
     try:
-        state = load(db, text, now, catalog, people)
+        state = load(db, given)
         if isinstance(state, Reply):
             return state
-        decision = respond(state, text, now)
+        decision = respond(state, given.text, given.now)
     except (SQLAlchemyError, OSError):
         raise
     except Exception as error:
-        return set_aside(db, text, now, catalog, people, error=error)
+        return set_aside(db, given, error=error)
     return save(db, decision)
 
 
-def set_aside(
-    db: Session,
-    text: IncomingText,
-    now: datetime,
-    catalog: Catalog,
-    people: People,
-    error: Exception,
-) -> Reply:
+def set_aside(db: Session, given: Given, error: Exception) -> Reply:
     """Record a text that met this error; what is recorded already goes out again.
 
     If a row cannot be read and the conversation is over, the text may open another.
     """
+    text, now, catalog, people = given
     if recorded := find_recorded(db, text.sid):
         return recorded
     name = people.name_of(text.sender)
@@ -93,15 +87,9 @@ def _examine(text: IncomingText, catalog: Catalog) -> Typed:
         return Typed(text, find_opt_keyword(text, catalog.languages, catalog.stop_words))
 
 
-def record_only(
-    db: Session,
-    text: IncomingText,
-    now: datetime,
-    catalog: Catalog,
-    people: People,
-    error: Exception,
-) -> Reply:
+def record_only(db: Session, given: Given, error: Exception) -> Reply:
     """Record a text that could not be set aside either, because of this error, without a reply."""
+    text, now, catalog, _ = given
     if recorded := find_recorded(db, text.sid):
         return recorded
     _note(db, error, None)
@@ -174,7 +162,7 @@ def record_undecided(database: Database, given: Given, error: Exception) -> Repl
         if not is_deterministic(error):
             break
         try:
-            return database.write(partial(attempt, **given._asdict(), error=error))
+            return database.write(partial(attempt, given=given, error=error))
         except Exception as another:
             error = another
     raise error

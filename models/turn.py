@@ -53,15 +53,14 @@ class Reply(NamedTuple):
     has_result: bool = False  # one is owed from now on
 
 
-def load(
-    db: Session, text: IncomingText, now: datetime, catalog: Catalog, people: People
-) -> State | Reply:
+def load(db: Session, given: Given) -> State | Reply:
     """Read what a text can depend on; or what went out for it, if it is recorded already.
 
     The contact's row is locked first, where a database has such locks: texts from one sender are
     serialised, and each sees what the one before has written. UnreadableRow if one of the rows
     cannot be read.
     """
+    text = given.text
     contact = Contact.find_or_new(db, text.sender, text.external_id)
     ((recorded_id, *row),) = NEWEST.fetch_all(
         db, sid=text.sid, sender=contact.phone, number=text.number
@@ -70,7 +69,7 @@ def load(
         return _find_reply(db, recorded_id)
     newest, version = split_row(row, Conversation, Version)
     answers = [] if newest.id is None else Answer.find_all(db, newest.id)
-    return load_state(db, Given(text, now, catalog, people), contact, newest, version, answers)
+    return load_state(db, given, contact, newest, version, answers)
 
 
 def load_state(

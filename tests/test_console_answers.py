@@ -24,6 +24,7 @@ import formats
 from models.reports import answers
 from models.set_aside import take
 from models.text import IncomingText
+from models.turn import Given
 from storage.database import MAX_REPORTS
 from worker.expiry import expire_silent
 
@@ -114,7 +115,7 @@ def hold_conversations(webhook: Webhook, count: int, seed: int = 1) -> None:
             sid=f"SM{chance.getrandbits(128):032x}",
             media_types=("image/jpeg",) * photos,
         )
-        take(db, text, webhook.clock(), catalog, people)
+        take(db, Given(text, webhook.clock(), catalog, people))
 
     def hold(db, numbers: range) -> None:
         for number in numbers:

@@ -23,6 +23,7 @@ from models.reports.passed import HOWS, REACHED
 from models.set_aside import take
 from models.silence import end_silent
 from models.text import IncomingText
+from models.turn import Given
 from phone import new_sid
 from storage.base import Statement
 
@@ -80,7 +81,7 @@ class Guests:
         bodies += dice.choices([["OK"], ["FIX 1"], ["FIX 1", "Finn"], ["STOP"], []])[0]
         for body in bodies:
             incoming = IncomingText(f"+1415{n:07}", NUMBER, body, sid=new_sid())
-            reply = take(db, incoming, now, catalog, People({}))
+            reply = take(db, Given(incoming, now, catalog, People({})))
             if reply.message_id and dice.random() < 0.3:
                 message = Message.first(db, ONE, this=reply.message_id)
                 status = dice.choice(["delivered", "undelivered", "failed"])

@@ -36,9 +36,9 @@ def taken(patch) -> list[str]:
     """What was taken in the transaction, without a draft that holds."""
     bodies: list[str] = []
 
-    def noted(db, text, *given):
-        bodies.append(text.body)
-        return take(db, text, *given)
+    def noted(db, given):
+        bodies.append(given.text.body)
+        return take(db, given)
 
     patch("models.set_aside", "take", noted)
     return bodies

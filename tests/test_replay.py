@@ -10,7 +10,7 @@ from conftest import FEEDBACK, NUMBER, QUESTIONS, REY, STRANGER, invoke, run
 
 from models import IncomingText, People, load_catalog, respond
 from models.replay import Redactor
-from models.turn import load, save
+from models.turn import Given, load, save
 
 TEXTS = ("Mats BBQ", "Blue", "Pizza", "Cola", "Yes")
 CONVERSATIONS, SECONDS = 1000, 60
@@ -275,7 +275,7 @@ def test_a_thousand_conversations_are_replayed_within_a_minute(
                 now = start + timedelta(minutes=place)
                 sid = f"SM{guest:027}{place:05}"
                 text = IncomingText(sender=sender, number=NUMBER, body=said, sid=sid)
-                save(db, respond(load(db, text, now, files, People()), text, now))
+                save(db, respond(load(db, Given(text, now, files, People())), text, now))
 
     for first in range(0, CONVERSATIONS, 50):
         webhook.app.database.write(lambda db, first=first: hold(db, first))

@@ -31,7 +31,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
 from gateway.webhook import COOKIE
-from models import Conversation, Delivery, IncomingText
+from models import Conversation, Delivery
 from models.conversation import WITH_RELATED
 from models.decision import State
 from models.turn import Given, Reply, load
@@ -532,16 +532,16 @@ def test_whatever_happens_is_recorded_as_the_model_has_it(world, size, part):
 
 
 def forget_texts(patch) -> None:
-    def load_as_new(db: Session, text: IncomingText, *more: object) -> State:
-        return load(db, replace(text, sid=None), *more)
+    def load_as_new(db: Session, given: Given) -> State:
+        return load(db, given._replace(text=replace(given.text, sid=None)))
 
     patch("models.turn", "load", load_as_new)
     patch("models.turn", "find_recorded", lambda *_: None)
 
 
 def trust_cookies(patch) -> None:
-    def load_by_cookie(db: Session, text: IncomingText, *more: object) -> State | Reply:
-        state = load(db, text, *more)
+    def load_by_cookie(db: Session, given: Given) -> State | Reply:
+        state, text = load(db, given), given.text
         by_cookie = WITH_RELATED.where(Conversation.token == text.cookie)
         named = db.execute(by_cookie).first() if text.cookie else None
         if named is None or isinstance(state, Reply):
