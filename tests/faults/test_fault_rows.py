@@ -501,8 +501,14 @@ edits = st.tuples(
 actions = st.lists(st.one_of(texts, texts, texts, edits, edits, works), min_size=40, max_size=60)
 
 
+MOST_EDITS = 2000  # by then all that may happen has happened
+
+
 def edit_at_random(world: World, wanted: int, chance: int) -> None:
-    """Raise where somebody notices who should not. The same chance brings the same edits."""
+    """Raise where somebody notices who should not. The same chance brings the same edits.
+
+    Ends after so many edits, or later: when a text has met an edited row, and a result.
+    """
 
     @settings(
         max_examples=10,
@@ -525,8 +531,13 @@ def edit_at_random(world: World, wanted: int, chance: int) -> None:
             world.operator.check()
             example.leave()
 
-    while world.seen["edits"] < wanted:
+    while world.seen["edits"] < wanted or not has_seen_all(world):
+        assert world.seen["edits"] < MOST_EDITS
         seed(chance + world.seen["edits"])(run)()
+
+
+def has_seen_all(world: World) -> bool:
+    return bool(world.seen["apologies"] and world.seen["results"] and world.log.named)
 
 
 @pytest.mark.first
@@ -537,7 +548,6 @@ def test_only_those_notice_whose_rows_were_edited(world, size, part):
     on_sqlite = world.operator.on_sqlite
     edit_at_random(world, size(200, 500 if on_sqlite else 200), chance)
     print(f"{dict(world.seen)}, {len(world.log.named)} rows named")
-    assert world.seen["apologies"] and world.seen["results"] and world.log.named
 
 
 CELLS = [(table, name) for table in TABLES for name in TABLES[table] if name not in CHECKED_ONLY]
