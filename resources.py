@@ -56,7 +56,7 @@ def open_people(settings: Settings) -> People:
 def open_database(settings: Settings) -> Database:
     """The database, whatever its version; see `commands/database.py` for that."""
     try:
-        database = connect(settings.database_url, settings.processes)
+        database = connect(settings.database_url)
     except ValueError as error:
         raise SettingsError(
             f"DATABASE_URL {error}. Set it to one, like sqlite:///smsconvo.db."

@@ -22,7 +22,7 @@ WsgiApp = Callable[[dict[str, Any], Callable], Iterable[bytes]]
 class Slots:
     """So many slots, which those get that have waited longest.
 
-    Unlike a FairSemaphore it lets nobody in beyond the limit, however long the wait.
+    The standard library's semaphore lets a newcomer overtake those that wait.
     """
 
     def __init__(self, count: int) -> None:

@@ -29,12 +29,10 @@ from reloading import Edit, WatchedFiles
 from settings import Settings
 from shared_counts import SharedCounts
 from storage import Database
-from storage.writer import MAX_BATCH
+from storage.batches import MAX_BATCH
 from worker import create_worker
 
-# Requests at a time in a process. On SQLite as many as share one commit; on PostgreSQL few have a
-# connection at a time, and the others may wait for the rest of their request.
-REQUESTS = 16
+REQUESTS = MAX_BATCH  # at a time in a process: as many as share one commit
 SPARE_THREADS = 16  # for `/healthz`, and for those that wait for a slot
 STOP_SECONDS = 20
 LAST_ANSWERS_SECONDS = 0.5  # for the texts in flight to get their 503
@@ -67,7 +65,7 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=settings.processes,
-        blocking_threads=requests_at_once(settings) + SPARE_THREADS,
+        blocking_threads=REQUESTS + SPARE_THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
         http1_settings=HTTP1Settings(
@@ -105,12 +103,7 @@ def load_app(
     create_worker(app.database, settings, *beside).start()
     # No daemon: when the server stops, it takes a last look before this process ends.
     Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()
-    return limit_requests(app, requests_at_once(settings), counts.add_refused)
-
-
-def requests_at_once(settings: Settings) -> int:
-    """How many requests a process works on at a time."""
-    return MAX_BATCH if settings.on_sqlite else REQUESTS
+    return limit_requests(app, REQUESTS, counts.add_refused)
 
 
 def block_reload_signal() -> None:

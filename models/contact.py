@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, func, null, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from addresses import is_text_address
-from storage.base import Base, Statement, partial_index
+from storage.base import Base, Statement
+from storage.columns import partial_index
 from storage.unreadable import UnreadableRow, unreadable_rows
 from toml_file import load_toml, read_bytes
 

@@ -23,7 +23,8 @@ from models.questionnaire.flow import path
 from models.questionnaire.schema import Question, Questionnaire
 from models.readings import Readings
 from models.version import Version
-from storage.base import Base, Statement, partial_index, split_row
+from storage.base import Base, Statement, split_row
+from storage.columns import partial_index
 from storage.unreadable import UNREADABLE, UnreadableRow, unreadable_rows
 
 REVIEW = "(review)"  # the key of what is asked when all is answered; no question's has brackets

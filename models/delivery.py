@@ -13,7 +13,8 @@ from sqlalchemy.types import NullType
 
 from models.failures import CAUSES, clean, describe, effect_of
 from models.google_form.address import ignores_id
-from storage.base import LITERAL_1, Base, Statement, partial_index
+from storage.base import LITERAL_1, Base, Statement
+from storage.columns import partial_index
 from storage.unreadable import WRITES, UnreadableRow
 
 # How long after a failed attempt the next one comes: 75 h 35 m in all (Standard Webhooks).

@@ -7,25 +7,24 @@ in the transaction. Only SQLite has drafts made: there, writers wait for each ot
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Integer, bindparam, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from models.answer import Answer
 from models.contact import Contact, same_phone
 from models.conversation import Conversation
 from models.decision import Decision
+from models.draft_statements import ANSWERS, CURRENT, LOADED, LOCKED
 from models.engine import respond
-from models.message import Message
 from models.set_aside import take
 from models.text import IncomingText
-from models.turn import Given, Reply, load_state, save_all
+from models.turn import Given, Reply, count_rows, load_state, save_all
 from models.version import Version
-from storage.base import Statement, split_row
+from storage.base import split_row
 from storage.database import Procedure, ignore
+from storage.ids import has_row_locks, reserve_ids
 
 
 class Draft(NamedTuple):
@@ -39,7 +38,7 @@ class Loaded(NamedTuple):
     """What a text can depend on, and the same as SQL."""
 
     basis: str
-    recorded_id: int | None
+    needs_more: bool  # than what follows
     contact: Contact  # like the next two, with None in all columns where there is none
     newest: Conversation
     version: Version
@@ -61,29 +60,29 @@ def draft_all(db: Session, given: Sequence[Given]) -> list[Draft | None]:
 
 def _load_all(db: Session, texts: Mapping[int, IncomingText]) -> dict[int, Loaded]:
     """By the same numbers; without those of which a row cannot be read."""
-    numbers = list(texts)
-    keys = _to_json([_key(text) for text in texts.values()])
-    rows = LOADED.fetch_readable(db, ignore, texts=keys)
+    keys = _to_json({n: _key(text) for n, text in texts.items()})
+    fetch_rows, fetch_answers = LOADED.send(db, texts=keys), ANSWERS.send(db, texts=keys)
+    rows = fetch_rows(ignore)
     answers: dict[int | None, list[Answer]] = defaultdict(list)
-    for row in ANSWERS.fetch_all(db, ids=_to_json([row[NEWEST_COLUMN] for row in rows])):
+    for row in fetch_answers():
         answer = Answer.from_row(row)
         answers[answer.conversation_id].append(answer)
     loaded = {}
-    for n, basis, recorded_id, *row in rows:
+    for n, basis, needs_more, *row in rows:
         contact, newest, version = split_row(row, Contact, Conversation, Version)
         related = (contact, newest, version, answers[newest.id])
-        loaded[numbers[n]] = Loaded(basis, recorded_id, *related)
+        loaded[int(n)] = Loaded(basis, needs_more, *related)
     return loaded
 
 
 def _draft(db: Session, given: Given, loaded: Loaded | None) -> Draft | None:
-    if loaded is None or loaded.recorded_id:
+    if loaded is None or loaded.needs_more:
         return None
     basis, _, contact, newest, version, answers = loaded
     text = given.text
     if contact.id is None:
         contact = Contact(phone=text.sender)
-    if text.external_id not in (None, contact.alias) or _has_other_addresses(db, contact):
+    if text.external_id not in (None, contact.alias):
         return None
     try:
         state = load_state(db, given, contact, newest, version, answers)
@@ -92,97 +91,38 @@ def _draft(db: Session, given: Given, loaded: Loaded | None) -> Draft | None:
         return None
 
 
-def take_all(db: Session, items: Sequence[tuple[Given, Draft | None]]) -> list[Reply]:
-    """Save the drafts that still hold together, and take the other texts one after the other."""
-    current = _find_current(db, {n: item for n, item in enumerate(items) if item[1]})
-    replies = dict(zip(current, save_all(db, [items[n][1].decision for n in current]), strict=True))
-    for n, (given, _) in enumerate(items):
-        if n not in replies:
-            replies[n] = take(db, given)
-    return [replies[n] for n in range(len(items))]
+def save_drafts(db: Session, drafted: Sequence[tuple[Given, Draft]]) -> list[Reply | None]:
+    """Save the drafts that still hold, together; None for each of the others."""
+    current = _find_current(db, drafted)
+    replies = save_all(db, [drafted[n][1].decision for n in current])
+    saved = dict(zip(current, replies, strict=True))
+    return [saved.get(n) for n in range(len(drafted))]
 
 
-def _find_current(db: Session, drafted: Mapping[int, tuple[Given, Draft]]) -> list[int]:
-    """The numbers of drafts of which nothing has changed."""
-    if not drafted:
-        return []
-    numbers = list(drafted)
-    keys = [[*_key(given.text), draft.basis] for given, draft in drafted.values()]
-    ((found,),) = CURRENT.fetch_all(db, texts=_to_json(keys))
-    current = [numbers[n] for n in msgspec.json.decode(found)]
-    return [n for n in current if not _has_other_addresses(db, drafted[n][1].decision.contact)]
+def _find_current(db: Session, drafted: Sequence[tuple[Given, Draft]]) -> list[int]:
+    """The numbers of drafts of which nothing has changed.
 
-
-def _has_other_addresses(db: Session, contact: Contact) -> bool:
-    """Whether somebody new has texted from another address of the same phone."""
-    return contact.id is None and Contact.has_relatives(db, [contact.phone])
+    Where a database has locks of rows, those of the contacts are held from now on; texts whose
+    contact is locked by others are left out.
+    """
+    keys = {n: [*_key(given.text), draft.basis] for n, (given, draft) in enumerate(drafted)}
+    texts = _to_json(keys)
+    fetch_locked = LOCKED.send(db, texts=texts) if has_row_locks(db) else None
+    fetch_current = CURRENT.send(db, texts=texts)
+    reserve_ids(db, count_rows([draft.decision for _, draft in drafted]))
+    current = {int(n) for (n,) in fetch_current()}
+    if fetch_locked:
+        new = {n for n, (_, draft) in enumerate(drafted) if draft.decision.contact.id is None}
+        current &= new | {int(n) for (n,) in fetch_locked()}
+    return sorted(current)
 
 
 def _key(text: IncomingText) -> list[Any]:
-    return [text.sid, text.number, text.sender]
+    return [text.sid, text.number, text.sender, *same_phone(text.sender)]
 
 
-def _to_json(values: Sequence[Any]) -> str:
-    return msgspec.json.encode(values).decode()
+def _to_json(texts: Mapping[int, Sequence[Any]]) -> str:
+    return msgspec.json.encode(texts).decode()
 
 
-TURNS = Procedure(draft_all, take_all)
-
-# Built once: building a statement costs as much as running it.
-CONTACT, CONVERSATION, MESSAGE = (each.__table__ for each in (Contact, Conversation, Message))
-TEXT = func.json_each(bindparam("texts")).table_valued("key", "value", name="text")
-INDEX = literal_column("text.key", Integer)  # not a column of a row that can be named
-
-
-def _part(n: int) -> ColumnElement[Any]:
-    return func.json_extract(TEXT.c.value, literal_column(f"'$[{n}]'"))
-
-
-SID, NUMBER, SENDER, BASIS_THEN = map(_part, range(4))
-PAIR = CONVERSATION.alias()
-NEWEST_ID = select(func.max(PAIR.c.id)).where(PAIR.c.sender == SENDER, PAIR.c.number == NUMBER)
-RECORDED_ID = select(MESSAGE.c.id).where(MESSAGE.c.sid == SID).scalar_subquery()
-LATEST_ID = select(func.max(MESSAGE.c.id)).where(MESSAGE.c.conversation_id == CONVERSATION.c.id)
-ANSWER = Answer.__table__
-
-
-def _quote(*values: ColumnElement[Any]) -> ColumnElement[str]:
-    quoted = map(func.quote, values)
-    return reduce(lambda before, value: before.concat(literal_column("','")).concat(value), quoted)
-
-
-ALL_ANSWERS = select(func.group_concat(_quote(*ANSWER.c))).where(
-    ANSWER.c.conversation_id == CONVERSATION.c.id
-)
-BASIS = _quote(
-    RECORDED_ID,
-    LATEST_ID.scalar_subquery(),
-    ALL_ANSWERS.scalar_subquery(),
-    *CONTACT.c,
-    *CONVERSATION.c,
-)
-JOINED = TEXT.outerjoin(CONTACT, CONTACT.c.phone == SENDER).outerjoin(
-    CONVERSATION, CONVERSATION.c.id == NEWEST_ID.scalar_subquery()
-)
-LOADED = Statement(
-    select(
-        INDEX,
-        BASIS,
-        RECORDED_ID,
-        CONTACT,
-        CONVERSATION,
-        Version.__table__,
-    ).select_from(
-        JOINED.outerjoin(
-            Version.__table__, Version.__table__.c.id == CONVERSATION.c.questionnaire_id
-        )
-    )
-)
-CURRENT = Statement(
-    select(func.json_group_array(INDEX)).select_from(JOINED).where(BASIS == BASIS_THEN)
-)
-ID = func.json_each(bindparam("ids")).table_valued("value", name="conversation")
-ANSWERS = Statement(
-    select(ANSWER).select_from(ID.join(ANSWER, ANSWER.c.conversation_id == ID.c.value))
-)
-NEWEST_COLUMN = 3 + len(CONTACT.c)  # of the id of the newest conversation
+TURNS = Procedure(draft_all, save_drafts, take)

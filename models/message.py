@@ -16,7 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.base import LITERAL_1, Base, Statement, partial_index
+from storage.base import LITERAL_1, Base, Statement
+from storage.columns import partial_index
 from storage.unreadable import unreadable_rows
 
 # What Twilio reports of a message, by how final it is. Reports arrive in any order.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -21,9 +21,9 @@ from models.message import Message
 from models.non_answers import OPT_OUTS, Typed, examine, find_opt_keyword
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
-from models.turn import Given, Reply, find_recorded, load, load_what_few_need, save
+from models.turn import NEWEST_ID, Given, Reply, find_recorded, load, load_what_few_need, save
 from storage import Database, is_deterministic
-from storage.base import LITERAL_1, Statement
+from storage.base import Statement
 from storage.unreadable import UnreadableRow, unreadable_rows
 
 SET_ASIDE = "set aside"  # what such a text was read as
@@ -65,7 +65,7 @@ def set_aside(db: Session, given: Given, error: Exception) -> Reply:
     bare = State(contact, typed, None, None, name, catalog.languages)
     if contact.is_unreadable and typed.keyword in OPT_OUTS:
         contact.opt_out(now)
-        contact.save(db)  # so that the conversations which it ends can be read
+        Contact.save_all(db, [contact])  # so that the conversations which it ends can be read
     states = [bare._replace(stoppable=())]
     if isinstance(error, UnreadableRow):
         more = load_what_few_need(db, text, bare)
@@ -145,12 +145,7 @@ def _is_looping(db: Session, decision: Decision) -> bool:
 # Built once: building a statement costs as much as running it.
 TABLE = Conversation.__table__
 # Whether it is open is computed there: a state that cannot be read must not raise here.
-NEWEST = Statement(
-    select(TABLE.c.id, TABLE.c.state == "open")
-    .where(TABLE.c.sender == bindparam("sender"), TABLE.c.number == bindparam("number"))
-    .order_by(TABLE.c.id.desc())
-    .limit(LITERAL_1)
-)
+NEWEST = Statement(select(TABLE.c.id, TABLE.c.state == "open").where(TABLE.c.id == NEWEST_ID))
 
 
 def record_undecided(database: Database, given: Given, error: Exception) -> Reply:

@@ -4,12 +4,13 @@
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, literal_column, select, type_coerce
+from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, select, type_coerce
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NULLTYPE
 
@@ -24,7 +25,7 @@ from models.non_answers import OPT_OUTS, examine_in
 from models.questionnaire.catalog import Catalog
 from models.text import IncomingText
 from models.version import Version
-from storage.base import LITERAL_1, Statement, split_row
+from storage.base import Base, Statement, split_row
 from storage.unreadable import unreadable_rows
 
 # What changes whether a sender wants texts.
@@ -164,6 +165,18 @@ def save_all(db: Session, decisions: Sequence[Decision]) -> list[Reply]:
     return list(map(partial(_reply, db), decisions, inbound, outbound))
 
 
+def count_rows(decisions: Sequence[Decision]) -> Counter[type[Base]]:
+    """How many rows `save_all` will insert for these; a Version besides where it is new."""
+    count: Counter[type[Base]] = Counter()
+    for each in decisions:
+        count[Message] += 1 + bool(each.reply)
+        count[Contact] += each.contact.id is None
+        count[Conversation] += bool(each.conversation) and each.conversation.id is None
+        count[Answer] += bool(each.answer) and each.answer.id is None
+        count[Delivery] += len(each.results)
+    return count
+
+
 def _save_ends(db: Session, decision: Decision) -> None:
     """What a conversation must not find any more when it is saved, and what it refers to."""
     contact = decision.contact
@@ -234,23 +247,31 @@ def _reply(db: Session, decision: Decision, inbound: Message, outbound: Message 
 
 # Built once: building a statement costs as much as running it.
 CONVERSATION, MESSAGE = Conversation.__table__, Message.__table__
-NEWEST_ID = (
-    select(CONVERSATION.c.id)
-    .where(
-        CONVERSATION.c.sender == bindparam("sender"), CONVERSATION.c.number == bindparam("number")
-    )
-    .order_by(CONVERSATION.c.id.desc())
-    .limit(LITERAL_1)
-)
+
+
+def find_newest_id(sender: ColumnElement[str], number: ColumnElement[str]) -> ColumnElement[int]:
+    """The id of the newest conversation of a sender and one of our numbers, as SQL.
+
+    Two operations that change nothing leave PostgreSQL only one index to use. In a new database,
+    of which it knows no figures yet, it would read all of a number until it comes to the sender.
+    """
+    pair, nothing = CONVERSATION.alias(), literal_column("''")
+    newest = select(func.max(pair.c.id + literal_column("0")))
+    of_pair = newest.where(pair.c.sender == sender, pair.c.number.concat(nothing) == number)
+    return of_pair.scalar_subquery()
+
+
+NEWEST_ID = find_newest_id(bindparam("sender"), bindparam("number"))
 RECORDED_ID = select(MESSAGE.c.id).where(MESSAGE.c.sid == bindparam("sid"))
 RECORDED = Statement(RECORDED_ID)
 # One row to join to, so that there is a result even without a conversation.
 ANCHOR = select(literal_column("1").label("anchor")).subquery()
 NEWEST = Statement(
     select(RECORDED_ID.scalar_subquery(), CONVERSATION, Version.__table__).select_from(
-        ANCHOR.outerjoin(CONVERSATION, CONVERSATION.c.id == NEWEST_ID.scalar_subquery()).outerjoin(
-            Version.__table__
-        )
+        ANCHOR.outerjoin(
+            CONVERSATION,
+            CONVERSATION.c.id == find_newest_id(bindparam("sender"), bindparam("number")),
+        ).outerjoin(Version.__table__)
     )
 )
 DELETE_ANSWER = Statement(

@@ -28,17 +28,14 @@ TRANSIENT_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOER
 TRANSIENT_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
 
-def connect(url: str, processes: int = 1) -> Database:
-    """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL.
-
-    `processes`: how many on this machine share the work, this one included.
-    """
+def connect(url: str) -> Database:
+    """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL."""
     location = parse_url(url)
     if location.get_backend_name() == "sqlite":
         database = SQLite(location)
         event.listen(database.engine, "handle_error", partial(_find_reason, location.database))
         return database
-    return PostgreSQL(location, processes)
+    return PostgreSQL(location)
 
 
 def is_transient(error: DBAPIError | OSError) -> bool:

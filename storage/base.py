@@ -8,19 +8,25 @@ from collections.abc import Callable, Iterable, KeysView, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from storage.cells import Column, decode_or_keep, is_undecodable
+from storage.cells import Column, execute_for_bytes, is_undecodable
 from storage.column_types import NulSafeText, UtcDateTime
+from storage.columns import PlainAttribute
 from storage.driver_errors import raise_as_sqlalchemy
-from storage.unreadable import CONNECTION, WRITES, UnreadableRow, unreadable_rows
+from storage.json_rows import write_together
+from storage.unreadable import CONNECTION, IDS, WRITES, UnreadableRow, unreadable_rows
 
 # For LIMIT. With a parameter there, SQLite compiles the statement anew each time, which takes four
 # times as long as running it.
 LITERAL_1: sa.ColumnElement[int] = sa.literal_column("1")
+
+
+def raise_it(error: Exception) -> NoReturn:
+    raise error
 
 
 class Statement:
@@ -50,13 +56,16 @@ class Statement:
         """The same, without the rows that cannot be read: `leave_out` is called with each error."""
         compiled, connection = self._compile(db)
         _, rows = compiled.execute(connection, values)
-        found = []
-        for row in rows:
-            try:
-                found.append(compiled.read(row))
-            except UnreadableRow as error:
-                leave_out(error)
-        return found
+        return compiled.read_each(rows, leave_out)
+
+    def send(self, db: Session, **values: Any) -> Callable[..., list[list[Any]]]:
+        """Run a SELECT; what returns its rows, and can leave some out as `fetch_readable` does.
+
+        In a pipeline, all that was sent before is one trip.
+        """
+        compiled, connection = self._compile(db)
+        fetch = compiled.send(connection, values)
+        return lambda leave_out=raise_it: compiled.read_each(fetch(), leave_out)
 
     def insert(self, db: Session, **values: Any) -> int:
         """Run an INSERT of one row and return its id."""
@@ -67,16 +76,28 @@ class Statement:
         return rows[0][0] if rows else values["id"]  # PostgreSQL returns none that it was given
 
     def insert_all(self, db: Session, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
-        """Run an INSERT of these rows, in one statement on SQLite, and return their ids."""
+        """Run an INSERT of these rows, in one statement if that can be, and return their ids."""
         compiled, connection = self._compile(db)
-        if compiled.gives_lastrowid and len(rows) > 1:
+        if len(rows) > 1 and compiled.gives_lastrowid:
             return compiled.insert_all(connection, rows)
+        if len(rows) > 1 and "id" in rows[0]:
+            self.execute_all(db, rows)
+            return [row["id"] for row in rows]
         return [self.insert(db, **row) for row in rows]
 
     def execute(self, db: Session, **values: Any) -> None:
         """Run an UPDATE or DELETE with these parameters."""
         compiled, connection = self._compile(db)
         compiled.execute(connection, values)
+
+    def execute_all(self, db: Session, rows: Sequence[dict[str, Any]]) -> None:
+        """Run an UPDATE, or an INSERT with ids, for each of these; together if that can be."""
+        compiled, connection = self._compile(db)
+        if compiled.has_pipelines and len(rows) > 1:
+            compiled.execute_together(connection, rows)
+        else:
+            for row in rows:
+                compiled.execute(connection, row)
 
     def _compile(self, db: Session) -> tuple["Compiled", sa.Connection]:
         connection = db.info.get(CONNECTION) or _find_connection(db)
@@ -101,6 +122,7 @@ class Compiled:
     """SQL for one kind of database, and how values become what its driver takes and gives."""
 
     def __init__(self, statement: sa.Executable, dialect: sa.Dialect) -> None:
+        self._statement = statement
         compiled = statement.compile(dialect=dialect)
         columns = getattr(statement, "selected_columns", compiled.effective_returning or ())
         self.sql = str(compiled)
@@ -113,6 +135,7 @@ class Compiled:
             for parameter, name in compiled.bind_names.items()
             if (encode := parameter.type.dialect_impl(dialect).bind_processor(dialect))
         ]
+        self.has_pipelines = dialect.name == "postgresql"
         described = [Column(column, columns, dialect) for column in columns]
         decoders = [column.decode for column in described]
         self.read = RowReader(described, decoders, is_typed=dialect.name != "sqlite").read
@@ -128,8 +151,31 @@ class Compiled:
         except connection.dialect.loaded_dbapi.Error as error:
             if is_undecodable(error):
                 cursor.close()  # it would keep SQLite's snapshot
-                return self._execute_again(connection.connection.driver_connection, parameters)
+                return execute_for_bytes(connection, self.sql, parameters)
             raise_as_sqlalchemy(error, connection, cursor, self.sql, parameters)
+
+    def send(self, connection: sa.Connection, values: dict[str, Any]) -> Callable[[], list[Any]]:
+        """Have the driver execute it; what fetches the rows."""
+        if not self.has_pipelines:
+            _, rows = self.execute(connection, values)
+            return lambda: rows
+        return _run(connection, self.sql, self.convert(values)).fetchall
+
+    def execute_together(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """The same for all these rows, in one statement of PostgreSQL."""
+        _run(connection, *write_together(self._statement, list(map(self.convert, rows))))
+
+    def read_each(
+        self, rows: Sequence[Any], leave_out: Callable[[UnreadableRow], object]
+    ) -> list[list[Any]]:
+        """The values of the rows; `leave_out` is called with the error of each without any."""
+        found = []
+        for row in rows:
+            try:
+                found.append(self.read(row))
+            except UnreadableRow as error:
+                leave_out(error)
+        return found
 
     def insert_all(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
         """INSERT these rows by one statement of SQLite; their ids, in the same order.
@@ -139,24 +185,8 @@ class Compiled:
         """
         start, values, group = self.sql.partition(" VALUES ")
         sql = f"{start}{values}{', '.join([group] * len(rows))} RETURNING id"
-        parameters = [value for row in rows for value in self.convert(row)]
-        cursor = None
-        try:
-            cursor = connection.connection.driver_connection.cursor()
-            cursor.execute(sql, parameters)
-            return sorted(id for (id,) in cursor.fetchall())
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise_as_sqlalchemy(error, connection, cursor, sql, parameters)
-
-    def _execute_again(self, driver_connection: Any, parameters: Any) -> tuple[Any, list[Any]]:
-        """On SQLite, with bytes instead of texts that are not UTF-8: one hides all other rows."""
-        driver_connection.text_factory = decode_or_keep
-        try:
-            cursor = driver_connection.cursor()
-            cursor.execute(self.sql, parameters)
-            return cursor, cursor.fetchall()
-        finally:
-            driver_connection.text_factory = str
+        cursor = _run(connection, sql, [value for row in rows for value in self.convert(row)])
+        return sorted(id for (id,) in cursor.fetchall())
 
     def convert(self, values: dict[str, Any]) -> dict[str, Any] | tuple[Any, ...]:
         """The parameters as the driver takes them: by name, or in the order of the SQL."""
@@ -164,6 +194,16 @@ class Compiled:
         for name, encode in self._encoders:
             parameters[name] = encode(parameters[name])
         return parameters if self._order is None else tuple([parameters[n] for n in self._order])
+
+
+def _run(connection: sa.Connection, sql: str, parameters: Any) -> Any:
+    """The driver's cursor; the driver's errors become SQLAlchemy's."""
+    cursor = None
+    try:
+        cursor = connection.connection.driver_connection.cursor()
+        return cursor.execute(sql, parameters)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise_as_sqlalchemy(error, connection, cursor, sql, parameters)
 
 
 class RowReader:
@@ -195,20 +235,6 @@ class RowReader:
             # Its own words may quote the cell.
             raise self._columns[index].unreadable(row) from None
         return values
-
-
-class PlainAttribute:
-    """A column of a class, and of an entity an attribute like any other, in its `__dict__`.
-
-    The ORM's own descriptor costs a call each time, and notes changes for a unit of work that is
-    not used. This one has no `__set__`, so Python prefers what is in the `__dict__`.
-    """
-
-    def __init__(self, column: Any) -> None:
-        self._column = column
-
-    def __get__(self, entity: object, table: type) -> Any:
-        return self._column.__get__(entity, table)
 
 
 class Base(DeclarativeBase):
@@ -292,6 +318,10 @@ class Base(DeclarativeBase):
     @classmethod
     def insert_all(cls, db: Session, rows: Iterable[Self]) -> None:
         """Write new rows in the same way, with a statement for all that have the same columns."""
+        rows = list(rows)
+        if reserved := db.info.get(IDS, {}).get(cls):
+            for entity, id in zip(rows, reserved, strict=False):
+                entity.id = id
         groups: dict[frozenset[str], list[tuple[Self, dict[str, Any]]]] = {}
         for entity in rows:
             values = entity._new_values()
@@ -314,38 +344,29 @@ class Base(DeclarativeBase):
 
     @classmethod
     def save_all(cls, db: Session, rows: Iterable[Self]) -> None:
-        """Insert those that are new, and update those that have their rows."""
-        new = []
+        """Update those that have their rows, and insert those that are new."""
+        new: list[Self] = []
+        groups: dict[frozenset[str], list[dict[str, Any]]] = {}
         for entity in rows:
             if entity.id is None:
                 new.append(entity)
-            else:
-                entity.update(db)
+            elif changed := entity._take_changed():
+                groups.setdefault(frozenset(changed), []).append(changed | {"this": entity.id})
+        for names, group in groups.items():
+            _update_statement(cls, names).execute_all(db, group)
         cls.insert_all(db, new)
 
-    def update(self, db: Session) -> None:
-        """Write the columns that differ from the row as it was last read or written."""
+    def _take_changed(self) -> dict[str, Any]:
+        """The columns that differ from the row as it was read or written; from now on, none."""
         attributes, stored = self.__dict__, self.stored
         changed = {name: attributes[name] for name in stored if attributes[name] != stored[name]}
         if changed:
-            statement = _update_statement(type(self), frozenset(changed))
-            statement.execute(db, **changed, this=self.id)
             self.stored = stored | changed
+        return changed
 
-    def save(self, db: Session) -> None:
-        """Insert a new entity, update one that has its row."""
+    def update(self, db: Session) -> None:
+        """Write the columns that differ from the row as it was last read or written."""
         self.save_all(db, [self])
-
-
-def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
-    """An index of the rows that an SQL condition selects.
-
-    Statements must repeat `where` as text, not with parameters: SQLite would compile them each time
-    to find that out, and PostgreSQL would not use the index in a plan that it keeps.
-    """
-    condition = sa.text(where)
-    options = {"sqlite_where": condition, "postgresql_where": condition}
-    return sa.Index(name, *columns, unique=unique, **options)
 
 
 def split_row(row: Iterable[Any], *tables: type[Base]) -> list[Any]:

@@ -57,3 +57,20 @@ def decode_or_keep(raw: bytes) -> str | bytes:
         return raw.decode()
     except UnicodeDecodeError:
         return raw
+
+
+def execute_for_bytes(
+    connection: sa.Connection, sql: str, parameters: Any
+) -> tuple[Any, list[Any]]:
+    """The cursor and all rows on SQLite, with bytes for texts that are not UTF-8.
+
+    Otherwise one such text hides all other rows.
+    """
+    driver_connection = connection.connection.driver_connection
+    driver_connection.text_factory = decode_or_keep
+    try:
+        cursor = driver_connection.cursor()
+        cursor.execute(sql, parameters)
+        return cursor, cursor.fetchall()
+    finally:
+        driver_connection.text_factory = str

@@ -18,14 +18,17 @@ Transaction = Callable[[Session], T]  # what `write` runs; one commit can serve 
 
 
 class Procedure(NamedTuple):
-    """What is done for several items at once, where several threads write.
+    """What is done for items that may be saved together, each with what is prepared for it.
 
-    `draft_all(db, items)` may prepare them before, beside others who write; it may not write.
-    `write_all(db, items)` gets each with its draft or with None, and returns each one's result.
+    `draft_all(db, items)` prepares drafts, or None, beside others who write; it may not write.
+    `save_drafts(db, pairs)` gets items with their drafts, and returns the result of each that it
+    has saved; None for one whose draft does not hold any more.
+    `write(db, item)` does everything, without a draft.
     """
 
     draft_all: Callable[[Session, Sequence[Any]], Sequence[Any]]
-    write_all: Callable[[Session, Sequence[tuple[Any, Any]]], Sequence[Any]]
+    save_drafts: Callable[[Session, Sequence[tuple[Any, Any]]], Sequence[Any]]
+    write: Callable[[Session, Any], Any]
 
 
 WRITE_TIMEOUT_SECONDS = 12  # Twilio hangs up after 15
@@ -108,8 +111,8 @@ class Database:
         raise NotImplementedError
 
     def write_together(self, procedure: Procedure, item: Any) -> Any:
-        """Follow a procedure for an item as `write` does; on SQLite with those of other threads."""
-        return self.write(lambda db: procedure.write_all(db, [(item, None)])[0])
+        """Follow a procedure for an item as `write` does, together with those of other threads."""
+        raise NotImplementedError
 
     def try_out(self, transaction: Transaction[object]) -> None:
         """Run `transaction(db)` as `write` would, and take back all that it did.

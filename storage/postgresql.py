@@ -1,38 +1,29 @@
 """PostgreSQL: for several machines, or for several processes of one."""
 
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
-from ipaddress import ip_address
 from math import inf
+from threading import BoundedSemaphore
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from storage.database import WRITE_TIMEOUT_SECONDS, Database, T, Transaction
-from storage.semaphore import FairSemaphore
-from storage.unreadable import UNREADABLE, WRITES
+from storage.batches import Batches
+from storage.database import WRITE_TIMEOUT_SECONDS, Database, Procedure, T, Transaction
+from storage.draft_saver import DraftSaver
+from storage.kept_session import KeptSession
+from storage.unreadable import IDS, UNREADABLE, WRITES
 
 MAX_ATTEMPTS = 5  # of a transaction that conflicts with others or loses its connection
-# Transactions that a process runs at once. Those that commit do not count: they only wait for the
-# disk. While some wait for PostgreSQL, others use Python's lock; with more, they only compete for
-# it, which costs as much processor time as the transactions themselves.
-MAX_CONCURRENT = 6
-# Cores that a process uses where PostgreSQL runs on its machine, PostgreSQL's half included. When
-# all processes need more cores than there are, a second transaction at once only adds to the
-# competition. Measured on one core and on two: docs/performance.md.
-CORES_PER_PROCESS = 1.5
-# Then a transaction runs beside those that hold a slot: they may be waiting for a lost machine.
-SLOT_TIMEOUT_SECONDS = 0.5
 LOCK_TIMEOUT_SECONDS = 3  # for a migration that waits for a table
 CLOCK_SAMPLE_SECONDS = 1  # how long a reading of PostgreSQL's clock is used
 # PostgreSQL ends a statement itself; a server that no longer answers is left a second later. That,
-# a new connection and two slots take less than WRITE_TIMEOUT_SECONDS.
+# a new connection and what comes before take no longer than WRITE_TIMEOUT_SECONDS.
 STATEMENT_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS = 5, 3
 
 CONNECT_ARGS = {
@@ -62,6 +53,19 @@ SESSION_SETTINGS = COMMON_SETTINGS | {
     "idle_in_transaction_session_timeout": f"{WRITE_TIMEOUT_SECONDS}s",
 }
 
+SAVERS = 2  # while one waits for PostgreSQL, the other decides
+SHARED_SECONDS = 2  # for a text to be saved with others, until it is written alone
+MAX_ALONE = 32  # transactions at once in a process, each on a connection of its own
+ALONE_SECONDS = 1  # for one of them to end, until another one is given up
+SHARED_SETTINGS = SESSION_SETTINGS | {
+    # A transaction for several texts may not wait for what one of them has to wait for.
+    "lock_timeout": "100ms",
+    # All that it reads are the rows of a few texts. To join them in another way reads whole tables.
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+}
+
 # Pages and exports: PostgreSQL plans each statement for its own values, as it does by default.
 REPORT_SETTINGS = COMMON_SETTINGS | {
     "jit": "off",  # to compile takes longer than pages may
@@ -85,19 +89,41 @@ class PostgreSQL(Database):
     connection has prepared.
     """
 
-    def __init__(self, url: URL, processes: int) -> None:
+    def __init__(self, url: URL) -> None:
         engine = _create_engine(url, SESSION_SETTINGS, 0)
         super().__init__(engine.execution_options(isolation_level="AUTOCOMMIT"))
         self._writer = engine
+        shared = _create_engine(url, SHARED_SETTINGS, 0)
+        self._shared = shared.execution_options(isolation_level="AUTOCOMMIT")
+        self._savers = [self._saver() for _ in range(SAVERS)]
+        self._batches = Batches(*(saver.save for saver in self._savers))
         reporter = _create_engine(url, REPORT_SETTINGS, None, pool_pre_ping=True)
         self._reporter = reporter.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
-        self._semaphore = FairSemaphore(_max_concurrent(engine, processes))
+        self._alone = BoundedSemaphore(MAX_ALONE)
         self._clock_sample = (-inf, datetime.min)  # seconds by our own count, PostgreSQL's time
 
     def write(self, transaction: Transaction[T]) -> T:
-        return self._retry(self._commit, transaction)
+        if not self._alone.acquire(timeout=ALONE_SECONDS):
+            raise TimeoutError
+        try:
+            return self._retry(self._commit, transaction)
+        finally:
+            self._alone.release()
+
+    def write_together(self, procedure: Procedure, item: Any) -> Any:
+        """Wait for the others for SHARED_SECONDS; then, or where the draft fails, write alone.
+
+        An item may be written in both ways at the same time, and must be safe for that.
+        """
+        future = self._batches.submit(procedure, item)
+        try:
+            result = future.result(timeout=SHARED_SECONDS)
+        except TimeoutError:
+            future.cancel()
+            result = None
+        return result or self.write(lambda db: procedure.write(db, item))
 
     def try_out(self, transaction: Transaction[object]) -> None:
         self._retry(self._take_back, transaction)
@@ -118,8 +144,19 @@ class PostgreSQL(Database):
             return db.scalar(READ_SIZE)
 
     def close(self) -> None:
+        self._batches.end()
+        for saver in self._savers:
+            saver.close()
         super().close()
+        self._shared.dispose()
         self._reporter.dispose()
+
+    def _saver(self) -> DraftSaver:
+        info = {UNREADABLE: self.unreadable}
+        return DraftSaver(
+            KeptSession(self._shared, None, info, pipeline),
+            KeptSession(self._shared, "BEGIN", info | {WRITES: True, IDS: {}}, pipeline),
+        )
 
     def _open_report(self) -> Session:
         info = {UNREADABLE: self.unreadable}
@@ -143,12 +180,11 @@ class PostgreSQL(Database):
     def _commit(self, transaction: Transaction[T]) -> T:
         info = {UNREADABLE: self.unreadable, WRITES: True}
         with Session(self._writer, expire_on_commit=False, info=info) as db, db.begin():
-            with self._semaphore.slot(SLOT_TIMEOUT_SECONDS):
-                return transaction(db)
+            return transaction(db)
 
     def _take_back(self, transaction: Transaction[object]) -> None:
         info = {UNREADABLE: self.unreadable, WRITES: True}
-        with Session(self._writer, info=info) as db, self._semaphore.slot(SLOT_TIMEOUT_SECONDS):
+        with Session(self._writer, info=info) as db:
             transaction(db)
             db.execute(CHECK_DEFERRED)
 
@@ -156,6 +192,11 @@ class PostgreSQL(Database):
         with self.read() as db:
             time_now = db.scalar(READ_CLOCK)
             return elapsed_seconds(), time_now
+
+
+def pipeline(connection: Connection) -> AbstractContextManager[Any]:
+    """What is sent within waits for no answer, until one is fetched."""
+    return connection.connection.driver_connection.pipeline()
 
 
 def elapsed_seconds() -> float:
@@ -177,36 +218,6 @@ def _is_retryable(error: DBAPIError) -> bool:
     """Whether a transaction met another one, or lost its connection, perhaps after its commit."""
     conflicts = isinstance(error, IntegrityError) or error.orig.sqlstate in RETRYABLE_SQLSTATES
     return conflicts or error.connection_invalidated
-
-
-def _max_concurrent(engine: Engine, processes: int) -> int:
-    """How many transactions each of these processes runs at once."""
-    all_cores_taken = CORES_PER_PROCESS * processes > (os.cpu_count() or 1)
-    return 1 if all_cores_taken and _is_on_this_machine(engine) else MAX_CONCURRENT
-
-
-def _is_on_this_machine(engine: Engine) -> bool:
-    """Whether PostgreSQL's address is this machine's; it may still be the end of a tunnel."""
-    from psycopg.pq import Conninfo
-
-    # libpq knows its own variables and files, but not those of a service that the URL names.
-    defaults = {
-        option.keyword.decode(): os.fsdecode(option.val or b"")
-        for option in Conninfo.get_defaults()
-    }
-    options = defaults | engine.dialect.create_connect_args(engine.url)[1]
-    if options["service"] != defaults["service"]:
-        return False
-    return all(map(_is_local, str(options["hostaddr"] or options["host"]).split(",")))
-
-
-def _is_local(address: str) -> bool:
-    """Whether it is loopback, or a socket in a directory or an abstract one."""
-    if address in ("", "localhost") or address.startswith(("/", "@")):
-        return True
-    with suppress(ValueError):
-        return ip_address(address).is_loopback
-    return False
 
 
 def maintenance_engine(url: URL) -> Engine:
@@ -234,7 +245,7 @@ def _create_engine(
         connect_args={"prepare_threshold": prepare_threshold},
         **options,
         pool_size=16,
-        max_overflow=-1,  # there are never more connections than threads
+        max_overflow=-1,  # writes and reports are limited otherwise, and reads are over soon
         pool_use_lifo=True,
     )
 

@@ -29,6 +29,7 @@ from storage.database import (
     ignore,
 )
 from storage.database_files import SERVER_LOCK, WRITE_LOCK, DatabaseFiles
+from storage.kept_session import KeptSession
 from storage.lost_pages import has_lost_pages
 from storage.rescue import rescue
 from storage.sqlite_connection import (
@@ -39,7 +40,7 @@ from storage.sqlite_connection import (
     sqlite_engine,
 )
 from storage.unreadable import UNREADABLE, WRITES
-from storage.writer import TRANSACTIONS, FileLock, KeptSession, Writer
+from storage.writer import TRANSACTIONS, FileLock, Writer
 
 # The disk failed or the file is damaged. A commit that ends so may or may not be on disk, and the
 # next sync of this process can lie, because the kernel drops what it could not write. So this

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 KEPT_SECONDS = 300  # a row that nobody has met for so long may have been mended, or deleted
 MAX_KEPT = 1000  # rows; many have one cause, such as an UPDATE without WHERE
 # What sessions know, in their `info`.
-UNREADABLE, WRITES, CONNECTION = "unreadable", "writes", "connection"
+UNREADABLE, WRITES, CONNECTION, IDS = "unreadable", "writes", "connection", "ids"
 
 
 class UnreadableRow(ValueError):

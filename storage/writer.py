@@ -1,113 +1,20 @@
-"""The thread of each process that writes to SQLite, its lock, and the session that it keeps."""
+"""The thread of each process that writes to SQLite, and the lock that the processes share."""
 
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from storage.database import Procedure, Transaction
-from storage.unreadable import CONNECTION
+from storage.batches import Batch, Batches, draft_all, save_drafts
+from storage.database import Procedure
+from storage.kept_session import KeptSession
 
-MAX_BATCH = 64  # transactions that share one commit, and so one fsync
-# When several transactions wait, more are about to: they share the commit. Starting at once would
-# make the writer compete with their threads for Python's lock.
-COMMIT_DELAY_SECONDS = 0.002
-
-
-class Queued(NamedTuple):
-    """An item that is written by a procedure, and the future of its result."""
-
-    procedure: Procedure
-    item: Any
-    future: Future[Any]
-    draft: Any = None
-
-
-Batch = list[Queued]
-
-
-def _by_procedure(batch: Batch) -> Iterator[tuple[Procedure, Batch]]:
-    for procedure in dict.fromkeys(queued.procedure for queued in batch):
-        yield procedure, [queued for queued in batch if queued.procedure == procedure]
-
-
-def draft_all(db: Session, batch: Batch) -> Batch:
-    """The same with their drafts."""
-    drafted = []
-    for procedure, same in _by_procedure(batch):
-        drafts = procedure.draft_all(db, [queued.item for queued in same])
-        pairs = zip(same, drafts, strict=True)
-        drafted += [queued._replace(draft=draft) for queued, draft in pairs]
-    return drafted
-
-
-def write_all(db: Session, batch: Batch) -> list[tuple[Future[Any], Any]]:
-    """The futures, each with its result."""
-    results = []
-    for procedure, same in _by_procedure(batch):
-        found = procedure.write_all(db, [(queued.item, queued.draft) for queued in same])
-        results += zip([queued.future for queued in same], found, strict=True)
-    return results
-
-
-def _write_each(db: Session, items: Sequence[tuple[Transaction[Any], None]]) -> list[Any]:
-    return [transaction(db) for transaction, _ in items]
-
-
-TRANSACTIONS = Procedure(lambda db, items: [None] * len(items), _write_each)
-
-
-class KeptSession:
-    """One transaction after the other on one connection; after an error, on another one.
-
-    To open a session and its connection takes as long as a turn. `begin` is the statement that
-    begins a transaction. The engine must not begin any itself, nor may the session: its unit of
-    work is not used.
-    """
-
-    def __init__(self, engine: Engine, begin: str, info: dict[str, Any]) -> None:
-        self._engine, self._begin, self._info = engine, begin, info
-        self._db: Session | None = None
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """Commit what is done with the session, or roll it back after an error."""
-        db = self._db = self._db or self._open()
-        connection = db.info[CONNECTION]
-        try:
-            connection.exec_driver_sql(self._begin)
-            yield db
-            self.commit()
-        except BaseException:
-            self.close()
-            raise
-        db.expunge_all()  # what was read with the ORM is read anew next time
-
-    def commit(self) -> None:
-        """End the transaction; what it has written is on disk."""
-        self._db.info[CONNECTION].exec_driver_sql("COMMIT")
-
-    def close(self) -> None:
-        """Close the connection, which rolls back what it has begun."""
-        if self._db:
-            db, self._db = self._db, None
-            connection = db.info[CONNECTION]
-            db.close()
-            connection.invalidate()
-            connection.close()
-
-    def _open(self) -> Session:
-        connection = self._engine.connect()
-        info = self._info | {CONNECTION: connection}
-        return Session(connection, expire_on_commit=False, info=info)
+# A text that waits alone is decided on in the transaction: without a draft it costs less.
+FEWEST_DRAFTS = 2
 
 
 class FileLock:
@@ -156,7 +63,7 @@ class FileLock:
 
 
 class Writer:
-    """The thread that writes: first come, first served, with one commit for all that wait.
+    """The thread that writes, with one commit for all that wait.
 
     Before it takes the lock, it has drafts made for them: other processes write meanwhile.
     """
@@ -169,26 +76,15 @@ class Writer:
         check: Callable[[], None],
     ) -> None:
         self._reading, self._writing, self._lock, self._check = reading, writing, lock, check
-        self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # None ends the thread
-        self._starting = Lock()
-        self._thread: Thread | None = None
+        self._batches = Batches(lambda batch: self._commit(self._draft(batch)))
 
     def submit(self, procedure: Procedure, item: Any) -> Future[Any]:
         """Queue an item; its future is done when the result is on disk."""
-        future: Future[Any] = Future()
-        self._queue.put(Queued(procedure, item, future))
-        with self._starting:
-            if self._thread is None:
-                thread = Thread(target=self._run, name="writer", daemon=True)
-                thread.start()
-                self._thread = thread  # only now: starting fails where there are too many threads
-        return future
+        return self._batches.submit(procedure, item)
 
     def end(self, timeout: float | None = None) -> None:
         """Write what is queued, and end the thread; wait for that no longer than `timeout`."""
-        if self._thread:
-            self._queue.put(None)
-            self._thread.join(timeout)
+        self._batches.end(timeout)
 
     def close(self) -> None:
         """End the thread, and let go of its connections."""
@@ -197,28 +93,12 @@ class Writer:
         self._writing.close()
         self._lock.close()
 
-    def _run(self) -> None:
-        closed = False
-        while not closed:
-            batch = self._next_batch()
-            closed = None in batch
-            self._commit(self._draft([queued for queued in batch if queued is not None]))
-
-    def _next_batch(self) -> list[Queued | None]:
-        batch = [self._queue.get()]
-        if not self._queue.empty():
-            time.sleep(COMMIT_DELAY_SECONDS)
-        with suppress(Empty):
-            while len(batch) < MAX_BATCH:
-                batch.append(self._queue.get_nowait())
-        return batch
-
     def _draft(self, batch: Batch) -> Batch:
         """The same with their drafts, which are all of one moment.
 
         Without any if that fails: the transaction needs none, and meets what lasts.
         """
-        if all(queued.procedure is TRANSACTIONS for queued in batch):
+        if sum(queued.procedure is not TRANSACTIONS for queued in batch) < FEWEST_DRAFTS:
             return batch
         try:
             self._check()
@@ -234,7 +114,7 @@ class Writer:
         """
         try:
             with self._locked():
-                batch = [queued for queued in batch if _is_awaited(queued.future)]
+                batch = [queued for queued in batch if queued.is_awaited()]
                 self._check()  # where nobody can take the lock, and write, before the commit
                 with self._writing.transaction() as db:
                     results = write_all(db, batch)
@@ -244,7 +124,7 @@ class Writer:
             self._reading.close()
             self._recover(batch, error)
         else:
-            for future, result in results:
+            for future, result in results.items():
                 future.set_result(result)
 
     @contextmanager
@@ -259,10 +139,21 @@ class Writer:
         if len(batch) > 1 or any(queued.draft for queued in batch):
             for queued in batch:
                 self._commit([queued._replace(draft=None)])
-        elif batch and _is_awaited(batch[0].future):
+        elif batch and batch[0].is_awaited():
             batch[0].future.set_exception(error)
 
 
-def _is_awaited(future: Future[Any]) -> bool:
-    """Whether it was not cancelled; after the first call it can no longer be."""
-    return future.running() or future.set_running_or_notify_cancel()
+def write_all(db: Session, batch: Batch) -> dict[Future[Any], Any]:
+    """The futures, each with its result: drafts that hold come first, then the rest in order."""
+    results = save_drafts(db, batch)
+    for queued in batch:
+        if queued.future not in results:
+            results[queued.future] = queued.procedure.write(db, queued.item)
+    return results
+
+
+def _none_of_them(_: Session, items: Sequence[Any]) -> list[None]:
+    return [None] * len(items)
+
+
+TRANSACTIONS = Procedure(_none_of_them, _none_of_them, lambda db, transaction: transaction(db))

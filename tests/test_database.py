@@ -18,12 +18,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from models import Contact
-from resources import open_database
-from settings import Settings
 from storage import Database, DatabaseBroken, connect
 from storage.base import Statement
 from storage.column_types import read_time
-from storage.postgresql import MAX_CONCURRENT
 from storage.sqlite_connection import PRAGMAS, takes_json_for_unsafe
 from storage.unreadable import UnreadableRow, UnreadableRows
 from storage.writer import TRANSACTIONS, FileLock
@@ -170,7 +167,7 @@ def test_transactions_that_wait_together_share_a_commit(sqlite):
 
 @pytest.mark.long
 def test_a_transaction_that_comes_a_little_later_shares_the_commit(sqlite, patch):
-    patch("storage.writer", "COMMIT_DELAY_SECONDS", 2)
+    patch("storage.batches", "COMMIT_DELAY_SECONDS", 2)
     go_on = hold(sqlite)
     first, second = (submit(sqlite, lambda db: db) for _ in range(2))
     go_on.set()
@@ -180,7 +177,7 @@ def test_a_transaction_that_comes_a_little_later_shares_the_commit(sqlite, patch
 
 
 def test_a_transaction_that_waits_alone_runs_at_once(sqlite, patch):
-    patch("storage.writer", "COMMIT_DELAY_SECONDS", 20)
+    patch("storage.batches", "COMMIT_DELAY_SECONDS", 20)
     submit(sqlite, add("+1")).result(10)
 
 
@@ -235,7 +232,7 @@ def test_transactions_that_conflict_all_succeed(database):
 
     def find_or_insert(db) -> int:
         contact = Contact.find(db, "+1") or Contact(phone="+1")
-        contact.save(db)
+        Contact.save_all(db, [contact])
         return contact.id
 
     with ThreadPoolExecutor(8) as threads:
@@ -446,118 +443,25 @@ def test_postgresql_goes_through_psycopg_3(scheme):
 
 # PostgreSQL ##################################################################
 
-ON_THIS_MACHINE = [
-    "postgresql:///smsconvo",
-    "postgresql:///smsconvo?host=/run/postgresql",
-    "postgresql:///smsconvo?host=@postgresql",
-    "postgresql://localhost:5433/smsconvo",
-    "postgresql://127.0.0.1/smsconvo",
-    "postgresql://[::1]/smsconvo",
-    "postgresql:///smsconvo?host=localhost:5433&host=localhost:5434",
-    "postgresql://db.example.org/smsconvo?hostaddr=127.0.0.1",
-]
-ELSEWHERE = [
-    "postgresql://db.example.org/smsconvo",
-    "postgresql://localhost/smsconvo?host=db.example.org",
-    "postgresql:///smsconvo?host=/run/postgresql&host=db.example.org",
-    "postgresql:///smsconvo?host=localhost,10.0.0.13",
-    "postgresql:///smsconvo?hostaddr=10.0.0.13",
-]
 
-
-@pytest.fixture
-def environment(tmp_path, monkeypatch) -> Callable[[dict[str, str]], None]:
-    """Have these variables of PostgreSQL's library, and no others that tell where it is."""
-    services = tmp_path / "services.conf"
-    services.write_text("[elsewhere]\nhost=db.example.org\n", "utf-8")
-
-    def set_variables(variables: dict[str, str]) -> None:
-        for name in ("PGHOST", "PGHOSTADDR", "PGSERVICE"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("PGSERVICEFILE", str(services))
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-    return set_variables
-
-
-@pytest.mark.parametrize("variables", [{}, {"PGHOST": "/run/postgresql"}])
-@pytest.mark.parametrize("url", ON_THIS_MACHINE)
-def test_too_many_processes_beside_postgresql_run_one_transaction_each(url, variables, environment):
-    environment(variables)
-    with open_database(Settings(database_url=url, processes=os.cpu_count())) as database:
-        assert database._semaphore.limit == 1
-
-
-@pytest.mark.parametrize(
-    ("url", "variables"),
-    [
-        *((url, {}) for url in ELSEWHERE),
-        ("postgresql:///smsconvo", {"PGHOST": "db.example.org"}),
-        ("postgresql://localhost/smsconvo", {"PGHOSTADDR": "10.0.0.13"}),
-        ("postgresql:///", {"PGSERVICE": "elsewhere"}),
-        ("postgresql:///?service=elsewhere", {}),
-        ("postgresql:///smsconvo?hostaddr=127.0.0.1&hostaddr=10.0.0.13", {}),
-        ("postgresql:///smsconvo", {"PGHOST": "db.example.org", "PGPASSWORD": "\udcff"}),
-    ],
-)
-def test_processes_on_another_machine_than_postgresql_run_several_each(url, variables, environment):
-    environment(variables)
-    with open_database(Settings(database_url=url, processes=os.cpu_count())) as database:
-        assert database._semaphore.limit == MAX_CONCURRENT
-
-
-@pytest.mark.parametrize(
-    ("cores", "processes", "limit"),
-    [(1, 1, 1), (2, 1, 6), (2, 2, 1), (2, 8, 1), (3, 2, 6), (4, 3, 1), (16, 8, 6)],
-)
-def test_no_more_transactions_run_at_once_than_the_cores_can_do(
-    cores, processes, limit, environment, monkeypatch, patch
-):
-    environment({})
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    patch("storage.postgresql", "SLOT_TIMEOUT_SECONDS", 60)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_no_more_transactions_run_at_once_than_may(database_url, patch):
+    patch("storage.postgresql", "MAX_ALONE", 2)
+    patch("storage.postgresql", "ALONE_SECONDS", 0.1)
     begun, over = SimpleQueue(), Event()
 
     def wait_in(db: Session) -> None:
         begun.put(db)
         over.wait(60)
 
-    url = "postgresql:///smsconvo"  # no transaction connects to it
-    with connect(url, processes) as database, ThreadPoolExecutor(8) as threads:
-        for _ in range(8):
-            threads.submit(database.write, wait_in)
-        try:
-            until(lambda: begun.qsize() + len(database._semaphore._waiting) == 8)
-            assert begun.qsize() == limit
-        finally:
-            over.set()
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_transaction_that_commits_has_released_its_slot(database_url, patch):
-    patch("storage.postgresql", "SLOT_TIMEOUT_SECONDS", 60)
-    at_commit = """
-        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql
-        AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
-        CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON contacts
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()"""
-    with (
-        connect(database_url, os.cpu_count()) as database,
-        psycopg.connect(database_url, autocommit=True) as observer,
-        ThreadPoolExecutor(3) as threads,
-    ):
-        observer.execute(at_commit)
-        observer.execute("SELECT pg_advisory_lock(1)")
-        writes = [threads.submit(database.write, Contact(phone=f"+{n}").insert) for n in range(3)]
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND query = 'COMMIT' AND wait_event_type = 'Lock'"
-        )
-        until(lambda: observer.execute(waiting).fetchone() == (3,))
-        assert not database._semaphore._holders
-        observer.execute("SELECT pg_advisory_unlock(1)")
-        assert [write.exception() for write in writes] == [None] * 3
+    with connect(database_url) as database, ThreadPoolExecutor(2) as threads:
+        stuck = [threads.submit(database.write, wait_in) for _ in range(2)]
+        until(lambda: begun.qsize() == 2)
+        with pytest.raises(TimeoutError):
+            database.write(lambda db: None)
+        over.set()
+        assert [write.result(60) for write in stuck] == [None] * 2
+        database.write(lambda db: None)
 
 
 def test_texts_are_texts_where_postgresql_takes_them_for_bytes(postgresql):

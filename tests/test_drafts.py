@@ -1,20 +1,34 @@
-"""Texts that are decided on before the lock of SQLite, and saved together."""
+"""Texts that are decided on beside others who write, and saved together."""
 
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
 
 import pytest
-from conftest import QUESTIONS, REY, STRANGER, until
+from conftest import HANG_SECONDS, QUESTIONS, REY, STRANGER, until
 
+from models.drafts import TURNS
 from models.engine import respond
 from models.set_aside import take
 from phone import new_sid
+from storage.batches import Queued
 from storage.database_files import WRITE_LOCK
 from storage.writer import FileLock
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 GUESTS = [f"+1415867{n:04}" for n in range(20)]
+
+
+@pytest.fixture(autouse=True)
+def all_have_drafts(patch) -> None:
+    """Also who waits alone, on SQLite, and who waits for long, on PostgreSQL."""
+    patch("storage.writer", "FEWEST_DRAFTS", 1)
+    patch("storage.postgresql", "SHARED_SECONDS", HANG_SECONDS)
+
+
 LATER = "2026-11-20T12:00:00.000000Z"
 
 
@@ -40,18 +54,42 @@ def taken(patch) -> list[str]:
         bodies.append(given.text.body)
         return take(db, given)
 
-    patch("models.set_aside", "take", noted)
+    patch("models.drafts", "TURNS", TURNS._replace(write=noted))
     return bodies
 
 
 @pytest.fixture
-def meanwhile(webhook, decided):
+def before_save(webhook, patch) -> Callable:
+    """`with before_save() as is_reached:` no draft is saved before the end."""
+    database = webhook.app.database
+    if database.engine.name == "sqlite":
+        return lambda: FileLock(database.engine.url.database + WRITE_LOCK)
+
+    @contextmanager
+    def pause():
+        go_on = Event()
+
+        def save_later(*arguments):
+            assert go_on.wait(HANG_SECONDS)
+            return TURNS.save_drafts(*arguments)
+
+        patch("models.drafts", "TURNS", TURNS._replace(save_drafts=save_later))
+        try:
+            yield
+        finally:
+            go_on.set()
+
+    return pause
+
+
+@pytest.fixture
+def meanwhile(before_save, decided):
     """`with meanwhile(phone, "Blue") as text:` others write between its draft and its save."""
 
     @contextmanager
     def text_and_wait(phone, body, **fields):
         with ThreadPoolExecutor() as pool:
-            with FileLock(webhook.app.database.engine.url.database + WRITE_LOCK):
+            with before_save():
                 before = decided.total()
                 text: Future = pool.submit(phone.text, body, **fields)
                 until(lambda: decided.total() > before)
@@ -63,24 +101,50 @@ def meanwhile(webhook, decided):
 
 @contextmanager
 def one_batch(webhook, number):
-    """So many texts are with the writer before it begins: it takes all together."""
+    """So many texts wait before any is drafted."""
     database = webhook.app.database
-    queue = database._writer._queue
-    with ThreadPoolExecutor(number + 1) as pool:
-        with FileLock(database.engine.url.database + WRITE_LOCK):
-            pool.submit(database.write, lambda db: None)
-            until(lambda: database._writer._thread and queue.empty())
-            yield pool
-            until(lambda: queue.qsize() == number)
+    take_batch = one_of_sqlite if database.engine.name == "sqlite" else one_of_postgresql
+    with ThreadPoolExecutor(number + 1) as pool, take_batch(database, pool, number):
+        yield pool
+
+
+@contextmanager
+def one_of_sqlite(database, pool, number):
+    """The writer is kept from its queue."""
+    batches = database._writer._batches
+    with FileLock(database.engine.url.database + WRITE_LOCK):
+        pool.submit(database.write, lambda db: None)
+        until(lambda: batches._threads and batches._queue.empty())
+        yield
+        until(lambda: batches._queue.qsize() == number)
+
+
+@contextmanager
+def one_of_postgresql(database, pool, number):
+    """They are collected here."""
+    batch, submit = [], database._batches.submit
+
+    def collect(procedure, item):
+        batch.append(Queued(procedure, item, Future()))
+        return batch[-1].future
+
+    database._batches.submit = collect
+    yield
+    until(lambda: len(batch) == number)
+    database._batches.submit = submit
+    database._savers[0].save(batch)
 
 
 def edit(webhook, *statements: str) -> None:
     """As another process does."""
-    with webhook.app.database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA query_only = 0")
+    engine = webhook.app.database.engine
+    with engine.connect() as connection:
+        if engine.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA query_only = 0")
         for statement in statements:
             connection.exec_driver_sql(statement)
-        connection.exec_driver_sql("COMMIT")
+        if engine.name == "sqlite":
+            connection.exec_driver_sql("COMMIT")
         connection.detach()
 
 
@@ -119,7 +183,7 @@ def test_nothing_is_decided_anew_where_nothing_has_changed(webhook, decided, mea
     phone = webhook.phone()
     phone.text("Mats BBQ")
     with meanwhile(phone, "Blue") as text:
-        edit(webhook, "UPDATE conversations SET state = state")
+        edit(webhook, "UPDATE contacts SET name = 'Rey' WHERE id = 0")
     assert text.result() == [QUESTIONS[1]]
     assert set(decided.values()) == {1}
 
@@ -181,10 +245,11 @@ def test_fifty_texts_of_a_guest_at_once_are_each_decided_at_most_twice(webhook, 
     assert Counter(decided.values()) == {1: 51}
 
 
+@on_sqlite
 @pytest.mark.parametrize("address", [REY, f"whatsapp:{REY}"])
 def test_texts_of_a_phone_that_wait_together_are_taken_in_their_order(webhook, address):
     """A keyword has no draft, and yet the text behind it may not be saved before it."""
-    queue = webhook.app.database._writer._queue
+    queue = webhook.app.database._writer._batches._queue
     webhook.phone().text("Mats BBQ")
     webhook.phone().text("STOP")
     with one_batch(webhook, 2) as pool:
@@ -207,6 +272,7 @@ def test_texts_are_decided_on_once_and_saved_together(webhook, decided, taken):
     assert taken == []
 
 
+@on_sqlite
 def test_a_guest_whose_row_cannot_be_read_costs_no_other_a_draft(webhook, taken):
     for guest in GUESTS[:3]:
         webhook.phone(guest).text("Mats BBQ")
@@ -220,6 +286,7 @@ def test_a_guest_whose_row_cannot_be_read_costs_no_other_a_draft(webhook, taken)
     assert taken == ["Blue"]
 
 
+@on_sqlite
 def test_ids_are_those_of_the_rows_whatever_triggers_add(webhook, decided):
     """A trigger that adds rows to the same table takes some of the ids."""
     edit(webhook, COPY_EACH)
@@ -236,3 +303,39 @@ def test_ids_are_those_of_the_rows_whatever_triggers_add(webhook, decided):
     answered = "SELECT body FROM answers JOIN messages ON messages.id = message_id"
     assert webhook.rows(answered) == [("Blue",)] * 4
     assert set(decided.values()) == {1}
+
+
+@on_postgresql
+def test_who_waits_for_a_lock_keeps_no_other_waiting(webhook, decided, taken):
+    phones = list(map(webhook.phone, GUESTS[:3]))
+    with one_batch(webhook, 3) as pool:
+        opened = [pool.submit(phone.text, "Mats BBQ") for phone in phones]
+    assert [text.result() for text in opened] == [[QUESTIONS[0]]] * 3
+    with ThreadPoolExecutor(3) as pool, webhook.app.database.engine.connect() as other:
+        other = other.execution_options(isolation_level="READ COMMITTED")
+        with other.begin():
+            lock = f"SELECT id FROM contacts WHERE phone = '{GUESTS[0]}' FOR UPDATE"
+            other.exec_driver_sql(lock)
+            texts = [pool.submit(phone.text, "Blue") for phone in phones]
+            assert [text.result(30) for text in texts[1:]] == [[QUESTIONS[1]]] * 2
+            assert not texts[0].done()
+        assert texts[0].result(30) == [QUESTIONS[1]]
+    assert taken == ["Blue"]
+
+
+@on_postgresql
+def test_a_save_that_fails_costs_no_text(webhook, patch):
+    """One contact comes into being meanwhile: nothing of what all share is saved."""
+    phones = list(map(webhook.phone, GUESTS[:3]))
+    insert = f"INSERT INTO contacts (phone) VALUES ('{GUESTS[0]}')"
+
+    def fail_first(db, drafted):
+        replies = TURNS.save_drafts(db, drafted[1:])
+        edit(webhook, insert)
+        return TURNS.save_drafts(db, drafted[:1]) + replies
+
+    patch("models.drafts", "TURNS", TURNS._replace(save_drafts=fail_first))
+    with one_batch(webhook, 3) as pool:
+        texts = [pool.submit(phone.text, "Mats BBQ") for phone in phones]
+    assert [text.result() for text in texts] == [[QUESTIONS[0]]] * 3
+    assert webhook.rows("SELECT count(*), sum(message_count) FROM conversations") == [(3, 3)]

@@ -435,7 +435,7 @@ def test_trials_of_several_processes_do_not_meet(serve, patch):
 @one_database
 def test_it_answers_in_time_whatever_hangs_and_asks_the_database_once(webhook, patch):
     patch("storage.probe", "ANSWER_SECONDS", 0.5)
-    queue = webhook.app.database._writer._queue
+    queue = webhook.app.database._writer._batches._queue
     with gate_held(webhook), ThreadPoolExecutor(20) as watchers:
         answers = list(watchers.map(ask, [webhook] * 20))
         # It has hung for long enough, so nobody waits for it again; a busy machine is slow itself.

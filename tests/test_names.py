@@ -25,7 +25,7 @@ EXCEPT = {
     ("models/turn.py", "inbound"): "Twilio's word for the direction of a message",
     ("gateway/webhook.py", "length"): "the Content-Length",
     ("models/questionnaire/templates.py", "length"): "of a text, in characters",
-    ("storage/base.py", "where"): "the clause of SQL",
+    ("storage/columns.py", "where"): "the clause of SQL",
     ("phone.py", "patience"): "how long Twilio waits for an answer",
 }
 

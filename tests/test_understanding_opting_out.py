@@ -372,7 +372,7 @@ def share(one: Guest, phone: str, change: Callable[[Contact], object]) -> None:
     def write(db: Session) -> None:
         contact = Contact.find(db, phone)
         change(contact)
-        contact.save(db)
+        Contact.save_all(db, [contact])
         contact.share_opting_out(db)
 
     one.webhook.app.database.write(write)

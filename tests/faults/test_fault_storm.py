@@ -212,7 +212,7 @@ def forget_the_order(webhook: Webhook, monkeypatch, patch) -> None:
         engine = sqlite_engine(database.engine.url, WRITER_PRAGMAS, begin=no_transaction)
         try:
             with Session(engine, expire_on_commit=False) as db, db.begin():
-                return procedure.write_all(db, [(item, None)])[0]
+                return procedure.write(db, item)
         finally:
             engine.dispose()
 

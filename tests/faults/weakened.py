@@ -32,11 +32,13 @@ from models.decision import Decision
 from models.turn import Reply, save_all
 from phone import new_sid
 from smsconvo import create_app
+from storage.batches import Batch
 from storage.database_files import DatabaseFiles
+from storage.kept_session import KeptSession
 from storage.postgresql import PostgreSQL
 from storage.sqlite import SQLite
 from storage.sqlite_connection import PRAGMAS, WRITER_PRAGMAS, sqlite3
-from storage.writer import Batch, FileLock, KeptSession, Writer, write_all
+from storage.writer import FileLock, Writer, write_all
 from worker.results import encode
 
 
@@ -76,7 +78,7 @@ def commit_later() -> None:
 
     def commit(writer: Writer, batch: Batch) -> None:
         with writer._lock, writer._writing.transaction() as db:
-            for future, result in write_all(db, batch):
+            for future, result in write_all(db, batch).items():
                 future.set_result(result)
             time.sleep(0.02)
 

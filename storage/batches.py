@@ -1,0 +1,111 @@
+"""Items that several threads bring, and few work on: all that wait, at once."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from storage.database import Procedure
+
+MAX_BATCH = 64  # items that share one commit, and so one fsync
+# When several items wait, more are about to: they share the commit. Starting at once would make
+# this thread compete with theirs for Python's lock.
+COMMIT_DELAY_SECONDS = 0.002
+
+
+class Queued(NamedTuple):
+    """An item that a procedure is followed for, and the future of its result."""
+
+    procedure: Procedure
+    item: Any
+    future: Future[Any]
+    draft: Any = None
+
+    def is_awaited(self) -> bool:
+        """Whether it was not cancelled; after the first call it can no longer be."""
+        return self.future.running() or self.future.set_running_or_notify_cancel()
+
+
+Batch = list[Queued]
+
+
+class Batches:
+    """Threads that work on what waits, first come, first served.
+
+    Each of `works` has a thread of its own. It gets a batch, and sets all its futures.
+    """
+
+    def __init__(self, *works: Callable[[Batch], None]) -> None:
+        self._works = works
+        self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # each None ends a thread
+        self._starting = Lock()
+        self._threads: list[Thread] = []
+
+    def submit(self, procedure: Procedure, item: Any) -> Future[Any]:
+        """Queue an item; the future of its result."""
+        future: Future[Any] = Future()
+        self._queue.put(Queued(procedure, item, future))
+        with self._starting:
+            if len(self._threads) < len(self._works):
+                work = self._works[len(self._threads)]
+                thread = Thread(target=self._run, args=(work,), name="writer", daemon=True)
+                thread.start()
+                self._threads.append(thread)  # only now: where there are too many, none starts
+        return future
+
+    def end(self, timeout: float | None = None) -> None:
+        """Work on what is queued, and end the threads; wait for each no longer than `timeout`."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _run(self, work: Callable[[Batch], None]) -> None:
+        while batch := self._next_batch():
+            work(batch)
+
+    def _next_batch(self) -> Batch:
+        """What waits; nothing, if this thread is to end."""
+        batch: Batch = []
+        if (first := self._queue.get()) is None:
+            return batch
+        if not self._queue.empty():
+            time.sleep(COMMIT_DELAY_SECONDS)
+        batch.append(first)
+        with suppress(Empty):
+            while len(batch) < MAX_BATCH:
+                if (queued := self._queue.get_nowait()) is None:
+                    self._queue.put(None)  # after this batch
+                    break
+                batch.append(queued)
+        return batch
+
+
+def draft_all(db: Session, batch: Batch) -> Batch:
+    """The same with their drafts."""
+    drafted = []
+    for procedure, same in _by_procedure(batch):
+        drafts = procedure.draft_all(db, [queued.item for queued in same])
+        pairs = zip(same, drafts, strict=True)
+        drafted += [queued._replace(draft=draft) for queued, draft in pairs]
+    return drafted
+
+
+def save_drafts(db: Session, batch: Batch) -> dict[Future[Any], Any]:
+    """Save the drafts that still hold: the futures of their items, each with its result."""
+    saved = {}
+    for procedure, same in _by_procedure([queued for queued in batch if queued.draft]):
+        results = procedure.save_drafts(db, [(queued.item, queued.draft) for queued in same])
+        pairs = zip(same, results, strict=True)
+        saved |= {queued.future: result for queued, result in pairs if result is not None}
+    return saved
+
+
+def _by_procedure(batch: Sequence[Queued]) -> Iterator[tuple[Procedure, Batch]]:
+    for procedure in dict.fromkeys(queued.procedure for queued in batch):
+        yield procedure, [queued for queued in batch if queued.procedure == procedure]
