@@ -1,8 +1,7 @@
 """Many phones at once, over real HTTP: each signs its texts and keeps its own cookies.
 
-There are two sorts. Those of `phone.py` send with requests, from several processes, and take as
-much processor time as the server. Light phones take a tenth of that, so that the server is what is
-measured.
+They are light: a text takes a tenth of what it takes with `phone.py` and requests, so that the
+server is what is measured.
 """
 
 import re
@@ -11,7 +10,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count
-from multiprocessing import get_context
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -19,10 +17,9 @@ from common import TEXTS
 from twilio.request_validator import RequestValidator
 
 from gateway.webhook import COOKIE, FORM_TYPE
-from phone import Phone, TwilioError, new_sid
+from phone import new_sid
 from settings import Settings
 
-PROCESSES = 4  # that the phones of `phone.py` run in
 GUESTS = 1_000_000  # that a phone can be, one after the other
 SET_COOKIE = re.compile(rf"set-cookie: ({COOKIE}=\w+)".encode(), re.IGNORECASE)
 
@@ -44,30 +41,8 @@ class Turns(NamedTuple):
         return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-class HeavyPhone:
-    """A phone of `phone.py`, a new one for each guest."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def prepare(self, guest: int, body: str) -> None:
-        """Get ready for a guest's text. This is not measured."""
-        if body == TEXTS[0]:
-            self._phone = Phone(
-                f"{self._settings.public_url}/sms",
-                account_sid=self._settings.account_sid,
-                auth_token=self._settings.auth_tokens[0],
-                sender=f"+1{guest:010}",
-            )
-        self._body = body
-
-    def send(self) -> None:
-        """Send the text and wait for the answer; OSError or TwilioError if there is none."""
-        self._phone.text(self._body)
-
-
 class LightPhone:
-    """Does the same, but writes each request to its one socket, in one piece."""
+    """A phone that writes each request to its one socket, in one piece."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -75,11 +50,13 @@ class LightPhone:
         self._cookie = ""
 
     def prepare(self, guest: int, body: str) -> None:
+        """Get ready for a guest's text. This is not measured."""
         if body == TEXTS[0]:
             self._cookie = ""
         self._request = make_request(self._settings, guest, body, self._cookie)
 
     def send(self) -> None:
+        """Send the text and wait for the answer; OSError if there is none."""
         self._socket = self._socket or socket.create_connection(self._settings.listen)
         try:
             self._socket.sendall(self._request)
@@ -111,55 +88,24 @@ def make_request(settings: Settings, guest: int, body: str, cookie: str) -> byte
     return f"POST /sms HTTP/1.1\r\n{lines}\r\n{content}".encode("ascii")
 
 
-Kind = type[HeavyPhone] | type[LightPhone]
-
-
-def text_for(
-    settings: Settings, phones: int, seconds: float, kind: Kind, first_guest: int = 0
-) -> Turns:
+def text_for(settings: Settings, phones: int, seconds: float, first_guest: int = 0) -> Turns:
     """Have so many phones answer whole questionnaires for so many seconds; for 0, one text each.
 
     Each phone starts as its guest number `first_guest`: a guest of an earlier run is known already.
     """
-    firsts = [n * GUESTS + first_guest for n in range(phones)]
-    if kind is LightPhone:
-        parts = [_run_phones(settings, firsts, seconds, kind, threading.Barrier(1))]
-    else:
-        processes = min(PROCESSES, phones)
-        context = get_context("spawn")
-        with context.Manager() as manager, context.Pool(processes) as pool:
-            barrier = manager.Barrier(processes)
-            shares = [firsts[n::processes] for n in range(processes)]
-            arguments = [(settings, share, seconds, kind, barrier) for share in shares]
-            parts = pool.starmap(_run_phones, arguments, 1)
-    starts, ends, durations = zip(*parts, strict=True)
-    texts = list(chain.from_iterable(durations))
-    answered = [duration for duration in texts if duration is not None]
-    return Turns(answered, max(ends) - min(starts), len(texts) - len(answered))
-
-
-def _run_phones(
-    settings: Settings, firsts: list[int], seconds: float, kind: Kind, barrier: threading.Barrier
-) -> tuple[float, float, list[float | None]]:
-    """Be several phones: when they began and ended, and the seconds until each answer, if any.
-
-    They begin when all are ready, those of the other processes included.
-    """
     starts: list[float] = []
-
-    def start() -> None:
-        barrier.wait()
-        starts.append(time.monotonic())
-
-    ready = threading.Barrier(len(firsts), start)
-    with ThreadPoolExecutor(len(firsts)) as pool:
-        turns = pool.map(lambda first: _run(kind(settings), first, seconds, ready), firsts)
+    ready = threading.Barrier(phones, lambda: starts.append(time.monotonic()))
+    firsts = [n * GUESTS + first_guest for n in range(phones)]
+    with ThreadPoolExecutor(phones) as pool:
+        turns = pool.map(lambda first: _run(LightPhone(settings), first, seconds, ready), firsts)
         durations = list(chain.from_iterable(turns))
-        return starts[0], time.monotonic(), durations
+        ended = time.monotonic()
+    answered = [duration for duration in durations if duration is not None]
+    return Turns(answered, ended - starts[0], len(durations) - len(answered))
 
 
 def _run(
-    phone: HeavyPhone | LightPhone, first: int, seconds: float, ready: threading.Barrier
+    phone: LightPhone, first: int, seconds: float, ready: threading.Barrier
 ) -> list[float | None]:
     """Be one phone, from its guest `first` on, once all phones are ready for their first text."""
     durations: list[float | None] = []
@@ -174,10 +120,10 @@ def _run(
                 return durations
 
 
-def _time_text(phone: HeavyPhone | LightPhone) -> float | None:
+def _time_text(phone: LightPhone) -> float | None:
     began = time.perf_counter()
     try:
         phone.send()
-    except (OSError, TwilioError):
+    except OSError:
         return None
     return time.perf_counter() - began

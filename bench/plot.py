@@ -1,6 +1,7 @@
 """Draw an SVG beside each JSON file in `results/`."""
 
 import json
+from statistics import median
 
 from common import RESULTS
 from matplotlib import pyplot
@@ -27,20 +28,19 @@ def main() -> None:
 
 def draw_turns(report: dict) -> pyplot.Figure:
     runs = report["runs"]
-    figure, columns = pyplot.subplots(1, 3, figsize=(14, 4), layout="constrained")
+    figure, columns = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
     phones = [f"{number:,}" for number in report["phones"]]
-    for axes, title, name, kind in (
-        (columns[0], "Turns a second: more is better", "turns_per_second", ""),
-        (columns[1], "Milliseconds for 99 of 100 turns: less is better", "p99_ms", ""),
-        (columns[2], "The same, with light phones", "p99_ms", ", light"),
+    for axes, title, name in (
+        (columns[0], "Turns a second: more is better", "turns_per_second"),
+        (columns[1], "Milliseconds for 99 of 100 turns: less is better", "p99_ms"),
     ):
-        heights = [[run[f"{server}{kind}"][name] for run in runs] for server in SERVERS]
-        draw_groups(axes, SERVERS, heights)
-        axes.set(title=title, xlabel="phones at once")
+        medians = [
+            [median(each[server][name] for each in rounds) for rounds in runs] for server in SERVERS
+        ]
+        draw_groups(axes, SERVERS, medians)
+        axes.set(title=title, xlabel="phones at once", yscale="log")
         axes.set_xticks(range(len(phones)), phones)
     columns[0].legend(frameon=False)
-    for axes in columns[1:]:
-        axes.set_yscale("log")
     return figure
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 from common import HERE, NOWHERE, Figures
-from phones import GUESTS, Kind, LightPhone, text_for
+from phones import GUESTS, text_for
 
 from commands.rehearse import rehearsal_environment, running_server
 from settings import Settings
@@ -44,7 +44,6 @@ def measure(
     server: psutil.Process,
     phones: int,
     seconds: float,
-    kind: Kind = LightPhone,
     *,
     warming: float = 0,
     first_guest: int = 0,
@@ -55,10 +54,10 @@ def measure(
     `others` tell the processor time of what else takes part in a turn.
     """
     if warming:
-        text_for(settings, phones, warming, kind, first_guest + GUESTS // 2)
+        text_for(settings, phones, warming, first_guest + GUESTS // 2)
     meters = {"cpu_ms_per_turn": partial(seconds_used, server), **(others or {})}
     size, used = bytes_on_disk(settings), {name: meter() for name, meter in meters.items()}
-    turns = text_for(settings, phones, seconds, kind, first_guest)
+    turns = text_for(settings, phones, seconds, first_guest)
     used = {name: meter() - used[name] for name, meter in meters.items()}
     count = len(turns.durations)
     return {
