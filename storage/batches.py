@@ -34,16 +34,23 @@ class Queued(NamedTuple):
 Batch = list[Queued]
 
 
-class Batches:
-    """Threads that work on what waits, first come, first served.
+class Work(NamedTuple):
+    """What a thread does with a batch, in two steps; the second sets all futures."""
 
-    Each of `works` has a thread of its own. It gets a batch, and sets all its futures.
+    draft: Callable[[Batch], Batch]
+    save: Callable[[Batch], None]
+
+
+class Batches:
+    """Threads that work on what waits, first come, first served: one for each of `works`.
+
+    One drafts at a time. Meanwhile others wait for what they save, and more texts come together.
     """
 
-    def __init__(self, *works: Callable[[Batch], None]) -> None:
+    def __init__(self, *works: Work) -> None:
         self._works = works
         self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # each None ends a thread
-        self._starting = Lock()
+        self._starting, self._drafting = Lock(), Lock()
         self._threads: list[Thread] = []
 
     def submit(self, procedure: Procedure, item: Any) -> Future[Any]:
@@ -65,9 +72,15 @@ class Batches:
         for thread in self._threads:
             thread.join(timeout)
 
-    def _run(self, work: Callable[[Batch], None]) -> None:
-        while batch := self._next_batch():
-            work(batch)
+    def _run(self, work: Work) -> None:
+        while drafted := self._draft_next(work):
+            work.save(drafted)
+
+    def _draft_next(self, work: Work) -> Batch:
+        """What waits, with drafts; nothing, if this thread is to end."""
+        with self._drafting:
+            batch = self._next_batch()
+            return batch and work.draft(batch)
 
     def _next_batch(self) -> Batch:
         """What waits; nothing, if this thread is to end."""

@@ -17,9 +17,17 @@ class DraftSaver:
     def __init__(self, reading: KeptSession, writing: KeptSession) -> None:
         self._reading, self._writing = reading, writing
 
+    def draft(self, batch: Batch) -> Batch:
+        """Those that are still awaited, with their drafts; without any if that fails."""
+        batch = [queued for queued in batch if queued.is_awaited()]
+        try:
+            with self._reading.transaction() as db:
+                return draft_all(db, batch)
+        except Exception:
+            return batch
+
     def save(self, batch: Batch) -> None:
         """Set all futures, once what was saved is on disk."""
-        batch = [queued for queued in batch if queued.is_awaited()]
         try:
             saved = self._save(batch)
         except Exception:  # each meets it again, if it lasts, in a transaction of its own
@@ -33,8 +41,6 @@ class DraftSaver:
         self._writing.close()
 
     def _save(self, batch: Batch) -> dict[Future[Any], Any]:
-        with self._reading.transaction() as db:
-            batch = draft_all(db, batch)
         if not any(queued.draft for queued in batch):
             return {}
         with self._writing.transaction() as db:

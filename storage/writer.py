@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from storage.batches import Batch, Batches, draft_all, save_drafts
+from storage.batches import Batch, Batches, Work, draft_all, save_drafts
 from storage.database import Procedure
 from storage.kept_session import KeptSession
 
@@ -76,7 +76,7 @@ class Writer:
         check: Callable[[], None],
     ) -> None:
         self._reading, self._writing, self._lock, self._check = reading, writing, lock, check
-        self._batches = Batches(lambda batch: self._commit(self._draft(batch)))
+        self._batches = Batches(Work(self._draft, self._commit))
 
     def submit(self, procedure: Procedure, item: Any) -> Future[Any]:
         """Queue an item; its future is done when the result is on disk."""

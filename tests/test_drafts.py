@@ -132,7 +132,8 @@ def one_of_postgresql(database, pool, number):
     yield
     until(lambda: len(batch) == number)
     database._batches.submit = submit
-    database._savers[0].save(batch)
+    saver = database._savers[0]
+    saver.save(saver.draft(batch))
 
 
 def edit(webhook, *statements: str) -> None:

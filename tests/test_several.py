@@ -108,6 +108,8 @@ def losing_commits(url: str) -> Iterator[str]:
     commits = count()
 
     class Proxy(BaseRequestHandler):
+        loses = False
+
         def handle(self) -> None:
             with socket.socket(socket.AF_UNIX) as server:
                 server.connect(f"{folder}/.s.PGSQL.5432")
@@ -117,12 +119,12 @@ def losing_commits(url: str) -> Iterator[str]:
         def forward(self, server: socket.socket) -> bool:
             ready, _, _ = select([self.request, server], [], [])
             data = ready[0].recv(65536)
-            if ready[0] is server:
-                self.request.sendall(data)
-                return bool(data)
-            server.sendall(data)
-            loses = b"COMMIT\0" in data and next(commits) % 3 == 0
-            return bool(data) and not (loses and server.recv(65536))
+            if ready[0] is server and self.loses:
+                return False
+            to = self.request if ready[0] is server else server
+            to.sendall(data)
+            self.loses |= to is server and b"COMMIT\0" in data and next(commits) % 3 == 0
+            return bool(data)
 
     with ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:
         server.daemon_threads = True
