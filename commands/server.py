@@ -29,6 +29,7 @@ from reloading import Edit, WatchedFiles
 from settings import Settings
 from shared_counts import SharedCounts
 from storage import Database
+from storage.siblings import Siblings
 from storage.writer import MAX_BATCH
 from worker import create_worker
 
@@ -84,7 +85,7 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
     files.current.catalog.prepare()  # once for all processes
     gc.freeze()  # else the first collection of a child writes to all that it shares with this one
     counts = SharedCounts().give_rows()
-    target = partial(load_app, create_app, settings, files, examined, counts)
+    target = partial(load_app, create_app, settings, files, examined, counts, Siblings())
     server.serve(target_loader=target, wrap_loader=False)
 
 
@@ -94,10 +95,11 @@ def load_app(
     files: WatchedFiles,
     examined: Array,
     counts: SharedCounts,
+    siblings: Siblings,
 ) -> Any:
     """The app for a process that answers, with the worker beside it."""
     install_signal_wakeup()
-    app = create_app(settings, files=files, counts=counts)
+    app = create_app(settings, files=files, counts=counts, siblings=siblings)
     Thread(target=follow_files, args=(files, examined), name="files", daemon=True).start()
     find_catalog = partial(attrgetter("files.current.catalog"), app)
     find_catalog().prepare()
@@ -250,7 +252,8 @@ def save_data(database: Database) -> None:
     report = cache(lambda event, why: log_event(event, logging.CRITICAL, why=why))  # each once
     while True:
         why, is_safe = database.rescue(partial(report, "saving"))
-        report("broken", why)
+        if why:
+            report("broken", why)
         if is_safe:
             return
         time.sleep(RESCUE_SECONDS)

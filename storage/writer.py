@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, NamedTuple
@@ -166,9 +166,11 @@ class Writer:
         reading: KeptSession,
         writing: KeptSession,
         lock: FileLock,
+        beside: Callable[[], AbstractContextManager[None]],
         check: Callable[[], None],
     ) -> None:
         self._reading, self._writing, self._lock, self._check = reading, writing, lock, check
+        self._beside = beside
         self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # None ends the thread
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -202,7 +204,8 @@ class Writer:
         while not closed:
             batch = self._next_batch()
             closed = None in batch
-            self._commit(self._draft([queued for queued in batch if queued is not None]))
+            if queue := [queued for queued in batch if queued is not None]:
+                self._commit(self._draft(queue))
 
     def _next_batch(self) -> list[Queued | None]:
         batch = [self._queue.get()]
@@ -251,7 +254,8 @@ class Writer:
     def _locked(self) -> Iterator[None]:
         self._lock.acquire()
         try:
-            yield
+            with self._beside():
+                yield
         finally:
             self._lock.release()
 
