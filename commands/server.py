@@ -51,6 +51,7 @@ MAX_HEAD_BYTES = 16 * 1024  # Twilio's has less than 2 KiB; of headers the serve
 CONNECTIONS = 2048
 
 LOOK_SECONDS = 1  # between two looks at the operator's files
+EARLY_SECONDS = 0.01  # between looks whether granian listens to signals
 FORK_SECONDS = 5  # at most, that a new process waits for a look
 
 
@@ -80,6 +81,7 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
         log_dictconfig=LOGGING,
     )
     install_signal_wakeup()
+    os.register_at_fork(after_in_child=repeat_early_stop)
     examined = RawArray("B", files.content)  # in memory that the processes share
     Thread(target=watch_files, args=(files, examined), name="files", daemon=True).start()
     files.current.catalog.prepare()  # once for all processes
@@ -211,6 +213,27 @@ def interrupt_main(reader: socket.socket, writer: socket.socket) -> None:
     while number := reader.recv(1):
         if number[0] != signal.SIGURG:
             signal.pthread_kill(main_thread().ident, signal.SIGURG)
+
+
+def repeat_early_stop() -> None:
+    """Have a new process end that was told to before granian listens to signals in it.
+
+    The handlers that it has from its parent do nothing here, and the parent would wait in vain.
+    """
+    early: list[int] = []
+
+    def hold(number: int, _: object) -> None:
+        early.append(number)
+
+    def repeat() -> None:
+        while signal.getsignal(signal.SIGTERM) is hold:
+            time.sleep(EARLY_SECONDS)
+        if early:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, hold)
+    Thread(target=repeat, name="early", daemon=True).start()
 
 
 def exit_on_storage_failure(database: Database) -> None:

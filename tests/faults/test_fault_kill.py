@@ -180,5 +180,13 @@ def test_a_stop_is_heard_whichever_thread_the_kernel_gives_it_to(tmp_path):
     assert ends(tmp_path, "wait_for_no_lock", patience=STOP_SECONDS)
 
 
+def test_a_stop_is_heard_by_processes_that_have_only_begun(tmp_path):
+    with serving(tmp_path, weakness="load_for_a_second", workers=2) as server:
+        until(lambda: len(server.processes()) == 2)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < STOP_SECONDS / 2
+
+
 def test_the_check_notices_a_server_that_sleeps_on(tmp_path):
     assert not ends(tmp_path, "sleep_on", patience=5)
