@@ -8,6 +8,7 @@ from logs import log_event
 from models import Catalog, InvalidQuestionnaire, People, load_catalog
 from settings import Settings, SettingsError
 from storage import Database, connect
+from storage.siblings import Siblings
 from storage.unreadable import UnreadableRow
 from storage.versions import MigrationFailed, migrate
 
@@ -53,10 +54,10 @@ def open_people(settings: Settings) -> People:
         raise SettingsError(f"SMSCONVO_PEOPLE: {error}") from None
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, siblings: Siblings | None = None) -> Database:
     """The database, whatever its version; see `commands/database.py` for that."""
     try:
-        database = connect(settings.database_url)
+        database = connect(settings.database_url, siblings)
     except ValueError as error:
         raise SettingsError(
             f"DATABASE_URL {error}. Set it to one, like sqlite:///smsconvo.db."

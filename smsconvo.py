@@ -64,6 +64,7 @@ from reloading import WatchedFiles
 from resources import open_database
 from settings import Settings
 from shared_counts import SharedCounts
+from storage.siblings import Siblings
 
 Clock = Callable[[], datetime]
 
@@ -79,13 +80,14 @@ class App(Bottle):
         clock: Clock | None,
         files: WatchedFiles | None,
         counts: SharedCounts | None,
+        siblings: Siblings | None,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.files = files or WatchedFiles(settings)
         self.webhook = Webhook(settings.account_sid, settings.auth_tokens, settings.public_url)
         self.is_secure = settings.public_url.startswith("https:")
-        self.database = open_database(settings)
+        self.database = open_database(settings, siblings)
         self.clock = clock or self.database.now
         self.result_written = Event()
         self.counts = counts or SharedCounts()
@@ -119,12 +121,13 @@ def create_app(
     clock: Clock | None = None,
     files: WatchedFiles | None = None,
     counts: SharedCounts | None = None,
+    siblings: Siblings | None = None,
 ) -> App:
     """The application, for any WSGI server.
 
     Only tests give it a clock, and only `serve` what its processes share.
     """
-    app = App(settings, clock, files, counts)
+    app = App(settings, clock, files, counts, siblings)
     app.install(errors_as_5xx)
     app.install(ConsoleGuard())
     app.add_hook("before_request", refuse_odd_path)

@@ -84,8 +84,8 @@ def measure_start(settings: Settings, environ: dict[str, str]) -> float:
 
 
 def measure_memory(count: int) -> list[dict[str, float]]:
-    """MiB after so many turns of 16 phones, from none to `count`."""
-    with serving(OURS) as (settings, server):
+    """MiB after so many turns of 16 phones, from none to `count`; one process answers."""
+    with serving(OURS, options=["--workers=1"]) as (settings, server):
         turns, samples = 0, []
         while True:
             samples.append({"turns": turns, "memory_mib": round(memory_of(server), 1)})

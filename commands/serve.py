@@ -19,20 +19,23 @@ from resources import open_database
 from settings import Settings, SettingsError, __version__
 from storage import Database
 
+MAX_DEFAULT_WORKERS = 2
+
 
 @click.command()
 @click.option("--results-to", metavar="URL", help="Send all results to this URL, for a trial run.")
 @click.option(
-    "--workers", type=click.IntRange(1), default=1, help="Number of processes; 1 on SQLite."
+    "--workers",
+    type=click.IntRange(1),
+    help="Number of processes; by default one for each core, 1 on PostgreSQL, at most 2.",
 )
 @click.pass_obj
-def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
+def serve(create_app: Callable, results_to: str | None, workers: int | None) -> None:
     """Answer Twilio and deliver results, until stopped."""
     block_reload_signal()
     settings = Settings.from_env(os.environ).for_serving()
-    settings = replace(settings, results_to=results_to, processes=workers)
-    if workers > 1 and settings.on_sqlite:
-        raise SettingsError("--workers: SQLite has one writer. Leave it out, or use PostgreSQL.")
+    processes = workers or default_workers(settings)
+    settings = replace(settings, results_to=results_to, processes=processes)
     files = WatchedFiles(settings)
     check_database(settings, create=True)
     check_port(*settings.listen)
@@ -50,6 +53,17 @@ def serve(create_app: Callable, results_to: str | None, workers: int) -> None:
         run_server(create_app, settings, files)
     finally:  # it ends by itself where another start must wait for the operator
         check_files(database)
+
+
+def default_workers(settings: Settings) -> int:
+    """How many processes answer most on the cores that this one may use.
+
+    A third on SQLite hardly helps: only one at a time can save. On PostgreSQL it depends on where
+    that runs, and how many machines there are.
+    """
+    if settings.on_sqlite and hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MAX_DEFAULT_WORKERS)
+    return 1
 
 
 def acquire_server_lock(settings: Settings) -> Database:

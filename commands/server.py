@@ -30,6 +30,7 @@ from settings import Settings
 from shared_counts import SharedCounts
 from storage import Database
 from storage.batches import MAX_BATCH
+from storage.siblings import Siblings
 from worker import create_worker
 
 REQUESTS = MAX_BATCH  # at a time in a process: as many as share one commit
@@ -48,6 +49,7 @@ MAX_HEAD_BYTES = 16 * 1024  # Twilio's has less than 2 KiB; of headers the serve
 CONNECTIONS = 2048
 
 LOOK_SECONDS = 1  # between two looks at the operator's files
+EARLY_SECONDS = 0.01  # between looks whether granian listens to signals
 FORK_SECONDS = 5  # at most, that a new process waits for a look
 
 
@@ -77,12 +79,13 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
         log_dictconfig=LOGGING,
     )
     install_signal_wakeup()
+    os.register_at_fork(after_in_child=repeat_early_stop)
     examined = RawArray("B", files.content)  # in memory that the processes share
     Thread(target=watch_files, args=(files, examined), name="files", daemon=True).start()
     files.current.catalog.prepare()  # once for all processes
     gc.freeze()  # else the first collection of a child writes to all that it shares with this one
     counts = SharedCounts().give_rows()
-    target = partial(load_app, create_app, settings, files, examined, counts)
+    target = partial(load_app, create_app, settings, files, examined, counts, Siblings())
     server.serve(target_loader=target, wrap_loader=False)
 
 
@@ -92,10 +95,11 @@ def load_app(
     files: WatchedFiles,
     examined: Array,
     counts: SharedCounts,
+    siblings: Siblings,
 ) -> Any:
     """The app for a process that answers, with the worker beside it."""
     install_signal_wakeup()
-    app = create_app(settings, files=files, counts=counts)
+    app = create_app(settings, files=files, counts=counts, siblings=siblings)
     Thread(target=follow_files, args=(files, examined), name="files", daemon=True).start()
     find_catalog = partial(attrgetter("files.current.catalog"), app)
     find_catalog().prepare()
@@ -204,6 +208,27 @@ def interrupt_main(reader: socket.socket, writer: socket.socket) -> None:
             signal.pthread_kill(main_thread().ident, signal.SIGURG)
 
 
+def repeat_early_stop() -> None:
+    """Have a new process end that was told to before granian listens to signals in it.
+
+    The handlers that it has from its parent do nothing here, and the parent would wait in vain.
+    """
+    early: list[int] = []
+
+    def hold(number: int, _: object) -> None:
+        early.append(number)
+
+    def repeat() -> None:
+        while signal.getsignal(signal.SIGTERM) is hold:
+            time.sleep(EARLY_SECONDS)
+        if early:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, hold)
+    Thread(target=repeat, name="early", daemon=True).start()
+
+
 def exit_on_storage_failure(database: Database) -> None:
     """End this process once the disk failed, or the files of the database were taken away.
 
@@ -243,7 +268,8 @@ def save_data(database: Database) -> None:
     report = cache(lambda event, why: log_event(event, logging.CRITICAL, why=why))  # each once
     while True:
         why, is_safe = database.rescue(partial(report, "saving"))
-        report("broken", why)
+        if why:
+            report("broken", why)
         if is_safe:
             return
         time.sleep(RESCUE_SECONDS)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 from storage.cells import is_undecodable
 from storage.database import Clock, Database, DatabaseBroken, parse_url
 from storage.postgresql import PostgreSQL, maintenance_engine
+from storage.siblings import Siblings
 from storage.sqlite import SQLite, migrate_file
 from storage.sqlite_connection import sqlite3
 
@@ -28,11 +29,14 @@ TRANSIENT_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOER
 TRANSIENT_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
 
-def connect(url: str) -> Database:
-    """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL."""
+def connect(url: str, siblings: Siblings | None = None) -> Database:
+    """Open `sqlite:///…` or `postgresql://…`; ValueError says what is wrong with a URL.
+
+    `siblings`: what the processes of one `serve` share on SQLite.
+    """
     location = parse_url(url)
     if location.get_backend_name() == "sqlite":
-        database = SQLite(location)
+        database = SQLite(location, siblings)
         event.listen(database.engine, "handle_error", partial(_find_reason, location.database))
         return database
     return PostgreSQL(location)

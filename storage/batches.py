@@ -34,7 +34,7 @@ class Queued(NamedTuple):
 Batch = list[Queued]
 
 
-class Work(NamedTuple):
+class Steps(NamedTuple):
     """What a thread does with a batch, in two steps; the second sets all futures."""
 
     draft: Callable[[Batch], Batch]
@@ -42,13 +42,13 @@ class Work(NamedTuple):
 
 
 class Batches:
-    """Threads that work on what waits, first come, first served: one for each of `works`.
+    """Threads that work on what waits, first come, first served.
 
     One drafts at a time. Meanwhile others wait for what they save, and more texts come together.
     """
 
-    def __init__(self, *works: Work) -> None:
-        self._works = works
+    def __init__(self, *threads: Steps) -> None:
+        self._steps = threads
         self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # each None ends a thread
         self._starting, self._drafting = Lock(), Lock()
         self._threads: list[Thread] = []
@@ -58,9 +58,9 @@ class Batches:
         future: Future[Any] = Future()
         self._queue.put(Queued(procedure, item, future))
         with self._starting:
-            if len(self._threads) < len(self._works):
-                work = self._works[len(self._threads)]
-                thread = Thread(target=self._run, args=(work,), name="writer", daemon=True)
+            if len(self._threads) < len(self._steps):
+                steps = self._steps[len(self._threads)]
+                thread = Thread(target=self._run, args=(steps,), name="writer", daemon=True)
                 thread.start()
                 self._threads.append(thread)  # only now: where there are too many, none starts
         return future
@@ -72,30 +72,28 @@ class Batches:
         for thread in self._threads:
             thread.join(timeout)
 
-    def _run(self, work: Work) -> None:
-        while drafted := self._draft_next(work):
-            work.save(drafted)
+    def _run(self, steps: Steps) -> None:
+        while (batch := self._draft_next(steps)) is not None:
+            steps.save(batch)
 
-    def _draft_next(self, work: Work) -> Batch:
-        """What waits, with drafts; nothing, if this thread is to end."""
+    def _draft_next(self, steps: Steps) -> Batch | None:
+        """What waits, with drafts; None if this thread is to end."""
         with self._drafting:
             batch = self._next_batch()
-            return batch and work.draft(batch)
+            return steps.draft(batch) if batch else None
 
     def _next_batch(self) -> Batch:
-        """What waits; nothing, if this thread is to end."""
-        batch: Batch = []
+        """What waits; nothing, if a thread is to end."""
         if (first := self._queue.get()) is None:
-            return batch
+            return []
         if not self._queue.empty():
             time.sleep(COMMIT_DELAY_SECONDS)
-        batch.append(first)
+        batch = [first]
         with suppress(Empty):
-            while len(batch) < MAX_BATCH:
-                if (queued := self._queue.get_nowait()) is None:
-                    self._queue.put(None)  # after this batch
-                    break
-                batch.append(queued)
+            while len(batch) < MAX_BATCH and batch[-1] is not None:
+                batch.append(self._queue.get_nowait())
+        if batch[-1] is None:
+            self._queue.put(batch.pop())  # a thread ends after this batch
         return batch
 
 

@@ -56,9 +56,10 @@ class Rescue(NamedTuple):
     """Why the database is broken and where its data is, in sentences for the operator.
 
     `is_safe`: this process may end without a loss. Otherwise it alone can reach some data.
+    `why` is None if another process has saved it, and says so.
     """
 
-    why: str
+    why: str | None
     is_safe: bool
 
 

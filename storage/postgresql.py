@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from storage.batches import Batches, Work
+from storage.batches import Batches, Steps
 from storage.database import WRITE_TIMEOUT_SECONDS, Database, Procedure, T, Transaction
 from storage.draft_saver import DraftSaver
 from storage.kept_session import KeptSession
@@ -96,7 +96,7 @@ class PostgreSQL(Database):
         shared = _create_engine(url, SHARED_SETTINGS, 0)
         self._shared = shared.execution_options(isolation_level="AUTOCOMMIT")
         self._savers = [self._saver() for _ in range(SAVERS)]
-        self._batches = Batches(*(Work(saver.draft, saver.save) for saver in self._savers))
+        self._batches = Batches(*(Steps(saver.draft, saver.save) for saver in self._savers))
         reporter = _create_engine(url, REPORT_SETTINGS, None, pool_pre_ping=True)
         self._reporter = reporter.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True

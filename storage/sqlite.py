@@ -7,8 +7,9 @@ SQLite's own back-off, which starves those that have waited longest.
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from threading import RLock
 from typing import Any
 
@@ -32,6 +33,7 @@ from storage.database_files import SERVER_LOCK, WRITE_LOCK, DatabaseFiles
 from storage.kept_session import KeptSession
 from storage.lost_pages import has_lost_pages
 from storage.rescue import rescue
+from storage.siblings import Siblings
 from storage.sqlite_connection import (
     MIGRATION_PRAGMAS,
     READER_PRAGMAS,
@@ -52,10 +54,11 @@ class SQLite(Database):
     """A file: connections that can only read, and one that writes.
 
     One more connection stays open and idle. It holds the files that all others must be on, and
-    can save what is in them when they were taken away.
+    can save what is in them when they were taken away. In `serve` one process does that for all.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, siblings: Siblings | None = None) -> None:
+        self._siblings = siblings
         self._files = DatabaseFiles(url.database)
         url = url.set(database=self._files.path)
         super().__init__(self._listen(sqlite_engine(url, READER_PRAGMAS, "BEGIN")))
@@ -67,6 +70,7 @@ class SQLite(Database):
             KeptSession(reader, "BEGIN", info),
             KeptSession(writer, "BEGIN IMMEDIATE", info | {WRITES: True}),
             self._write_lock(),
+            siblings.writing if siblings else nullcontext,
             self.check,
         )
         self._server_lock = FileLock(self._files.path + SERVER_LOCK)
@@ -150,7 +154,10 @@ class SQLite(Database):
         if self._reason == DISK_FAILED:
             return Rescue(self._reason, True)
         connection = self._anchor.connection.dbapi_connection
-        return rescue(self._files, connection, self._reason, announce)
+        save = partial(rescue, self._files, connection, self._reason, announce)
+        if self._siblings:
+            return self._siblings.save_once(self._files.opened, self._reason, save)
+        return save()
 
     def size(self) -> int:
         return os.path.getsize(self._files.path)
@@ -181,6 +188,8 @@ class SQLite(Database):
 
     def _open(self) -> None:
         """Open the anchor, and remember which files it is on."""
+        if self._siblings:
+            self._siblings.begin()
         anchor = self.engine.connect()
         anchor.detach()
         try:
@@ -206,6 +215,8 @@ class SQLite(Database):
             elif is_lost:  # as `cp` does it; SQLite itself does it for VACUUM and the like
                 self._files.is_overwritten = True
                 self._files.check()
+        if self._siblings and (notice := self._siblings.find(self._files.opened)):
+            raise DatabaseBroken(notice.why)
 
     def _check_connected(self, *_: object) -> None:
         """Refuse a connection that was made to other files, in the moment after a check."""

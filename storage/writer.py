@@ -4,12 +4,12 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from storage.batches import Batch, Batches, Work, draft_all, save_drafts
+from storage.batches import Batch, Batches, Steps, draft_all, save_drafts
 from storage.database import Procedure
 from storage.kept_session import KeptSession
 
@@ -73,10 +73,12 @@ class Writer:
         reading: KeptSession,
         writing: KeptSession,
         lock: FileLock,
+        beside: Callable[[], AbstractContextManager[None]],
         check: Callable[[], None],
     ) -> None:
         self._reading, self._writing, self._lock, self._check = reading, writing, lock, check
-        self._batches = Batches(Work(self._draft, self._commit))
+        self._beside = beside
+        self._batches = Batches(Steps(self._draft, self._commit))
 
     def submit(self, procedure: Procedure, item: Any) -> Future[Any]:
         """Queue an item; its future is done when the result is on disk."""
@@ -131,7 +133,8 @@ class Writer:
     def _locked(self) -> Iterator[None]:
         self._lock.acquire()
         try:
-            yield
+            with self._beside():
+                yield
         finally:
             self._lock.release()
 

@@ -42,9 +42,11 @@ from preloaded import Process
 from sqlalchemy import inspect
 
 from commands import cli
+from commands.serve import default_workers
 from models.console import ConsolePassword
 from models.console.token import digest
 from phone import Phone, TwilioError, new_sid
+from settings import Settings
 from storage import connect, maintenance_transaction
 from worker.results import claim_due, run_attempt
 
@@ -163,11 +165,23 @@ def test_serve_makes_its_database_converses_and_delivers_until_stopped(
         phone = phone_of(environ)
         assert [phone.text(said) for said in TEXTS] == [[words] for words in REPLIES]
         until(lambda: rows(empty_url, "SELECT state FROM outbox") == [("delivered",)])
+        assert len(workers(process)) == default_workers(Settings(database_url=empty_url))
         assert rows(empty_url, "SELECT direction, body FROM transcript") == TRANSCRIPT
     assert process.returncode == 0
     assert not is_listening(environ)
     ((_, body),) = receiver.requests
     assert parse_qsl(body.decode()) == RESULT
+
+
+def test_serve_has_a_process_for_each_core_on_sqlite_up_to_two():
+    cores = os.sched_getaffinity(0)
+    assert default_workers(Settings()) == min(len(cores), 2)
+    assert default_workers(Settings(database_url="postgresql://localhost/smsconvo")) == 1
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        assert default_workers(Settings()) == 1
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def test_a_conversation_goes_on_after_a_restart(folder, environ, empty_url):
@@ -188,9 +202,12 @@ def test_texts_are_answered_while_no_log_can_be_written(folder, environ):
         process.terminate()
 
 
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
-def test_serve_works_on_an_empty_postgresql(folder, environ, receiver, empty_url, count):
+@pytest.mark.parametrize(
+    "empty_url, count",
+    [("sqlite", 2), ("postgresql", 1), ("postgresql", 2)],
+    indirect=["empty_url"],
+)
+def test_serve_works_on_an_empty_database(folder, environ, receiver, empty_url, count):
     send_results(folder / "questionnaires", receiver.url)
     with serving(folder, environ, f"--workers={count}") as process:
         until(lambda: len(workers(process)) == count)
@@ -201,13 +218,8 @@ def test_serve_works_on_an_empty_postgresql(folder, environ, receiver, empty_url
     assert process.returncode == 0
 
 
-def test_sqlite_has_one_worker(folder, environ):
-    ended = run(folder, environ, "serve", "--workers=2")
-    assert_refused(ended, "--workers: SQLite has one writer.", "use PostgreSQL")
-
-
 def test_a_worker_that_is_killed_is_replaced_and_texting_goes_on(folder, environ, empty_url):
-    with serving(folder, environ) as process:
+    with serving(folder, environ, "--workers=1") as process:
         phone = phone_of(environ)
         assert phone.text(TEXTS[0]) == [QUESTIONS[0]]
         (worker,) = workers(process)

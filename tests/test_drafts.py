@@ -9,6 +9,7 @@ from threading import Event
 import pytest
 from conftest import HANG_SECONDS, QUESTIONS, REY, STRANGER, until
 
+from models import drafts
 from models.drafts import TURNS
 from models.engine import respond
 from models.set_aside import take
@@ -73,7 +74,7 @@ def before_save(webhook, patch) -> Callable:
             assert go_on.wait(HANG_SECONDS)
             return TURNS.save_drafts(*arguments)
 
-        patch("models.drafts", "TURNS", TURNS._replace(save_drafts=save_later))
+        patch("models.drafts", "TURNS", drafts.TURNS._replace(save_drafts=save_later))
         try:
             yield
         finally:
@@ -340,3 +341,20 @@ def test_a_save_that_fails_costs_no_text(webhook, patch):
         texts = [pool.submit(phone.text, "Mats BBQ") for phone in phones]
     assert [text.result() for text in texts] == [[QUESTIONS[0]]] * 3
     assert webhook.rows("SELECT count(*), sum(message_count) FROM conversations") == [(3, 3)]
+
+
+@on_postgresql
+def test_a_text_that_waited_too_long_is_taken_alone_and_only_once(
+    webhook, patch, before_save, taken
+):
+    """Its thread goes on when nobody waits any more."""
+    patch("storage.postgresql", "SHARED_SECONDS", 0.2)
+    phones = list(map(webhook.phone, GUESTS[:3]))
+    with before_save(), ThreadPoolExecutor(3) as pool:
+        texts = [pool.submit(phone.text, "Mats BBQ") for phone in phones]
+        assert [text.result(30) for text in texts] == [[QUESTIONS[0]]] * 3
+    assert set(taken) == {"Mats BBQ"}
+    patch("storage.postgresql", "SHARED_SECONDS", HANG_SECONDS)
+    assert [phone.text("Blue") for phone in phones] == [[QUESTIONS[1]]] * 3
+    assert set(taken) == {"Mats BBQ"}
+    assert webhook.rows("SELECT count(*), sum(message_count) FROM conversations") == [(3, 6)]

@@ -277,7 +277,7 @@ def test_a_stderr_that_is_closed_harms_nothing():
 @contextmanager
 def serving(folder: Path, environ: dict[str, str], stderr: int) -> Iterator[None]:
     process = subprocess.Popen(
-        [*BOUND, sys.executable, str(HERE / "smsconvo.py"), "serve"],
+        [*BOUND, sys.executable, str(HERE / "smsconvo.py"), "serve", "--workers=1"],
         cwd=folder,
         env=environ,
         stderr=stderr,

@@ -357,7 +357,8 @@ def test_a_process_that_dies_takes_no_count_with_it(folder, environ):
         except OSError:
             return False
 
-    with chdir(folder), running_server(environ, "http://127.0.0.1:9/x") as server:
+    serving = running_server(environ, "http://127.0.0.1:9/x", options=["--workers=1"])
+    with chdir(folder), serving as server:
         until(can_read)
         assert requests.get(f"{url}/nothing", timeout=10).status_code == 404
         until(lambda: ("worker_last_run_timestamp_seconds", "") in read())

@@ -60,7 +60,8 @@ class Server:
 
     `weakness` takes one protection out (see weakened.py), to show that a test notices. `under` is
     a command to run it under, such as strace. It is forked (see warm.py), unless it is not `warm`:
-    where what it costs is measured, and under another command.
+    where what it costs is measured, and under another command. It has one process that answers
+    unless a test says otherwise: many count, slow or break something in that process.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Server:
     under: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    workers: int = 1
     warm: bool = True
     process: subprocess.Popen | WarmProcess | None = None
 
@@ -95,7 +97,8 @@ class Server:
         } | self.settings
 
     def start(self, *options: str) -> None:
-        self.process = self.run("serve", *self.options, *options)
+        workers = f"--workers={self.workers}"
+        self.process = self.run("serve", workers, *self.options, *options)
 
     def run(self, *command: str) -> subprocess.Popen | WarmProcess:
         """A command of the same program, in the same folder."""
@@ -143,8 +146,11 @@ class Server:
     def pid(self) -> int:
         """Of the server itself, not of what it runs under."""
         pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children")
-        return int(children.read_text().split()[0]) if self.under else pid
+        return min(children(pid)) if self.under else pid
+
+    def processes(self) -> set[int]:
+        """Those that answer."""
+        return children(self.pid())
 
     def logged(self) -> list[dict]:
         lines = self.log.read_text("utf-8", "replace").splitlines(keepends=True)
@@ -169,6 +175,10 @@ class Server:
             sender=sender,
             number=NUMBER,
         )
+
+
+def children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
 @contextmanager

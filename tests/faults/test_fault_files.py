@@ -5,7 +5,9 @@ What was acknowledged is in a file that the operator is pointed to; or it was ne
 
 import os
 import random
+import re
 import shutil
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -28,12 +30,12 @@ PAUSE_SECONDS = 0.05  # after each text: the machine is for the servers that sta
 AFTERWARDS_SECONDS = 1.0  # by then nobody may be told any more that a text was kept which is lost
 
 
-def serve_files(folder: Path, weakness: str | None = None) -> Server:
-    """A server whose database has a folder of its own."""
+def serve_files(folder: Path, weakness: str | None = None, workers: int = 2) -> Server:
+    """A server whose database has a folder of its own; by default two processes answer."""
     database = folder / "data" / "smsconvo.db"
     database.parent.mkdir(parents=True)
     settings = {"DATABASE_URL": f"sqlite:///{database}"}
-    server = Server(folder, weakness=weakness, settings=settings)
+    server = Server(folder, weakness=weakness, settings=settings, workers=workers)
     server.database = database
     return server
 
@@ -258,7 +260,8 @@ def find_lost(database: Path, acknowledged: list[Text]) -> list[str]:
 
 def run_lane(folder: Path, seed: int, harms: int) -> Lane:
     """Do this much harm, or less if something is lost."""
-    server = serve_files(folder, "checkpoint_often" if seed % 2 else None)
+    weakness, workers = "checkpoint_often" if seed % 2 else None, 1 + seed // 2 % 2
+    server = serve_files(folder, weakness, workers)
     with running(server):
         with Guests(server, GUESTS, PAUSE_SECONDS) as guests:
             lane = Lane(server, guests, random.Random(seed))
@@ -319,12 +322,17 @@ def database_link(server: Server) -> Path:
     return server.database.with_name("other.db")
 
 
-@pytest.mark.parametrize("harm", [delete_wal, move_wal, delete_shm, delete_wal_and_shm])
-def test_a_log_that_was_taken_away_costs_one_worker_and_no_text(tmp_path, harm):
-    with running(serve_files(tmp_path)) as server:
+LOST_LOGS = [(delete_wal, 1), (move_wal, 1), (delete_wal, 2), (delete_shm, 2)]
+
+
+@pytest.mark.parametrize("harm, workers", [*LOST_LOGS, (delete_wal_and_shm, 2)])
+def test_a_log_that_was_taken_away_costs_the_processes_and_no_text(tmp_path, harm, workers):
+    with running(serve_files(tmp_path, workers=workers)) as server:
         acknowledged = text_some(server)
+        before = server.processes()
         harm(server.database)
         until(lambda: broken_lines(server))
+        until(lambda: len(server.processes() - before) == workers)
         text_some(server)
         assert len(broken_lines(server)) == 1
         assert server.process.poll() is None
@@ -366,7 +374,8 @@ def test_a_server_whose_database_is_written_over_ends_and_leaves_it_as_it_is(tmp
         assert find_lost(server.database, before) == []
 
 
-def test_data_that_cannot_be_saved_keeps_its_process_until_it_can(tmp_path):
+def test_data_that_cannot_be_saved_keeps_one_process_until_it_can(tmp_path):
+    """Another one takes the place of that which is killed."""
     bound = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
     server = serve_files(tmp_path, "rescue_often")
     server.under = bound
@@ -379,9 +388,15 @@ def test_data_that_cannot_be_saved_keeps_its_process_until_it_can(tmp_path):
         assert requests.get(f"{server.url}/healthz", timeout=10).status_code == 503
         (why,) = broken_lines(server)
         assert "cannot be saved" in why
+        first = int(re.search("Only process ([0-9]+)", why)[1])
+        os.kill(first, signal.SIGKILL)
+        until(lambda: broken_lines(server)[1:])
+        _, why = broken_lines(server)
+        assert "cannot be saved" in why and f"process {first}" not in why
         server.database.parent.chmod(0o700)
         assert server.process.wait(HANG_SECONDS) == os.EX_CONFIG
-        assert "holds what was recorded" in broken_lines(server)[1]
+        assert "holds what was recorded" in broken_lines(server)[2]
+        assert len(broken_lines(server)) == 3
         Lane(server, None, None).mend()
         assert audit(server.database, acknowledged) == []
 

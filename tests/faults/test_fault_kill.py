@@ -1,6 +1,7 @@
 """The server is killed, or stopped, while guests text; nothing is lost and nothing doubled."""
 
 import ctypes
+import os
 import random
 import signal
 import statistics
@@ -96,10 +97,26 @@ def settings(empty_url) -> dict[str, str]:
 @pytest.mark.first
 @parts("empty_url", sqlite=5)  # what is on disk of PostgreSQL is its own affair
 def test_what_was_acknowledged_survives_kill_9(tmp_path, settings, size, part):
-    rounds = Rounds(tmp_path, size(2, 30), Server.kill, settings=settings)
+    rounds = Rounds(tmp_path, size(2, 30), Server.kill, settings=settings, workers=1 + part % 2)
     print(rounds)
     assert rounds.complaints == []
     assert rounds.find_slow() == []
+
+
+@parts("empty_url", sqlite=1, postgresql=0)
+def test_one_process_answers_on_while_the_other_is_killed(tmp_path, settings, part):
+    with (
+        serving(tmp_path, settings=settings, workers=2) as server,
+        Guests(server, GUESTS) as guests,
+    ):
+        guests.wait_for(5 * GUESTS)
+        before = server.processes()
+        for killed in before:
+            os.kill(killed, signal.SIGKILL)
+            guests.wait_for(len(guests.acknowledged) + 5 * GUESTS)
+        until(lambda: len(server.processes() - before) == 2)
+    assert guests.surprises == []
+    assert server.audit(guests.acknowledged) == []
 
 
 @pytest.mark.first
@@ -110,7 +127,7 @@ def test_a_stop_finishes_what_is_under_way(tmp_path, settings, size, part):
     def end(server: Server) -> None:
         statuses.append(server.stop())
 
-    rounds = Rounds(tmp_path, size(2, 10), end, settings=settings)
+    rounds = Rounds(tmp_path, size(2, 10), end, settings=settings, workers=1 + part % 2)
     print(rounds)
     assert rounds.complaints == []
     assert set(statuses) == {0}
@@ -149,10 +166,10 @@ def ends(folder: Path, weakness: str, patience: float) -> bool:
     """Whether a worker ends whose SIGTERM goes to another thread than its main one."""
     with serving(folder, weakness=weakness) as server:
         text_until_acknowledged(server.phone("+14155550123"), TEXTS[0])
-        (worker,) = Path(f"/proc/{server.pid()}/task/{server.pid()}/children").read_text().split()
+        (worker,) = server.processes()
         threads = [int(thread.name) for thread in Path(f"/proc/{worker}/task").iterdir()]
-        threads.remove(int(worker))
-        ctypes.CDLL(None).tgkill(int(worker), threads[0], signal.SIGTERM)
+        threads.remove(worker)
+        ctypes.CDLL(None).tgkill(worker, threads[0], signal.SIGTERM)
         deadline = time.monotonic() + patience
         while (is_alive := Path(f"/proc/{worker}/fd/0").exists()) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -161,6 +178,14 @@ def ends(folder: Path, weakness: str, patience: float) -> bool:
 
 def test_a_stop_is_heard_whichever_thread_the_kernel_gives_it_to(tmp_path):
     assert ends(tmp_path, "wait_for_no_lock", patience=STOP_SECONDS)
+
+
+def test_a_stop_is_heard_by_processes_that_have_only_begun(tmp_path):
+    with serving(tmp_path, weakness="load_for_a_second", workers=2) as server:
+        until(lambda: len(server.processes()) == 2)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < STOP_SECONDS / 2
 
 
 def test_the_check_notices_a_server_that_sleeps_on(tmp_path):

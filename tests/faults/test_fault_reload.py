@@ -231,10 +231,9 @@ def test_a_process_that_is_replaced_has_the_last_that_were_good(folder, weakness
         assert problems(server) != []
 
 
-@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
 def test_each_process_takes_an_edit(folder, empty_url):
-    settings, options = {"DATABASE_URL": empty_url}, ("--workers=2",)
-    with serving(folder, weakness="look_rarely", settings=settings, options=options) as server:
+    settings = {"DATABASE_URL": empty_url}
+    with serving(folder, weakness="look_rarely", settings=settings, workers=2) as server:
         until(lambda: len(workers(server)) == 2)
         write(folder, "questionnaires/party.toml", PARTY)
         os.kill(server.process.pid, signal.SIGHUP)

@@ -144,6 +144,17 @@ def sleep_on() -> None:
     patch("commands.server", "install_signal_wakeup", lambda: None)
 
 
+def load_for_a_second() -> None:
+    """No weakness: there is time to stop the server before its processes answer."""
+    load_app = commands.server.load_app
+
+    def load_slowly(*arguments: Any) -> Any:
+        time.sleep(1)
+        return load_app(*arguments)
+
+    patch("commands.server", "load_app", load_slowly)
+
+
 def save_for_a_second() -> None:
     """No protection is out, but there is time to stop the server under a text."""
 
