@@ -190,5 +190,6 @@ LOGGING = {
     "loggers": {
         "smsconvo": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         "_granian": {"handlers": ["stderr"], "propagate": False},
+        "psycopg": {"level": "CRITICAL"},  # what it warns of is raised, and it names the server
     },
 }

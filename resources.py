@@ -2,12 +2,15 @@
 
 import logging
 import os
+from functools import cache
 from typing import NamedTuple
 
-from logs import log_event
+from sqlalchemy.exc import DBAPIError
+
+from logs import error_location, log_event
 from models import Catalog, InvalidQuestionnaire, People, load_catalog
 from settings import Settings, SettingsError
-from storage import Database, connect
+from storage import Database, connect, is_transient
 from storage.siblings import Siblings
 from storage.unreadable import UnreadableRow
 from storage.versions import MigrationFailed, migrate
@@ -63,6 +66,7 @@ def open_database(settings: Settings, siblings: Siblings | None = None) -> Datab
             f"DATABASE_URL {error}. Set it to one, like sqlite:///smsconvo.db."
         ) from None
     database.unreadable.on_new = log_unreadable
+    database.on_failed_drafts = log_failed_drafts
     return database
 
 
@@ -70,6 +74,19 @@ def log_unreadable(error: UnreadableRow) -> None:
     """Name a row that cannot be read, and never what is in it."""
     names = {"table": error.table, "id": error.id, "column": error.column}
     log_event("unreadable", logging.ERROR, **names, why=error.reason)
+
+
+def log_failed_drafts(error: Exception) -> None:
+    """Say why texts are saved one by one, unless that passes or is said otherwise."""
+    is_known = isinstance(error, OSError) or (isinstance(error, DBAPIError) and is_transient(error))
+    if not is_known:
+        log_once("drafts", error_location(error))
+
+
+@cache
+def log_once(event: str, why: str) -> None:
+    """Warn of something that may happen with each text, the first time only."""
+    log_event(event, logging.WARNING, why=why)
 
 
 def migrate_database(settings: Settings) -> None:

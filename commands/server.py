@@ -33,7 +33,9 @@ from storage.batches import MAX_BATCH
 from storage.siblings import Siblings
 from worker import create_worker
 
-REQUESTS = MAX_BATCH  # at a time in a process: as many as share one commit
+# Requests at a time in a process. On SQLite as many as share one commit; on PostgreSQL each may
+# need a connection.
+REQUESTS = 32
 SPARE_THREADS = 16  # for `/healthz`, and for those that wait for a slot
 STOP_SECONDS = 20
 LAST_ANSWERS_SECONDS = 0.5  # for the texts in flight to get their 503
@@ -67,7 +69,7 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=settings.processes,
-        blocking_threads=REQUESTS + SPARE_THREADS,
+        blocking_threads=requests_at_once(settings) + SPARE_THREADS,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
         http1_settings=HTTP1Settings(
@@ -107,7 +109,12 @@ def load_app(
     create_worker(app.database, settings, *beside).start()
     # No daemon: when the server stops, it takes a last look before this process ends.
     Thread(target=exit_on_storage_failure, args=(app.database,), name="watch").start()
-    return limit_requests(app, REQUESTS, counts.add_refused)
+    return limit_requests(app, requests_at_once(settings), counts.add_refused)
+
+
+def requests_at_once(settings: Settings) -> int:
+    """How many requests a process works on at a time."""
+    return MAX_BATCH if settings.on_sqlite else REQUESTS
 
 
 def block_reload_signal() -> None:

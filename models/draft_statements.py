@@ -47,9 +47,13 @@ def _cells_on_sqlite(element: version_of, compiler: Any, **options: Any) -> str:
 
 @compiles(version_of, "postgresql")
 def _transaction_on_postgresql(element: version_of, compiler: Any, **options: Any) -> str:
-    """The transaction that wrote it: https://www.postgresql.org/docs/current/ddl-system-columns.html."""
-    table = compiler.process(next(iter(element.clauses)), **options).rpartition(".")[0]
-    return f"coalesce(CAST({table}.xmin AS text), '')"
+    """Its id, and the transaction that wrote it.
+
+    See https://www.postgresql.org/docs/current/ddl-system-columns.html.
+    """
+    id = compiler.process(next(iter(element.clauses)), **options)
+    table = id.rpartition(".")[0]
+    return f"coalesce({id} || ':' || CAST({table}.xmin AS text), '')"
 
 
 class versions_of(FunctionElement):

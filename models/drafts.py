@@ -1,8 +1,8 @@
 """Turns that are decided on beside others who write, and saved together.
 
 To load and to decide takes longer than to save, and only saving must be serial. A draft is compared
-with what it was decided from when it is saved. Where that has changed, its text is decided on anew,
-in the transaction. Only SQLite has drafts made: there, writers wait for each other.
+with what it was decided from when it is saved. Where that has changed, its text is taken without
+one.
 """
 
 from collections import defaultdict
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models.answer import Answer
@@ -25,6 +26,8 @@ from models.version import Version
 from storage.base import split_row
 from storage.database import Procedure, ignore
 from storage.ids import has_row_locks, reserve_ids
+
+NUL = "\0"
 
 
 class Draft(NamedTuple):
@@ -49,11 +52,12 @@ def draft_all(db: Session, given: Sequence[Given]) -> list[Draft | None]:
     """Decide on the first text of each phone; the others depend on that one.
 
     None for a text that depends on more than its contact and conversation, or on what cannot be
-    read. UnreadableRow if that is an answer.
+    read. UnreadableRow if that is an answer, or an error of the database.
     """
     first: dict[str, int] = {}
     for n, each in enumerate(given):
-        first.setdefault(same_phone(each.text.sender)[0], n)
+        if NUL not in each.text.sender:  # which PostgreSQL has in no JSON
+            first.setdefault(same_phone(each.text.sender)[0], n)
     loaded = _load_all(db, {n: given[n].text for n in first.values()})
     return [_draft(db, each, loaded.get(n)) for n, each in enumerate(given)]
 
@@ -87,6 +91,8 @@ def _draft(db: Session, given: Given, loaded: Loaded | None) -> Draft | None:
     try:
         state = load_state(db, given, contact, newest, version, answers)
         return None if state.typed.keyword else Draft(respond(state, text, given.now), basis)
+    except (SQLAlchemyError, OSError):
+        raise
     except Exception:  # the transaction meets it again, and sets the text aside
         return None
 

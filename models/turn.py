@@ -154,6 +154,7 @@ def save_all(db: Session, decisions: Sequence[Decision]) -> list[Reply]:
     Contact.save_all(db, [each.contact for each in decisions])
     for decision in decisions:
         _save_ends(db, decision)
+    _save_versions(db, [each.conversation for each in decisions if each.conversation])
     Conversation.save_all(db, [each.conversation for each in decisions if each.conversation])
     Delivery.insert_all(db, [result for each in decisions for result in each.results])
     inbound = list(map(_inbound, decisions))
@@ -178,7 +179,7 @@ def count_rows(decisions: Sequence[Decision]) -> Counter[type[Base]]:
 
 
 def _save_ends(db: Session, decision: Decision) -> None:
-    """What a conversation must not find any more when it is saved, and what it refers to."""
+    """What a conversation must not find any more when it is saved."""
     contact = decision.contact
     has_opted_out = contact.opted_out_at or contact.perhaps_opted_out_at
     if decision.read_as in CHANGES_WISHES or (contact.has_new_alias and has_opted_out):
@@ -187,10 +188,19 @@ def _save_ends(db: Session, decision: Decision) -> None:
         ended.update(db)
     for answer in decision.deleted_answers:
         DELETE_ANSWER.execute(db, this=answer.id)
-    conversation = decision.conversation
-    if conversation and conversation.id is None:
-        conversation.token = secrets.token_hex(16)
-        conversation.questionnaire_id = conversation.version.save_once(db)
+
+
+def _save_versions(db: Session, conversations: Iterable[Conversation]) -> None:
+    """Give new conversations what they refer to."""
+    ids: dict[tuple[str, str], int] = {}
+    for conversation in conversations:
+        if conversation.id is None:
+            conversation.token = secrets.token_hex(16)
+            version = conversation.version
+            key = version.name, version.digest
+            if key not in ids:
+                ids[key] = version.save_once(db)
+            conversation.questionnaire_id = version.id = ids[key]
 
 
 def _inbound(decision: Decision) -> Message:

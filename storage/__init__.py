@@ -25,8 +25,11 @@ from storage.sqlite import SQLite, migrate_file
 from storage.sqlite_connection import sqlite3
 
 TRANSIENT_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-# A disk without room or inodes, too many open files, too little memory.
-TRANSIENT_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+# A disk without room or inodes, too many open files or threads, too little memory.
+TRANSIENT_ERRNOS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.EAGAIN, errno.EIO),
+)
 
 
 def connect(url: str, siblings: Siblings | None = None) -> Database:

@@ -6,7 +6,7 @@ used: finding out at each flush what depends on what takes several times as long
 
 from collections.abc import Callable, Iterable, KeysView, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, ClassVar, NoReturn, Self
 
@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from storage.cells import Column, execute_for_bytes, is_undecodable
 from storage.column_types import NulSafeText, UtcDateTime
 from storage.columns import PlainAttribute
-from storage.driver_errors import raise_as_sqlalchemy
+from storage.driver_errors import fetch_all, raise_as_sqlalchemy, run
 from storage.json_rows import write_together
 from storage.unreadable import CONNECTION, IDS, WRITES, UnreadableRow, unreadable_rows
 
@@ -159,11 +159,12 @@ class Compiled:
         if not self.has_pipelines:
             _, rows = self.execute(connection, values)
             return lambda: rows
-        return _run(connection, self.sql, self.convert(values)).fetchall
+        cursor = run(connection, self.sql, self.convert(values))
+        return partial(fetch_all, connection, cursor, self.sql)
 
     def execute_together(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
         """The same for all these rows, in one statement of PostgreSQL."""
-        _run(connection, *write_together(self._statement, list(map(self.convert, rows))))
+        run(connection, *write_together(self._statement, list(map(self.convert, rows))))
 
     def read_each(
         self, rows: Sequence[Any], leave_out: Callable[[UnreadableRow], object]
@@ -185,7 +186,7 @@ class Compiled:
         """
         start, values, group = self.sql.partition(" VALUES ")
         sql = f"{start}{values}{', '.join([group] * len(rows))} RETURNING id"
-        cursor = _run(connection, sql, [value for row in rows for value in self.convert(row)])
+        cursor = run(connection, sql, [value for row in rows for value in self.convert(row)])
         return sorted(id for (id,) in cursor.fetchall())
 
     def convert(self, values: dict[str, Any]) -> dict[str, Any] | tuple[Any, ...]:
@@ -194,16 +195,6 @@ class Compiled:
         for name, encode in self._encoders:
             parameters[name] = encode(parameters[name])
         return parameters if self._order is None else tuple([parameters[n] for n in self._order])
-
-
-def _run(connection: sa.Connection, sql: str, parameters: Any) -> Any:
-    """The driver's cursor; the driver's errors become SQLAlchemy's."""
-    cursor = None
-    try:
-        cursor = connection.connection.driver_connection.cursor()
-        return cursor.execute(sql, parameters)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise_as_sqlalchemy(error, connection, cursor, sql, parameters)
 
 
 class RowReader:

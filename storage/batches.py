@@ -1,5 +1,6 @@
 """Items that several threads bring, and few work on: all that wait, at once."""
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -42,7 +43,7 @@ class Steps(NamedTuple):
 
 
 class Batches:
-    """Threads that work on what waits, first come, first served.
+    """Threads that work on what waits.
 
     One drafts at a time. Meanwhile others wait for what they save, and more texts come together.
     """
@@ -54,15 +55,12 @@ class Batches:
         self._threads: list[Thread] = []
 
     def submit(self, procedure: Procedure, item: Any) -> Future[Any]:
-        """Queue an item; the future of its result."""
-        future: Future[Any] = Future()
-        self._queue.put(Queued(procedure, item, future))
+        """Queue an item; the future of its result. OSError where no thread can be started."""
         with self._starting:
             if len(self._threads) < len(self._steps):
-                steps = self._steps[len(self._threads)]
-                thread = Thread(target=self._run, args=(steps,), name="writer", daemon=True)
-                thread.start()
-                self._threads.append(thread)  # only now: where there are too many, none starts
+                self._start()
+        future: Future[Any] = Future()
+        self._queue.put(Queued(procedure, item, future))
         return future
 
     def end(self, timeout: float | None = None) -> None:
@@ -71,6 +69,18 @@ class Batches:
             self._queue.put(None)
         for thread in self._threads:
             thread.join(timeout)
+
+    def _start(self) -> None:
+        """Start another thread; OSError if there are too many for even one."""
+        steps = self._steps[len(self._threads)]
+        thread = Thread(target=self._run, args=(steps,), name="writer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._threads:
+                raise OSError(errno.EAGAIN, "No thread can be started") from None
+        else:
+            self._threads.append(thread)
 
     def _run(self, steps: Steps) -> None:
         while (batch := self._draft_next(steps)) is not None:

@@ -1,5 +1,6 @@
 """Saves drafts to PostgreSQL, many in one transaction."""
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,11 +12,13 @@ class DraftSaver:
     """What one thread makes of batches: it drafts all that wait, and saves them together.
 
     What has no draft, or one that does not hold, is not saved here; nor is anything, if the
-    transaction fails. Its future has the result None.
+    transaction fails. Its future has the result None. `on_failed` gets what failed.
     """
 
-    def __init__(self, reading: KeptSession, writing: KeptSession) -> None:
-        self._reading, self._writing = reading, writing
+    def __init__(
+        self, on_failed: Callable[[Exception], object], reading: KeptSession, writing: KeptSession
+    ) -> None:
+        self._on_failed, self._reading, self._writing = on_failed, reading, writing
 
     def draft(self, batch: Batch) -> Batch:
         """Those that are still awaited, with their drafts; without any if that fails."""
@@ -23,14 +26,16 @@ class DraftSaver:
         try:
             with self._reading.transaction() as db:
                 return draft_all(db, batch)
-        except Exception:
+        except Exception as error:
+            self._on_failed(error)
             return batch
 
     def save(self, batch: Batch) -> None:
         """Set all futures, once what was saved is on disk."""
         try:
             saved = self._save(batch)
-        except Exception:  # each meets it again, if it lasts, in a transaction of its own
+        except Exception as error:
+            self._on_failed(error)
             saved = {}
         for queued in batch:
             queued.future.set_result(saved.get(queued.future))

@@ -1,12 +1,12 @@
 """PostgreSQL: for several machines, or for several processes of one."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from storage.batches import Batches, Steps
 from storage.database import WRITE_TIMEOUT_SECONDS, Database, Procedure, T, Transaction
 from storage.draft_saver import DraftSaver
+from storage.driver_errors import raise_as_sqlalchemy
 from storage.kept_session import KeptSession
 from storage.unreadable import IDS, UNREADABLE, WRITES
 
@@ -23,7 +24,7 @@ MAX_ATTEMPTS = 5  # of a transaction that conflicts with others or loses its con
 LOCK_TIMEOUT_SECONDS = 3  # for a migration that waits for a table
 CLOCK_SAMPLE_SECONDS = 1  # how long a reading of PostgreSQL's clock is used
 # PostgreSQL ends a statement itself; a server that no longer answers is left a second later. That,
-# a new connection and what comes before take no longer than WRITE_TIMEOUT_SECONDS.
+# a new connection and SHARED_SECONDS take less than WRITE_TIMEOUT_SECONDS.
 STATEMENT_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS = 5, 3
 
 CONNECT_ARGS = {
@@ -55,8 +56,6 @@ SESSION_SETTINGS = COMMON_SETTINGS | {
 
 SAVERS = 2  # while one waits for PostgreSQL, the other decides
 SHARED_SECONDS = 2  # for a text to be saved with others, until it is written alone
-MAX_ALONE = 32  # transactions at once in a process, each on a connection of its own
-ALONE_SECONDS = 1  # for one of them to end, until another one is given up
 SHARED_SETTINGS = SESSION_SETTINGS | {
     # A transaction for several texts may not wait for what one of them has to wait for.
     "lock_timeout": "100ms",
@@ -101,29 +100,18 @@ class PostgreSQL(Database):
         self._reporter = reporter.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
-        self._alone = BoundedSemaphore(MAX_ALONE)
+        self._reading_clock = Lock()
         self._clock_sample = (-inf, datetime.min)  # seconds by our own count, PostgreSQL's time
 
     def write(self, transaction: Transaction[T]) -> T:
-        if not self._alone.acquire(timeout=ALONE_SECONDS):
-            raise TimeoutError
-        try:
-            return self._retry(self._commit, transaction)
-        finally:
-            self._alone.release()
+        return self._retry(self._commit, transaction)
 
     def write_together(self, procedure: Procedure, item: Any) -> Any:
         """Wait for the others for SHARED_SECONDS; then, or where the draft fails, write alone.
 
         An item may be written in both ways at the same time, and must be safe for that.
         """
-        future = self._batches.submit(procedure, item)
-        try:
-            result = future.result(timeout=SHARED_SECONDS)
-        except TimeoutError:
-            future.cancel()
-            result = None
-        return result or self.write(lambda db: procedure.write(db, item))
+        return self._share(procedure, item) or self.write(lambda db: procedure.write(db, item))
 
     def try_out(self, transaction: Transaction[object]) -> None:
         self._retry(self._take_back, transaction)
@@ -134,9 +122,15 @@ class PostgreSQL(Database):
         It may lag by as long as the answer took. Reading the clock anew for each text took a tenth
         of the processor's time.
         """
+        sampled_at, _ = self._clock_sample
+        is_old = elapsed_seconds() - sampled_at > CLOCK_SAMPLE_SECONDS
+        # One thread reads it; meanwhile the others go by what was read before.
+        if is_old and self._reading_clock.acquire(blocking=sampled_at == -inf):
+            try:
+                self._clock_sample = self._retry(self._read_clock)
+            finally:
+                self._reading_clock.release()
         sampled_at, time_then = self._clock_sample
-        if elapsed_seconds() - sampled_at > CLOCK_SAMPLE_SECONDS:
-            sampled_at, time_then = self._clock_sample = self._retry(self._read_clock)
         return time_then + timedelta(seconds=elapsed_seconds() - sampled_at)
 
     def size(self) -> int:
@@ -151,9 +145,20 @@ class PostgreSQL(Database):
         self._shared.dispose()
         self._reporter.dispose()
 
+    def _share(self, procedure: Procedure, item: Any) -> Any:
+        """The result, if the item was saved with others."""
+        with suppress(OSError):  # nobody saved it in time, or no thread can be started
+            future = self._batches.submit(procedure, item)
+            try:
+                return future.result(timeout=SHARED_SECONDS)
+            finally:
+                future.cancel()  # if it has not begun, it must not begin when nobody waits for it
+        return None
+
     def _saver(self) -> DraftSaver:
         info = {UNREADABLE: self.unreadable}
         return DraftSaver(
+            self.note_failed_drafts,
             KeptSession(self._shared, None, info, pipeline),
             KeptSession(self._shared, "BEGIN", info | {WRITES: True, IDS: {}}, pipeline),
         )
@@ -194,9 +199,14 @@ class PostgreSQL(Database):
             return elapsed_seconds(), time_now
 
 
-def pipeline(connection: Connection) -> AbstractContextManager[Any]:
-    """What is sent within waits for no answer, until one is fetched."""
-    return connection.connection.driver_connection.pipeline()
+@contextmanager
+def pipeline(connection: Connection) -> Iterator[None]:
+    """What is sent within waits for no answer, until one is fetched, or until the end."""
+    try:
+        with connection.connection.driver_connection.pipeline():
+            yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise_as_sqlalchemy(error, connection, None, "the end of a pipeline")
 
 
 def elapsed_seconds() -> float:
@@ -245,7 +255,7 @@ def _create_engine(
         connect_args={"prepare_threshold": prepare_threshold},
         **options,
         pool_size=16,
-        max_overflow=-1,  # writes and reports are limited otherwise, and reads are over soon
+        max_overflow=-1,  # there are never more connections than threads
         pool_use_lifo=True,
     )
 

@@ -75,7 +75,9 @@ class Writer:
         lock: FileLock,
         beside: Callable[[], AbstractContextManager[None]],
         check: Callable[[], None],
+        on_failed: Callable[[Exception], object],
     ) -> None:
+        self._on_failed = on_failed
         self._reading, self._writing, self._lock, self._check = reading, writing, lock, check
         self._beside = beside
         self._batches = Batches(Steps(self._draft, self._commit))
@@ -106,7 +108,8 @@ class Writer:
             self._check()
             with self._reading.transaction() as db:
                 return draft_all(db, batch)
-        except Exception:
+        except Exception as error:
+            self._on_failed(error)
             return batch
 
     def _commit(self, batch: Batch) -> None:
@@ -139,7 +142,10 @@ class Writer:
             self._lock.release()
 
     def _recover(self, batch: Batch, error: Exception) -> None:
-        if len(batch) > 1 or any(queued.draft for queued in batch):
+        is_drafted = any(queued.draft for queued in batch)
+        if is_drafted:
+            self._on_failed(error)
+        if len(batch) > 1 or is_drafted:
             for queued in batch:
                 self._commit([queued._replace(draft=None)])
         elif batch and batch[0].is_awaited():

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from datetime import UTC
-from queue import SimpleQueue
 from threading import Barrier, Event
 
 import psycopg
 import pytest
 from alembic import command
-from conftest import migrations, until
+from conftest import migrations
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.orm import Session
 
 from models import Contact
 from storage import Database, DatabaseBroken, connect
@@ -442,26 +440,6 @@ def test_postgresql_goes_through_psycopg_3(scheme):
 
 
 # PostgreSQL ##################################################################
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_no_more_transactions_run_at_once_than_may(database_url, patch):
-    patch("storage.postgresql", "MAX_ALONE", 2)
-    patch("storage.postgresql", "ALONE_SECONDS", 0.1)
-    begun, over = SimpleQueue(), Event()
-
-    def wait_in(db: Session) -> None:
-        begun.put(db)
-        over.wait(60)
-
-    with connect(database_url) as database, ThreadPoolExecutor(2) as threads:
-        stuck = [threads.submit(database.write, wait_in) for _ in range(2)]
-        until(lambda: begun.qsize() == 2)
-        with pytest.raises(TimeoutError):
-            database.write(lambda db: None)
-        over.set()
-        assert [write.result(60) for write in stuck] == [None] * 2
-        database.write(lambda db: None)
 
 
 def test_texts_are_texts_where_postgresql_takes_them_for_bytes(postgresql):

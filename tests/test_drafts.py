@@ -8,12 +8,15 @@ from threading import Event
 
 import pytest
 from conftest import HANG_SECONDS, QUESTIONS, REY, STRANGER, until
+from sqlalchemy import column, text
 
 from models import drafts
 from models.drafts import TURNS
 from models.engine import respond
 from models.set_aside import take
 from phone import new_sid
+from resources import log_once
+from storage.base import Statement
 from storage.batches import Queued
 from storage.database_files import WRITE_LOCK
 from storage.writer import FileLock
@@ -358,3 +361,24 @@ def test_a_text_that_waited_too_long_is_taken_alone_and_only_once(
     assert [phone.text("Blue") for phone in phones] == [[QUESTIONS[1]]] * 3
     assert set(taken) == {"Mats BBQ"}
     assert webhook.rows("SELECT count(*), sum(message_count) FROM conversations") == [(3, 6)]
+
+
+def test_where_drafts_fail_texts_do_not_and_the_log_says_so_once(webhook, patch, caplog):
+    wrong = Statement(text("SELECT sid FROM nowhere WHERE sid = :texts").columns(column("sid")))
+    log_once.cache_clear()
+    patch("models.draft_statements", "CURRENT", wrong)
+    phones = list(map(webhook.phone, GUESTS[:3]))
+    for _ in range(2):
+        with one_batch(webhook, len(phones)) as pool:
+            texting = [pool.submit(phone.text, "Mats BBQ") for phone in phones]
+        assert all(each.result() for each in texting)
+    (record,) = [record for record in caplog.records if record.message == "drafts"]
+    assert "OperationalError" in record.fields["why"] or "ProgrammingError" in record.fields["why"]
+
+
+def test_a_sender_that_no_json_can_hold_costs_no_other_a_draft(webhook, taken):
+    phones = [webhook.phone(GUESTS[0]), webhook.phone("rcs:a\0b")]
+    with one_batch(webhook, len(phones)) as pool:
+        texting = [pool.submit(phone.text, "Mats BBQ") for phone in phones]
+    assert [each.result() for each in texting] == [[QUESTIONS[0]]] * 2
+    assert taken == ["Mats BBQ"]
