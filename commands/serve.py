@@ -1,6 +1,7 @@
 """`serve`: what has to be right before the server starts."""
 
 import errno
+import gc
 import logging.config
 import os
 import socket
@@ -33,6 +34,7 @@ MAX_DEFAULT_WORKERS = 2
 def serve(create_app: Callable, results_to: str | None, workers: int | None) -> None:
     """Answer Twilio and deliver results, until stopped."""
     block_reload_signal()
+    gc.disable()  # `run_server` turns it on again
     settings = Settings.from_env(os.environ).for_serving()
     processes = workers or default_workers(settings)
     settings = replace(settings, results_to=results_to, processes=processes)

@@ -85,7 +85,9 @@ def run_server(create_app: Callable, settings: Settings, files: WatchedFiles) ->
     examined = RawArray("B", files.content)  # in memory that the processes share
     Thread(target=watch_files, args=(files, examined), name="files", daemon=True).start()
     files.current.catalog.prepare()  # once for all processes
+    gc.collect()
     gc.freeze()  # else the first collection of a child writes to all that it shares with this one
+    gc.enable()
     counts = SharedCounts().give_rows()
     target = partial(load_app, create_app, settings, files, examined, counts, Siblings())
     server.serve(target_loader=target, wrap_loader=False)
