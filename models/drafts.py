@@ -25,7 +25,8 @@ from models.turn import Given, Reply, count_rows, load_state, save_all
 from models.version import Version
 from storage.base import split_row
 from storage.database import Procedure, ignore
-from storage.ids import has_row_locks, reserve_ids
+from storage.ids import reserve_ids
+from storage.pipelines import has_row_locks, one_trip
 
 NUL = "\0"
 
@@ -65,7 +66,8 @@ def draft_all(db: Session, given: Sequence[Given]) -> list[Draft | None]:
 def _load_all(db: Session, texts: Mapping[int, IncomingText]) -> dict[int, Loaded]:
     """By the same numbers; without those of which a row cannot be read."""
     keys = _to_json({n: _key(text) for n, text in texts.items()})
-    fetch_rows, fetch_answers = LOADED.send(db, texts=keys), ANSWERS.send(db, texts=keys)
+    with one_trip(db):
+        fetch_rows, fetch_answers = LOADED.send(db, texts=keys), ANSWERS.send(db, texts=keys)
     rows = fetch_rows(ignore)
     answers: dict[int | None, list[Answer]] = defaultdict(list)
     for row in fetch_answers():

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, column, text
 from sqlalchemy.orm import Session
 
 from storage.base import Base, Statement
-from storage.unreadable import CONNECTION, IDS
+from storage.unreadable import IDS
 
 
 def reserve_ids(db: Session, counts: Mapping[type[Base], int]) -> None:
@@ -34,8 +34,3 @@ def _reserve_statement(table: type[Base]) -> Statement:
         " generate_series(1, :count)"
     )
     return Statement(text(sql).columns(column("nextval", BigInteger)))
-
-
-def has_row_locks(db: Session) -> bool:
-    """Whether others may write to the same tables meanwhile, and wait for rows that are locked."""
-    return db.info[CONNECTION].dialect.name == "postgresql"

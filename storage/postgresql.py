@@ -1,8 +1,8 @@
 """PostgreSQL: for several machines, or for several processes of one."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from storage.batches import Batches, Steps
 from storage.database import WRITE_TIMEOUT_SECONDS, Database, Procedure, T, Transaction
 from storage.draft_saver import DraftSaver
-from storage.driver_errors import raise_as_sqlalchemy
 from storage.kept_session import KeptSession
+from storage.pipelines import pipeline
 from storage.unreadable import IDS, UNREADABLE, WRITES
 
 MAX_ATTEMPTS = 5  # of a transaction that conflicts with others or loses its connection
@@ -159,7 +159,7 @@ class PostgreSQL(Database):
         info = {UNREADABLE: self.unreadable}
         return DraftSaver(
             self.note_failed_drafts,
-            KeptSession(self._shared, None, info, pipeline),
+            KeptSession(self._shared, None, info),
             KeptSession(self._shared, "BEGIN", info | {WRITES: True, IDS: {}}, pipeline),
         )
 
@@ -197,16 +197,6 @@ class PostgreSQL(Database):
         with self.read() as db:
             time_now = db.scalar(READ_CLOCK)
             return elapsed_seconds(), time_now
-
-
-@contextmanager
-def pipeline(connection: Connection) -> Iterator[None]:
-    """What is sent within waits for no answer, until one is fetched, or until the end."""
-    try:
-        with connection.connection.driver_connection.pipeline():
-            yield
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise_as_sqlalchemy(error, connection, None, "the end of a pipeline")
 
 
 def elapsed_seconds() -> float:

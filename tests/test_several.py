@@ -101,32 +101,34 @@ def set_for_database(url: str, name: str, value: str) -> None:
         connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {name} = '{value}'")
 
 
+class Proxy(BaseRequestHandler):
+    """Forwards what a connection to PostgreSQL says, as long as `hear` says so."""
+
+    folder: str
+
+    def handle(self) -> None:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.connect(f"{self.folder}/.s.PGSQL.5432")
+            while self.forward(server):
+                pass
+
+    def forward(self, server: socket.socket) -> bool:
+        ready, _, _ = select([self.request, server], [], [])
+        data = ready[0].recv(65536)
+        if not self.hear(ready[0] is server, data):
+            return False
+        (self.request if ready[0] is server else server).sendall(data)
+        return bool(data)
+
+    def hear(self, is_answer: bool, data: bytes) -> bool:
+        raise NotImplementedError
+
+
 @contextmanager
-def losing_commits(url: str) -> Iterator[str]:
-    """The URL of a proxy that forwards each third commit, but loses its answer."""
-    folder = make_url(url).query["host"]
-    commits = count()
-
-    class Proxy(BaseRequestHandler):
-        loses = False
-
-        def handle(self) -> None:
-            with socket.socket(socket.AF_UNIX) as server:
-                server.connect(f"{folder}/.s.PGSQL.5432")
-                while self.forward(server):
-                    pass
-
-        def forward(self, server: socket.socket) -> bool:
-            ready, _, _ = select([self.request, server], [], [])
-            data = ready[0].recv(65536)
-            if ready[0] is server and self.loses:
-                return False
-            to = self.request if ready[0] is server else server
-            to.sendall(data)
-            self.loses |= to is server and b"COMMIT\0" in data and next(commits) % 3 == 0
-            return bool(data)
-
-    with ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:
+def proxied(url: str, proxy: type[Proxy]) -> Iterator[str]:
+    """The URL of a proxy of this PostgreSQL."""
+    proxy.folder = make_url(url).query["host"]
+    with ThreadingTCPServer(("127.0.0.1", 0), proxy) as server:
         server.daemon_threads = True
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         port = server.server_address[1]
@@ -136,13 +138,48 @@ def losing_commits(url: str) -> Iterator[str]:
             server.shutdown()
 
 
+class LosingCommits(Proxy):
+    """Forwards each third commit, but loses its answer."""
+
+    commits = count()
+    loses = False
+
+    def hear(self, is_answer: bool, data: bytes) -> bool:
+        self.loses |= not is_answer and b"COMMIT\0" in data and next(self.commits) % 3 == 0
+        return not (is_answer and self.loses)
+
+
+class CountingTrips(Proxy):
+    """Counts how often a program has sent something and waited for the answer."""
+
+    trips = 0
+    waits = False
+
+    def hear(self, is_answer: bool, data: bytes) -> bool:
+        CountingTrips.trips += is_answer and self.waits
+        self.waits = not is_answer
+        return True
+
+
+@on_postgresql
+def test_an_answer_takes_three_trips(database_url, serve):
+    with proxied(database_url, CountingTrips) as url:
+        phone = serve(database_url=url).phone()
+        trips = []
+        for body in TEXTS:
+            before = CountingTrips.trips
+            phone.text(body)
+            trips.append(CountingTrips.trips - before)
+    assert trips[3] == 3
+
+
 @on_postgresql
 def test_a_commit_whose_answer_is_lost_is_not_done_twice(
     database_url, serve, clock, questionnaires, receiver
 ):
     results = f'\n[results]\nurl = "{receiver.url}"\n'
     (questionnaires / "feedback.toml").write_text(FEEDBACK + results, "utf-8")
-    with losing_commits(database_url) as url:
+    with proxied(database_url, LosingCommits) as url:
         webhook = serve(database_url=url)
         phone = webhook.phone()
         assert [phone.text(body) for body in TEXTS] == [[reply] for reply in (*QUESTIONS, THANKS)]
