@@ -1,4 +1,4 @@
-"""Items that several threads bring, and few work on: all that wait, at once."""
+"""Items that several threads bring, and one thread works on: all that wait, at once."""
 
 import errno
 import time
@@ -35,65 +35,43 @@ class Queued(NamedTuple):
 Batch = list[Queued]
 
 
-class Steps(NamedTuple):
-    """What a thread does with a batch, in two steps; the second sets all futures."""
-
-    draft: Callable[[Batch], Batch]
-    save: Callable[[Batch], None]
-
-
 class Batches:
-    """Threads that work on what waits.
+    """The thread: first come, first served. `work` gets each batch, and sets all its futures."""
 
-    One drafts at a time. Meanwhile others wait for what they save, and more texts come together.
-    """
-
-    def __init__(self, *threads: Steps) -> None:
-        self._steps = threads
-        self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # each None ends a thread
-        self._starting, self._drafting = Lock(), Lock()
-        self._threads: list[Thread] = []
+    def __init__(self, work: Callable[[Batch], None]) -> None:
+        self._work = work
+        self._queue: SimpleQueue[Queued | None] = SimpleQueue()  # None ends the thread
+        self._starting = Lock()
+        self._thread: Thread | None = None
 
     def submit(self, procedure: Procedure, item: Any) -> Future[Any]:
-        """Queue an item; the future of its result. OSError where no thread can be started."""
+        """Queue an item; the future of its result. OSError if the thread cannot be started."""
         with self._starting:
-            if len(self._threads) < len(self._steps):
-                self._start()
+            self._thread = self._thread or self._start()
         future: Future[Any] = Future()
         self._queue.put(Queued(procedure, item, future))
         return future
 
     def end(self, timeout: float | None = None) -> None:
-        """Work on what is queued, and end the threads; wait for each no longer than `timeout`."""
-        for _ in self._threads:
+        """Work on what is queued, and end the thread; wait for that no longer than `timeout`."""
+        if self._thread:
             self._queue.put(None)
-        for thread in self._threads:
-            thread.join(timeout)
+            self._thread.join(timeout)
 
-    def _start(self) -> None:
-        """Start another thread; OSError if there are too many for even one."""
-        steps = self._steps[len(self._threads)]
-        thread = Thread(target=self._run, args=(steps,), name="writer", daemon=True)
+    def _start(self) -> Thread:
+        thread = Thread(target=self._run, name="writer", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            if not self._threads:
-                raise OSError(errno.EAGAIN, "No thread can be started") from None
-        else:
-            self._threads.append(thread)
+            raise OSError(errno.EAGAIN, "No thread can be started") from None
+        return thread
 
-    def _run(self, steps: Steps) -> None:
-        while (batch := self._draft_next(steps)) is not None:
-            steps.save(batch)
-
-    def _draft_next(self, steps: Steps) -> Batch | None:
-        """What waits, with drafts; None if this thread is to end."""
-        with self._drafting:
-            batch = self._next_batch()
-            return steps.draft(batch) if batch else None
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            self._work(batch)
 
     def _next_batch(self) -> Batch:
-        """What waits; nothing, if a thread is to end."""
+        """What waits; nothing, if the thread is to end."""
         if (first := self._queue.get()) is None:
             return []
         if not self._queue.empty():
@@ -103,7 +81,7 @@ class Batches:
             while len(batch) < MAX_BATCH and batch[-1] is not None:
                 batch.append(self._queue.get_nowait())
         if batch[-1] is None:
-            self._queue.put(batch.pop())  # a thread ends after this batch
+            self._queue.put(batch.pop())  # it ends after this batch
         return batch
 
 

@@ -9,7 +9,7 @@ from storage.kept_session import KeptSession
 
 
 class DraftSaver:
-    """What one thread makes of batches: it drafts all that wait, and saves them together.
+    """What a thread does with batches: it drafts all that wait, and saves them together.
 
     What has no draft, or one that does not hold, is not saved here; nor is anything, if the
     transaction fails. Its future has the result None. `on_failed` gets what failed.
@@ -20,18 +20,9 @@ class DraftSaver:
     ) -> None:
         self._on_failed, self._reading, self._writing = on_failed, reading, writing
 
-    def draft(self, batch: Batch) -> Batch:
-        """Those that are still awaited, with their drafts; without any if that fails."""
-        batch = [queued for queued in batch if queued.is_awaited()]
-        try:
-            with self._reading.transaction() as db:
-                return draft_all(db, batch)
-        except Exception as error:
-            self._on_failed(error)
-            return batch
-
     def save(self, batch: Batch) -> None:
         """Set all futures, once what was saved is on disk."""
+        batch = [queued for queued in batch if queued.is_awaited()]
         try:
             saved = self._save(batch)
         except Exception as error:
@@ -46,6 +37,8 @@ class DraftSaver:
         self._writing.close()
 
     def _save(self, batch: Batch) -> dict[Future[Any], Any]:
+        with self._reading.transaction() as db:
+            batch = draft_all(db, batch)
         if not any(queued.draft for queued in batch):
             return {}
         with self._writing.transaction() as db:

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from storage.batches import Batches, Steps
+from storage.batches import Batches
 from storage.database import WRITE_TIMEOUT_SECONDS, Database, Procedure, T, Transaction
 from storage.draft_saver import DraftSaver
 from storage.kept_session import KeptSession
@@ -54,7 +54,6 @@ SESSION_SETTINGS = COMMON_SETTINGS | {
     "idle_in_transaction_session_timeout": f"{WRITE_TIMEOUT_SECONDS}s",
 }
 
-SAVERS = 2  # while one waits for PostgreSQL, the other decides
 SHARED_SECONDS = 2  # for a text to be saved with others, until it is written alone
 SHARED_SETTINGS = SESSION_SETTINGS | {
     # A transaction for several texts may not wait for what one of them has to wait for.
@@ -94,8 +93,13 @@ class PostgreSQL(Database):
         self._writer = engine
         shared = _create_engine(url, SHARED_SETTINGS, 0)
         self._shared = shared.execution_options(isolation_level="AUTOCOMMIT")
-        self._savers = [self._saver() for _ in range(SAVERS)]
-        self._batches = Batches(*(Steps(saver.draft, saver.save) for saver in self._savers))
+        info = {UNREADABLE: self.unreadable}
+        self._saver = DraftSaver(
+            self.note_failed_drafts,
+            KeptSession(self._shared, None, info),
+            KeptSession(self._shared, "BEGIN", info | {WRITES: True, IDS: {}}, pipeline),
+        )
+        self._batches = Batches(self._saver.save)
         reporter = _create_engine(url, REPORT_SETTINGS, None, pool_pre_ping=True)
         self._reporter = reporter.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -139,8 +143,7 @@ class PostgreSQL(Database):
 
     def close(self) -> None:
         self._batches.end()
-        for saver in self._savers:
-            saver.close()
+        self._saver.close()
         super().close()
         self._shared.dispose()
         self._reporter.dispose()
@@ -154,14 +157,6 @@ class PostgreSQL(Database):
             finally:
                 future.cancel()  # if it has not begun, it must not begin when nobody waits for it
         return None
-
-    def _saver(self) -> DraftSaver:
-        info = {UNREADABLE: self.unreadable}
-        return DraftSaver(
-            self.note_failed_drafts,
-            KeptSession(self._shared, None, info),
-            KeptSession(self._shared, "BEGIN", info | {WRITES: True, IDS: {}}, pipeline),
-        )
 
     def _open_report(self) -> Session:
         info = {UNREADABLE: self.unreadable}

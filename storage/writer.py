@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from storage.batches import Batch, Batches, Steps, draft_all, save_drafts
+from storage.batches import Batch, Batches, draft_all, save_drafts
 from storage.database import Procedure
 from storage.kept_session import KeptSession
 
@@ -80,7 +80,7 @@ class Writer:
         self._on_failed = on_failed
         self._reading, self._writing, self._lock, self._check = reading, writing, lock, check
         self._beside = beside
-        self._batches = Batches(Steps(self._draft, self._commit))
+        self._batches = Batches(lambda batch: self._commit(self._draft(batch)))
 
     def submit(self, procedure: Procedure, item: Any) -> Future[Any]:
         """Queue an item; its future is done when the result is on disk."""
