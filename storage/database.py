@@ -77,6 +77,7 @@ class Database:
         self.engine = engine
         self.broken = Event()
         self.unreadable = UnreadableRows()
+        # Is called with what drafts failed of, where their texts did not.
         self.on_failed_drafts: Callable[[Exception], object] = ignore
         self._reports = BoundedSemaphore(MAX_REPORTS)
 
@@ -115,10 +116,6 @@ class Database:
     def write_together(self, procedure: Procedure, item: Any) -> Any:
         """Follow a procedure for an item as `write` does, together with those of other threads."""
         raise NotImplementedError
-
-    def note_failed_drafts(self, error: Exception) -> None:
-        """Texts are written one by one, because of an error that they may not meet again."""
-        self.on_failed_drafts(error)
 
     def try_out(self, transaction: Transaction[object]) -> None:
         """Run `transaction(db)` as `write` would, and take back all that it did.

@@ -1,6 +1,5 @@
 """Saves drafts to PostgreSQL, many in one transaction."""
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,14 +10,12 @@ from storage.kept_session import KeptSession
 class DraftSaver:
     """What a thread does with batches: it drafts all that wait, and saves them together.
 
-    What has no draft, or one that does not hold, is not saved here; nor is anything, if the
-    transaction fails. Its future has the result None. `on_failed` gets what failed.
+    What has no draft, or one that does not hold, is not saved here: its future has the result None.
+    Nor is anything, if that fails; then all have the error.
     """
 
-    def __init__(
-        self, on_failed: Callable[[Exception], object], reading: KeptSession, writing: KeptSession
-    ) -> None:
-        self._on_failed, self._reading, self._writing = on_failed, reading, writing
+    def __init__(self, reading: KeptSession, writing: KeptSession) -> None:
+        self._reading, self._writing = reading, writing
 
     def save(self, batch: Batch) -> None:
         """Set all futures, once what was saved is on disk."""
@@ -26,10 +23,11 @@ class DraftSaver:
         try:
             saved = self._save(batch)
         except Exception as error:
-            self._on_failed(error)
-            saved = {}
-        for queued in batch:
-            queued.future.set_result(saved.get(queued.future))
+            for queued in batch:
+                queued.future.set_exception(error)
+        else:
+            for queued in batch:
+                queued.future.set_result(saved.get(queued.future))
 
     def close(self) -> None:
         """Let go of the connections."""

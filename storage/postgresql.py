@@ -95,7 +95,6 @@ class PostgreSQL(Database):
         self._shared = shared.execution_options(isolation_level="AUTOCOMMIT")
         info = {UNREADABLE: self.unreadable}
         self._saver = DraftSaver(
-            self.note_failed_drafts,
             KeptSession(self._shared, None, info),
             KeptSession(self._shared, "BEGIN", info | {WRITES: True, IDS: {}}, pipeline),
         )
@@ -115,7 +114,16 @@ class PostgreSQL(Database):
 
         An item may be written in both ways at the same time, and must be safe for that.
         """
-        return self._share(procedure, item) or self.write(lambda db: procedure.write(db, item))
+        failed = None
+        try:
+            if (result := self._share(procedure, item)) is not None:
+                return result
+        except Exception as error:  # it may have been another text's
+            failed = error
+        result = self.write(lambda db: procedure.write(db, item))
+        if failed:
+            self.on_failed_drafts(failed)
+        return result
 
     def try_out(self, transaction: Transaction[object]) -> None:
         self._retry(self._take_back, transaction)

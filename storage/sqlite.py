@@ -72,7 +72,7 @@ class SQLite(Database):
             self._write_lock(),
             siblings.writing if siblings else nullcontext,
             self.check,
-            self.note_failed_drafts,
+            lambda error: self.on_failed_drafts(error),
         )
         self._server_lock = FileLock(self._files.path + SERVER_LOCK)
         self._anchor: Connection | None = None

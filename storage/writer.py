@@ -78,6 +78,7 @@ class Writer:
         on_failed: Callable[[Exception], object],
     ) -> None:
         self._on_failed = on_failed
+        self._failed: Exception | None = None  # of the drafts of this batch
         self._reading, self._writing, self._lock, self._check = reading, writing, lock, check
         self._beside = beside
         self._batches = Batches(lambda batch: self._commit(self._draft(batch)))
@@ -102,6 +103,7 @@ class Writer:
 
         Without any if that fails: the transaction needs none, and meets what lasts.
         """
+        self._failed = None
         if sum(queued.procedure is not TRANSACTIONS for queued in batch) < FEWEST_DRAFTS:
             return batch
         try:
@@ -109,7 +111,7 @@ class Writer:
             with self._reading.transaction() as db:
                 return draft_all(db, batch)
         except Exception as error:
-            self._on_failed(error)
+            self._failed = error
             return batch
 
     def _commit(self, batch: Batch) -> None:
@@ -131,6 +133,8 @@ class Writer:
         else:
             for future, result in results.items():
                 future.set_result(result)
+            if self._failed:
+                self._on_failed(self._failed)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -144,7 +148,7 @@ class Writer:
     def _recover(self, batch: Batch, error: Exception) -> None:
         is_drafted = any(queued.draft for queued in batch)
         if is_drafted:
-            self._on_failed(error)
+            self._failed = error
         if len(batch) > 1 or is_drafted:
             for queued in batch:
                 self._commit([queued._replace(draft=None)])
