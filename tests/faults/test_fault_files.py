@@ -219,7 +219,8 @@ class Lane:
         """Try to start it, as systemd does; if it refuses, do what it says."""
         acknowledged = list(self.guests.acknowledged)
         *_, sentence = self.server.log.read_text().splitlines()
-        if sentence.endswith("start smsconvo again.") or self.chance.random() < 0.8:
+        may_go_on = sentence.endswith("start smsconvo again.") or self.is_without_trace()
+        if may_go_on or self.chance.random() < 0.8:
             self.mend()  # else it refuses to start
         self.server.start()
         if not self.is_listening():
@@ -228,6 +229,11 @@ class Lane:
             assert self.is_listening(), self.server.log.read_text()[-2000:]
         lost = find_lost(self.server.database, acknowledged)
         self.misses += [f"{miss}, after {self.history[-2:]}" for miss in lost]
+
+    def is_without_trace(self) -> bool:
+        """Whether even the lock files are gone, as docs/operating.md has it for a new database."""
+        folder = self.server.database.parent
+        return folder.is_dir() and not any(folder.glob("smsconvo.db*"))
 
     def is_listening(self) -> bool:
         until(lambda: self.server.is_listening() or self.server.process.poll() is not None)
