@@ -2,7 +2,7 @@
 
 import logging
 import os
-from functools import cache
+from threading import Lock
 from typing import NamedTuple
 
 from sqlalchemy.exc import DBAPIError
@@ -14,6 +14,10 @@ from storage import Database, connect, is_transient
 from storage.siblings import Siblings
 from storage.unreadable import UnreadableRow
 from storage.versions import MigrationFailed, migrate
+
+# It may happen with each text, and is said once; several threads may meet it at the same time.
+LOGGED_DRAFTS: set[str] = set()
+LOGGING_DRAFTS = Lock()
 
 
 class Files(NamedTuple):
@@ -79,14 +83,12 @@ def log_unreadable(error: UnreadableRow) -> None:
 def log_failed_drafts(error: Exception) -> None:
     """Say why texts are saved one by one, unless that passes or is said otherwise."""
     is_known = isinstance(error, OSError) or (isinstance(error, DBAPIError) and is_transient(error))
-    if not is_known:
-        log_once("drafts", error_location(error))
-
-
-@cache
-def log_once(event: str, why: str) -> None:
-    """Warn of something that may happen with each text, the first time only."""
-    log_event(event, logging.WARNING, why=why)
+    why = error_location(error)
+    with LOGGING_DRAFTS:
+        if is_known or why in LOGGED_DRAFTS:
+            return
+        LOGGED_DRAFTS.add(why)
+    log_event("drafts", logging.WARNING, why=why)
 
 
 def migrate_database(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from models.drafts import TURNS
 from models.engine import respond
 from models.set_aside import take
 from phone import new_sid
-from resources import log_once
+from resources import LOGGED_DRAFTS
 from storage.base import Statement
 from storage.batches import Queued
 from storage.database_files import WRITE_LOCK
@@ -364,7 +364,7 @@ def test_a_text_that_waited_too_long_is_taken_alone_and_only_once(
 
 def test_where_drafts_fail_texts_do_not_and_the_log_says_so_once(webhook, patch, caplog):
     wrong = Statement(text("SELECT sid FROM nowhere WHERE sid = :texts").columns(column("sid")))
-    log_once.cache_clear()
+    LOGGED_DRAFTS.clear()
     patch("models.draft_statements", "CURRENT", wrong)
     phones = list(map(webhook.phone, GUESTS[:3]))
     for _ in range(4):
