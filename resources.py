@@ -82,10 +82,11 @@ def log_unreadable(error: UnreadableRow) -> None:
 
 def log_failed_drafts(error: Exception) -> None:
     """Say why texts are saved one by one, unless that passes or is said otherwise."""
-    is_known = isinstance(error, OSError) or (isinstance(error, DBAPIError) and is_transient(error))
+    if isinstance(error, OSError) or (isinstance(error, DBAPIError) and is_transient(error)):
+        return
     why = error_location(error)
     with LOGGING_DRAFTS:
-        if is_known or why in LOGGED_DRAFTS:
+        if why in LOGGED_DRAFTS:
             return
         LOGGED_DRAFTS.add(why)
     log_event("drafts", logging.WARNING, why=why)

@@ -28,7 +28,7 @@ MAX_DEFAULT_WORKERS = 2
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Number of processes; by default one for each core, 1 on PostgreSQL, at most 2.",
+    help="Number of processes. On SQLite one for each core by default, at most 2; else 1.",
 )
 @click.pass_obj
 def serve(create_app: Callable, results_to: str | None, workers: int | None) -> None:

@@ -96,19 +96,8 @@ LATEST_ID = select(func.max(MESSAGE.c.id)).where(MESSAGE.c.conversation_id == CO
 ALL_ANSWERS = select(versions_of(*ANSWER.c)).where(ANSWER.c.conversation_id == CONVERSATION.c.id)
 # Not EXISTS, for which PostgreSQL may read all messages first.
 IS_RECORDED = select(MESSAGE.c.id).where(MESSAGE.c.sid == SID).scalar_subquery().is_not(None)
-IS_SENDER_ELSEWHERE = (
-    select(RELATIVE.c.id)
-    .where(
-        or_(
-            *(
-                each == address
-                for each in (RELATIVE.c.phone, RELATIVE.c.alias)
-                for address in ADDRESSES
-            )
-        )
-    )
-    .exists()
-)
+RELATED = [column == each for column in (RELATIVE.c.phone, RELATIVE.c.alias) for each in ADDRESSES]
+IS_SENDER_ELSEWHERE = select(RELATIVE.c.id).where(or_(*RELATED)).exists()
 # What no draft is made of: what is recorded, and a new sender who may be known elsewhere.
 NEEDS_MORE = or_(IS_RECORDED, and_(CONTACT.c.id.is_(None), IS_SENDER_ELSEWHERE))
 BASIS = _join(

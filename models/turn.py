@@ -154,8 +154,9 @@ def save_all(db: Session, decisions: Sequence[Decision]) -> list[Reply]:
     Contact.save_all(db, [each.contact for each in decisions])
     for decision in decisions:
         _save_ends(db, decision)
-    _save_versions(db, [each.conversation for each in decisions if each.conversation])
-    Conversation.save_all(db, [each.conversation for each in decisions if each.conversation])
+    conversations = [each.conversation for each in decisions if each.conversation]
+    _save_versions(db, conversations)
+    Conversation.save_all(db, conversations)
     Delivery.insert_all(db, [result for each in decisions for result in each.results])
     inbound = list(map(_inbound, decisions))
     Message.insert_all(db, inbound)
@@ -191,7 +192,7 @@ def _save_ends(db: Session, decision: Decision) -> None:
 
 
 def _save_versions(db: Session, conversations: Iterable[Conversation]) -> None:
-    """Give new conversations what they refer to."""
+    """Give new conversations their token, and the id of the version that they refer to."""
     ids: dict[tuple[str, str], int] = {}
     for conversation in conversations:
         if conversation.id is None:
@@ -278,10 +279,7 @@ RECORDED = Statement(RECORDED_ID)
 ANCHOR = select(literal_column("1").label("anchor")).subquery()
 NEWEST = Statement(
     select(RECORDED_ID.scalar_subquery(), CONVERSATION, Version.__table__).select_from(
-        ANCHOR.outerjoin(
-            CONVERSATION,
-            CONVERSATION.c.id == find_newest_id(bindparam("sender"), bindparam("number")),
-        ).outerjoin(Version.__table__)
+        ANCHOR.outerjoin(CONVERSATION, CONVERSATION.c.id == NEWEST_ID).outerjoin(Version.__table__)
     )
 )
 DELETE_ANSWER = Statement(

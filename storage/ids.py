@@ -3,7 +3,7 @@
 All that is written in a transaction can then be sent at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from sqlalchemy import BigInteger, column, text
@@ -16,13 +16,17 @@ from storage.unreadable import IDS
 def reserve_ids(db: Session, counts: Mapping[type[Base], int]) -> None:
     """Ask for the ids of so many new rows of each table; `Base.insert_all` takes them."""
     if IDS in db.info:
-        db.info[IDS] = {table: _ids(table, db, count) for table, count in counts.items() if count}
+        db.info[IDS] = {
+            table: _fetch_ids(_reserve_statement(table).send(db, count=count))
+            for table, count in counts.items()
+            if count
+        }
 
 
-def _ids(table: type[Base], db: Session, count: int) -> Iterator[int]:
+def _fetch_ids(fetch: Callable[[], Iterable[list[int]]]) -> Iterator[int]:
     """They are fetched when the first is taken."""
-    fetch = _reserve_statement(table).send(db, count=count)
-    return (id for get in (fetch,) for (id,) in get())
+    for (id,) in fetch():
+        yield id
 
 
 @lru_cache

@@ -121,7 +121,7 @@ class PostgreSQL(Database):
         except Exception as error:  # it may have been another text's
             failed = error
         result = self.write(lambda db: procedure.write(db, item))
-        if failed:
+        if failed and not _is_retryable(failed):
             self.on_failed_drafts(failed)
         return result
 
@@ -217,8 +217,10 @@ def lock_for_migration(connection: Connection) -> None:
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
 
 
-def _is_retryable(error: DBAPIError) -> bool:
+def _is_retryable(error: Exception) -> bool:
     """Whether a transaction met another one, or lost its connection, perhaps after its commit."""
+    if not isinstance(error, DBAPIError):
+        return False
     conflicts = isinstance(error, IntegrityError) or error.orig.sqlstate in RETRYABLE_SQLSTATES
     return conflicts or error.connection_invalidated
 
